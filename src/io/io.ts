@@ -1,0 +1,25 @@
+/**
+ * The outside world as one value. `real-io.ts` makes the one a server runs on; the simulation makes
+ * one for each server of its world.
+ *
+ * @module
+ */
+
+import type { Clock } from './clock.ts'
+import type { Dns } from './dns.ts'
+import type { Files } from './files.ts'
+import type { HttpClient, Listen } from './http.ts'
+import type { Log } from './log.ts'
+import type { PduChecker } from './pdu-checker.ts'
+import type { Random } from './random.ts'
+
+export interface Io {
+  readonly clock: Clock
+  readonly random: Random
+  readonly httpClient: HttpClient
+  readonly listen: Listen
+  readonly dns: Dns
+  readonly files: Files
+  readonly log: Log
+  readonly pduChecker: PduChecker
+}

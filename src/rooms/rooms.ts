@@ -1,0 +1,205 @@
+/**
+ * The timeline engine as the rest of the house sees it.
+ *
+ * Order: each room has one total order of its timeline on this server, that of `Position`, and
+ * `/sync` and `/messages` both follow it, so that no client sees an event twice or misses one. An
+ * event that reaches us live stands at `{stream: S, sub: 0}`, where S is the position of its commit
+ * in the one stream of this server. History that is fetched later stands before the event whose
+ * past it fills: `{stream: S, sub: -1}`, `{stream: S, sub: -2}` and so on, going back.
+ *
+ * Looking up an event always names its room; an event of another room is answered exactly like one
+ * that does not exist.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { RoomVersion } from '#protocol/room-version.ts'
+
+export interface Position {
+  readonly stream: number
+  readonly sub: number
+}
+
+export type Membership = 'invite' | 'join' | 'knock' | 'leave' | 'ban'
+
+/** What this server thinks of an event it has stored. Kept apart: none is confused with another. */
+export type EventStatus = 'accepted' | 'soft_failed' | 'rejected' | 'outlier'
+
+export interface StoredEvent {
+  readonly pdu: Pdu
+  readonly status: EventStatus
+  /** Where it stands in the timeline; `undefined` for what no client sees there. */
+  readonly position: Position | undefined
+  /** The redaction that was applied to it; `pdu` is the redacted event then. */
+  readonly redactedBy: EventId | undefined
+}
+
+/** A room's state at some moment: a map from (type, state key) to event, read as needed. */
+export interface StateView {
+  eventId(type: string, stateKey: string): EventId | undefined
+  event(type: string, stateKey: string): Promise<Pdu | undefined>
+  /** All entries, in no order. */
+  ids(): { readonly type: string; readonly stateKey: string; readonly eventId: EventId }[]
+  /** Several events at once; those that are not there are left out. Without a filter, all. */
+  events(filter?: (type: string, stateKey: string) => boolean): Promise<Pdu[]>
+  readonly size: number
+}
+
+/** One change of a room's current state. */
+export interface StateChange {
+  readonly type: string
+  readonly stateKey: string
+  readonly before: EventId | undefined
+  readonly after: EventId | undefined
+}
+
+/** What one commit brought, told after it is durable and in the order of the stream. */
+export interface RoomCommit {
+  readonly roomId: RoomId
+  readonly stream: number
+  /** New events at the end of the timeline. */
+  readonly timeline: readonly StoredEvent[]
+  readonly stateChanges: readonly StateChange[]
+  /** Local users whose membership changed, also by an invite from outside. */
+  readonly memberships: readonly { userId: UserId; membership: Membership }[]
+  /** Servers for which outbox rows were written. */
+  readonly destinations: readonly ServerName[]
+}
+
+/** A local user's relation to a room, also to rooms this server is not in (invites, knocks). */
+export interface LocalMembership {
+  readonly roomId: RoomId
+  readonly userId: UserId
+  readonly membership: Membership
+  readonly eventId: EventId
+  readonly sender: UserId
+  /** When it became so, in the stream. */
+  readonly stream: number
+  readonly forgotten: boolean
+  /** For invites and knocks: the stripped state the client is shown. */
+  readonly strippedState: readonly JsonObject[]
+  /** Whether this server is in the room, so that its timeline can be read. */
+  readonly serverInRoom: boolean
+}
+
+/** An event that a local user wants to send; the rest of it is built here. */
+export interface LocalEvent {
+  readonly sender: UserId
+  readonly type: string
+  readonly state_key?: string
+  readonly content: JsonObject
+  readonly redacts?: EventId
+  /** Overrides the clock (application services). */
+  readonly origin_server_ts?: number
+}
+
+export interface Rooms {
+  // Writing, for local users. All throw `MatrixError`: 403 `M_FORBIDDEN` with the auth rule that
+  // refuses, 404 `M_NOT_FOUND` for a room we do not know.
+
+  /**
+   * Makes a room: the create event, the creator's join, then `events`, all in one commit.
+   * `createContent` is without `room_version` and `creator`. `events` are sent by the creator unless
+   * they name another local sender.
+   */
+  createRoom(request: {
+    readonly creator: UserId
+    readonly version: RoomVersion
+    readonly createContent: JsonObject
+    readonly joinContent: JsonObject
+    readonly events: readonly Omit<LocalEvent, 'sender'>[]
+  }): Promise<RoomId>
+  /** Builds, authorises, signs, commits and queues one event. Not for joining a room we are not in, nor for invites of remote users. */
+  send(roomId: RoomId, event: LocalEvent): Promise<EventId>
+  /** Joins, through this server if it is in the room, else through the servers of `via` and of the invite. */
+  join(request: {
+    readonly userId: UserId
+    readonly roomId: RoomId
+    readonly via: readonly ServerName[]
+    /** Further keys of the event's content: `displayname`, `avatar_url`, `reason`. */
+    readonly content: JsonObject
+    readonly thirdPartySigned?: JsonObject
+  }): Promise<EventId>
+  /** Leaves, or rejects an invite, or takes back a knock; also where only another server can help. */
+  leave(request: {
+    readonly userId: UserId
+    readonly roomId: RoomId
+    readonly content: JsonObject
+  }): Promise<void>
+  knock(request: {
+    readonly userId: UserId
+    readonly roomId: RoomId
+    readonly via: readonly ServerName[]
+    readonly content: JsonObject
+  }): Promise<EventId>
+  /** Invites a local or remote user. */
+  invite(request: {
+    readonly sender: UserId
+    readonly target: UserId
+    readonly roomId: RoomId
+    readonly content: JsonObject
+  }): Promise<EventId>
+  /** Makes the user not see a room they have left. 400 `M_UNKNOWN` if they are still in it. */
+  forget(userId: UserId, roomId: RoomId): Promise<void>
+
+  // Reading.
+
+  /** The version of a room this server knows, or `undefined`. */
+  version(roomId: RoomId): Promise<RoomVersion | undefined>
+  /** Whether this server has a joined user in the room. */
+  isServerInRoom(server: ServerName, roomId: RoomId): Promise<boolean>
+  /** The servers with a joined user in the current state. */
+  serversInRoom(roomId: RoomId): Promise<ServerName[]>
+  currentState(roomId: RoomId): Promise<StateView | undefined>
+  /** The state after the event (its own change included), or `undefined` if it is not known. */
+  stateAfter(roomId: RoomId, eventId: EventId): Promise<StateView | undefined>
+  /** The state before the event. */
+  stateBefore(roomId: RoomId, eventId: EventId): Promise<StateView | undefined>
+  /** Any stored event of this room, whatever its status. */
+  event(roomId: RoomId, eventId: EventId): Promise<StoredEvent | undefined>
+  events(roomId: RoomId, eventIds: readonly EventId[]): Promise<StoredEvent[]>
+  /**
+   * Timeline events, accepted ones only. `backwards`: those at or before `from` going back, `from`
+   * excluded; `forwards`: those after `from`. `until`, excluded on the far side, may end it earlier.
+   */
+  timeline(
+    roomId: RoomId,
+    range: {
+      readonly from: Position
+      readonly until?: Position
+      readonly direction: 'backwards' | 'forwards'
+      readonly limit: number
+    },
+  ): Promise<StoredEvent[]>
+  /** Changes of the current state in the stream after `from`, up to and including `to`, the last of each key, with `before` as it was at `from`. */
+  stateChanges(
+    roomId: RoomId,
+    range: { readonly from: number; readonly to: number },
+  ): Promise<StateChange[]>
+  /** The current state as it was at a position in the stream. */
+  stateAtStream(roomId: RoomId, stream: number): Promise<StateView | undefined>
+  /** All rooms a local user has to do with, but forgotten ones unless asked for. */
+  membershipsOf(
+    userId: UserId,
+    options?: { readonly forgotten?: boolean },
+  ): Promise<LocalMembership[]>
+  membership(userId: UserId, roomId: RoomId): Promise<LocalMembership | undefined>
+  /** The rooms with commits after `from`, out of `rooms`, with the newest commit of each. */
+  roomsChangedSince(from: number, rooms: readonly RoomId[]): Promise<Map<RoomId, number>>
+  /** Local users joined to the room. */
+  localMembers(roomId: RoomId): Promise<UserId[]>
+  /** Joined members in the current state. */
+  joinedMembers(roomId: RoomId): Promise<UserId[]>
+  /**
+   * Fetches history before a position from other servers, if there is a gap there, and commits it.
+   * Gives how many events it brought. Never throws for what other servers do.
+   */
+  fillHistory(roomId: RoomId, before: Position, limit: number): Promise<number>
+
+  /** Calls `listener` after each commit, in stream order. */
+  onCommit(listener: (commit: RoomCommit) => void): void
+  close(): Promise<void>
+}

@@ -1,0 +1,23 @@
+/**
+ * One homeserver: all its rooms, built once, in order.
+ *
+ * @module
+ */
+
+import type { EduSender } from '#federation/edus.ts'
+import type { Io } from '#io/io.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
+import type { Rooms } from '#rooms/rooms.ts'
+import type { Database } from '#storage/database.ts'
+
+/** What handlers may ask for, by name. */
+export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
+  readonly serverName: ServerName
+  readonly db: Database
+  readonly signer: Signer
+  readonly keyring: Keyring
+  readonly remoteServers: RemoteServers
+  readonly rooms: Rooms
+  readonly edus: EduSender
+}
