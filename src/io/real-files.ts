@@ -1,0 +1,56 @@
+/**
+ * The file system.
+ *
+ * @module
+ */
+
+import { mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { Files } from './files.ts'
+
+/** What `read` gives, or `undefined` if there is no such file. */
+async function unlessMissing<T>(read: Promise<T>): Promise<T | undefined> {
+  try {
+    return await read
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Makes a rename durable, which is a change of the folder. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+export const realFiles: Files = {
+  readText: (path) => unlessMissing(readFile(path, 'utf8')),
+
+  writeText: async (path, text, options = {}) => {
+    const temporary = `${path}.new`
+    const file = await open(temporary, 'w', options.mode ?? 0o644)
+    try {
+      await file.chmod(options.mode ?? 0o644)
+      await file.writeFile(text)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+  },
+
+  makeFolder: async (path) => {
+    await mkdir(path, { recursive: true })
+  },
+
+  mode: async (path) => {
+    const status = await unlessMissing(stat(path))
+    return status === undefined ? undefined : status.mode & 0o777
+  },
+}

@@ -1,0 +1,256 @@
+/**
+ * A network in memory: whole HTTP requests and answers between the servers of a world, with delay,
+ * loss, repetition, reordering (two requests may overtake each other) and cuts, all drawn from a
+ * seed and timed by the virtual clock.
+ *
+ * Where a real network would leave a request hanging, it hangs here until its own time-out. A cut
+ * is between two hosts and in one direction: what is under way when a link is cut is lost.
+ *
+ * Certificates are names only: a listener with TLS shows its certificate's text, which is the list
+ * of names it is good for, and a client that asks for another name fails as it would really.
+ *
+ * @module
+ */
+
+import { MatrixError } from '../../protocol/matrix-error.ts'
+import type { Clock } from '../clock.ts'
+import type { Dns } from '../dns.ts'
+import {
+  type Headers,
+  type HttpClient,
+  HttpFailure,
+  type HttpHandler,
+  type IncomingAnswer,
+  type Listen,
+  type OutgoingAnswer,
+  type OutgoingRequest,
+} from '../http.ts'
+import type { SeededRandom } from './simulated-random.ts'
+
+/** What the network does to requests and answers. Chances are from 0 to 1. */
+export interface NetworkFaults {
+  readonly delayMsMin: number
+  /** Delays are spread so that most are near the minimum and few near the maximum. */
+  readonly delayMsMax: number
+  readonly requestLoss: number
+  /** The request is worked on, its answer does not arrive. */
+  readonly answerLoss: number
+  /** The request arrives a second time, some time later. */
+  readonly repetition: number
+}
+
+export const calmNetwork: NetworkFaults = {
+  delayMsMin: 1,
+  delayMsMax: 20,
+  requestLoss: 0,
+  answerLoss: 0,
+  repetition: 0,
+}
+
+interface Host {
+  readonly address: string
+  readonly handlers: Map<number, { handler: HttpHandler; names: readonly string[] | undefined }>
+}
+
+const notAborted = new AbortController().signal
+
+export class SimulatedNetwork {
+  faults: NetworkFaults = calmNetwork
+  /** Called for each request that is sent, for the trace. */
+  onRequest: ((from: string, to: string, request: OutgoingRequest) => void) | undefined
+  readonly #hosts = new Map<string, Host>()
+  readonly #addresses = new Map<string, string>()
+  readonly #cuts = new Set<string>()
+  readonly #random: SeededRandom
+  readonly #clock: Clock
+
+  /** `clock` is the true time of the world. */
+  constructor(clock: Clock, random: SeededRandom) {
+    this.#clock = clock
+    this.#random = random
+  }
+
+  /** Gives a name to an address. */
+  name(name: string, address: string): void {
+    this.#addresses.set(name, address)
+  }
+
+  /** Cuts the way from one address to another, in this direction only. */
+  cut(from: string, to: string): void {
+    this.#cuts.add(`${from} ${to}`)
+  }
+
+  heal(from: string, to: string): void {
+    this.#cuts.delete(`${from} ${to}`)
+  }
+
+  healAll(): void {
+    this.#cuts.clear()
+  }
+
+  /** Takes a host's listeners away, as when its process is killed. */
+  silence(address: string): void {
+    this.#hosts.get(address)?.handlers.clear()
+  }
+
+  dns(): Dns {
+    return {
+      srv: async () => ({ records: [], ttlSeconds: 60 }),
+      addresses: async (name) => {
+        const address = this.#addresses.get(name)
+        return { records: address === undefined ? [] : [address], ttlSeconds: 60 }
+      },
+    }
+  }
+
+  listen(address: string): Listen {
+    const host = this.#hosts.get(address) ?? { address, handlers: new Map() }
+    this.#hosts.set(address, host)
+    return async (options, handler) => {
+      const names = options.tls?.cert.split(',')
+      if (host.handlers.has(options.port)) throw new Error(`port ${options.port} is in use`)
+      host.handlers.set(options.port, { handler, names })
+      return {
+        host: address,
+        port: options.port,
+        close: async () => {
+          host.handlers.delete(options.port)
+        },
+      }
+    }
+  }
+
+  /** The client of the host at `address`; its own clock times it out and dies with it. */
+  client(address: string, clock: Clock): HttpClient {
+    return {
+      request: (request) => this.#request(address, clock, request),
+      close: async () => {},
+    }
+  }
+
+  #request(from: string, clock: Clock, request: OutgoingRequest): Promise<IncomingAnswer> {
+    return new Promise((resolve, reject) => {
+      const timer = clock.after(request.timeoutMs, () =>
+        fail(new HttpFailure('timeout', `no answer within ${request.timeoutMs} ms`)),
+      )
+      const settle = () => {
+        timer.cancel()
+        request.signal?.removeEventListener('abort', onAbort)
+      }
+      const fail = (failure: HttpFailure) => {
+        settle()
+        reject(failure)
+      }
+      const onAbort = () => fail(new HttpFailure('aborted', 'the request was called off'))
+      if (request.signal?.aborted) {
+        onAbort()
+        return
+      }
+      request.signal?.addEventListener('abort', onAbort)
+      const done = (answer: IncomingAnswer) => {
+        settle()
+        resolve(answer)
+      }
+      this.#send({ from, request, done, fail })
+    })
+  }
+
+  #send(exchange: {
+    from: string
+    request: OutgoingRequest
+    done: (answer: IncomingAnswer) => void
+    fail: (failure: HttpFailure) => void
+  }): void {
+    const { from, request, fail } = exchange
+    const to = this.#addresses.get(request.hostname) ?? request.hostname
+    this.onRequest?.(from, to, request)
+    if (this.#random.happens(this.faults.requestLoss)) return
+    const arrivals = this.#random.happens(this.faults.repetition) ? 2 : 1
+    for (let arrival = 0; arrival < arrivals; arrival += 1) {
+      this.#clock.after(this.#delayMs(), () => {
+        if (this.#cuts.has(`${from} ${to}`)) return
+        const listener = this.#hosts.get(to)?.handlers.get(request.port)
+        if (listener === undefined) {
+          fail(new HttpFailure('connect', `nobody listens at ${to}:${request.port}`))
+        } else if ((listener.names !== undefined) !== (request.protocol === 'https:')) {
+          fail(new HttpFailure('tls', 'one side speaks TLS and the other does not'))
+        } else if (listener.names && !listener.names.includes(request.tlsName ?? '')) {
+          fail(new HttpFailure('tls', `the certificate is not for ${request.tlsName}`))
+        } else {
+          this.#deliver(exchange, to, listener.handler)
+        }
+      })
+    }
+  }
+
+  #deliver(
+    exchange: {
+      from: string
+      request: OutgoingRequest
+      done: (answer: IncomingAnswer) => void
+      fail: (failure: HttpFailure) => void
+    },
+    to: string,
+    handler: HttpHandler,
+  ): void {
+    const { from, request, done, fail } = exchange
+    const answered = handler({
+      method: request.method,
+      target: request.target,
+      headers: incomingHeaders(request),
+      remoteAddress: from,
+      encrypted: request.protocol === 'https:',
+      body: async (bytesMax) => limitedBody(request.body, bytesMax),
+      signal: notAborted,
+    })
+    const sendBack = async (answer: OutgoingAnswer) => {
+      const body = await wholeBody(answer.body)
+      if (this.#random.happens(this.faults.answerLoss)) return
+      this.#clock.after(this.#delayMs(), () => {
+        if (this.#cuts.has(`${to} ${from}`)) return
+        if (body.length > request.answerBytesMax) {
+          fail(new HttpFailure('too-large', `more than ${request.answerBytesMax} bytes`))
+        } else {
+          done({ status: answer.status, headers: lowerCased(answer.headers), body })
+        }
+      })
+    }
+    answered.then(sendBack).catch((cause: unknown) => {
+      fail(new HttpFailure('broken', 'the connection was reset', { cause }))
+    })
+  }
+
+  #delayMs(): number {
+    const { delayMsMin, delayMsMax } = this.faults
+    return delayMsMin + (delayMsMax - delayMsMin) * this.#random.fraction() ** 3
+  }
+}
+
+function lowerCased(headers: Readonly<Record<string, string>>): Headers {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  )
+}
+
+function incomingHeaders(request: OutgoingRequest): Headers {
+  return { ...lowerCased(request.headers ?? {}), host: request.hostHeader }
+}
+
+function bytesOf(body: Uint8Array | string | undefined): Uint8Array {
+  return typeof body === 'string' ? new TextEncoder().encode(body) : (body ?? new Uint8Array())
+}
+
+function limitedBody(body: Uint8Array | string | undefined, bytesMax: number): Uint8Array {
+  const bytes = bytesOf(body)
+  if (bytes.length > bytesMax) {
+    throw new MatrixError(413, 'M_TOO_LARGE', `The body has more than ${bytesMax} bytes.`)
+  }
+  return bytes
+}
+
+async function wholeBody(body: OutgoingAnswer['body']): Promise<Uint8Array> {
+  if (body instanceof Uint8Array) return body
+  const pieces: Uint8Array[] = []
+  for await (const piece of body) pieces.push(piece)
+  return new Uint8Array(Buffer.concat(pieces))
+}
