@@ -38,7 +38,7 @@ const mayImport: Record<string, readonly string[]> = {
 }
 
 const builtins: Record<string, RegExp> = {
-  protocol: /^node:(crypto|assert\/strict)$/,
+  protocol: /^node:(crypto|module|assert\/strict)$/,
   io: /^node:/,
   storage: /^node:(sqlite|worker_threads|assert\/strict|crypto)$/,
   cli: /^node:/,
