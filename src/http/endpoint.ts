@@ -4,20 +4,30 @@
  * @module
  */
 
-import type { Static, TSchema } from 'typebox'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { Static, TOptional, TSchema } from '#schema/schema.ts'
+import type { ByteAnswer } from './byte-answer.ts'
 
 type Fields = Readonly<Record<string, TSchema>>
-type Read<F> = F extends Fields ? { readonly [K in keyof F]: Static<F[K]> } : Record<never, never>
+type OptionalKeys<F> = { [K in keyof F]: F[K] extends TOptional ? K : never }[keyof F]
+type Read<F> = F extends Fields
+  ? { readonly [K in Exclude<keyof F, OptionalKeys<F>>]: Static<F[K]> } & {
+      readonly [K in OptionalKeys<F>]?: F[K] extends TSchema ? Static<F[K]> : never
+    }
+  : Record<never, never>
 
 export interface Endpoint {
   readonly operationId: string
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  /** With parameters in braces, as in the spec. */
   readonly path: `/${string}`
   /** `optional-user`: a valid token is used if there is one, none is fine. */
   readonly auth: 'none' | 'server' | 'user' | 'optional-user'
   readonly params?: Fields
-  /** Absent query parameters are absent keys: wrap a field in `t.optional` unless it is required. */
+  /**
+   * Absent query parameters are absent keys: wrap a field in `t.optional` unless it is required. A
+   * `t.array` takes a parameter that may be repeated; `t.integer` and `t.boolean` are read from text.
+   */
   readonly query?: Fields
   readonly body?: TSchema
   /** The largest body in bytes; 64 KiB where it is not said. */
@@ -46,7 +56,7 @@ export type RequestOf<E extends Endpoint> = {
   ? { readonly origin: ServerName; readonly rawBody: Uint8Array }
   : unknown) &
   (E['auth'] extends 'user' ? { readonly session: Session } : unknown) &
-  (E['auth'] extends 'optional-user' ? { readonly session?: Session } : unknown)
+  (E['auth'] extends 'optional-user' ? { readonly session: Session | undefined } : unknown)
 
 export type ResponseOf<E extends Endpoint> = Static<E['response']>
 
@@ -56,9 +66,13 @@ export interface Route<Needs> {
   readonly answer: (request: never, needs: Needs) => Promise<unknown>
 }
 
+/**
+ * Binds a function to an endpoint. What it gives is sent as JSON with status 200; a `ByteAnswer` is
+ * sent as it is.
+ */
 export function answer<E extends Endpoint, Needs>(
   endpoint: E,
-  answer: (request: RequestOf<E>, needs: Needs) => Promise<ResponseOf<E>>,
+  answer: (request: RequestOf<E>, needs: Needs) => Promise<ResponseOf<E> | ByteAnswer>,
 ): Route<Needs> {
   return { endpoint, answer }
 }

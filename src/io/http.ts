@@ -98,6 +98,8 @@ export interface ListenOptions {
 export interface Listening {
   readonly host: string
   readonly port: number
+  /** Uses another certificate for connections from here on; nothing happens without TLS. */
+  replaceCertificate(tls: { readonly cert: string; readonly key: string }): void
   /** Stops accepting, lets running requests finish for at most `graceMs`, then cuts them. */
   close(graceMs: number): Promise<void>
 }

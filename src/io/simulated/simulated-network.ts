@@ -113,6 +113,7 @@ export class SimulatedNetwork {
       return {
         host: address,
         port: options.port,
+        replaceCertificate: () => {},
         close: async () => {
           host.handlers.delete(options.port)
         },

@@ -1,0 +1,43 @@
+/**
+ * Finds the route of a request. Path parameters are decoded exactly once, so that identifiers with
+ * `/`, `:`, `$`, `!` or `%` in them arrive as they are.
+ *
+ * @module
+ */
+
+import find from 'find-my-way'
+import type { Route } from './endpoint.ts'
+
+/** What a path leads to: a route with its parameters, only other methods' routes, or nothing. */
+export type Found<Needs> =
+  | { readonly route: Route<Needs>; readonly params: Readonly<Record<string, string>> }
+  | 'wrong-method'
+  | undefined
+
+export interface Router<Needs> {
+  find(method: string, path: string): Found<Needs>
+}
+
+const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
+
+export function createRouter<Needs>(routes: readonly Route<Needs>[]): Router<Needs> {
+  // The length of what comes is bounded by the size of the request's head.
+  const router = find({ maxParamLength: Number.MAX_SAFE_INTEGER })
+  for (const route of routes) {
+    const path = route.endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1')
+    router.on(route.endpoint.method, path, () => {}, route)
+  }
+  const at = (method: (typeof methods)[number], path: string) => {
+    const found = router.find(method, path)
+    if (found === null) return undefined
+    return { route: found.store as Route<Needs>, params: found.params as Record<string, string> }
+  }
+  return {
+    find: (method, path) => {
+      const known = methods.find((one) => one === method)
+      const found = known && at(known, path)
+      if (found !== undefined) return found
+      return methods.some((other) => at(other, path) !== undefined) ? 'wrong-method' : undefined
+    },
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * The shell around all handlers, once: match → authenticate → limit the rate → parse → answer →
+ * check the answer (in tests) → serialise. Handlers know nothing of HTTP; what they throw is turned
+ * into an answer here, and only here.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import type { HttpHandler, IncomingRequest, OutgoingAnswer } from '#io/http.ts'
+import type { Log } from '#io/log.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import { problemWith, sentence } from '#schema/check.ts'
+import { accessTokenOf } from './authenticate.ts'
+import { ByteAnswer } from './byte-answer.ts'
+import type { Endpoint, Route, Session } from './endpoint.ts'
+import { serialise } from './raw-json.ts'
+import { readBody, readParams, readQuery } from './read-request.ts'
+import { createRouter } from './router.ts'
+
+/** The largest body of a request whose endpoint does not say otherwise. */
+const bodyBytesMaxDefault = 65_536
+
+/** Who a request comes from, as far as it is known when its rate is limited. */
+export interface Requester {
+  readonly remoteAddress: string
+  readonly session: Session | undefined
+  readonly origin: ServerName | undefined
+}
+
+/** What the shell needs from the rest of the house. */
+export interface Shell {
+  readonly log: Log
+  /** Checks the X-Matrix signature over the request and its body; throws a 401 `MatrixError`. */
+  readonly authenticateServer?: (
+    request: IncomingRequest,
+    rawBody: Uint8Array,
+  ) => Promise<ServerName>
+  /** Whose token it is; throws a 401 `MatrixError`. */
+  readonly authenticateUser?: (token: string) => Promise<Session>
+  /** Throws a 429 `MatrixError` if this is too much. */
+  readonly limitRate?: (endpoint: Endpoint, requester: Requester) => void
+  /** What a client is told of an error that is no `MatrixError`, if anything. */
+  readonly explain?: (error: unknown) => MatrixError | undefined
+  /** Whether answers are checked against their schemas; in tests and the simulation. */
+  readonly checkAnswers?: boolean
+}
+
+/** Answers requests with these routes. */
+export function serve<Needs>(
+  routes: readonly Route<Needs>[],
+  needs: Needs,
+  shell: Shell,
+): HttpHandler {
+  const router = createRouter(routes)
+  return async (request) => {
+    // Servers MUST NOT perform any logic defined for the endpoints when approached with an OPTIONS
+    // request.
+    if (request.method === 'OPTIONS') return withCors({ status: 204, headers: {}, body: empty })
+    try {
+      const [path, query] = splitTarget(request.target)
+      const found = router.find(request.method, path)
+      if (found === undefined) throw unrecognized(404, 'There is no such endpoint.')
+      if (found === 'wrong-method') {
+        throw unrecognized(405, `This endpoint does not know the method ${request.method}.`)
+      }
+      const { route, params } = found
+      const answer = await answerRoute(route, needs, shell, { request, params, query })
+      return withCors(answer)
+    } catch (error) {
+      return withCors(errorAnswer(error, request, shell))
+    }
+  }
+}
+
+async function answerRoute<Needs>(
+  { endpoint, answer }: Route<Needs>,
+  needs: Needs,
+  shell: Shell,
+  matched: {
+    request: IncomingRequest
+    params: Readonly<Record<string, string>>
+    query: URLSearchParams
+  },
+): Promise<OutgoingAnswer> {
+  const { request } = matched
+  const { requester, rawBody } = await authenticate(endpoint, shell, request, matched.query)
+  shell.limitRate?.(endpoint, requester)
+  const body = rawBody ?? (await bodyOf(endpoint, request))
+  const read = {
+    params: readParams(endpoint.params, matched.params),
+    query: readQuery(endpoint.query, matched.query),
+    body: endpoint.body === undefined ? undefined : readBody(endpoint.body, body),
+    signal: request.signal,
+    remoteAddress: request.remoteAddress,
+    session: requester.session,
+    origin: requester.origin,
+    rawBody: body,
+  }
+  const value = await answer(read as never, needs)
+  if (value instanceof ByteAnswer) return value.answer
+  if (shell.checkAnswers) checkAnswer(endpoint, value)
+  return jsonAnswer(200, value)
+}
+
+async function authenticate(
+  endpoint: Endpoint,
+  shell: Shell,
+  request: IncomingRequest,
+  query: URLSearchParams,
+): Promise<{ requester: Requester; rawBody?: Uint8Array }> {
+  const { remoteAddress } = request
+  const nobody = { remoteAddress, session: undefined, origin: undefined }
+  if (endpoint.auth === 'none') return { requester: nobody }
+  if (endpoint.auth === 'server') {
+    assert(shell.authenticateServer, 'this listener serves no servers')
+    const rawBody = await bodyOf(endpoint, request)
+    const origin = await shell.authenticateServer(request, rawBody)
+    return { requester: { ...nobody, origin }, rawBody }
+  }
+  const token = accessTokenOf(request, query)
+  if (token === undefined && endpoint.auth === 'optional-user') return { requester: nobody }
+  // When credentials are required but missing or invalid, the HTTP call will return with a status of
+  // 401 and the error code M_MISSING_TOKEN or M_UNKNOWN_TOKEN.
+  if (token === undefined) {
+    throw new MatrixError(401, 'M_MISSING_TOKEN', 'This needs an access token.')
+  }
+  assert(shell.authenticateUser, 'this listener serves no users')
+  return { requester: { ...nobody, session: await shell.authenticateUser(token) } }
+}
+
+async function bodyOf(endpoint: Endpoint, request: IncomingRequest): Promise<Uint8Array> {
+  const hasBody = endpoint.body !== undefined || endpoint.auth === 'server'
+  if (!hasBody || endpoint.method === 'GET') return empty
+  return await request.body(endpoint.bodyBytesMax ?? bodyBytesMaxDefault)
+}
+
+/** Path and query of a request target, still encoded and decoded. */
+function splitTarget(target: string): [string, URLSearchParams] {
+  const at = target.indexOf('?')
+  if (at === -1) return [target, new URLSearchParams()]
+  return [target.slice(0, at), new URLSearchParams(target.slice(at + 1))]
+}
+
+function unrecognized(status: 404 | 405, message: string): MatrixError {
+  return new MatrixError(status, 'M_UNRECOGNIZED', message)
+}
+
+function checkAnswer(endpoint: Endpoint, value: unknown): void {
+  const problem = problemWith(endpoint.response, value)
+  assert(!problem, `wrong answer of ${endpoint.operationId}: ${problem && sentence(problem)}`)
+}
+
+function errorAnswer(error: unknown, request: IncomingRequest, shell: Shell): OutgoingAnswer {
+  const known = error instanceof MatrixError ? error : shell.explain?.(error)
+  const answered = known ?? new MatrixError(500, 'M_UNKNOWN', 'Something went wrong here.')
+  if (known === undefined && !request.signal.aborted) {
+    const path = request.target.split('?', 1)[0]
+    shell.log.error('a request failed', { method: request.method, path, error })
+  }
+  const answer = jsonAnswer(answered.status, answered)
+  const retryAfterMs = answered.extra.retry_after_ms
+  if (typeof retryAfterMs !== 'number') return answer
+  const seconds = String(Math.ceil(retryAfterMs / 1000))
+  return { ...answer, headers: { ...answer.headers, 'retry-after': seconds } }
+}
+
+function jsonAnswer(status: number, value: unknown): OutgoingAnswer {
+  const body = serialise(value)
+  const length = body.reduce((sum, chunk) => sum + chunk.length, 0)
+  return {
+    status,
+    headers: { 'content-type': 'application/json', 'content-length': String(length) },
+    body,
+  }
+}
+
+const empty = new Uint8Array()
+
+// The recommended CORS headers to be returned by servers on all requests.
+const cors = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
+  'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
+}
+
+function withCors(answer: OutgoingAnswer): OutgoingAnswer {
+  return { ...answer, headers: { ...cors, ...answer.headers } }
+}

@@ -1,0 +1,183 @@
+/**
+ * The HTTP server of a real homeserver, over TCP or TLS. Slow, idle and greedy peers are cut off by
+ * limits that are all here.
+ *
+ * @module
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import { MatrixError } from '../protocol/matrix-error.ts'
+import type {
+  Headers,
+  HttpHandler,
+  IncomingRequest,
+  Listen,
+  Listening,
+  OutgoingAnswer,
+} from './http.ts'
+
+const limits = {
+  /** From the first byte of a connection or of the next request to the end of the head. */
+  headersTimeout: 15_000,
+  /** From the first byte of a request to the last of its body. */
+  requestTimeout: 120_000,
+  /** Between two requests of a connection. */
+  keepAliveTimeout: 75_000,
+  connectionsCheckingInterval: 5_000,
+  /** A head of this size holds an event ID or a filter in any query we know of. */
+  maxHeaderSize: 32_768,
+}
+
+const connectionsMax = 10_000
+/** A peer that takes nothing of an answer for this long is cut off. */
+const stalledMsMax = 60_000
+
+export const listen: Listen = async (options, handler) => {
+  const serveOne = (request: IncomingMessage, response: ServerResponse) => {
+    void answerOne(request, response, handler)
+  }
+  const tlsServer =
+    options.tls && createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, serveOne)
+  const server = tlsServer ?? createServer(limits, serveOne)
+  server.maxConnections = connectionsMax
+  server.maxRequestsPerSocket = 0
+  server.on('clientError', refuseMalformed)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host: options.host, port: options.port }, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  const { port } = server.address() as AddressInfo
+  return {
+    host: options.host,
+    port,
+    replaceCertificate: (tls) => tlsServer?.setSecureContext(tls),
+    close: (graceMs) => closeServer(server, graceMs),
+  } satisfies Listening
+}
+
+/** Answers what is not HTTP, or has too large a head, and hangs up. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? '431 Request Header Fields Too Large'
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? '408 Request Timeout'
+        : '400 Bad Request'
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
+}
+
+async function answerOne(
+  request: IncomingMessage,
+  response: ServerResponse,
+  handler: HttpHandler,
+): Promise<void> {
+  const aborter = new AbortController()
+  response.on('close', () => {
+    if (!response.writableFinished) aborter.abort(new Error('the peer went away'))
+  })
+  // Errors of the socket end in 'close'; without a listener they would end the process.
+  response.on('error', () => {})
+  request.on('error', () => {})
+  response.setTimeout(0)
+  try {
+    const answer = await handler(incoming(request, aborter.signal))
+    await send(request, response, answer)
+  } catch {
+    // The handler answers its own errors: what comes here is an answer that broke half-way.
+    response.destroy()
+  }
+}
+
+function incoming(request: IncomingMessage, signal: AbortSignal): IncomingRequest {
+  return {
+    method: request.method ?? '',
+    target: request.url ?? '',
+    headers: request.headers as Headers,
+    remoteAddress: plainAddress(request.socket.remoteAddress ?? ''),
+    encrypted: 'encrypted' in request.socket,
+    body: (bytesMax) => readBody(request, bytesMax),
+    signal,
+  }
+}
+
+/** An IPv4 peer of a socket that listens on IPv6 is still an IPv4 peer. */
+function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
+}
+
+async function readBody(request: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+  const tooLarge = () =>
+    new MatrixError(413, 'M_TOO_LARGE', `The body has more than ${bytesMax} bytes.`)
+  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge()
+  const chunks: Uint8Array[] = []
+  let size = 0
+  // Leaving the loop must not destroy the socket: the refusal is still to be sent over it.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+    size += chunk.length
+    if (size > bytesMax) throw tooLarge()
+    chunks.push(chunk)
+  }
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)
+}
+
+async function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  answer: OutgoingAnswer,
+): Promise<void> {
+  if (response.destroyed) return
+  // What is left of a body nobody wanted is not read: the connection ends after the answer.
+  const unread = !request.complete && hasBody(request)
+  response.writeHead(
+    answer.status,
+    unread ? { ...answer.headers, connection: 'close' } : answer.headers,
+  )
+  if (request.method === 'HEAD') {
+    response.end()
+    return
+  }
+  const pieces = answer.body instanceof Uint8Array ? [answer.body] : answer.body
+  for await (const piece of pieces) {
+    if (response.destroyed) return
+    if (!response.write(piece)) await drained(response)
+  }
+  response.end()
+  if (unread) response.once('finish', () => request.socket.destroySoon())
+}
+
+function hasBody(request: IncomingMessage): boolean {
+  const { headers } = request
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/** Waits until the peer has taken what was written, or is gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => response.destroy(), stalledMsMax)
+    const done = () => {
+      clearTimeout(timer)
+      response.off('drain', done)
+      response.off('close', done)
+      resolve()
+    }
+    response.on('drain', done)
+    response.on('close', done)
+  })
+}
+
+async function closeServer(server: Server, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  server.closeIdleConnections()
+  const timer = setTimeout(() => server.closeAllConnections(), graceMs)
+  await closed
+  clearTimeout(timer)
+}

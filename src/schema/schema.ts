@@ -1,0 +1,146 @@
+/**
+ * What requests and answers look like: the one place that knows the schema library. A schema is a
+ * JSON Schema, as in the spec's OpenAPI files, and carries the TypeScript type of its values.
+ *
+ * Everything is bounded: a string has at most 65,536 characters and an array at most 1,000 items
+ * unless the schema says otherwise. Objects may have keys that the schema does not name, since
+ * clients and servers of other versions send them.
+ *
+ * @module
+ */
+
+import {
+  type TArray,
+  type TBoolean,
+  type TInteger,
+  type TLiteral,
+  type TObject,
+  type TOptional,
+  type TProperties,
+  type TRecord,
+  type TSchema,
+  type TString,
+  type TUnion,
+  type TUnknown,
+  type TUnsafe,
+  Type,
+} from 'typebox'
+import type {
+  EventId,
+  KeyId,
+  RoomAlias,
+  RoomId,
+  ServerName,
+  UserId,
+} from '#protocol/identifiers/ids.ts'
+import type { Json, JsonObject } from '#protocol/json.ts'
+
+export type { Static, TOptional, TSchema } from 'typebox'
+
+const stringLengthMax = 65_536
+const arrayLengthMax = 1_000
+
+/** The bounds of a length, both included. */
+export interface Bounds {
+  readonly min?: number
+  readonly max?: number
+}
+
+/** Text; `max` counts UTF-16 code units. */
+export function string({ min = 0, max = stringLengthMax }: Bounds = {}): TString {
+  return Type.String(min > 0 ? { minLength: min, maxLength: max } : { maxLength: max })
+}
+
+/** An integer that JavaScript keeps exactly, as Matrix asks of all numbers. */
+export function integer({
+  min = Number.MIN_SAFE_INTEGER,
+  max = Number.MAX_SAFE_INTEGER,
+}: Bounds = {}): TInteger {
+  return Type.Integer({ minimum: min, maximum: max })
+}
+
+export function boolean(): TBoolean {
+  return Type.Boolean()
+}
+
+/** A list. Say `max` for one that may be longer than 1,000 items. */
+export function array<T extends TSchema>(
+  items: T,
+  { min = 0, max = arrayLengthMax }: Bounds = {},
+): TArray<T> {
+  return Type.Array(items, min > 0 ? { minItems: min, maxItems: max } : { maxItems: max })
+}
+
+/** An object with these fields, and any others. */
+export function object<P extends TProperties>(properties: P): TObject<P> {
+  return Type.Object(properties)
+}
+
+/** An object whose keys are not known; all its values are alike. */
+export function record<T extends TSchema>(values: T): TRecord<'^.*$', T> {
+  return Type.Record(Type.String(), values)
+}
+
+/** Any value. It may still hold raw bytes of JSON in an answer. */
+export function unknown(): TUnknown {
+  return Type.Unknown()
+}
+
+/** Any JSON value, as the reader of JSON gives it. */
+export const json: TUnsafe<Json> = Type.Unsafe<Json>({})
+
+/** Any JSON object. */
+export const jsonObject: TUnsafe<JsonObject> = Type.Unsafe<JsonObject>({ type: 'object' })
+
+export function literal<const V extends string | number | boolean>(value: V): TLiteral<V> {
+  return Type.Literal(value)
+}
+
+/** One of some words. */
+export function oneOf<const V extends string>(...values: V[]): TUnsafe<V> {
+  return Type.Unsafe<V>({ type: 'string', enum: values })
+}
+
+export function union<T extends TSchema[]>(...alternatives: [...T]): TUnion<T> {
+  return Type.Union<T>(alternatives as T)
+}
+
+/** Marks a field that may be absent. */
+export function optional<T extends TSchema>(schema: T): TOptional<T> {
+  return Type.Optional(schema) as TOptional<T>
+}
+
+/** A string that a parser accepts, typed as what the parser gives. */
+export function parsed<T extends string>(
+  parse: (text: string) => T | undefined,
+  expected: string,
+): TUnsafe<T> {
+  const text = Type.Unsafe<T>({ type: 'string', maxLength: stringLengthMax })
+  return Type.Refine(
+    text,
+    (value) => parse(value as string) !== undefined,
+    () => `must be ${expected}`,
+  ) as TUnsafe<T>
+}
+
+/** An identifier by its first character, at most 255 bytes long. */
+function sigil<T extends string>(character: string): (text: string) => T | undefined {
+  return (text) =>
+    text.startsWith(character) && Buffer.byteLength(text) <= 255 ? (text as T) : undefined
+}
+
+export const userId = parsed(sigil<UserId>('@'), 'a user ID such as @alice:example.org')
+export const roomId = parsed(sigil<RoomId>('!'), 'a room ID such as !abc:example.org')
+export const eventId = parsed(sigil<EventId>('$'), 'an event ID such as $abc')
+export const roomAlias = parsed(sigil<RoomAlias>('#'), 'a room alias such as #room:example.org')
+export const serverName = parsed(
+  (text) => (text !== '' && text.length <= 261 ? (text as ServerName) : undefined),
+  'a server name such as example.org',
+)
+export const keyId = parsed(
+  (text) => (text.includes(':') ? (text as KeyId) : undefined),
+  'a key ID such as ed25519:a1',
+)
+
+/** Milliseconds since the Unix epoch. */
+export const timestamp: TInteger = integer()
