@@ -4,6 +4,7 @@
  * @module
  */
 
+import { type NumberRule, readJson } from '#protocol/json-reader.ts'
 import { type ErrCode, MatrixError } from '#protocol/matrix-error.ts'
 import { problemWith, sentence } from '#schema/check.ts'
 import { object, type TSchema } from '#schema/schema.ts'
@@ -37,19 +38,14 @@ export function readQuery(fields: Fields | undefined, query: URLSearchParams): u
  * A JSON body, checked. Clients send nothing at all where the spec wants `{}`: that is taken as
  * `{}` if all of the body is optional.
  */
-export function readBody(schema: TSchema, bytes: Uint8Array): unknown {
+export function readBody(schema: TSchema, bytes: Uint8Array, numbers: NumberRule): unknown {
   if (bytes.length === 0 && problemWith(schema, {}) === undefined) return {}
-  const value = readJson(bytes)
-  check(schema, value, 'M_BAD_JSON')
-  return value
-}
-
-function readJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (cause) {
-    throw new MatrixError(400, 'M_NOT_JSON', 'The body is not JSON in UTF-8.', { cause })
+  const read = readJson(bytes, numbers)
+  if (!read.ok) {
+    throw new MatrixError(400, 'M_NOT_JSON', `The body is not JSON as we take it: ${read.reason}.`)
   }
+  check(schema, read.value, 'M_BAD_JSON')
+  return read.value
 }
 
 function check(schema: TSchema, value: unknown, errcode: ErrCode): void {

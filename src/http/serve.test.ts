@@ -110,6 +110,7 @@ const refusals = [
   ['POST', '/echo/!a:b/b', { users: ['@a:b', 'a'] }, 400, 'M_BAD_JSON', "'users/1' must be a user"],
   ['POST', '/echo/!a:b/b', { nested: {} }, 400, 'M_MISSING_PARAM', "'nested/count' is required"],
   ['POST', '/echo/!a:b/b', [], 400, 'M_BAD_JSON', 'must be object'],
+  ['POST', '/echo/!a:b/b', bytes('{"a":1,"a":1}'), 400, 'M_NOT_JSON', 'not JSON as we take it'],
   ['POST', '/echo/!a:b/b', bytes('{'), 400, 'M_NOT_JSON', 'not JSON'],
   ['POST', '/echo/!a:b/b', new Uint8Array([0x22, 0xff, 0x22]), 400, 'M_NOT_JSON', 'not JSON'],
   ['POST', '/echo/!a:b/b', { z: 'z'.repeat(1000) }, 413, 'M_TOO_LARGE', '1000 bytes'],

@@ -10,6 +10,7 @@ import assert from 'node:assert/strict'
 import type { HttpHandler, IncomingRequest, OutgoingAnswer } from '#io/http.ts'
 import type { Log } from '#io/log.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { NumberRule } from '#protocol/json-reader.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { problemWith, sentence } from '#schema/check.ts'
 import { accessTokenOf } from './authenticate.ts'
@@ -91,7 +92,7 @@ async function answerRoute<Needs>(
   const read = {
     params: readParams(endpoint.params, matched.params),
     query: readQuery(endpoint.query, matched.query),
-    body: endpoint.body === undefined ? undefined : readBody(endpoint.body, body),
+    body: endpoint.body && readBody(endpoint.body, body, numbersIn(endpoint)),
     signal: request.signal,
     remoteAddress: request.remoteAddress,
     session: requester.session,
@@ -134,6 +135,11 @@ async function bodyOf(endpoint: Endpoint, request: IncomingRequest): Promise<Uin
   const hasBody = endpoint.body !== undefined || endpoint.auth === 'server'
   if (!hasBody || endpoint.method === 'GET') return empty
   return await request.body(endpoint.bodyBytesMax ?? bodyBytesMaxDefault)
+}
+
+/** What servers send may be signed, so its numbers keep their text; what clients send never is. */
+function numbersIn(endpoint: Endpoint): NumberRule {
+  return endpoint.auth === 'server' ? 'raw' : 'any'
 }
 
 /** Path and query of a request target, still encoded and decoded. */

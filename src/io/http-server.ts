@@ -35,7 +35,12 @@ const connectionsMax = 10_000
 const stalledMsMax = 60_000
 
 export const listen: Listen = async (options, handler) => {
+  let closing = false
   const serveOne = (request: IncomingMessage, response: ServerResponse) => {
+    // A connection that is kept alive would hold up the end.
+    response.once('finish', () => {
+      if (closing) request.socket.destroySoon()
+    })
     void answerOne(request, response, handler)
   }
   const tlsServer =
@@ -56,7 +61,10 @@ export const listen: Listen = async (options, handler) => {
     host: options.host,
     port,
     replaceCertificate: (tls) => tlsServer?.setSecureContext(tls),
-    close: (graceMs) => closeServer(server, graceMs),
+    close: (graceMs) => {
+      closing = true
+      return closeServer(server, graceMs)
+    },
   } satisfies Listening
 }
 

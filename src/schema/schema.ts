@@ -25,14 +25,12 @@ import {
   type TUnsafe,
   Type,
 } from 'typebox'
-import type {
-  EventId,
-  KeyId,
-  RoomAlias,
-  RoomId,
-  ServerName,
-  UserId,
-} from '#protocol/identifiers/ids.ts'
+import { parseEventId } from '#protocol/identifiers/event-id.ts'
+import { parseKeyId } from '#protocol/identifiers/key-id.ts'
+import { parseRoomAlias } from '#protocol/identifiers/room-alias.ts'
+import { parseRoomId } from '#protocol/identifiers/room-id.ts'
+import { parseServerName } from '#protocol/identifiers/server-name.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Json, JsonObject } from '#protocol/json.ts'
 
 export type { Static, TOptional, TSchema } from 'typebox'
@@ -123,24 +121,12 @@ export function parsed<T extends string>(
   ) as TUnsafe<T>
 }
 
-/** An identifier by its first character, at most 255 bytes long. */
-function sigil<T extends string>(character: string): (text: string) => T | undefined {
-  return (text) =>
-    text.startsWith(character) && Buffer.byteLength(text) <= 255 ? (text as T) : undefined
-}
-
-export const userId = parsed(sigil<UserId>('@'), 'a user ID such as @alice:example.org')
-export const roomId = parsed(sigil<RoomId>('!'), 'a room ID such as !abc:example.org')
-export const eventId = parsed(sigil<EventId>('$'), 'an event ID such as $abc')
-export const roomAlias = parsed(sigil<RoomAlias>('#'), 'a room alias such as #room:example.org')
-export const serverName = parsed(
-  (text) => (text !== '' && text.length <= 261 ? (text as ServerName) : undefined),
-  'a server name such as example.org',
-)
-export const keyId = parsed(
-  (text) => (text.includes(':') ? (text as KeyId) : undefined),
-  'a key ID such as ed25519:a1',
-)
+export const userId = parsed(parseUserId, 'a user ID such as @alice:example.org')
+export const roomId = parsed(parseRoomId, 'a room ID such as !abc:example.org')
+export const eventId = parsed(parseEventId, 'an event ID such as $abc')
+export const roomAlias = parsed(parseRoomAlias, 'a room alias such as #room:example.org')
+export const serverName = parsed(parseServerName, 'a server name such as example.org')
+export const keyId = parsed(parseKeyId, 'a key ID such as ed25519:a1')
 
 /** Milliseconds since the Unix epoch. */
 export const timestamp: TInteger = integer()

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { MatrixError } from '../protocol/matrix-error.ts'
+import type { HttpHandler, IncomingRequest, ListenOptions, OutgoingAnswer } from './http.ts'
+import { listen } from './http-server.ts'
+
+const ok: OutgoingAnswer = { status: 200, headers: { 'content-length': '2' }, body: bytes('ok') }
+
+test('a request arrives as it was sent: method, exact target, headers, body', async (t) => {
+  const seen: unknown[] = []
+  const server = await started(t, async (request) => {
+    seen.push([request.method, request.target, request.headers['x-a'], request.remoteAddress])
+    seen.push(request.encrypted, Buffer.from(await request.body(100)).toString())
+    return ok
+  })
+  const answer = await exchange(
+    server.port,
+    'PUT /a%2Fb/$c?d=%20&e HTTP/1.1\r\nHost: a\r\nX-A: 1\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc',
+  )
+  assert.match(answer, /^HTTP\/1\.1 200 OK\r\n/)
+  assert.match(answer, /\r\n\r\nok$/)
+  assert.deepEqual(seen, [['PUT', '/a%2Fb/$c?d=%20&e', '1', '127.0.0.1'], false, 'abc'])
+})
+
+for (const [kind, head, body] of [
+  ['announced', 'Content-Length: 1000000', 'x'],
+  ['in chunks', 'Transfer-Encoding: chunked', `c8\r\n${'x'.repeat(200)}\r\n`],
+] as const) {
+  test(`a body that is too large (${kind}) is refused, and the connection ends`, async (t) => {
+    const server = await started(t, async (request) => {
+      const error = await request.body(100).catch((error: unknown) => error)
+      assert.ok(error instanceof MatrixError)
+      return { status: error.status, headers: {}, body: bytes(error.errcode) }
+    })
+    const answer = await exchange(
+      server.port,
+      `PUT / HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n${body}`,
+    )
+    assert.match(answer, /^HTTP\/1\.1 413 /)
+    assert.match(answer, /connection: close/i)
+    assert.match(answer, /M_TOO_LARGE/)
+  })
+}
+
+test('a body that nobody reads does not stay open', async (t) => {
+  const server = await started(t, async () => ok)
+  const head = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nx'
+  assert.match(await exchange(server.port, head), /connection: close/i)
+})
+
+test('several requests share a connection', async (t) => {
+  const server = await started(t, async (request) => {
+    await request.body(10)
+    return ok
+  })
+  const one = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx'
+  const last = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+  const answer = await exchange(server.port, one + one + last)
+  assert.equal(answer.match(/HTTP\/1\.1 200/g)?.length, 3)
+})
+
+test('an answer in pieces arrives whole, also to a peer that reads slowly', async (t) => {
+  const piece = new Uint8Array(65_536).fill(0x61)
+  async function* pieces() {
+    for (let count = 0; count < 100; count += 1) yield piece
+  }
+  const server = await started(t, async () => ({ status: 200, headers: {}, body: pieces() }))
+  const socket = connect(server.port, '127.0.0.1')
+  socket.pause()
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await once(socket, 'connect')
+  const text = await read(socket)
+  assert.equal(text.match(/a{65536}/g)?.length, 100)
+})
+
+test('the signal is aborted when the peer goes away', async (t) => {
+  const gone = Promise.withResolvers<void>()
+  const arrived = Promise.withResolvers<void>()
+  const server = await started(t, async (request) => {
+    request.signal.addEventListener('abort', () => gone.resolve())
+    arrived.resolve()
+    await gone.promise
+    return ok
+  })
+  const socket = connect(server.port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await arrived.promise
+  socket.destroy()
+  await gone.promise
+})
+
+test('the signal of an answered request is not aborted', async (t) => {
+  let signal: AbortSignal | undefined
+  const server = await started(t, async (request) => {
+    signal = request.signal
+    return ok
+  })
+  await exchange(server.port, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  assert.equal(signal?.aborted, false)
+})
+
+test('what is not HTTP is answered with 400, a head that is too large with 431', async (t) => {
+  const server = await started(t, async () => assert.fail('must not arrive'))
+  assert.match(await exchange(server.port, 'hello\r\n\r\n'), /^HTTP\/1\.1 400 /)
+  const head = `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`
+  assert.match(await exchange(server.port, head), /^HTTP\/1\.1 431 /)
+})
+
+test('closing lets a running request finish and accepts no other', async (t) => {
+  const arrived = Promise.withResolvers<void>()
+  const finish = Promise.withResolvers<void>()
+  const server = await started(t, async () => {
+    arrived.resolve()
+    await finish.promise
+    return ok
+  })
+  const answer = exchange(server.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await arrived.promise
+  const closed = server.close(10_000)
+  await assert.rejects(exchange(server.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'), /ECONNREFUSED/)
+  finish.resolve()
+  assert.match(await answer, /200 OK/)
+  await closed
+})
+
+test('closing cuts a request that does not finish in time', async (t) => {
+  const arrived = Promise.withResolvers<IncomingRequest>()
+  const server = await started(t, (request) => {
+    arrived.resolve(request)
+    return new Promise(() => {})
+  })
+  const answer = exchange(server.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  const { signal } = await arrived.promise
+  const aborted = once(signal, 'abort')
+  await server.close(10)
+  assert.equal(await answer, '')
+  await aborted
+})
+
+test('a port that is taken is an error', async (t) => {
+  const server = await started(t, async () => ok)
+  await assert.rejects(
+    listen({ host: '127.0.0.1', port: server.port }, async () => ok),
+    /EADDRINUSE/,
+  )
+})
+
+async function started(
+  t: TestContext,
+  handler: HttpHandler,
+  options: ListenOptions = { host: '127.0.0.1', port: 0 },
+) {
+  const server = await listen(options, handler)
+  t.after(() => server.close(0))
+  return server
+}
+
+/** Everything that is answered to some bytes. */
+async function exchange(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write(text)
+  return read(socket)
+}
+
+async function read(socket: Socket): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of socket) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+function bytes(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text))
+}
