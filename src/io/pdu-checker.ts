@@ -6,31 +6,23 @@
  * @module
  */
 
-import type { ServerName } from '../protocol/identifiers/ids.ts'
-import type { Pdu } from '../protocol/pdu.ts'
+import type { CheckedPdu, VerifyKey } from '../protocol/check-pdu.ts'
+import type { ReferenceRule } from '../protocol/event-format.ts'
 import type { RoomVersion } from '../protocol/room-version.ts'
 
-/** A public key that may verify a signature of `server` made with `keyId`. */
-export interface VerifyKey {
-  readonly server: ServerName
-  readonly keyId: string
-  /** Raw Ed25519 public key, 32 bytes. */
-  readonly key: Uint8Array
-  /** The key counts only for events whose `origin_server_ts` is not after this (versions 5 and later). */
-  readonly validUntilTs: number
-}
-
-/** What became of one PDU: a `Pdu` (redacted if its content hash did not match), or why it is dropped. */
-export type CheckedPdu =
-  | { readonly ok: true; readonly pdu: Pdu; readonly redacted: boolean }
-  | { readonly ok: false; readonly eventId?: string; readonly reason: string }
+export type { CheckedPdu, VerifyKey }
 
 export interface PduChecker {
-  /** Checks PDUs of one room version against the keys given. The answers are in the order of `pdus`. */
+  /**
+   * Checks PDUs of one room version against the keys given. The answers are in the order of `pdus`.
+   * The limits on how many `prev_events` and `auth_events` an event has are for those that come
+   * through `/send`; history that was fetched is `unlimited`. If not said, they are kept.
+   */
   check(
     version: RoomVersion,
     pdus: readonly Uint8Array[],
     keys: readonly VerifyKey[],
+    references?: ReferenceRule,
   ): Promise<CheckedPdu[]>
   close(): Promise<void>
 }
