@@ -1,0 +1,179 @@
+/**
+ * All settings of Hansa: the only list. `docs/config.md` is made from it.
+ *
+ * Keys whose feature is not built are checked all the same, so that one configuration serves
+ * several versions of Hansa. `withoutEffect` names them: to set one is told in the log at start.
+ *
+ * @module
+ */
+
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { parseServerName } from '#protocol/identifiers/server-name.ts'
+import { roomVersions } from '#protocol/room-version.ts'
+import {
+  flag,
+  integer,
+  list,
+  oneOf,
+  orNull,
+  required,
+  section,
+  setting,
+  type TableOf,
+  table,
+  text,
+  textThat,
+} from './kinds.ts'
+
+const serverName = textThat<ServerName>(
+  'a server name such as example.org, example.org:8448 or [::1]:8448',
+  (found) => parseServerName(found) !== undefined,
+)
+const httpUrl = textThat<string>(
+  'an http or https URL',
+  (found) => URL.canParse(found) && ['http:', 'https:'].includes(new URL(found).protocol),
+)
+const roomVersion = textThat<string>(`one of ${[...roomVersions.keys()].join(', ')}`, (found) =>
+  roomVersions.has(found),
+)
+
+const tls = table({
+  cert: required(text, 'The certificate with its chain: a PEM file.'),
+  key: required(text, 'Its private key: a PEM file.'),
+})
+
+const listener = table({
+  host: setting(text, '127.0.0.1', 'The address to listen on. `0.0.0.0` and `::` are all of them.'),
+  port: required(integer(0, 65535), 'The port; 0 is any free one.'),
+  tls: setting(orNull(tls), null, 'A certificate, or null for plain HTTP.'),
+  apis: setting(
+    list(oneOf('client', 'federation', 'media', 'admin', 'metrics')),
+    ['client', 'federation'],
+    'Which APIs are served here. `media` and `metrics` have no operations in this version.',
+  ),
+})
+
+const database = table({
+  type: setting(oneOf('sqlite', 'postgres'), 'sqlite', 'Which database.'),
+  path: setting(orNull(text), null, 'SQLite: the file. By default `hansa.db` in `data_dir`.'),
+  url: setting(orNull(text), null, 'PostgreSQL: `postgres://user:password@host/name`.'),
+})
+
+const retry = table({
+  min_ms: setting(integer(1, 86_400_000), 15_000, 'The first pause after a server failed us.'),
+  max_ms: setting(integer(1, 604_800_000), 21_600_000, 'The longest; pauses double up to it.'),
+})
+
+const federation = table({
+  enabled: setting(flag, true, 'Whether this server talks with others.'),
+  ca_files: setting(list(text), [], 'PEM files of authorities to trust beside the usual ones.'),
+  allow_private_ips: setting(
+    flag,
+    false,
+    'Whether other servers may be at private or loopback addresses.',
+  ),
+  trusted_key_servers: setting(
+    list(serverName),
+    [],
+    'Servers asked for the keys of servers that do not answer.',
+  ),
+  allow: setting(
+    orNull(list(text)),
+    null,
+    'The only servers to talk with. `*` and `?` are wildcards; null is all.',
+  ),
+  deny: setting(list(text), [], 'Servers not to talk with. `*` and `?` are wildcards.'),
+  retry: section(retry, 'When to try a server again that did not answer.'),
+})
+
+const registration = table({
+  enabled: setting(flag, false, 'Whether anybody may make an account.'),
+  verification: setting(oneOf('none'), 'none', 'What is asked for beside a password.'),
+  shared_secret: setting(
+    orNull(text),
+    null,
+    'Whoever knows it may make accounts, also of administrators.',
+  ),
+  tokens: setting(flag, false, 'Whether an account needs a registration token.'),
+  guests: setting(flag, false, 'Whether guests may come in without an account.'),
+})
+
+const roomDirectory = table({
+  over_federation: setting(flag, true, 'Whether other servers may see it.'),
+  without_auth: setting(flag, true, 'Whether it is shown to who is not logged in.'),
+  publication: setting(oneOf('anyone', 'admins', 'nobody'), 'anyone', 'Who may put rooms on it.'),
+})
+
+const userDirectory = table({
+  search_all_users: setting(flag, false, 'Whether users without a common room are found.'),
+})
+
+const outboundHttp = table({
+  ca_files: setting(list(text), [], 'PEM files of authorities to trust beside the usual ones.'),
+  verify_tls: setting(flag, true, 'Whether certificates are checked.'),
+  allow_private_ips: setting(flag, false, 'Whether private addresses may be asked.'),
+})
+
+const email = table({
+  smtp_host: setting(orNull(text), null, 'The mail server.'),
+  smtp_port: setting(integer(1, 65535), 587, 'Its port.'),
+  from: setting(orNull(text), null, 'The sender of mails.'),
+})
+
+const log = table({
+  level: setting(oneOf('error', 'warn', 'info', 'debug'), 'info', 'How much is written.'),
+  format: setting(oneOf('json', 'text'), 'json', 'A JSON object a line, or text for people.'),
+})
+
+export const settings = table({
+  server_name: required(
+    serverName,
+    'The name of this server, the part of its user IDs after the colon. It can never change.',
+  ),
+  public_baseurl: setting(
+    orNull(httpUrl),
+    null,
+    'Where clients reach this server. By default `https://` and the server name.',
+  ),
+  data_dir: setting(text, './data', 'Where the database and the signing key are kept.'),
+  listeners: setting(
+    list(listener, 100),
+    [{ host: '127.0.0.1', port: 8008, tls: null, apis: ['client', 'federation', 'admin'] }],
+    'Where this server listens.',
+  ),
+  database: section(database, 'Where everything is stored.'),
+  default_room_version: setting(
+    roomVersion,
+    '12',
+    'The version of rooms whose creator asks for none.',
+  ),
+  federation: section(federation, 'How this server talks with others.'),
+  registration: section(registration, 'Who may make an account.'),
+  password_hash_cost: setting(
+    orNull(integer(1, 100)),
+    null,
+    'The passes of argon2id over its memory. Null is the recommended cost; 1 is for tests.',
+  ),
+  rate_limits: setting(flag, true, 'Whether clients that ask too often are told to wait.'),
+  presence: setting(flag, true, 'Whether users may show others that they are online.'),
+  room_directory: section(roomDirectory, 'The list of public rooms.'),
+  user_directory: section(userDirectory, 'The search for users.'),
+  url_previews: setting(flag, false, 'Whether this server looks at links for its clients.'),
+  outbound_http: section(outboundHttp, 'Requests that are not federation: push, previews.'),
+  email: section(email, 'How mail is sent.'),
+  app_services: setting(list(text), [], 'Registration files of application services.'),
+  log: section(log, 'The log, on standard output.'),
+})
+
+/** Keys that change nothing in this version. */
+export const withoutEffect: readonly string[] = [
+  'presence',
+  'room_directory',
+  'user_directory',
+  'url_previews',
+  'outbound_http',
+  'email',
+  'app_services',
+]
+
+export type Config = TableOf<typeof settings.fields>
