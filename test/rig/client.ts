@@ -1,0 +1,195 @@
+/**
+ * A small Matrix client for tests, benches and the demo: plain calls, no state but the sync token.
+ *
+ * @module
+ */
+
+export type Json = Record<string, unknown>
+
+/** An answer that was not a success. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly errcode: string
+  readonly body: Json
+
+  constructor(call: string, status: number, body: Json) {
+    super(`${call}: ${status} ${String(body.errcode)}: ${String(body.error)}`)
+    this.status = status
+    this.errcode = String(body.errcode)
+    this.body = body
+  }
+}
+
+export interface ClientEvent {
+  readonly event_id: string
+  readonly type: string
+  readonly sender: string
+  readonly state_key?: string
+  readonly content: Json
+  readonly origin_server_ts: number
+  readonly room_id?: string
+  readonly unsigned?: Json
+}
+
+const encode = encodeURIComponent
+
+export class Client {
+  readonly baseUrl: string
+  readonly userId: string
+  readonly token: string
+  /** Where the next `sync` goes on. */
+  since: string | undefined
+  #transactions = 0
+
+  constructor(baseUrl: string, userId: string, token: string) {
+    this.baseUrl = baseUrl
+    this.userId = userId
+    this.token = token
+  }
+
+  /** Registers an account with the flow that asks for nothing. */
+  static async register(baseUrl: string, username: string): Promise<Client> {
+    const answer = await call(baseUrl, undefined, 'POST', '/v3/register', {
+      username,
+      password: `secret of ${username}`,
+      auth: { type: 'm.login.dummy' },
+    })
+    return new Client(baseUrl, String(answer.user_id), String(answer.access_token))
+  }
+
+  /** Any operation of the client-server API; `path` begins with its version. */
+  call(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Json> {
+    return call(this.baseUrl, this.token, method, path, body, signal)
+  }
+
+  async createRoom(options: Json): Promise<string> {
+    return String((await this.call('POST', '/v3/createRoom', options)).room_id)
+  }
+
+  async join(roomIdOrAlias: string, via: readonly string[] = []): Promise<string> {
+    const query = via.map((server) => `server_name=${encode(server)}&via=${encode(server)}`)
+    const path = `/v3/join/${encode(roomIdOrAlias)}?${query.join('&')}`
+    return String((await this.call('POST', path, {})).room_id)
+  }
+
+  async knock(roomIdOrAlias: string, via: readonly string[] = []): Promise<void> {
+    const query = via.map((server) => `server_name=${encode(server)}&via=${encode(server)}`)
+    await this.call('POST', `/v3/knock/${encode(roomIdOrAlias)}?${query.join('&')}`, {})
+  }
+
+  /** `invite`, `kick`, `ban`, `unban` of somebody. */
+  async member(action: string, roomId: string, userId: string, reason?: string): Promise<void> {
+    await this.call('POST', `/v3/rooms/${encode(roomId)}/${action}`, {
+      user_id: userId,
+      ...(reason === undefined ? {} : { reason }),
+    })
+  }
+
+  async leave(roomId: string): Promise<void> {
+    await this.call('POST', `/v3/rooms/${encode(roomId)}/leave`, {})
+  }
+
+  async send(roomId: string, content: Json | string, type = 'm.room.message'): Promise<string> {
+    this.#transactions += 1
+    const path = `/v3/rooms/${encode(roomId)}/send/${encode(type)}/t${this.#transactions}`
+    const body = typeof content === 'string' ? { msgtype: 'm.text', body: content } : content
+    return String((await this.call('PUT', path, body)).event_id)
+  }
+
+  async setState(roomId: string, type: string, content: Json, stateKey = ''): Promise<string> {
+    const path = `/v3/rooms/${encode(roomId)}/state/${encode(type)}/${encode(stateKey)}`
+    return String((await this.call('PUT', path, content)).event_id)
+  }
+
+  async redact(roomId: string, eventId: string): Promise<string> {
+    this.#transactions += 1
+    const path = `/v3/rooms/${encode(roomId)}/redact/${encode(eventId)}/t${this.#transactions}`
+    return String((await this.call('PUT', path, {})).event_id)
+  }
+
+  /** The current state of a room. */
+  async state(roomId: string): Promise<ClientEvent[]> {
+    const answer: unknown = await this.call('GET', `/v3/rooms/${encode(roomId)}/state`)
+    return answer as ClientEvent[]
+  }
+
+  async stateContent(roomId: string, type: string, stateKey = ''): Promise<Json> {
+    const path = `/v3/rooms/${encode(roomId)}/state/${encode(type)}/${encode(stateKey)}`
+    return await this.call('GET', path)
+  }
+
+  async membership(roomId: string, userId: string): Promise<string | undefined> {
+    const events = await this.state(roomId)
+    const member = events.find(
+      (event) => event.type === 'm.room.member' && event.state_key === userId,
+    )
+    return member && String(member.content.membership)
+  }
+
+  /** Up to `limit` events going back from the newest, over as many pages as that takes. */
+  async history(roomId: string, limit: number): Promise<ClientEvent[]> {
+    const events: ClientEvent[] = []
+    let from = ''
+    while (events.length < limit) {
+      const page = await this.call(
+        'GET',
+        `/v3/rooms/${encode(roomId)}/messages?dir=b&limit=${Math.min(100, limit - events.length)}${from}`,
+      )
+      events.push(...(page.chunk as ClientEvent[]))
+      if (page.end === undefined || page.end === page.start) break
+      from = `&from=${encode(String(page.end))}`
+    }
+    return events
+  }
+
+  async sync(timeoutMs = 0, options = ''): Promise<Json> {
+    const since = this.since === undefined ? '' : `&since=${encode(this.since)}`
+    const answer = await this.call('GET', `/v3/sync?timeout=${timeoutMs}${since}${options}`)
+    this.since = String(answer.next_batch)
+    return answer
+  }
+}
+
+async function call(
+  baseUrl: string,
+  token: string | undefined,
+  method: string,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+): Promise<Json> {
+  const response = await fetch(`${baseUrl}/_matrix/client${path}`, {
+    method,
+    headers: {
+      'content-type': 'application/json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    ...(signal === undefined ? {} : { signal }),
+  })
+  const answer = (await response.json()) as Json
+  if (!response.ok) throw new ApiError(`${method} ${path}`, response.status, answer)
+  return answer
+}
+
+/** Asks `look` again and again until it gives something true. Throws after `limitMs`. */
+export async function eventually<T>(
+  what: string,
+  look: () => Promise<T | undefined | false>,
+  limitMs = 20_000,
+): Promise<T> {
+  const end = performance.now() + limitMs
+  let problem: unknown
+  for (let pauseMs = 20; ; pauseMs = Math.min(500, pauseMs * 1.5)) {
+    try {
+      const found = await look()
+      if (found) return found
+      problem = undefined
+    } catch (error) {
+      problem = error
+    }
+    if (performance.now() > end)
+      throw new Error(`not within ${limitMs} ms: ${what}`, { cause: problem })
+    await new Promise((resolve) => setTimeout(resolve, pauseMs))
+  }
+}

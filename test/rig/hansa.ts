@@ -1,0 +1,57 @@
+/**
+ * Hansa as a process, over TLS, on loopback.
+ *
+ * @module
+ */
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Certificate, issueCertificate } from '../../src/io/certificates.ts'
+import { freePort, ServerProcess } from './processes.ts'
+
+const main = new URL('../../src/cli/main.ts', import.meta.url).pathname
+
+/** Prepares a Hansa at `host`, a loopback address, with its files below `folder`. */
+export async function prepareHansa(options: {
+  folder: string
+  host: string
+  authority: Certificate
+  /** The port in its name, where a `Plug` stands in front of it. */
+  publicPort?: number
+  /** Further lines of the configuration. */
+  more?: string
+}): Promise<ServerProcess> {
+  const { folder, host, authority } = options
+  mkdirSync(folder, { recursive: true })
+  const [tlsPort, plainPort] = [await freePort(host), await freePort(host)]
+  const serverName = `${host}:${options.publicPort ?? tlsPort}`
+  const leaf = await issueCertificate(authority, [host], Date.now())
+  writeFileSync(join(folder, 'ca.crt'), authority.cert)
+  writeFileSync(join(folder, 'tls.crt'), leaf.cert)
+  writeFileSync(join(folder, 'tls.key'), leaf.key, { mode: 0o600 })
+  const file = join(folder, 'hansa.yaml')
+  writeFileSync(
+    file,
+    `
+server_name: "${serverName}"
+public_baseurl: "http://${host}:${plainPort}"
+data_dir: ${folder}
+listeners:
+  - {host: ${host}, port: ${tlsPort}, tls: {cert: ${folder}/tls.crt, key: ${folder}/tls.key}, apis: [client, federation]}
+  - {host: ${host}, port: ${plainPort}, apis: [client, federation, admin]}
+federation: {ca_files: [${folder}/ca.crt], allow_private_ips: true, retry: {min_ms: 500, max_ms: 2000}}
+registration: {enabled: true, shared_secret: s}
+password_hash_cost: 1
+rate_limits: false
+log: {level: info, format: text}
+${options.more ?? ''}
+`,
+  )
+  return new ServerProcess({
+    serverName,
+    baseUrl: `http://${host}:${plainPort}`,
+    tlsPort,
+    logFile: join(folder, 'hansa.log'),
+    command: [process.execPath, main, 'start', '--config', file],
+  })
+}
