@@ -33,6 +33,12 @@ export interface StoredEvent {
   readonly status: EventStatus
   /** Where it stands in the timeline; `undefined` for what no client sees there. */
   readonly position: Position | undefined
+  /**
+   * Whether history right before it in the timeline is missing here: a parent of it is not known,
+   * and `fillHistory` before its position may bring some. `/sync` ends a timeline there, so that
+   * clients page back from it and meet what is fetched later.
+   */
+  readonly gapBefore: boolean
   /** The redaction that was applied to it; `pdu` is the redacted event then. */
   readonly redactedBy: EventId | undefined
 }
