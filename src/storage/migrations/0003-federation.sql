@@ -5,11 +5,11 @@
 CREATE TABLE outbox (
   destination TEXT NOT NULL,
   stream BIGINT NOT NULL,
-  sub INTEGER NOT NULL,
+  sub BIGINT NOT NULL,
   event_id TEXT NOT NULL,
   room_id TEXT NOT NULL,
   PRIMARY KEY (destination, stream, sub, event_id)
-);
+) WITHOUT_ROWID;
 
 -- Events which a server refused to take with a 4xx, however they were sent: kept to be looked at.
 CREATE TABLE outbox_refused (
@@ -20,7 +20,7 @@ CREATE TABLE outbox_refused (
   reason TEXT NOT NULL,
   refused_ts BIGINT NOT NULL,
   PRIMARY KEY (destination, event_id)
-);
+) WITHOUT_ROWID;
 
 -- Ephemeral data units that must survive a restart. A newer one with the same key replaces it.
 CREATE TABLE edu_outbox (
@@ -48,7 +48,7 @@ CREATE TABLE server_keys (
   -- Until when the key is good for events and requests; for an old key, when it expired.
   valid_until_ts BIGINT NOT NULL,
   -- 1 if the server said that it uses the key no longer.
-  expired INTEGER NOT NULL,
+  expired BIGINT NOT NULL,
   -- When the key was last seen, and from whom: its own server or a notary.
   fetched_ts BIGINT NOT NULL,
   fetched_from TEXT NOT NULL,
