@@ -1,0 +1,54 @@
+/**
+ * The iterative auth checks: which of some events, one after the other, get into the state.
+ *
+ * https://spec.matrix.org/v1.19/rooms/v2/#definitions
+ *
+ * @module
+ */
+
+import { checkAuthRules } from '../auth-rules/check.ts'
+import type { Pdu } from '../pdu.ts'
+import { authStateIn, type PartialState } from './partial-state.ts'
+import { type RoomEvents, stateKeyIdOf } from './room-events.ts'
+
+/**
+ * Takes as input an initial room state and a sorted list of state events, and constructs a new room
+ * state by iterating through the event list and applying the state event to the room state if the
+ * state event is allowed by the authorisation rules. If the state event is not allowed by the
+ * authorisation rules, then the event is ignored.
+ */
+export function iterativeAuthChecks(
+  room: RoomEvents,
+  partial: PartialState,
+  events: Iterable<number>,
+): void {
+  for (const event of events) {
+    const pdu = room.event(event)
+    const key = stateKeyIdOf(room, pdu)
+    const state = authStateIn(room, partial, (type, stateKey) =>
+      ownAuthEvent(room, event, { type, stateKey }),
+    )
+    if (key !== undefined && checkAuthRules(pdu, state).allowed) partial.decided.set(key, event)
+  }
+}
+
+/**
+ * If a `(event_type, state_key)` key that is required for checking the authorisation rules is not
+ * present in the state, then the appropriate state event from the event's `auth_events` is used if
+ * the auth event is not rejected.
+ *
+ * The create event of a version 12 room is in no `auth_events`: the room ID takes their place.
+ */
+function ownAuthEvent(
+  room: RoomEvents,
+  event: number,
+  { type, stateKey }: { type: string; stateKey: string },
+): Pdu | undefined {
+  for (const authEvent of room.graph.authEvents(event)) {
+    const pdu = room.event(authEvent)
+    if (pdu.type !== type || pdu.state_key !== stateKey) continue
+    if (!room.isRejected(authEvent)) return pdu
+  }
+  const isImplied = room.version.roomIdIsCreateEventId && type === 'm.room.create'
+  return isImplied && stateKey === '' ? room.event(room.create) : undefined
+}

@@ -1,0 +1,42 @@
+/**
+ * The state while it is being resolved: what has been decided so far, over what was agreed before.
+ *
+ * @module
+ */
+
+import type { AuthState } from '../auth-rules/auth-state.ts'
+import type { Pdu } from '../pdu.ts'
+import type { RoomEvents } from './room-events.ts'
+import { eventAt, type StatePairs } from './state-pairs.ts'
+
+export interface PartialState {
+  /** What the resolution starts from. */
+  readonly base: StatePairs
+  /** Decisions, by the ID of the state key. They come before the base. */
+  readonly decided: Map<number, number>
+}
+
+/** The number of the event at a key. */
+export function numberAt(
+  room: RoomEvents,
+  { base, decided }: PartialState,
+  type: string,
+  stateKey: string,
+): number | undefined {
+  const key = room.stateKeyId(type, stateKey)
+  return key === undefined ? undefined : (decided.get(key) ?? eventAt(base, key))
+}
+
+/** The partial state as the auth rules read it. What it does not have, `otherwise` may. */
+export function authStateIn(
+  room: RoomEvents,
+  partial: PartialState,
+  otherwise: (type: string, stateKey: string) => Pdu | undefined = () => undefined,
+): AuthState {
+  return {
+    get(type, stateKey) {
+      const number = numberAt(room, partial, type, stateKey)
+      return number === undefined ? otherwise(type, stateKey) : room.event(number)
+    },
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * State resolution: one room state out of several.
+ *
+ * This is the form for a server that holds a room's states as integers. It costs what differs between
+ * the states, plus one pass over each. It runs in one go but for the loading of events: it is a
+ * generator that yields the numbers of the events which it reads next, and goes on when they can be
+ * had from `room.event`:
+ *
+ *     const steps = resolveStates(room, states)
+ *     let step = steps.next()
+ *     while (!step.done) {
+ *       await load(step.value)
+ *       step = steps.next()
+ *     }
+ *     return step.value
+ *
+ * It yields at most two batches. `room.graph` may grow in between; the states must stay as they are.
+ * The same events may be in both batches and in those of the next resolution.
+ *
+ * Rejected events: whoever makes the states leaves out events that were rejected, as the state after
+ * an event is not updated with it if it was rejected. What a state has is handled as usual, whatever
+ * has been thought of it, and of the auth events of conflicted events the rejected ones are not used.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#room-state-resolution
+ *
+ * @module
+ */
+
+import type { RoomEvents } from './room-events.ts'
+import { type StatePairs, separate, withMissing } from './state-pairs.ts'
+import { resolveV1 } from './v1.ts'
+import { resolveV2 } from './v2.ts'
+
+/** Resolves the states, by the algorithm of the room's version. */
+export function* resolveStates(
+  room: RoomEvents,
+  states: readonly StatePairs[],
+): Generator<readonly number[], StatePairs, void> {
+  const distinct = [...new Set(states)]
+  const [only = new Int32Array()] = distinct
+  if (distinct.length < 2) return only
+  const separation = separate(distinct)
+  if (separation.conflicted.every((pairs) => pairs.length === 0)) return only
+  const decided =
+    room.version.stateResolution === 'v1'
+      ? yield* resolveV1(room, separation)
+      : yield* resolveV2(room, separation)
+  // Update the result by replacing any event with the event with the same key from the unconflicted
+  // state map, if such an event exists, to get the final resolved state.
+  return withMissing(separation.unconflicted, decided)
+}
