@@ -62,6 +62,23 @@ export function joinMembers(members: readonly CanonicalMember[]): string {
   return `${text}}`
 }
 
+/**
+ * The same members as parts of the text that joins them. The encoder's strings are ropes of many
+ * small pieces, which cost more to put together than to hash; parts of a flat text cost nothing.
+ */
+export function membersWithin(
+  joined: string,
+  members: readonly CanonicalMember[],
+): CanonicalMember[] {
+  let start = 1
+  return members.map(({ key, text }) => {
+    const end = start + text.length
+    const member = { key, text: joined.slice(start, end) }
+    start = end + 1
+    return member
+  })
+}
+
 /** Compares by code point, which is the order of the UTF-8 bytes. */
 export function compareCodePoints(a: string, b: string): number {
   const length = Math.min(a.length, b.length)

@@ -6,7 +6,14 @@
  * @module
  */
 
-import { type CanonicalMember, canonicalMembers, joinMembers } from './canonical-json.ts'
+import assert from 'node:assert/strict'
+import {
+  type CanonicalMember,
+  canonicalMembers,
+  joinMembers,
+  membersWithin,
+  tryCanonicalJson,
+} from './canonical-json.ts'
 import { canonicalLengthOf } from './canonical-length.ts'
 import { type EventFields, type ReferenceRule, readEventFormat } from './event-format.ts'
 import { eventIdOfEssentials } from './event-id.ts'
@@ -14,7 +21,7 @@ import { essentialText } from './hashes.ts'
 import type { EventId } from './identifiers/ids.ts'
 import { roomIdOfCreateEvent } from './identifiers/room-id.ts'
 import { isJsonObject, type Json, type JsonObject } from './json.ts'
-import { decodeUtf8, type ReadJson, readJson } from './json-reader.ts'
+import { decodeUtf8, readJson } from './json-reader.ts'
 import { memberSpans } from './json-spans.ts'
 import { eventBytesMax, receivedPduBytesMax } from './limits.ts'
 import type { Pdu } from './pdu.ts'
@@ -52,30 +59,54 @@ export function readPdu(
   references: ReferenceRule,
 ): ReadPdu | string {
   if (bytes.length > receivedPduBytesMax) return 'the event is too large'
-  const read = readEventJson(version, bytes)
-  if (!read.ok) return read.reason
-  if (!isJsonObject(read.value)) return 'the event is no object'
-  return pduOf(version, withoutUnsigned(read.value), references)
+  const event = readPlainEvent(bytes) ?? readEventStrictly(version, bytes)
+  return typeof event === 'string' ? event : pduOfEncoded(version, event, references)
 }
 
 /** The PDU that an event without `unsigned` is. */
 export function pduOf(
   version: RoomVersion,
-  received: JsonObject,
+  json: JsonObject,
   references: ReferenceRule,
 ): ReadPdu | string {
-  const json = withCleanSignatures(received)
-  const members = canonicalMembers(json)
-  if (members === undefined) return 'the event has no canonical JSON'
-  const bytes = Buffer.from(joinMembers(members))
+  const event = encodeEvent(json)
+  return event === undefined ? notCanonical : pduOfEncoded(version, event, references)
+}
+
+const notCanonical = 'the event has no canonical JSON'
+
+function pduOfEncoded(
+  version: RoomVersion,
+  event: EncodedEvent,
+  references: ReferenceRule,
+): ReadPdu | string {
+  const { json, members, bytes } = event
   if (bytes.length > eventBytesMax) return 'the event is too large'
   const format = readEventFormat(version, json, references)
   if (!format.ok) return format.reason
   const { fields } = format
+  if (!areSignatures(fields.signatures)) {
+    return pduOf(version, withCleanSignatures(json, fields.signatures), references)
+  }
   const essentials = essentialText(version, json, members)
   const event_id = eventIdOfEssentials(version, json, essentials)
   const pdu = assemblePdu(version, event_id, fields, json, bytes)
   return { pdu, fields, members, essentials }
+}
+
+/**
+ * The PDU of bytes that were checked before, as they are in its `bytes`, and whose ID is known. A
+ * plain parse is enough for what is canonical; before room version 6 there may be numbers that it
+ * would lose.
+ */
+export function pduOfCheckedBytes(version: RoomVersion, event_id: EventId, bytes: Uint8Array): Pdu {
+  const json = version.strictCanonicalJson
+    ? parseJson(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString())
+    : readRawJson(bytes)
+  assert.ok(isJsonObject(json), 'checked bytes are an event')
+  const format = readEventFormat(version, json, 'unlimited')
+  assert.ok(format.ok, 'checked bytes have the format of an event')
+  return assemblePdu(version, event_id, format.fields, json, bytes)
 }
 
 function assemblePdu(
@@ -104,16 +135,52 @@ function assemblePdu(
   }
 }
 
+/** An event without `unsigned`, as a value and in canonical JSON. */
+interface EncodedEvent {
+  readonly json: JsonObject
+  readonly members: readonly CanonicalMember[]
+  readonly bytes: Uint8Array
+}
+
+function encodeEvent(json: JsonObject): EncodedEvent | undefined {
+  const members = canonicalMembers(json)
+  if (members === undefined) return undefined
+  const text = joinMembers(members)
+  const bytes = Buffer.from(text)
+  return { json, members: membersWithin(text, members), bytes }
+}
+
 /**
- * The value of an event's JSON. `JSON.parse` reads it if the length of the canonical form proves that
- * nothing got lost; else the strict reader does, or says why not.
+ * Reads an event by `JSON.parse`, if the length of the canonical form proves that nothing got lost.
+ * Else only the strict reader can tell what the bytes are.
  */
-function readEventJson(version: RoomVersion, bytes: Uint8Array): ReadJson {
-  const value = readPlainJson(bytes)
-  if (value !== undefined) return { ok: true, value }
+function readPlainEvent(bytes: Uint8Array): EncodedEvent | undefined {
+  const length = canonicalLengthOf(bytes)
+  const text = length === undefined ? undefined : decodeUtf8(bytes)
+  const value = text === undefined ? undefined : parseJson(text)
+  if (!isJsonObject(value)) return undefined
+  const { unsigned, ...json } = value
+  const event = encodeEvent(json)
+  if (event === undefined) return undefined
+  return event.bytes.length + lengthOfUnsigned(unsigned) === length ? event : undefined
+}
+
+/** How many bytes `unsigned` adds to an event. */
+function lengthOfUnsigned(unsigned: Json | undefined): number {
+  if (unsigned === undefined) return 0
+  const text = tryCanonicalJson(unsigned)
+  return text === undefined ? Number.NaN : Buffer.byteLength(text) + ',"unsigned":'.length
+}
+
+function readEventStrictly(version: RoomVersion, bytes: Uint8Array): EncodedEvent | string {
   const signed = withUnsignedEmptied(bytes)
-  if (signed === undefined) return { ok: false, reason: 'the event is no JSON object' }
-  return readJson(signed, version.strictCanonicalJson ? 'canonical' : 'raw')
+  if (signed === undefined) return 'the event is no JSON object'
+  const read = readJson(signed, version.strictCanonicalJson ? 'canonical' : 'raw')
+  if (!read.ok) return read.reason
+  if (!isJsonObject(read.value)) return 'the event is no JSON object'
+  // `unsigned` is of the server that sent the event, not of the event.
+  const { unsigned: _unsigned, ...json } = read.value
+  return encodeEvent(json) ?? notCanonical
 }
 
 /**
@@ -128,14 +195,9 @@ function withUnsignedEmptied(bytes: Uint8Array): Uint8Array | undefined {
   return Buffer.concat([bytes.subarray(0, span.start), Buffer.from('0'), bytes.subarray(span.end)])
 }
 
-function readPlainJson(bytes: Uint8Array): Json | undefined {
-  const length = canonicalLengthOf(bytes)
-  const text = length === undefined ? undefined : decodeUtf8(bytes)
-  const value = text === undefined ? undefined : parseJson(text)
-  if (!isJsonObject(value)) return undefined
-  const members = canonicalMembers(value)
-  if (members === undefined) return undefined
-  return Buffer.byteLength(joinMembers(members)) === length ? value : undefined
+function readRawJson(bytes: Uint8Array): Json | undefined {
+  const read = readJson(bytes, 'raw')
+  return read.ok ? read.value : undefined
 }
 
 function parseJson(text: string): Json | undefined {
@@ -146,20 +208,11 @@ function parseJson(text: string): Json | undefined {
   }
 }
 
-/** `unsigned` is of the server that sent the event, not of the event. */
-function withoutUnsigned(event: JsonObject): JsonObject {
-  if (!Object.hasOwn(event, 'unsigned')) return event
-  const { unsigned: _unsigned, ...rest } = event
-  return rest
-}
-
 /**
  * The event with only such signatures as have the form of one. Nothing covers signatures: any server
  * on the way can add what others cannot read, and the event is not to blame for it.
  */
-function withCleanSignatures(event: JsonObject): JsonObject {
-  const { signatures } = event
-  if (!isJsonObject(signatures) || areSignatures(signatures)) return event
+function withCleanSignatures(event: JsonObject, signatures: JsonObject): JsonObject {
   const clean: [string, Json][] = []
   for (const [server, ofServer] of Object.entries(signatures)) {
     if (!isJsonObject(ofServer)) continue
