@@ -30,6 +30,8 @@ export interface Endpoint {
    */
   readonly query?: Fields
   readonly body?: TSchema
+  /** The body is not parsed: whoever answers takes `rawBody` apart, and `body` is `undefined`. */
+  readonly bodyIsBytes?: true
   /** The largest body in bytes; 64 KiB where it is not said. */
   readonly bodyBytesMax?: number
   readonly response: TSchema
@@ -49,7 +51,11 @@ export interface Session {
 export type RequestOf<E extends Endpoint> = {
   readonly params: Read<E['params']>
   readonly query: Read<E['query']>
-  readonly body: E['body'] extends TSchema ? Static<E['body']> : undefined
+  readonly body: E['bodyIsBytes'] extends true
+    ? undefined
+    : E['body'] extends TSchema
+      ? Static<E['body']>
+      : undefined
   readonly signal: AbortSignal
   readonly remoteAddress: string
 } & (E['auth'] extends 'server'

@@ -13,6 +13,7 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { NumberRule } from '#protocol/json-reader.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { problemWith, sentence } from '#schema/check.ts'
+import type { TSchema } from '#schema/schema.ts'
 import { accessTokenOf } from './authenticate.ts'
 import { ByteAnswer } from './byte-answer.ts'
 import type { Endpoint, Route, Session } from './endpoint.ts'
@@ -92,7 +93,7 @@ async function answerRoute<Needs>(
   const read = {
     params: readParams(endpoint.params, matched.params),
     query: readQuery(endpoint.query, matched.query),
-    body: endpoint.body && readBody(endpoint.body, body, numbersIn(endpoint)),
+    body: parsesBody(endpoint) ? readBody(endpoint.body, body, numbersIn(endpoint)) : undefined,
     signal: request.signal,
     remoteAddress: request.remoteAddress,
     session: requester.session,
@@ -135,6 +136,10 @@ async function bodyOf(endpoint: Endpoint, request: IncomingRequest): Promise<Uin
   const hasBody = endpoint.body !== undefined || endpoint.auth === 'server'
   if (!hasBody || endpoint.method === 'GET') return empty
   return await request.body(endpoint.bodyBytesMax ?? bodyBytesMaxDefault)
+}
+
+function parsesBody(endpoint: Endpoint): endpoint is Endpoint & { body: TSchema } {
+  return endpoint.body !== undefined && endpoint.bodyIsBytes !== true
 }
 
 /** What servers send may be signed, so its numbers keep their text; what clients send never is. */
