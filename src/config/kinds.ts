@@ -16,6 +16,8 @@ export interface Kind<T> {
   read(key: string, found: unknown, problems: Problems): T | undefined
   /** The keys below it, if it is a table. */
   readonly fields?: Readonly<Record<string, Setting<unknown>>>
+  /** The keys of each entry, if it is a list of tables. */
+  readonly entryFields?: Readonly<Record<string, Setting<unknown>>>
 }
 
 export interface Setting<T> {
@@ -100,6 +102,7 @@ export function list<T>(kind: Kind<T>, most = 1000): Kind<readonly T[]> {
   const expected = `a list, each entry ${kind.expected}`
   return {
     expected,
+    ...(kind.fields && { entryFields: kind.fields }),
     read: (key, found, problems) => {
       if (!Array.isArray(found) || found.length > most) {
         problems.push(`${key}: found ${shown(found)}, expected ${expected}`)
