@@ -1,0 +1,69 @@
+/**
+ * The accounts of this server.
+ *
+ * @module
+ */
+
+import type { UserId } from '#protocol/identifiers/ids.ts'
+import { type Reader, sql, type Writer } from './database.ts'
+
+export interface AccountRow {
+  readonly user_id: UserId
+  readonly password_hash: string | null
+  readonly guest: number
+  readonly admin: number
+  readonly created_ts: number
+  readonly deactivated_ts: number | null
+}
+
+/** Adds an account. The unit fails as `unique` if the user ID is or was in use. */
+export function addAccount(
+  tx: Writer,
+  account: {
+    readonly userId: UserId
+    readonly passwordHash: string | undefined
+    readonly guest: boolean
+    readonly admin: boolean
+    readonly now: number
+  },
+): void {
+  tx.run(sql`
+    INSERT INTO accounts (user_id, password_hash, guest, admin, created_ts, deactivated_ts)
+    VALUES (${account.userId}, ${account.passwordHash ?? null}, ${Number(account.guest)},
+      ${Number(account.admin)}, ${account.now}, NULL)
+  `)
+}
+
+export async function accountOf(db: Reader, userId: UserId): Promise<AccountRow | undefined> {
+  return await db.first<AccountRow>(sql`
+    SELECT user_id, password_hash, guest, admin, created_ts, deactivated_ts
+    FROM accounts WHERE user_id = ${userId}
+  `)
+}
+
+/** A page of accounts in the order of their IDs, after `after`. */
+export async function accountsAfter(
+  db: Reader,
+  after: string,
+  limit: number,
+): Promise<AccountRow[]> {
+  return await db.all<AccountRow>(sql`
+    SELECT user_id, password_hash, guest, admin, created_ts, deactivated_ts
+    FROM accounts WHERE user_id > ${after} ORDER BY user_id LIMIT ${limit}
+  `)
+}
+
+export function setPasswordHash(tx: Writer, userId: UserId, passwordHash: string): void {
+  tx.run(sql`
+    UPDATE accounts SET password_hash = ${passwordHash}
+    WHERE user_id = ${userId} AND deactivated_ts IS NULL
+  `)
+}
+
+/** Closes an account for good, and forgets its password. */
+export function deactivateAccount(tx: Writer, userId: UserId, now: number): void {
+  tx.run(sql`
+    UPDATE accounts SET password_hash = NULL, deactivated_ts = ${now}
+    WHERE user_id = ${userId} AND deactivated_ts IS NULL
+  `)
+}

@@ -1,0 +1,93 @@
+/**
+ * Everything about the users of this server, as the rest of the house sees it.
+ *
+ * @module
+ */
+
+import type { Argon2id } from '#io/argon2id.ts'
+import type { Clock } from '#io/clock.ts'
+import type { Log } from '#io/log.ts'
+import type { Random } from '#io/random.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { Rooms } from '#rooms/rooms.ts'
+import type { Database } from '#storage/database.ts'
+import { type Accounts, createAccounts } from './accounts.ts'
+import { createFilters, type Filters } from './filters.ts'
+import { createInteractiveAuth, type InteractiveAuth } from './interactive-auth.ts'
+import { createLoginTokens, type LoginTokens } from './login-tokens.ts'
+import { createPasswords } from './passwords.ts'
+import { createProfiles, type Profiles, type RemoteProfiles } from './profiles.ts'
+import { createRegistrationTokens, type RegistrationTokens } from './registration-tokens.ts'
+import { createSessions, type Sessions } from './sessions.ts'
+import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
+
+/** Who may make an account. */
+export interface RegistrationPolicy {
+  /** Whether anybody may. */
+  readonly enabled: boolean
+  /** Whether they need a registration token. */
+  readonly tokens: boolean
+  readonly guests: boolean
+}
+
+export interface Users {
+  readonly accounts: Accounts
+  readonly sessions: Sessions
+  readonly profiles: Profiles
+  readonly filters: Filters
+  readonly interactiveAuth: InteractiveAuth
+  readonly loginTokens: LoginTokens
+  readonly registrationTokens: RegistrationTokens
+  readonly sharedSecret: SharedSecret
+  readonly registration: RegistrationPolicy
+  /** Closes an account: the user leaves all rooms, and can never log in again. */
+  deactivate(userId: UserId): Promise<void>
+}
+
+export interface UserNeeds {
+  readonly db: Database
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly argon2id: Argon2id
+  readonly serverName: ServerName
+  readonly rooms: Pick<Rooms, 'membershipsOf' | 'currentState' | 'send' | 'leave'>
+  readonly remoteProfiles: RemoteProfiles
+  readonly registration: RegistrationPolicy & { readonly sharedSecret: string | undefined }
+  /** `password_hash_cost`: the memory of a password's hash in KiB; for tests. */
+  readonly passwordHashCost: number | undefined
+}
+
+export function createUsers(needs: UserNeeds): Users {
+  const { registration } = needs
+  const passwords = createPasswords({ ...needs, cost: needs.passwordHashCost })
+  const sessions = createSessions(needs)
+  const accounts = createAccounts({ ...needs, passwords, sessions })
+  return {
+    accounts,
+    sessions,
+    profiles: createProfiles(needs),
+    filters: createFilters(needs),
+    interactiveAuth: createInteractiveAuth(needs),
+    loginTokens: createLoginTokens(needs),
+    registrationTokens: createRegistrationTokens(needs),
+    sharedSecret: createSharedSecret(needs, registration.sharedSecret),
+    registration,
+    deactivate: async (userId) => {
+      await accounts.deactivate(userId)
+      await leaveAllRooms(needs, userId)
+    },
+  }
+}
+
+async function leaveAllRooms({ rooms, log }: UserNeeds, userId: UserId): Promise<void> {
+  for (const { roomId, membership } of await rooms.membershipsOf(userId)) {
+    if (membership === 'leave' || membership === 'ban') continue
+    try {
+      await rooms.leave({ userId, roomId, content: {} })
+    } catch (error) {
+      // Rooms that cannot be left, since no server of theirs answers, must not keep the others.
+      log.warn('a deactivated user could not leave a room', { roomId, userId, error })
+    }
+  }
+}
