@@ -11,21 +11,62 @@
  * not enough, `tx.expect` makes the unit fail if a statement touches no row, and a violated
  * constraint makes it fail too.
  *
- * The same SQL text runs on SQLite and PostgreSQL.
+ * The same SQL text runs on SQLite and PostgreSQL. To keep it so:
+ * - Tables are made by `migrations/`, with the column types that `migrate.ts` lists. There are no
+ *   booleans: 0 and 1 in a `BIGINT`. Both databases refuse a value of another type.
+ * - Integers up to 2⁵³ come back as `number`, bytes as `Uint8Array`, rows as plain objects.
+ * - `INSERT … ON CONFLICT (…) DO UPDATE SET x = excluded.x`, `DO NOTHING`, `RETURNING`, row values
+ *   (`(a, b) > (${a}, ${b})`), `LIMIT ${n} OFFSET ${m}`, `WITH`, window functions: as they are.
+ *   `INSERT … SELECT … ON CONFLICT` needs a `WHERE` (`WHERE TRUE`) for SQLite's parser. Not
+ *   `INSERT OR`, `REPLACE`, `rowid`, `ILIKE`, `::type`, nor functions of one of the two.
+ * - In `DO UPDATE` and in joins, columns are qualified by their table.
+ * - A set of values is one parameter: `WHERE event_id IN ${texts(ids)}`, also `integers`, `bytes`.
+ * - PostgreSQL infers a parameter's type from its place: beside a column or in `VALUES` all is
+ *   well; alone or in arithmetic, write `CAST(${n} AS BIGINT)`. The same for sums:
+ *   `CAST(SUM(x) AS BIGINT)`. Only columns that are grouped by, or aggregated, can be selected.
+ * - Text is ordered by code point in both; it may hold any character, U+0000 too. A lone surrogate
+ *   is stored as U+FFFD. SQL functions of text (`length`, `LIKE`) are not for text with U+0000.
+ * - `ORDER BY` says `NULLS FIRST` or `LAST` where there can be any.
  *
  * @module
  */
 
+import assert from 'node:assert/strict'
+
 export type Value = string | number | Uint8Array | null
+
+/** A set of values as one parameter, for `IN`. Made by `texts`, `integers` and `bytes`. */
+export interface List {
+  readonly list: 'text' | 'integer' | 'bytes'
+  readonly values: readonly (string | number | Uint8Array)[]
+}
+
+export type Parameter = Value | List
 
 /** A statement and its values, made by the `sql` tag so that no value is ever spliced into SQL. */
 export interface Sql {
   readonly texts: readonly string[]
-  readonly values: readonly Value[]
+  readonly values: readonly Parameter[]
 }
 
-export function sql(texts: TemplateStringsArray, ...values: Value[]): Sql {
-  return { texts, values }
+/** Makes a statement. Where a value is another `Sql`, its text becomes part of this one's. */
+export function sql(template: TemplateStringsArray, ...values: (Parameter | Sql)[]): Sql {
+  if (values.some(isSql)) return joined(template, values)
+  for (const value of values) assertStorable(value as Parameter)
+  return { texts: template, values: values as Parameter[] }
+}
+
+/** The members of a set of texts: `WHERE type IN ${texts(types)}`. It may be empty. */
+export function texts(values: readonly string[]): List {
+  return { list: 'text', values }
+}
+
+export function integers(values: readonly number[]): List {
+  return { list: 'integer', values }
+}
+
+export function bytes(values: readonly Uint8Array[]): List {
+  return { list: 'bytes', values }
 }
 
 /** Something to read from. Reads see every unit whose `write` has resolved. */
@@ -60,4 +101,40 @@ export interface Database extends Reader {
   /** Collects a unit and commits it. Resolves once it is durable, with what `collect` gave. */
   write<T>(collect: (tx: Writer) => T): Promise<Awaited<T>>
   close(): Promise<void>
+}
+
+/** Statements are told apart by the identity of their texts, so equal ones must be the same. */
+const joinedTexts = new Map<string, readonly string[]>()
+
+function joined(template: readonly string[], parts: readonly (Parameter | Sql)[]): Sql {
+  const texts = [template[0] ?? '']
+  const values: Parameter[] = []
+  const append = (text: string) => texts.push((texts.pop() ?? '') + text)
+  for (const [index, part] of parts.entries()) {
+    if (isSql(part)) {
+      append(part.texts[0] ?? '')
+      texts.push(...part.texts.slice(1))
+      values.push(...part.values)
+      append(template[index + 1] ?? '')
+    } else {
+      assertStorable(part)
+      values.push(part)
+      texts.push(template[index + 1] ?? '')
+    }
+  }
+  const key = texts.join('?')
+  const known = joinedTexts.get(key) ?? texts
+  joinedTexts.set(key, known)
+  return { texts: known, values }
+}
+
+function isSql(part: Parameter | Sql): part is Sql {
+  return part !== null && typeof part === 'object' && 'texts' in part
+}
+
+/** What the databases would store as something else, or refuse late, is our own mistake. */
+function assertStorable(value: Parameter): void {
+  if (typeof value === 'string' || value === null) return
+  if (typeof value === 'number') assert(Number.isFinite(value), `${value} in SQL`)
+  else assert(value instanceof Uint8Array || value?.list !== undefined, `${typeof value} in SQL`)
 }

@@ -1,0 +1,138 @@
+/**
+ * SQLite on the thread that asks: for tests, for the simulation and for commands. A server uses
+ * `sqlite-worker.ts`, which waits for the disk on a thread of its own.
+ *
+ * Units collected until the scheduler lets the writer run share a commit. Nothing of a group shows
+ * before it is committed, since a commit is one synchronous act.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { type Database, type Sql, UnitFailed, type Writer } from './database.ts'
+import { type Migration, programMigrations } from './migrate.ts'
+import { SqliteConnection } from './sqlite-connection.ts'
+import { collectUnit, type PendingUnit, takeGroup, type UnitOutcome } from './units.ts'
+
+/** How many statements may be run before other work of the thread gets its turn. */
+const groupStepsMax = 2000
+
+/** The disk of a simulated machine: a database in memory that outlives the process using it. */
+export interface MemoryImage {
+  readonly connection: SqliteConnection
+}
+
+export function memoryImage(): MemoryImage {
+  return { connection: new SqliteConnection(':memory:') }
+}
+
+export interface SqliteOptions {
+  /** A file, or `:memory:` for a database that is gone when it is closed. */
+  readonly path?: string
+  /** Instead of a path. */
+  readonly image?: MemoryImage
+  /** Runs a commit soon, in the order of the calls. By default as a microtask. */
+  readonly schedule?: (act: () => void) => void
+  readonly migrations?: readonly Migration[]
+}
+
+export interface SqliteDatabase extends Database {
+  /**
+   * Ends as a process that is killed: units that are not committed are lost, and nothing that was
+   * asked of this database is ever answered. What is committed is in the image, or the file.
+   */
+  crash(): void
+}
+
+/** Opens the database and applies the migrations it has not had. */
+export async function openSqlite(options: SqliteOptions): Promise<SqliteDatabase> {
+  const { path = ':memory:', image, migrations = programMigrations } = options
+  const connection = image?.connection ?? new SqliteConnection(path)
+  connection.migrate(migrations)
+  return new InProcessSqlite(connection, {
+    schedule: options.schedule ?? queueMicrotask,
+    closes: image === undefined,
+  })
+}
+
+class InProcessSqlite implements SqliteDatabase {
+  readonly #connection: SqliteConnection
+  readonly #schedule: (act: () => void) => void
+  readonly #closesConnection: boolean
+  readonly #queue: PendingUnit[] = []
+  #scheduled = false
+  #state: 'open' | 'closed' | 'crashed' = 'open'
+
+  constructor(
+    connection: SqliteConnection,
+    { schedule, closes }: { schedule: (act: () => void) => void; closes: boolean },
+  ) {
+    this.#connection = connection
+    this.#schedule = schedule
+    this.#closesConnection = closes
+  }
+
+  async all<Row>(statement: Sql): Promise<Row[]> {
+    if (this.#state === 'crashed') return never()
+    assert(this.#state === 'open', 'the database is closed')
+    return this.#connection.read(statement) as Row[]
+  }
+
+  async first<Row>(statement: Sql): Promise<Row | undefined> {
+    const rows = await this.all<Row>(statement)
+    return rows[0]
+  }
+
+  async write<T>(collect: (tx: Writer) => T): Promise<Awaited<T>> {
+    if (this.#state === 'crashed') return never()
+    assert(this.#state === 'open', 'the database is closed')
+    const { unit, done } = collectUnit(collect)
+    this.#queue.push(unit)
+    this.#commitSoon()
+    return done
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'closed'
+    while (this.#queue.length > 0) this.#commitGroup()
+    if (this.#closesConnection) this.#connection.close()
+  }
+
+  crash(): void {
+    this.#state = 'crashed'
+    this.#queue.length = 0
+    if (this.#closesConnection) this.#connection.close()
+  }
+
+  #commitSoon(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#schedule(() => {
+      this.#scheduled = false
+      if (this.#state !== 'open') return
+      this.#commitGroup()
+      if (this.#queue.length > 0) this.#commitSoon()
+    })
+  }
+
+  #commitGroup(): void {
+    const group = takeGroup(this.#queue, groupStepsMax)
+    const outcomes = this.#outcomesOf(group)
+    for (const [index, unit] of group.entries()) unit.settle(outcomes[index] as UnitOutcome)
+  }
+
+  #outcomesOf(group: readonly PendingUnit[]): UnitOutcome[] {
+    try {
+      return this.#connection.commitGroup(group.map(({ steps }) => steps))
+    } catch (cause) {
+      // Every unit of the group is told that it failed, and why.
+      const { message } = new UnitFailed('other', 'The commit failed.', { cause })
+      return group.map(() => ({ ok: false, kind: 'other', message, cause }))
+    }
+  }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {})
+}
