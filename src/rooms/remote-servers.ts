@@ -82,7 +82,7 @@ export interface RemoteServers {
   sendKnock(
     destination: ServerName,
     request: { roomId: RoomId; eventId: EventId; event: Uint8Array },
-  ): Promise<{ readonly knockRoomState: readonly JsonObject[] }>
+  ): Promise<{ readonly knockRoomState: readonly Uint8Array[] }>
   /** Version 2, and version 1 for room versions 1 and 2 where the other server does not know it. Gives the event with both signatures. */
   invite(
     destination: ServerName,
@@ -91,7 +91,7 @@ export interface RemoteServers {
       eventId: EventId
       roomVersion: string
       event: Uint8Array
-      /** Full PDUs since room version 12, stripped state events before. */
+      /** State events of the room as PDUs, the create event among them. */
       inviteRoomState: readonly Uint8Array[]
     },
   ): Promise<Uint8Array>
