@@ -17,6 +17,7 @@ import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/
 import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
+import type { Writer } from '#storage/database.ts'
 
 export interface Position {
   readonly stream: number
@@ -100,6 +101,8 @@ export interface LocalEvent {
   readonly redacts?: EventId
   /** Overrides the clock (application services). */
   readonly origin_server_ts?: number
+  /** Statements for the commit of the event, to be durable with it: the client's transaction ID. */
+  readonly alongside?: (tx: Writer, eventId: EventId) => void
 }
 
 export interface Rooms {
