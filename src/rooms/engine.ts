@@ -1,0 +1,222 @@
+/**
+ * The timeline engine as the rest of `rooms/` sees it: how events get into a room.
+ *
+ * Bytes become PDUs in one place only, `admit`. What was admitted enters a room by one of these:
+ * - `receive`: live events, in the order of their graph, with all checks on receipt of a PDU;
+ * - `storeOutliers`: events we need to know though we do not know the room around them;
+ * - `acceptHistory`: events older than what we have;
+ * - `importRoom`: a whole room, after joining it through another server;
+ * - `send` and `sendBuilt`: events of our own users.
+ *
+ * Each of them waits for its turn in the room's queue by itself, takes its turn without asking any
+ * other server, and resolves when its commit is durable. So nobody holds a queue while waiting for
+ * the network: who asks other servers does it outside, between two of these calls.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+ *
+ * @module
+ */
+
+import type { CheckedPdu } from '#io/pdu-checker.ts'
+import type { Verdict } from '#protocol/auth-rules/verdict.ts'
+import type { EventDraft } from '#protocol/build-pdu.ts'
+import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { RoomVersion } from '#protocol/room-version.ts'
+import type { LocalEvent, Membership, Position } from './rooms.ts'
+
+/** By which operation a PDU reached us. */
+export type Route =
+  | 'send'
+  | 'send_join'
+  | 'send_join response'
+  | 'send_leave'
+  | 'send_knock'
+  | 'invite'
+  | 'invite response'
+  | 'invite_room_state'
+  | 'exchange_third_party_invite'
+  | 'backfill'
+  | 'get_missing_events'
+  | 'event'
+  | 'state'
+  | 'event_auth'
+
+/** What became of an event. */
+export type Outcome =
+  | { readonly eventId: EventId; readonly outcome: 'accepted' | 'outlier' }
+  /** It was there already, with a verdict that stands. */
+  | { readonly eventId: EventId; readonly outcome: 'known' }
+  /** Stored, or with `mustBeAccepted` not stored; `rule` says why. */
+  | {
+      readonly eventId: EventId
+      readonly outcome: 'soft_failed' | 'rejected'
+      readonly rule: string
+    }
+  /** Not stored: no verdict is possible without these events. */
+  | {
+      readonly eventId: EventId
+      readonly outcome: 'missing'
+      /** Events of `prev_events` that are not here, or only as outliers. */
+      readonly prevEvents: readonly EventId[]
+      readonly authEvents: readonly EventId[]
+    }
+
+export interface ReceiveOptions {
+  readonly origin: ServerName
+  /** Sends the accepted events on to the other servers in the room: the resident server's part in joins, leaves and knocks. */
+  readonly relay?: boolean
+  /** Stores nothing of an event that would be rejected or soft-failed: for those who wait for our answer. */
+  readonly mustBeAccepted?: boolean
+  /**
+   * The state before some of the events, where their history is missing here: IDs of state events,
+   * all of them stored already (`storeOutliers`). The event gets a gap before it.
+   */
+  readonly statesBefore?: ReadonlyMap<EventId, readonly EventId[]>
+}
+
+/** A whole room, as a resident server gives it when we join. All PDUs are admitted. */
+export interface RoomImport {
+  readonly roomId: RoomId
+  readonly version: RoomVersion
+  /** Our own membership event, which ends what is imported. */
+  readonly event: Pdu
+  /** The state before it. */
+  readonly state: readonly Pdu[]
+  readonly authChain: readonly Pdu[]
+}
+
+/** A membership of a local user in a room that this server is not in. */
+export interface OutsideMembership {
+  readonly roomId: RoomId
+  readonly version: RoomVersion
+  readonly userId: UserId
+  readonly membership: Membership
+  readonly event: Pdu
+  readonly strippedState: readonly JsonObject[]
+}
+
+/** A place in a room's history where events are missing. */
+export interface Gap {
+  /** The event before which they are missing, and where it stands. */
+  readonly eventId: EventId
+  readonly position: Position
+  /** Those of its `prev_events` that are missing. */
+  readonly missing: readonly EventId[]
+}
+
+export interface Engine {
+  /**
+   * The one door: what other servers gave becomes PDUs, or is dropped. Gets the keys, then checks
+   * format, signatures and hashes. The answers are in the order of `pdus`. Never throws for what is
+   * in the bytes.
+   */
+  admit(
+    version: RoomVersion,
+    pdus: readonly Uint8Array[],
+    from: { readonly origin: ServerName; readonly route: Route },
+  ): Promise<CheckedPdu[]>
+
+  /**
+   * Takes in live events of one room, in any order. Those whose history is not complete are
+   * `missing` and not stored. Nothing if the room is not known. One commit.
+   */
+  receive(roomId: RoomId, pdus: readonly Pdu[], options: ReceiveOptions): Promise<Outcome[]>
+
+  /**
+   * Stores events without their place in the room: auth chains, state. Each is checked on its own
+   * auth events, which must be here or among `pdus`. Those already here stay as they are.
+   */
+  storeOutliers(roomId: RoomId, pdus: readonly Pdu[], origin: ServerName): Promise<Outcome[]>
+
+  /**
+   * Takes in history: events from before the gap at `before`, which is the position of the event
+   * after it. They are given positions right before it. Their states are computed from their
+   * `prev_events`, or from `statesBefore` for those whose parents are missing here too; one that has
+   * neither is `missing`. What the gap still lacks afterwards is in `gaps`.
+   */
+  acceptHistory(
+    roomId: RoomId,
+    pdus: readonly Pdu[],
+    options: {
+      readonly before: Position
+      readonly origin: ServerName
+      readonly statesBefore: ReadonlyMap<EventId, readonly EventId[]>
+    },
+  ): Promise<Outcome[]>
+
+  /**
+   * Takes in a whole room, or jumps to the given state in a room that is known already. Visible only
+   * once it is complete; leaves no trace if it is refused.
+   */
+  importRoom(room: RoomImport, origin: ServerName): Promise<Verdict>
+
+  /** An event of a local user: built, checked, signed, committed and queued for other servers. */
+  send(roomId: RoomId, event: LocalEvent): Promise<EventId>
+  /**
+   * Commits an event that `build` made, with the signatures that others have added, and queues it for
+   * the servers in the room. Throws `MatrixError` 403 if it is not allowed by then.
+   */
+  sendBuilt(roomId: RoomId, pdu: Pdu): Promise<EventId>
+  /** The same event, signed by us, but not committed. Throws `MatrixError` 403 if it is not allowed. */
+  build(roomId: RoomId, event: LocalEvent): Promise<Pdu>
+  /**
+   * An event with its `auth_events`, `prev_events` and `depth`, and what the auth rules say of it
+   * now: the template that a resident server gives to users of other servers. Not signed.
+   */
+  draft(
+    roomId: RoomId,
+    event: LocalEvent,
+  ): Promise<{
+    readonly version: RoomVersion
+    readonly draft: EventDraft
+    readonly verdict: Verdict
+  }>
+
+  /**
+   * Records the membership of a local user in a room which this server is not in: an invite that
+   * came from outside, a knock, and the end of either.
+   */
+  recordOutside(membership: OutsideMembership): Promise<void>
+
+  /**
+   * Takes responsibility for the PDUs of a transaction: admits and stages them, and resolves once they
+   * are durable, with what is to be answered for each event that could be told apart: `undefined`, or
+   * the error for which it was dropped. They are worked off afterwards, by `receive` and the
+   * `GapFiller`, also after a crash.
+   */
+  takeIn(origin: ServerName, pdus: readonly Uint8Array[]): Promise<Map<EventId, string | undefined>>
+  /** Resolves when nothing that was taken in is still being worked on. For tests and orderly ends. */
+  settled(): Promise<void>
+
+  /** Those of the events that are not stored here at all, not even as outliers. */
+  unknownOf(roomId: RoomId, eventIds: readonly EventId[]): Promise<EventId[]>
+  /** Gaps at or before a position, the latest first. */
+  gaps(roomId: RoomId, from: Position, limit: number): Promise<Gap[]>
+  /** The events that our next event will have as `prev_events`. */
+  forwardExtremities(roomId: RoomId): Promise<EventId[]>
+  /** The room of an event that is stored with a place in its room. For `/event`, which names no room. */
+  roomOfEvent(eventId: EventId): Promise<RoomId | undefined>
+}
+
+/**
+ * Fetches what an event lacks. Called outside the room's queue, for one event of a room at a time.
+ */
+export interface GapFiller {
+  /**
+   * Brings, by calls of the engine, what makes a verdict on `pdu` possible: the missing events
+   * (`receive`), its auth chain (`storeOutliers`), or else the state before it (`receive` with
+   * `statesBefore`). The engine tries the event again afterwards. Never throws for what other servers
+   * do: what could not be had stays missing, and the event waits for another try.
+   */
+  fill(
+    roomId: RoomId,
+    pdu: Pdu,
+    missing: {
+      readonly prevEvents: readonly EventId[]
+      readonly authEvents: readonly EventId[]
+      readonly origin: ServerName
+    },
+  ): Promise<void>
+}
