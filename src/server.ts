@@ -10,14 +10,20 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
+import type { Users } from '#users/users.ts'
 
 /** What handlers may ask for, by name. */
 export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly serverName: ServerName
+  /** Where clients reach this server: a URL. */
+  readonly publicBaseUrl: string
+  /** The version of rooms whose creator asks for none. */
+  readonly defaultRoomVersion: string
   readonly db: Database
   readonly signer: Signer
   readonly keyring: Keyring
   readonly remoteServers: RemoteServers
   readonly rooms: Rooms
   readonly edus: EduSender
+  readonly users: Users
 }

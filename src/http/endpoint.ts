@@ -23,6 +23,8 @@ export interface Endpoint {
   readonly path: `/${string}`
   /** `optional-user`: a valid token is used if there is one, none is fine. */
   readonly auth: 'none' | 'server' | 'user' | 'optional-user'
+  /** Whether guests may ask, where users may. */
+  readonly guests?: boolean
   readonly params?: Fields
   /**
    * Absent query parameters are absent keys: wrap a field in `t.optional` unless it is required. A

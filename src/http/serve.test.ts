@@ -49,6 +49,7 @@ const whoami = endpoint({
   response: t.unknown(),
 })
 
+const open = endpoint({ ...whoami, operationId: 'open', path: '/open', guests: true })
 const maybe = endpoint({ ...whoami, operationId: 'maybe', path: '/maybe', auth: 'optional-user' })
 const federated = endpoint({
   operationId: 'federated',
@@ -65,6 +66,7 @@ const routes: Route<{ fail: () => never }>[] = [
   answer(echo, async ({ params, query, body }) => ({ params, query, body })),
   answer(strict, async ({ query, body }) => ({ ok: query.at === 1 && body.name === 'x' })),
   answer(whoami, async ({ session }) => session),
+  answer(open, async ({ session }) => session),
   answer(maybe, async ({ session }) => session ?? {}),
   answer(federated, async ({ origin, rawBody }) => ({ origin, bytes: rawBody.length })),
   answer(failing, async (_, { fail }: { fail: () => never }) => fail()),
@@ -120,6 +122,8 @@ const refusals = [
   ['PUT', '/strict?at=1', {}, 400, 'M_MISSING_PARAM', "'name' is required"],
   ['GET', '/whoami', undefined, 401, 'M_MISSING_TOKEN', 'access token'],
   ['GET', '/whoami?access_token=bad', undefined, 401, 'M_UNKNOWN_TOKEN', 'Who'],
+  ['GET', '/whoami?access_token=guest', undefined, 403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests'],
+  ['GET', '/maybe?access_token=guest', undefined, 403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests'],
   ['GET', '/maybe?access_token=bad', undefined, 401, 'M_UNKNOWN_TOKEN', 'Who'],
 ] as const
 
@@ -142,6 +146,10 @@ test('a token is taken from the header first, else from the query', async () => 
   const inQuery = await ask('GET', '/whoami?access_token=good', undefined)
   assert.equal(inQuery.body.userId, '@alice:a')
   assert.deepEqual((await ask('GET', '/maybe', undefined)).body, {})
+})
+
+test('guests may ask where the endpoint says so', async () => {
+  assert.equal((await ask('GET', '/open?access_token=guest', undefined)).body.guest, true)
 })
 
 test('a server is authenticated over the raw body, before the body is read as JSON', async () => {
@@ -251,6 +259,7 @@ function shellOf(more: Partial<Shell> = {}): Shell {
     log: silentLog,
     authenticateUser: async (token) => {
       if (token === 'good') return { userId: '@alice:a', deviceId: 'D', guest: false }
+      if (token === 'guest') return { userId: '@guest:a', deviceId: 'D', guest: true }
       throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Who are you?')
     },
     ...more,

@@ -129,7 +129,11 @@ async function authenticate(
     throw new MatrixError(401, 'M_MISSING_TOKEN', 'This needs an access token.')
   }
   assert(shell.authenticateUser, 'this listener serves no users')
-  return { requester: { ...nobody, session: await shell.authenticateUser(token) } }
+  const session = await shell.authenticateUser(token)
+  if (session.guest && !endpoint.guests) {
+    throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this.')
+  }
+  return { requester: { ...nobody, session } }
 }
 
 async function bodyOf(endpoint: Endpoint, request: IncomingRequest): Promise<Uint8Array> {

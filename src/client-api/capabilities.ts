@@ -1,0 +1,31 @@
+/**
+ * Tells clients what their user may do.
+ *
+ * @module
+ */
+
+import { getCapabilities } from '#endpoints/client-server/capabilities.ts'
+import { answer } from '#http/endpoint.ts'
+import { roomVersions } from '#protocol/room-version.ts'
+import type { Server } from '#server.ts'
+
+export const capabilitiesRoute = answer(
+  getCapabilities,
+  async ({ session }, { defaultRoomVersion }: Pick<Server, 'defaultRoomVersion'>) => {
+    const mayChange = { enabled: !session.guest }
+    const available = Object.fromEntries([...roomVersions.keys()].map((id) => [id, 'stable']))
+    return {
+      capabilities: {
+        'm.room_versions': { default: defaultRoomVersion, available },
+        'm.change_password': mayChange,
+        'm.get_login_token': mayChange,
+        'm.profile_fields': { enabled: true },
+        // Servers that include these fields in m.profile_fields MUST also set these.
+        'm.set_displayname': { enabled: true },
+        'm.set_avatar_url': { enabled: true },
+        'm.3pid_changes': { enabled: false },
+        'm.forget_forced_upon_leave': { enabled: false },
+      },
+    }
+  },
+)

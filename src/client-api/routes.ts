@@ -1,0 +1,51 @@
+/**
+ * All operations of the client-server API that are served.
+ *
+ * @module
+ */
+
+import type { Route } from '#http/endpoint.ts'
+import type { Server } from '#server.ts'
+import { deactivateAccountRoute } from './account-deactivation.ts'
+import { capabilitiesRoute } from './capabilities.ts'
+import { defineFilterRoute, getFilterRoute } from './filter.ts'
+import { loginFlowsRoute, loginRoute } from './login.ts'
+import { loginTokenRoute } from './login-token.ts'
+import { logoutAllRoute, logoutRoute } from './logout.ts'
+import { changePasswordRoute } from './password-management.ts'
+import {
+  deleteProfileFieldRoute,
+  profileFieldRoute,
+  profileRoute,
+  setProfileFieldRoute,
+} from './profile.ts'
+import { refreshRoute } from './refresh.ts'
+import { registerRoute, usernameAvailabilityRoute } from './registration.ts'
+import { registrationTokenValidityRoute } from './registration-tokens.ts'
+import { versionsRoute } from './versions.ts'
+import { wellknownRoute } from './wellknown.ts'
+import { whoamiRoute } from './whoami.ts'
+
+export const clientRoutes: readonly Route<Server>[] = [
+  capabilitiesRoute,
+  changePasswordRoute,
+  deactivateAccountRoute,
+  defineFilterRoute,
+  deleteProfileFieldRoute,
+  getFilterRoute,
+  loginFlowsRoute,
+  loginRoute,
+  loginTokenRoute,
+  logoutAllRoute,
+  logoutRoute,
+  profileFieldRoute,
+  profileRoute,
+  refreshRoute,
+  registerRoute,
+  registrationTokenValidityRoute,
+  setProfileFieldRoute,
+  usernameAvailabilityRoute,
+  versionsRoute,
+  wellknownRoute,
+  whoamiRoute,
+]

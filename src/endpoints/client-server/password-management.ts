@@ -1,0 +1,26 @@
+/**
+ * Changing a password.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3accountpassword
+ *
+ * @module
+ */
+
+import { endpoint } from '#http/endpoint.ts'
+import * as t from '#schema/schema.ts'
+
+/** `POST /_matrix/client/v3/account/password` */
+export const changePassword = endpoint({
+  operationId: 'changePassword',
+  method: 'POST',
+  path: '/_matrix/client/v3/account/password',
+  // The spec lets who has forgotten the password prove an e-mail address instead of a session: we
+  // have no addresses to prove.
+  auth: 'user',
+  body: t.object({
+    auth: t.optional(t.jsonObject),
+    new_password: t.string(),
+    logout_devices: t.optional(t.boolean()),
+  }),
+  response: t.object({}),
+})
