@@ -1,0 +1,106 @@
+/**
+ * Turns events that a user may see into what one client of theirs is given.
+ *
+ * @module
+ */
+
+import type { Clock } from '#io/clock.ts'
+import type { EventId, UserId } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { Database } from '#storage/database.ts'
+import { transactionIdsOf } from '#storage/transactions.ts'
+import { clientEvent, type EventView, federationEvent } from './client-event.ts'
+import type { HistoryRooms, RoomAccess } from './room-access.ts'
+import { type VisibleEvent, visibleEvents } from './visible-events.ts'
+
+export interface PresentingNeeds {
+  readonly rooms: HistoryRooms
+  readonly db: Database
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** Who is given the events, and in which form. */
+export interface Presentation {
+  readonly access: RoomAccess
+  /** The asking device, which alone is told the transaction IDs it gave. */
+  readonly deviceId: string
+  readonly room: 'with' | 'without'
+  readonly format?: 'client' | 'federation'
+}
+
+/** The events in the form that clients are given, in the order given. */
+export async function presentEvents(
+  needs: PresentingNeeds,
+  events: readonly VisibleEvent[],
+  presentation: Presentation,
+): Promise<JsonObject[]> {
+  if (presentation.format === 'federation') {
+    return events.map(({ stored }) => federationEvent(stored.pdu))
+  }
+  const [redactions, replaced, transactionIds] = await Promise.all([
+    redactionsOf(needs, events, presentation),
+    replacedEvents(needs, events, presentation),
+    ownTransactionIds(needs, events, presentation),
+  ])
+  const now = needs.clock.now()
+  return events.map(({ stored, membership, replaces }) => {
+    const { pdu, redactedBy } = stored
+    const view: EventView = {
+      now,
+      membership,
+      replacesState: replaces,
+      prevContent: replaces && replaced.get(replaces)?.content,
+      redactedBecause: redactedBy && redactions.get(redactedBy),
+      transactionId: transactionIds.get(pdu.event_id),
+    }
+    return clientEvent(pdu, view, presentation.room)
+  })
+}
+
+/** State events by themselves: what they replaced is not told. */
+export function presentState(
+  { clock }: Pick<PresentingNeeds, 'clock'>,
+  events: readonly Pdu[],
+  { room, format }: Pick<Presentation, 'room' | 'format'>,
+): JsonObject[] {
+  if (format === 'federation') return events.map(federationEvent)
+  const now = clock.now()
+  return events.map((pdu) => clientEvent(pdu, { now }, room))
+}
+
+async function redactionsOf(
+  { rooms }: PresentingNeeds,
+  events: readonly VisibleEvent[],
+  { access }: Presentation,
+): Promise<Map<EventId, Pdu>> {
+  const ids = events.flatMap(({ stored }) => stored.redactedBy ?? [])
+  if (ids.length === 0) return new Map()
+  const found = await rooms.events(access.roomId, ids)
+  return new Map(found.map(({ pdu }) => [pdu.event_id, pdu]))
+}
+
+/** The replaced state events that the user may see. */
+async function replacedEvents(
+  { rooms }: PresentingNeeds,
+  events: readonly VisibleEvent[],
+  { access }: Presentation,
+): Promise<Map<EventId, Pdu>> {
+  const ids = events.flatMap(({ replaces }) => replaces ?? [])
+  if (ids.length === 0) return new Map()
+  const found = await rooms.events(access.roomId, ids)
+  const visible = await visibleEvents(rooms, access, found)
+  return new Map(visible.map(({ stored }) => [stored.pdu.event_id, stored.pdu]))
+}
+
+async function ownTransactionIds(
+  { db }: PresentingNeeds,
+  events: readonly VisibleEvent[],
+  { access, deviceId }: Presentation,
+): Promise<Map<EventId, string>> {
+  const userId: UserId = access.userId
+  const ids = events
+    .filter(({ stored }) => stored.pdu.sender === userId)
+    .map(({ stored }) => stored.pdu.event_id)
+  return ids.length === 0 ? new Map() : await transactionIdsOf(db, { userId, deviceId }, ids)
+}
