@@ -6,6 +6,7 @@
 
 import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
+import { accountDataRoutes } from './account-data.ts'
 import { deactivateAccountRoute } from './account-deactivation.ts'
 import { capabilitiesRoute } from './capabilities.ts'
 import { defineFilterRoute, getFilterRoute } from './filter.ts'
@@ -19,14 +20,18 @@ import {
   profileRoute,
   setProfileFieldRoute,
 } from './profile.ts'
+import { pushRulesGlobalRoute, pushRulesRoute } from './pushrules.ts'
 import { refreshRoute } from './refresh.ts'
 import { registerRoute, usernameAvailabilityRoute } from './registration.ts'
 import { registrationTokenValidityRoute } from './registration-tokens.ts'
+import { tagRoutes } from './tags.ts'
 import { versionsRoute } from './versions.ts'
 import { wellknownRoute } from './wellknown.ts'
 import { whoamiRoute } from './whoami.ts'
 
 export const clientRoutes: readonly Route<Server>[] = [
+  ...accountDataRoutes,
+  ...tagRoutes,
   capabilitiesRoute,
   changePasswordRoute,
   deactivateAccountRoute,
@@ -40,6 +45,8 @@ export const clientRoutes: readonly Route<Server>[] = [
   logoutRoute,
   profileFieldRoute,
   profileRoute,
+  pushRulesGlobalRoute,
+  pushRulesRoute,
   refreshRoute,
   registerRoute,
   registrationTokenValidityRoute,

@@ -11,6 +11,8 @@ import type { Random } from '#io/random.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
+import type { Streams } from '#storage/streams.ts'
+import { type AccountData, createAccountData } from './account-data.ts'
 import { type Accounts, createAccounts } from './accounts.ts'
 import { createFilters, type Filters } from './filters.ts'
 import { createInteractiveAuth, type InteractiveAuth } from './interactive-auth.ts'
@@ -34,6 +36,7 @@ export interface Users {
   readonly accounts: Accounts
   readonly sessions: Sessions
   readonly profiles: Profiles
+  readonly accountData: AccountData
   readonly filters: Filters
   readonly interactiveAuth: InteractiveAuth
   readonly loginTokens: LoginTokens
@@ -46,6 +49,7 @@ export interface Users {
 
 export interface UserNeeds {
   readonly db: Database
+  readonly streams: Streams
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -67,6 +71,7 @@ export function createUsers(needs: UserNeeds): Users {
     accounts,
     sessions,
     profiles: createProfiles(needs),
+    accountData: createAccountData(needs),
     filters: createFilters(needs),
     interactiveAuth: createInteractiveAuth(needs),
     loginTokens: createLoginTokens(needs),

@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { isJsonObject, type JsonObject } from '../json.ts'
+import { defaultPushRules } from './default-rules.ts'
+
+const specText = '../shared/spec/client-server-api/modules/push.md'
+const skip = existsSync(specText) ? false : `${specText} is not there`
+
+test('the default rules are those of the spec, in its order', { skip }, () => {
+  const text = readFileSync(specText, 'utf8')
+  const section = text.slice(
+    text.indexOf('#### Predefined Rules'),
+    text.indexOf('#### Push Rules: API'),
+  )
+  const rules = [...section.matchAll(/```json\n([\s\S]+?)```/g)].map(
+    ([, json = '']) =>
+      JSON.parse(json.replaceAll("[the user's Matrix ID]", '@alice:a')) as JsonObject,
+  )
+  const { override, underride, ...others } = defaultPushRules('@alice:a')
+  assert.deepEqual([...list(override), ...list(underride)], rules)
+  assert.deepEqual(others, { content: [], room: [], sender: [] })
+})
+
+function list(value: unknown): JsonObject[] {
+  assert.ok(Array.isArray(value) && value.every(isJsonObject))
+  return value
+}
