@@ -2,18 +2,18 @@
  * Ed25519, by libsodium where the optional package `sodium-native` loads, else by Node's OpenSSL,
  * which takes 1.7 times as long to verify.
  *
- * The two disagree on signatures that no honest signer makes, and servers that disagree on a signature
- * split a room. So there is one rule for both, that of libsodium, which Synapse uses too. It accepts a
- * signature only if
- * - the public key is the canonical encoding of a point (y below 2^255 - 19), and not one of the few
- *   points of small order, with which one signature fits many messages;
- * - the first half of the signature, R, is not of small order either;
+ * Libraries disagree on signatures that no honest signer makes, and servers that disagree on a signature
+ * split a room. So there is one rule, that of libsodium, which Synapse uses too. It accepts a signature
+ * only if
+ * - neither the public key nor the first half of the signature, R, is one of the few points of small
+ *   order, in any of their encodings: with such a key one signature fits many messages;
  * - the second half, S, is below the order of the group, so that nobody can make another signature
  *   out of a valid one;
- * - R is byte for byte the encoding of S·B - k·A, without the cofactor.
+ * - R is byte for byte the encoding of S·B - k·A, without the cofactor. For this reason signatures are
+ *   never verified in batches: a batch holds with the cofactor only.
  *
- * OpenSSL keeps the last two; the first two are checked here before either library is asked. For the
- * same reason signatures are never verified in batches: a batch holds with the cofactor only.
+ * The first is checked here, before either library is asked: OpenSSL 3.0 does not. (Encodings of other
+ * points that are not reduced need no check: nobody knows a private key to one.)
  *
  * https://spec.matrix.org/v1.19/appendices/#signing-details
  *
@@ -53,8 +53,7 @@ export function verifyEd25519(
   library: Ed25519Library = fastestLibrary,
 ): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false
-  if (!isCanonicalPoint(publicKey) || isSmallOrder(publicKey)) return false
-  if (isSmallOrder(signature)) return false
+  if (isSmallOrder(publicKey) || isSmallOrder(signature)) return false
   return library.verify(publicKey, message, signature)
 }
 
@@ -64,13 +63,6 @@ export function signingKeyOf(
   library: Ed25519Library = fastestLibrary,
 ): SigningKey {
   return library.signingKey(seed)
-}
-
-/** Whether the first 32 bytes encode a number below 2^255 - 19, the sign bit left out. */
-function isCanonicalPoint(point: Uint8Array): boolean {
-  if (((point[31] ?? 0) & 0x7f) !== 0x7f) return true
-  for (let at = 30; at >= 1; at--) if (point[at] !== 0xff) return true
-  return (point[0] ?? 0) < 0xed
 }
 
 /** Whether the first 32 bytes encode a point of small order, in any encoding and with any sign. */

@@ -59,15 +59,19 @@ function isPort(text: string): boolean {
   return text.length >= 2 && text.length <= 6 && text[0] === ':' && isDigits(text.slice(1))
 }
 
-/** `dns-name = 1*255dns-char`. */
+/**
+ * `dns-name = 1*255dns-char`. They should consist of a series of labels: of the names that do not, only
+ * those without any letter or digit are refused, so that no name is `..`.
+ */
 function isDnsName(text: string): boolean {
-  if (text.length === 0 || text.length > 255) return false
+  if (text.length > 255) return false
+  let isNamed = false
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
-    const isDnsChar = isDigit(code) || isLetter(code) || code === 0x2d || code === 0x2e
-    if (!isDnsChar) return false
+    if (isDigit(code) || isLetter(code)) isNamed = true
+    else if (code !== 0x2d && code !== 0x2e) return false
   }
-  return true
+  return isNamed
 }
 
 /** The four numbers of an IPv4 address as the grammar has it, whatever their range. */
