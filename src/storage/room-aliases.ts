@@ -1,0 +1,57 @@
+/**
+ * The room aliases of this server, and which rooms are in its published directory.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#room-aliases
+ *
+ * @module
+ */
+
+import type { RoomAlias, RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import { type Reader, sql, type Writer } from './database.ts'
+
+export interface AliasRow {
+  readonly room_alias: RoomAlias
+  readonly room_id: RoomId
+  readonly creator: UserId
+}
+
+/** Fails the unit as `unique` if there is such an alias. */
+export function addAlias(
+  tx: Writer,
+  { room_alias, room_id, creator }: AliasRow,
+  createdTs: number,
+): void {
+  tx.run(sql`
+    INSERT INTO room_aliases (room_alias, room_id, creator, created_ts)
+    VALUES (${room_alias}, ${room_id}, ${creator}, ${createdTs})
+  `)
+}
+
+export function deleteAlias(tx: Writer, alias: RoomAlias): void {
+  tx.run(sql`DELETE FROM room_aliases WHERE room_alias = ${alias}`)
+}
+
+export async function aliasRow(db: Reader, alias: RoomAlias): Promise<AliasRow | undefined> {
+  return await db.first<AliasRow>(sql`
+    SELECT room_alias, room_id, creator FROM room_aliases WHERE room_alias = ${alias}
+  `)
+}
+
+export async function aliasesOfRoom(db: Reader, roomId: RoomId): Promise<RoomAlias[]> {
+  const rows = await db.all<{ room_alias: RoomAlias }>(sql`
+    SELECT room_alias FROM room_aliases WHERE room_id = ${roomId} ORDER BY created_ts, room_alias
+  `)
+  return rows.map(({ room_alias }) => room_alias)
+}
+
+export async function isPublished(db: Reader, roomId: RoomId): Promise<boolean> {
+  const row = await db.first(sql`SELECT room_id FROM published_rooms WHERE room_id = ${roomId}`)
+  return row !== undefined
+}
+
+export function setPublished(tx: Writer, roomId: RoomId, published: boolean): void {
+  if (!published) tx.run(sql`DELETE FROM published_rooms WHERE room_id = ${roomId}`)
+  else {
+    tx.run(sql`INSERT INTO published_rooms (room_id) VALUES (${roomId}) ON CONFLICT DO NOTHING`)
+  }
+}
