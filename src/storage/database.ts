@@ -97,6 +97,19 @@ export class UnitFailed extends Error {
   }
 }
 
+/**
+ * The database itself failed (a disk, a connection that broke during a commit): whether the unit is
+ * stored is not known until the database is opened again. The process ought to end.
+ */
+export class DatabaseFailed extends Error {
+  override readonly name = 'DatabaseFailed'
+}
+
+/** The database cannot be used by this program as it is; the message says why and what to do. */
+export class DatabaseRefused extends Error {
+  override readonly name = 'DatabaseRefused'
+}
+
 export interface Database extends Reader {
   /** Collects a unit and commits it. Resolves once it is durable, with what `collect` gave. */
   write<T>(collect: (tx: Writer) => T): Promise<Awaited<T>>

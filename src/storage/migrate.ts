@@ -30,6 +30,7 @@
 
 import { createHash } from 'node:crypto'
 import { programFiles } from '#io/program-files.ts'
+import { DatabaseRefused } from './database.ts'
 
 export type Dialect = 'sqlite' | 'postgres'
 
@@ -42,11 +43,6 @@ export interface Migration {
 
 /** A migration a database says it has had. */
 export type AppliedMigration = Pick<Migration, 'name' | 'checksum'>
-
-/** The database cannot be used by this program as it is. */
-export class MigrationRefused extends Error {
-  override readonly name = 'MigrationRefused'
-}
 
 const columnTypes: Readonly<Record<string, Readonly<Record<Dialect, string>>>> = {
   TEXT: { sqlite: 'TEXT', postgres: 'TEXT COLLATE "C"' },
@@ -77,7 +73,7 @@ export const programMigrations: readonly Migration[] = programFiles(
 ).map(({ name, text }) => migration(name, text))
 
 /**
- * Those of `known` that were not applied, in order. Throws `MigrationRefused` if one that was
+ * Those of `known` that were not applied, in order. Throws `DatabaseRefused` if one that was
  * applied reads differently now, or is not known at all because a newer program applied it.
  */
 export function pendingMigrations(
@@ -87,13 +83,13 @@ export function pendingMigrations(
   for (const { name, checksum } of applied) {
     const same = known.find((candidate) => candidate.name === name)
     if (same === undefined) {
-      throw new MigrationRefused(
+      throw new DatabaseRefused(
         `The database has had the migration ${name}, which this version of Hansa does not know: ` +
           'it was used by a newer version. Use that version, or a backup from before.',
       )
     }
     if (same.checksum !== checksum) {
-      throw new MigrationRefused(
+      throw new DatabaseRefused(
         `The migration ${name} was applied to the database in another wording ` +
           `(checksum ${checksum}, here ${same.checksum}). Use the version of Hansa that did it.`,
       )

@@ -10,7 +10,7 @@
  */
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import type { List, Parameter, Sql } from './database.ts'
+import { DatabaseFailed, type List, type Parameter, type Sql } from './database.ts'
 import {
   type AppliedMigration,
   type Migration,
@@ -22,14 +22,12 @@ import type { Row, Step, UnitOutcome } from './units.ts'
 
 const cacheKiB = 64 * 1024
 
+/** A burst may make the log longer; it is cut to this when it has been carried over. */
+const walBytesKept = 64 * 1024 * 1024
+
 interface Prepared {
   readonly statement: StatementSync
   readonly columns: readonly string[]
-}
-
-/** The database itself failed, not a statement: nothing more can be promised. */
-export class SqliteBroken extends Error {
-  override readonly name = 'SqliteBroken'
 }
 
 export class SqliteConnection {
@@ -47,7 +45,7 @@ export class SqliteConnection {
     // The page size counts only before the first table is made.
     if (!readOnly) this.#db.exec('PRAGMA page_size = 8192; PRAGMA journal_mode = WAL')
     this.#db.exec(
-      `PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -${cacheKiB};` +
+      `PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${walBytesKept}; PRAGMA foreign_keys = ON; PRAGMA cache_size = -${cacheKiB};` +
         'PRAGMA temp_store = MEMORY',
     )
     this.#begin = this.#db.prepare('BEGIN IMMEDIATE')
@@ -57,7 +55,7 @@ export class SqliteConnection {
     this.#undo = this.#db.prepare('ROLLBACK TO unit')
   }
 
-  /** Applies what this database has not had. Throws `MigrationRefused`. */
+  /** Applies what this database has not had. Throws `DatabaseRefused`. */
   migrate(known: readonly Migration[]): void {
     this.#db.exec(migrationsTable.sqlite)
     const applied = this.#db.prepare('SELECT name, checksum FROM migrations').all()
@@ -88,8 +86,8 @@ export class SqliteConnection {
   }
 
   /**
-   * Commits units together and says what became of each. Throws `SqliteBroken` if the transaction
-   * as a whole fails; it is not known then what the file holds until it is opened again.
+   * Commits units together and says what became of each. Throws `DatabaseFailed` if it is not known
+   * what became of the transaction.
    */
   commitGroup(units: readonly (readonly Step[])[]): UnitOutcome[] {
     try {
@@ -98,8 +96,10 @@ export class SqliteConnection {
       this.#commit.run()
       return outcomes
     } catch (cause) {
-      if (this.#db.isOpen && this.#db.isTransaction) this.#db.exec('ROLLBACK')
-      throw new SqliteBroken(`The database failed: ${messageOf(cause)}`, { cause })
+      const message = `SQLite: ${messageOf(cause)}`
+      if (!isUndone(cause)) throw new DatabaseFailed(message, { cause })
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      return units.map(() => ({ ok: false, kind: 'other', message, cause }))
     }
   }
 
@@ -190,6 +190,15 @@ function kindOf(error: unknown): 'unique' | 'other' {
   return error instanceof Error && 'errcode' in error && uniqueCodes.has(error.errcode)
     ? 'unique'
     : 'other'
+}
+
+/** SQLITE_BUSY, _FULL and _NOMEM leave the file as it was, or let it be rolled back. */
+const undoneCodes: ReadonlySet<unknown> = new Set([5, 13, 7])
+
+function isUndone(error: unknown): boolean {
+  return (
+    error instanceof Error && 'errcode' in error && undoneCodes.has(Number(error.errcode) & 0xff)
+  )
 }
 
 function messageOf(error: unknown): string {

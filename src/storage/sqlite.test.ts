@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytes, integers, sql, texts, UnitFailed } from './database.ts'
-import { type Migration, MigrationRefused, migration, programMigrations } from './migrate.ts'
+import { bytes, DatabaseRefused, integers, sql, texts, UnitFailed } from './database.ts'
+import { type Migration, migration, programMigrations } from './migrate.ts'
 import { memoryImage, openSqlite } from './sqlite.ts'
 
 const migrations = [
@@ -141,11 +141,11 @@ test('migrations', async (t) => {
     assert.deepEqual(await db.all(sql`SELECT * FROM more`), [])
   })
   await t.test('a database of a newer program is refused', async () => {
-    await assert.rejects(reopen(migrations), MigrationRefused)
+    await assert.rejects(reopen(migrations), DatabaseRefused)
   })
   await t.test('a changed one is refused', async () => {
     const changed = migration(more.name, `${more.text} -- changed`)
-    await assert.rejects(reopen([...migrations, changed]), MigrationRefused)
+    await assert.rejects(reopen([...migrations, changed]), DatabaseRefused)
   })
   await t.test('one that fails leaves nothing', async () => {
     const broken = migration('0003-broken.sql', 'CREATE TABLE half (a TEXT);\nCREATE TABL x;')

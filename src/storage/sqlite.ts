@@ -9,7 +9,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { type Database, type Sql, UnitFailed, type Writer } from './database.ts'
+import type { Database, Sql, Writer } from './database.ts'
 import { type Migration, programMigrations } from './migrate.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
 import { collectUnit, type PendingUnit, takeGroup, type UnitOutcome } from './units.ts'
@@ -62,6 +62,7 @@ class InProcessSqlite implements SqliteDatabase {
   readonly #queue: PendingUnit[] = []
   #scheduled = false
   #state: 'open' | 'closed' | 'crashed' = 'open'
+  #failure: Error | undefined
 
   constructor(
     connection: SqliteConnection,
@@ -74,7 +75,7 @@ class InProcessSqlite implements SqliteDatabase {
 
   async all<Row>(statement: Sql): Promise<Row[]> {
     if (this.#state === 'crashed') return never()
-    assert(this.#state === 'open', 'the database is closed')
+    this.#assertUsable()
     return this.#connection.read(statement) as Row[]
   }
 
@@ -85,7 +86,7 @@ class InProcessSqlite implements SqliteDatabase {
 
   async write<T>(collect: (tx: Writer) => T): Promise<Awaited<T>> {
     if (this.#state === 'crashed') return never()
-    assert(this.#state === 'open', 'the database is closed')
+    this.#assertUsable()
     const { unit, done } = collectUnit(collect)
     this.#queue.push(unit)
     this.#commitSoon()
@@ -118,18 +119,18 @@ class InProcessSqlite implements SqliteDatabase {
 
   #commitGroup(): void {
     const group = takeGroup(this.#queue, groupStepsMax)
-    const outcomes = this.#outcomesOf(group)
-    for (const [index, unit] of group.entries()) unit.settle(outcomes[index] as UnitOutcome)
+    try {
+      const outcomes = this.#connection.commitGroup(group.map(({ steps }) => steps))
+      for (const [index, unit] of group.entries()) unit.settle(outcomes[index] as UnitOutcome)
+    } catch (error) {
+      this.#failure = error as Error
+      for (const unit of [...group, ...this.#queue.splice(0)]) unit.fail(this.#failure)
+    }
   }
 
-  #outcomesOf(group: readonly PendingUnit[]): UnitOutcome[] {
-    try {
-      return this.#connection.commitGroup(group.map(({ steps }) => steps))
-    } catch (cause) {
-      // Every unit of the group is told that it failed, and why.
-      const { message } = new UnitFailed('other', 'The commit failed.', { cause })
-      return group.map(() => ({ ok: false, kind: 'other', message, cause }))
-    }
+  #assertUsable(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    assert(this.#state === 'open', 'the database is closed')
   }
 }
 

@@ -33,6 +33,8 @@ export type UnitOutcome =
 export interface PendingUnit {
   readonly steps: readonly Step[]
   settle(outcome: UnitOutcome): void
+  /** For a unit whose outcome is not known. */
+  fail(error: Error): void
 }
 
 /** Collects a unit. `done` settles when the unit is settled; nothing is pending if `collect` throws. */
@@ -59,27 +61,35 @@ export function collectUnit<T>(collect: (tx: Writer) => T): {
   })
   open = false
   const { promise: done, resolve, reject } = Promise.withResolvers<Awaited<T>>()
-  const settle = (outcome: UnitOutcome) => {
-    if (outcome.ok) {
-      for (const [index, rows] of waiting.entries()) rows.resolve(outcome.rows[index] ?? [])
-      resolve(given as Awaited<T>)
-      return
-    }
-    const { kind, message, cause } = outcome
-    const failure = new UnitFailed(kind, message, { cause })
+  const fail = (error: Error) => {
     // `done` tells of the failure; nobody needs to hear of it a second time.
     for (const rows of waiting) {
       rows.promise.catch(() => {})
-      rows.reject(failure)
+      rows.reject(error)
     }
     Promise.resolve(given).catch(() => {})
-    reject(failure)
+    reject(error)
   }
-  return { unit: { steps, settle }, done }
+  const settle = (outcome: UnitOutcome) => {
+    if (!outcome.ok) {
+      fail(failureOf(outcome))
+      return
+    }
+    for (const [index, rows] of waiting.entries()) rows.resolve(outcome.rows[index] ?? [])
+    resolve(given as Awaited<T>)
+  }
+  return { unit: { steps, settle, fail }, done }
 }
 
-/** The parts of a group in which units are committed together: no more steps than `stepsMax`. */
-export function takeGroup(queue: PendingUnit[], stepsMax: number): PendingUnit[] {
+function failureOf({ kind, message, cause }: UnitOutcome & { ok: false }): UnitFailed {
+  return new UnitFailed(kind, message, { cause })
+}
+
+/** Takes the units that are to be committed together: at least one, and about `stepsMax` steps. */
+export function takeGroup<Unit extends { readonly steps: readonly unknown[] }>(
+  queue: Unit[],
+  stepsMax: number,
+): Unit[] {
   let steps = 0
   let count = 0
   for (const unit of queue) {

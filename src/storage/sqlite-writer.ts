@@ -1,0 +1,117 @@
+/**
+ * The thread that writes to an SQLite file: it migrates the file, then commits the units it is sent
+ * in their order, as many together as have arrived while it was waiting for the disk.
+ *
+ * It is the only writer of the file. So that no second process becomes another one, it holds a lock
+ * on a file beside it for as long as it lives; the system releases it however the process ends.
+ *
+ * An error that is not a unit's own ends the thread, and `sqlite-worker.ts` is told by that.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { DatabaseSync } from 'node:sqlite'
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { DatabaseRefused, type Parameter } from './database.ts'
+import type { Migration } from './migrate.ts'
+import { SqliteConnection } from './sqlite-connection.ts'
+import { type Step, takeGroup, type UnitOutcome } from './units.ts'
+
+/** A step on its way: the number of its statement, its values, and what is to be made of it. */
+export type SentStep = readonly [
+  statement: number,
+  values: readonly Parameter[],
+  otherwise: string | undefined,
+  returning: true | undefined,
+]
+
+export interface WriterStart {
+  readonly path: string
+  readonly migrations: readonly Migration[]
+}
+
+export type ToWriter =
+  | {
+      /** Statements that were not sent before; they are numbered in the order of being sent. */
+      readonly statements: readonly (readonly string[])[]
+      readonly units: readonly (readonly SentStep[])[]
+    }
+  | 'close'
+
+/** Of the next units in order: how many succeeded without rows, or the outcome of each. */
+export type FromWriter = 'ready' | number | readonly UnitOutcome[]
+
+/** While units keep arriving, a group still ends here, so that the first need not wait for long. */
+const groupStepsMax = 5000
+
+function write(port: MessagePort, { path, migrations }: WriterStart): void {
+  const tell = (message: FromWriter) => port.postMessage(message)
+  const lock = lockBeside(path)
+  const connection = new SqliteConnection(path)
+  connection.migrate(migrations)
+  const statements: (readonly string[])[] = []
+  const queue: { readonly steps: readonly Step[] }[] = []
+  let closing = false
+
+  const receive = (message: ToWriter) => {
+    if (message === 'close') {
+      closing = true
+      return
+    }
+    statements.push(...message.statements)
+    for (const unit of message.units) {
+      queue.push({ steps: unit.map((step) => stepOf(step, statements)) })
+    }
+  }
+  const receiveWaiting = () => {
+    for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
+      receive(next.message)
+    }
+  }
+  port.on('message', (message: ToWriter) => {
+    receive(message)
+    receiveWaiting()
+    while (queue.length > 0) {
+      const group = takeGroup(queue, groupStepsMax)
+      const outcomes = connection.commitGroup(group.map(({ steps }) => steps))
+      tell(isPlain(outcomes) ? outcomes.length : outcomes)
+      receiveWaiting()
+    }
+    if (!closing) return
+    connection.close()
+    lock.close()
+    port.close()
+  })
+  tell('ready')
+}
+
+function lockBeside(path: string): DatabaseSync {
+  const lock = new DatabaseSync(`${path}.lock`, { timeout: 0 })
+  try {
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
+  } catch (cause) {
+    lock.close()
+    throw new DatabaseRefused(`Another process uses the database ${path}.`, { cause })
+  }
+  return lock
+}
+
+function stepOf(
+  [statement, values, otherwise, returning]: SentStep,
+  statements: readonly (readonly string[])[],
+): Step {
+  return {
+    texts: statements[statement] as readonly string[],
+    values,
+    ...(otherwise !== undefined && { otherwise }),
+    ...(returning && { returning }),
+  }
+}
+
+function isPlain(outcomes: readonly UnitOutcome[]): boolean {
+  return outcomes.every((outcome) => outcome.ok && outcome.rows.length === 0)
+}
+
+assert(parentPort, 'this file is a thread of sqlite-worker.ts')
+write(parentPort, workerData)
