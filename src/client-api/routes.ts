@@ -29,7 +29,10 @@ import { versionsRoute } from './versions.ts'
 import { wellknownRoute } from './wellknown.ts'
 import { whoamiRoute } from './whoami.ts'
 
-export const clientRoutes: readonly Route<Server>[] = [
+type AccountNeeds = Pick<Server, 'users' | 'publicBaseUrl' | 'defaultRoomVersion'>
+
+/** What concerns the user alone. */
+export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountDataRoutes,
   ...tagRoutes,
   capabilitiesRoute,
@@ -56,3 +59,5 @@ export const clientRoutes: readonly Route<Server>[] = [
   wellknownRoute,
   whoamiRoute,
 ]
+
+export const clientRoutes: readonly Route<Server>[] = [...accountRoutes]

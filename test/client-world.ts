@@ -1,0 +1,118 @@
+/**
+ * The users of a server behind its client API, on a database in memory and with a clock of its own:
+ * for tests of the API and of users/.
+ *
+ * @module
+ */
+
+import type { TestContext } from 'node:test'
+import { adminRoutes } from '../src/admin-api/register.ts'
+import { accountRoutes } from '../src/client-api/routes.ts'
+import type { Session } from '../src/http/endpoint.ts'
+import { serve } from '../src/http/serve.ts'
+import { simulatedArgon2id } from '../src/io/argon2id.ts'
+import { type Log, silentLog } from '../src/io/log.ts'
+import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
+import { seededRandom } from '../src/io/simulated/simulated-random.ts'
+import type { ServerName } from '../src/protocol/identifiers/ids.ts'
+import { openSqlite } from '../src/storage/sqlite.ts'
+import { openStreams } from '../src/storage/streams.ts'
+import { createUsers, type UserNeeds } from '../src/users/users.ts'
+
+const serverName = 'hansa.test' as ServerName
+
+export interface Answered {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+export type ClientWorld = Awaited<ReturnType<typeof clientWorld>>
+
+/** No rooms and no other servers, unless told; registration is open. */
+export async function clientWorld(
+  t: TestContext,
+  options: Partial<UserNeeds> & { readonly seed?: number } = {},
+) {
+  const time = new VirtualTime()
+  const clock = time.clock()
+  const random = seededRandom(options.seed ?? 1)
+  const db = await openSqlite({ path: ':memory:' })
+  t.after(() => db.close())
+  const errors: unknown[] = []
+  const log: Log = { ...silentLog, error: (_, fields) => errors.push(fields?.error) }
+  const users = createUsers({
+    db,
+    clock,
+    random,
+    log,
+    serverName,
+    streams: await openStreams(db),
+    argon2id: simulatedArgon2id,
+    rooms: {
+      membershipsOf: async () => [],
+      currentState: async () => undefined,
+      send: () => Promise.reject(new Error('there are no rooms')),
+      leave: () => Promise.reject(new Error('there are no rooms')),
+    },
+    remoteProfiles: { queryProfile: () => Promise.reject(new Error('there are no servers')) },
+    registration: { enabled: true, tokens: false, guests: false, sharedSecret: undefined },
+    passwordHashCost: 8,
+    ...options,
+  })
+  const server = {
+    users,
+    serverName,
+    publicBaseUrl: 'https://hansa.test',
+    defaultRoomVersion: '12',
+  }
+  const handler = serve([...accountRoutes, ...adminRoutes], server, {
+    log,
+    checkAnswers: true,
+    authenticateUser: (token): Promise<Session> => users.sessions.authenticate(token),
+  })
+
+  /** Sends a request; a body that is not bytes is sent as JSON. */
+  const ask = async (
+    method: string,
+    target: string,
+    request: { readonly body?: unknown; readonly token?: string | undefined } = {},
+  ): Promise<Answered> => {
+    const { body, token } = request
+    const sent = body === undefined ? '' : JSON.stringify(body)
+    const answer = await handler({
+      method,
+      target,
+      headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      remoteAddress: '10.0.0.1',
+      encrypted: true,
+      signal: new AbortController().signal,
+      body: async () => new Uint8Array(Buffer.from(sent)),
+    })
+    const chunks: Uint8Array[] = []
+    const pieces = answer.body instanceof Uint8Array ? [answer.body] : answer.body
+    for await (const piece of pieces) chunks.push(piece)
+    const text = Buffer.concat(chunks).toString()
+    return { status: answer.status, headers: answer.headers, body: JSON.parse(text || '{}') }
+  }
+
+  /** Makes an account with the password `secret` and logs it in. */
+  const register = async (username: string, more: object = {}) => {
+    const auth = { type: 'm.login.dummy' }
+    const body = { username, password: 'secret', auth, ...more }
+    const answer = await ask('POST', '/_matrix/client/v3/register', { body })
+    return {
+      userId: `@${username}:hansa.test` as const,
+      answer,
+      token: textIn(answer, 'access_token'),
+    }
+  }
+
+  return { time, clock, db, users, errors, ask, register }
+}
+
+/** A text of an answer, empty if it is not there. */
+export function textIn(answer: Answered, key: string): string {
+  const value = answer.body[key]
+  return typeof value === 'string' ? value : ''
+}
