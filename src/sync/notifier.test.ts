@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { VirtualTime } from '#io/simulated/simulated-clock.ts'
+import { createNotifier } from './notifier.ts'
+
+const never = new AbortController().signal
+
+function world() {
+  const time = new VirtualTime()
+  const notifier = createNotifier({ clock: time.clock() })
+  const wait = (after: number, options: { rooms?: `!${string}`[]; signal?: AbortSignal } = {}) =>
+    notifier.wait({
+      userId: '@a:x',
+      rooms: options.rooms ?? ['!r'],
+      after,
+      timeoutMs: 30_000,
+      signal: options.signal ?? never,
+    })
+  return { time, notifier, wait }
+}
+
+test('waiting ends by a change of a room, of the user, or by the clock', async () => {
+  const { time, notifier, wait } = world()
+  const acts: [() => void, number][] = [
+    [() => notifier.roomChanged('!r', 11), 0],
+    [() => notifier.userChanged('@a:x', 12), 0],
+    [() => {}, 30_000],
+  ]
+  for (const [act, elapsed] of acts) {
+    const before = time.elapsedMs
+    const waiting = wait(12 - (elapsed === 0 ? 2 : 0))
+    act()
+    await time.await(waiting)
+    assert.equal(time.elapsedMs - before, elapsed)
+  }
+})
+
+test('what concerns others, or is known already, wakes nobody', async () => {
+  const { time, notifier, wait } = world()
+  const waiting = wait(20)
+  notifier.roomChanged('!other', 21)
+  notifier.userChanged('@b:x', 22)
+  notifier.roomChanged('!r', 20)
+  await time.await(waiting)
+  assert.equal(time.elapsedMs, 30_000)
+})
+
+test('nobody waits for what has happened already', async () => {
+  const { time, notifier, wait } = world()
+  notifier.roomChanged('!r', 5)
+  await time.await(wait(4))
+  assert.equal(time.elapsedMs, 0)
+})
+
+test('changes that are forgotten wake rather than being missed', async () => {
+  const { time, notifier, wait } = world()
+  for (let stream = 1; stream <= 50_001; stream++) notifier.roomChanged(`!${stream}`, stream)
+  await time.await(wait(0, { rooms: ['!1'] }))
+  assert.equal(time.elapsedMs, 0)
+})
+
+test('who goes away waits no longer', async () => {
+  const { wait } = world()
+  const going = new AbortController()
+  const waiting = wait(0, { signal: going.signal })
+  going.abort(new Error('gone'))
+  await assert.rejects(waiting, /gone/)
+  await assert.rejects(wait(0, { signal: going.signal }), /gone/)
+})
