@@ -5,8 +5,10 @@
  */
 
 import type { EduSender } from '#federation/edus.ts'
+import type { Notary } from '#federation/notary.ts'
 import type { Io } from '#io/io.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
@@ -15,12 +17,19 @@ import type { Users } from '#users/users.ts'
 /** What handlers may ask for, by name. */
 export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly serverName: ServerName
+  /** The version of this program. */
+  readonly version: string
   /** Where clients reach this server: a URL. */
   readonly publicBaseUrl: string
   /** The version of rooms whose creator asks for none. */
   readonly defaultRoomVersion: string
   readonly db: Database
   readonly signer: Signer
+  /** What we say of our own keys. */
+  readonly ownKeys: () => JsonObject
+  readonly notary: Notary
+  /** Where other servers reach this one, if not where its name says. */
+  readonly federationAddress: ServerName | undefined
   readonly keyring: Keyring
   readonly remoteServers: RemoteServers
   readonly rooms: Rooms

@@ -66,6 +66,11 @@ const retry = table({
 
 const federation = table({
   enabled: setting(flag, true, 'Whether this server talks with others.'),
+  address: setting(
+    orNull(serverName),
+    null,
+    'Where other servers reach this one, if not where its name says, such as `matrix.example.org:443`: what `/.well-known/matrix/server` answers.',
+  ),
   ca_files: setting(list(text), [], 'PEM files of authorities to trust beside the usual ones.'),
   allow_private_ips: setting(
     flag,

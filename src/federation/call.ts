@@ -12,15 +12,15 @@
 
 import assert from 'node:assert/strict'
 import type { Endpoint, RequestOf, ResponseOf } from '#http/endpoint.ts'
-import { type HttpClient, HttpFailure, type IncomingAnswer } from '#io/http.ts'
+import { HttpFailure, type IncomingAnswer } from '#io/http.ts'
 import { canonicalJsonBytes } from '#protocol/canonical-json.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
 import { FederationError, type Signer } from '#rooms/remote-servers.ts'
 import { problemWith, sentence } from '#schema/check.ts'
+import { askServer, type WayOut } from './ask-server.ts'
 import type { BackOff } from './back-off.ts'
-import type { Discovery, Target } from './discovery.ts'
 import { authorizationOf } from './request-signing.ts'
 
 /** What an endpoint takes. Leave out `params`, `query` and `body` where it has none. */
@@ -64,10 +64,8 @@ export interface FederationClient {
   ): Promise<Uint8Array>
 }
 
-export interface FederationClientNeeds {
+export interface FederationClientNeeds extends WayOut {
   readonly signer: Signer
-  readonly httpClient: HttpClient
-  readonly discovery: Discovery
   readonly backOff: BackOff
   /** Whether we federate with a server at all. */
   readonly isAllowed?: (server: ServerName) => boolean
@@ -75,7 +73,6 @@ export interface FederationClientNeeds {
 
 const timeoutMsDefault = 60_000
 const answerBytesMaxDefault = 16 * 1024 * 1024
-const userAgent = 'Hansa'
 
 export function createFederationClient(needs: FederationClientNeeds): FederationClient {
   const callForBytes: FederationClient['callForBytes'] = async (
@@ -87,7 +84,7 @@ export function createFederationClient(needs: FederationClientNeeds): Federation
     checkMayCall(needs, destination, options)
     const outgoing = { method: endpoint.method, target: targetOf(endpoint, request), ...options }
     const body = bodyOf(request.body)
-    const answer = await askTargets(needs, destination, { ...outgoing, body })
+    const answer = await ask(needs, destination, { ...outgoing, body })
     return bodyOfSuccess(needs, destination, answer)
   }
   return {
@@ -154,77 +151,32 @@ interface Outgoing extends CallOptions {
   readonly body: Uint8Array | undefined
 }
 
-/** Tries one way after the other to reach a server, until somebody answers. */
-async function askTargets(
+async function ask(
   needs: FederationClientNeeds,
   destination: ServerName,
   outgoing: Outgoing,
 ): Promise<IncomingAnswer> {
-  const { method, target, body: content } = outgoing
-  const authorization = authorizationOf(needs.signer, { method, target, destination, content })
-  let failure: unknown
-  for (const target of await discover(needs, destination)) {
-    try {
-      return await ask(needs, target, { ...outgoing, authorization })
-    } catch (error) {
-      if (!(error instanceof HttpFailure)) throw error
-      if (error.kind === 'aborted' || error.kind === 'too-large') {
-        const kind = error.kind === 'aborted' ? 'unreachable' : 'bad-answer'
-        throw new FederationError(destination, kind, `${destination}: ${error.message}.`, {
-          cause: error,
-        })
-      }
-      failure = error
-      // Whoever could be connected to is the server; it is not asked twice.
-      if (error.kind === 'timeout' || error.kind === 'broken') break
-    }
-  }
-  throw unreachable(needs, destination, failure)
-}
-
-async function discover(
-  needs: FederationClientNeeds,
-  destination: ServerName,
-): Promise<readonly Target[]> {
+  const { method, target, body, signal } = outgoing
+  const signed = { method, target, destination, content: body }
   try {
-    return await needs.discovery.targets(destination)
-  } catch (error) {
-    throw unreachable(needs, destination, error)
+    return await askServer(needs, destination, {
+      method,
+      target,
+      body,
+      signal,
+      headers: { authorization: authorizationOf(needs.signer, signed) },
+      timeoutMs: outgoing.timeoutMs ?? timeoutMsDefault,
+      answerBytesMax: outgoing.answerBytesMax ?? answerBytesMaxDefault,
+    })
+  } catch (cause) {
+    if (!(cause instanceof HttpFailure)) throw cause
+    // Neither says that the server is down.
+    const isItsFault = cause.kind !== 'aborted' && cause.kind !== 'too-large'
+    if (isItsFault) needs.backOff.failed(destination, cause.message)
+    const kind = cause.kind === 'too-large' ? 'bad-answer' : 'unreachable'
+    const sentence = `${destination} cannot be reached: ${cause.message}.`
+    throw new FederationError(destination, kind, sentence, { cause })
   }
-}
-
-function unreachable(
-  { backOff }: FederationClientNeeds,
-  destination: ServerName,
-  cause: unknown,
-): FederationError {
-  const why = cause instanceof Error ? cause.message : String(cause)
-  backOff.failed(destination, why)
-  const sentence = `${destination} cannot be reached: ${why}.`
-  return new FederationError(destination, 'unreachable', sentence, { cause })
-}
-
-async function ask(
-  { httpClient }: FederationClientNeeds,
-  target: Target,
-  outgoing: Outgoing & { readonly authorization: string },
-): Promise<IncomingAnswer> {
-  const { body, signal } = outgoing
-  return await httpClient.request({
-    method: outgoing.method,
-    protocol: 'https:',
-    ...target,
-    target: outgoing.target,
-    headers: {
-      authorization: outgoing.authorization,
-      'user-agent': userAgent,
-      ...(body !== undefined && { 'content-type': 'application/json' }),
-    },
-    ...(body !== undefined && { body }),
-    ...(signal !== undefined && { signal }),
-    timeoutMs: outgoing.timeoutMs ?? timeoutMsDefault,
-    answerBytesMax: outgoing.answerBytesMax ?? answerBytesMaxDefault,
-  })
 }
 
 /** What a proxy says of a server behind it that is down. */

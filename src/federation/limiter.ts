@@ -1,0 +1,27 @@
+/**
+ * Lets only so many pieces of work run at the same time; the others wait in line.
+ *
+ * @module
+ */
+
+export class Limiter {
+  #free: number
+  readonly #waiting: (() => void)[] = []
+
+  constructor(max: number) {
+    this.#free = max
+  }
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    else this.#free -= 1
+    try {
+      return await work()
+    } finally {
+      const next = this.#waiting.shift()
+      // The place goes from hand to hand, so that nobody new slips in between.
+      if (next === undefined) this.#free += 1
+      else next()
+    }
+  }
+}

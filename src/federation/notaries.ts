@@ -1,0 +1,121 @@
+/**
+ * Asking notaries for the keys of servers that do not answer themselves.
+ *
+ * Whoever needs keys at the same moment shares one request: a large room has members on hundreds of
+ * servers that are gone. What a notary gives counts only if it is signed by the server it is about
+ * and by the notary.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#querying-keys-through-another-server
+ *
+ * @module
+ */
+
+import { bulkPerspectivesKeyQuery } from '#endpoints/server-server/keys-query.ts'
+import type { Clock } from '#io/clock.ts'
+import type { Log } from '#io/log.ts'
+import type { VerifyKey } from '#io/pdu-checker.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import { FederationError, type KeyNeed } from '#rooms/remote-servers.ts'
+import type { FederationClient } from './call.ts'
+import { isSignedByNotary } from './server-keys-answer.ts'
+
+export interface NotariesNeeds {
+  readonly client: FederationClient
+  readonly clock: Clock
+  readonly log: Log
+  readonly notaries: readonly ServerName[]
+  readonly keysOfNotary: (notary: ServerName) => Promise<readonly VerifyKey[]>
+  /** Takes an answer that the notary signed. Gives what is wrong with it, if something is. */
+  readonly onAnswer: (
+    server: ServerName,
+    notary: ServerName,
+    answer: JsonObject,
+  ) => Promise<string | undefined>
+}
+
+export interface Notaries {
+  /** Asks for keys of a server. Resolves when all that could be learned is learned; never throws. */
+  ask(server: ServerName, needs: readonly KeyNeed[]): Promise<void>
+}
+
+/** How long is waited for others who need keys. */
+const gatherMs = 50
+/** How many servers one request asks about. */
+const serversMax = 100
+const timeoutMs = 20_000
+
+interface Batch {
+  readonly needs: Map<ServerName, readonly KeyNeed[]>
+  readonly done: Promise<void>
+}
+
+export function createNotaries(needs: NotariesNeeds): Notaries {
+  let open: Batch | undefined
+  const start = (): Batch => {
+    const gathered = new Map<ServerName, readonly KeyNeed[]>()
+    const done = needs.clock.sleep(gatherMs).then(async () => {
+      if (open?.needs === gathered) open = undefined
+      await askAll(needs, gathered)
+    })
+    return { needs: gathered, done }
+  }
+  return {
+    async ask(server, wanted) {
+      if (needs.notaries.length === 0) return
+      if (open === undefined || open.needs.size >= serversMax) open = start()
+      open.needs.set(server, wanted)
+      await open.done
+    },
+  }
+}
+
+/** Asks one notary after the other for what the ones before did not give. */
+async function askAll(
+  needs: NotariesNeeds,
+  wanted: ReadonlyMap<ServerName, readonly KeyNeed[]>,
+): Promise<void> {
+  const missing = new Map(wanted)
+  for (const notary of needs.notaries) {
+    if (missing.size === 0) return
+    // A notary is not asked about itself: it would have answered.
+    const asked = new Map([...missing].filter(([server]) => server !== notary))
+    if (asked.size === 0) continue
+    for (const server of await askNotary(needs, notary, asked)) missing.delete(server)
+  }
+}
+
+/** Gives the servers whose keys the notary knew. */
+async function askNotary(
+  needs: NotariesNeeds,
+  notary: ServerName,
+  wanted: ReadonlyMap<ServerName, readonly KeyNeed[]>,
+): Promise<Set<ServerName>> {
+  const learned = new Set<ServerName>()
+  try {
+    const keys = await needs.keysOfNotary(notary)
+    if (keys.length === 0) return learned
+    const body = { server_keys: Object.fromEntries([...wanted].map(criteria)) }
+    const options = { timeoutMs }
+    const { json } = await needs.client.call(notary, bulkPerspectivesKeyQuery, { body }, options)
+    for (const answer of json.server_keys) {
+      const server = answer.server_name as ServerName
+      if (!wanted.has(server)) continue
+      const problem = isSignedByNotary(answer, notary, keys)
+        ? await needs.onAnswer(server, notary, answer)
+        : 'the notary did not sign it'
+      if (problem === undefined) learned.add(server)
+      else needs.log.warn('a notary gives keys we cannot use', { notary, server, problem })
+    }
+  } catch (error) {
+    if (!(error instanceof FederationError)) throw error
+    needs.log.info('a notary does not answer', { notary, problem: error.message })
+  }
+  return learned
+}
+
+/** What is asked of one server's keys. */
+function criteria([server, needs]: [ServerName, readonly KeyNeed[]]): [string, JsonObject] {
+  const byKey = needs.map(({ keyId, at }) => [keyId, { minimum_valid_until_ts: at }] as const)
+  return [server, Object.fromEntries(byKey)]
+}
