@@ -11,8 +11,9 @@ import { tryCanonicalJson } from './canonical-json.ts'
 import { contentHash, referenceHash } from './hashes.ts'
 import type { EventId, RoomId, UserId } from './identifiers/ids.ts'
 import type { Json, JsonObject } from './json.ts'
+import { readJson } from './json-reader.ts'
 import { ownEventBytesMax } from './limits.ts'
-import { pduOf } from './parse-pdu.ts'
+import { numberRuleOf, pduOf } from './parse-pdu.ts'
 import type { Pdu } from './pdu.ts'
 import { redact } from './redaction.ts'
 import type { RoomVersion } from './room-version.ts'
@@ -51,7 +52,9 @@ export type BuiltPdu =
 /** Makes an event of ours. */
 export function buildPdu(version: RoomVersion, draft: EventDraft, signer: JsonSigner): BuiltPdu {
   const unsigned = eventOf(version, draft)
-  if (tryCanonicalJson(unsigned) === undefined) {
+  const text = tryCanonicalJson(unsigned)
+  // Content may be another event's, of a version with other rules for numbers.
+  if (text === undefined || !readJson(Buffer.from(text), numberRuleOf(version)).ok) {
     return { ok: false, problem: 'bad-json', reason: 'the event has no canonical JSON' }
   }
   const hashed = { ...unsigned, hashes: { sha256: contentHash(unsigned) } }

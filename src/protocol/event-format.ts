@@ -85,7 +85,7 @@ export function readEventFormat(
         : field('room_id', readRoomId(version, event)),
     sender: field('sender', readUserId(event.sender)),
     depth: field('depth', readDepth(version, event.depth)),
-    origin_server_ts: field('origin_server_ts', readInteger(event.origin_server_ts)),
+    origin_server_ts: field('origin_server_ts', readInteger(version, event.origin_server_ts)),
     prev_events: field(
       'prev_events',
       readReferences(version, event.prev_events, counted ? prevEventsMax : undefined),
@@ -134,17 +134,16 @@ function readUserId(value: Json | undefined): UserId | undefined {
  * JavaScript's.
  */
 function readDepth(version: RoomVersion, value: Json | undefined): number | undefined {
-  const depth = readInteger(value)
+  const depth = readInteger(version, value)
   if (depth === undefined || depth < 0) return undefined
-  if (typeof value === 'number') return depth
-  const isInRange = BigInt(rawTextOf(value) ?? '-1') <= depthMaxBeforeV6
-  return isInRange && !version.strictCanonicalJson ? depth : undefined
+  const text = rawTextOf(value)
+  return text === undefined || BigInt(text) <= depthMaxBeforeV6 ? depth : undefined
 }
 
-/** An integer; one that JavaScript cannot keep becomes the nearest that it can. */
-function readInteger(value: Json | undefined): number | undefined {
+/** An integer; before version 6, one that JavaScript cannot keep becomes the nearest that it can. */
+function readInteger(version: RoomVersion, value: Json | undefined): number | undefined {
   if (typeof value === 'number') return Number.isSafeInteger(value) ? value : undefined
-  const text = rawTextOf(value)
+  const text = version.strictCanonicalJson ? undefined : rawTextOf(value)
   if (text === undefined || !/^-?[0-9]+$/.test(text)) return undefined
   return text.startsWith('-') ? -integerMax : integerMax
 }

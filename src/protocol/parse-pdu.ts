@@ -21,7 +21,7 @@ import { essentialText } from './hashes.ts'
 import type { EventId } from './identifiers/ids.ts'
 import { roomIdOfCreateEvent } from './identifiers/room-id.ts'
 import { isJsonObject, type Json, type JsonObject } from './json.ts'
-import { decodeUtf8, readJson } from './json-reader.ts'
+import { decodeUtf8, type NumberRule, readJson } from './json-reader.ts'
 import { memberSpans } from './json-spans.ts'
 import { eventBytesMax, receivedPduBytesMax } from './limits.ts'
 import type { Pdu } from './pdu.ts'
@@ -142,11 +142,14 @@ interface EncodedEvent {
   readonly bytes: Uint8Array
 }
 
+const utf8 = new TextEncoder()
+
 function encodeEvent(json: JsonObject): EncodedEvent | undefined {
   const members = canonicalMembers(json)
   if (members === undefined) return undefined
   const text = joinMembers(members)
-  const bytes = Buffer.from(text)
+  // Not from the pool that small buffers share: an event that is kept keeps nothing but itself.
+  const bytes = utf8.encode(text)
   return { json, members: membersWithin(text, members), bytes }
 }
 
@@ -173,9 +176,7 @@ function lengthOfUnsigned(unsigned: Json | undefined): number {
 }
 
 function readEventStrictly(version: RoomVersion, bytes: Uint8Array): EncodedEvent | string {
-  const signed = withUnsignedEmptied(bytes)
-  if (signed === undefined) return 'the event is no JSON object'
-  const read = readJson(signed, version.strictCanonicalJson ? 'canonical' : 'raw')
+  const read = readJson(withUnsignedEmptied(bytes), numberRuleOf(version))
   if (!read.ok) return read.reason
   if (!isJsonObject(read.value)) return 'the event is no JSON object'
   // `unsigned` is of the server that sent the event, not of the event.
@@ -183,15 +184,19 @@ function readEventStrictly(version: RoomVersion, bytes: Uint8Array): EncodedEven
   return encodeEvent(json) ?? notCanonical
 }
 
+/** Which numbers events of this version may have. */
+export function numberRuleOf(version: RoomVersion): NumberRule {
+  return version.strictCanonicalJson ? 'canonical' : 'raw'
+}
+
 /**
  * The bytes with zero for the value of `unsigned`: the rules of canonical JSON are for what is hashed
  * and signed, and a float that some server on the way wrote beside it must not cost us the event.
  */
-function withUnsignedEmptied(bytes: Uint8Array): Uint8Array | undefined {
-  const members = memberSpans(bytes)
-  const span = members?.get('unsigned')
-  if (span === undefined) return members && bytes
-  if (!readJson(bytes.subarray(span.start, span.end), 'any').ok) return undefined
+function withUnsignedEmptied(bytes: Uint8Array): Uint8Array {
+  const span = memberSpans(bytes)?.get('unsigned')
+  if (span === undefined) return bytes
+  if (!readJson(bytes.subarray(span.start, span.end), 'any').ok) return bytes
   return Buffer.concat([bytes.subarray(0, span.start), Buffer.from('0'), bytes.subarray(span.end)])
 }
 
