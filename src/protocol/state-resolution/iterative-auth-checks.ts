@@ -16,6 +16,10 @@ import { type RoomEvents, stateKeyIdOf } from './room-events.ts'
  * state by iterating through the event list and applying the state event to the room state if the
  * state event is allowed by the authorisation rules. If the state event is not allowed by the
  * authorisation rules, then the event is ignored.
+ *
+ * SPEC: an event that was rejected because of the state before it is to be handled as usual. Synapse
+ * ignores it here, so that what was rejected stays rejected; if Hansa did not, the two would come to
+ * different states whenever somebody sends such an event as part of a state.
  */
 export function iterativeAuthChecks(
   room: RoomEvents,
@@ -23,6 +27,7 @@ export function iterativeAuthChecks(
   events: Iterable<number>,
 ): void {
   for (const event of events) {
+    if (room.isRejected(event)) continue
     const pdu = room.event(event)
     const key = stateKeyIdOf(room, pdu)
     const state = authStateIn(room, partial, (type, stateKey) =>

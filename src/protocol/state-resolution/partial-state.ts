@@ -27,7 +27,10 @@ export function numberAt(
   return key === undefined ? undefined : (decided.get(key) ?? eventAt(base, key))
 }
 
-/** The partial state as the auth rules read it. What it does not have, `otherwise` may. */
+/**
+ * The partial state as the auth rules read it. What it does not have, `otherwise` may. A rejected
+ * event, which the base may have from elsewhere, gives nobody any right.
+ */
 export function authStateIn(
   room: RoomEvents,
   partial: PartialState,
@@ -36,7 +39,8 @@ export function authStateIn(
   return {
     get(type, stateKey) {
       const number = numberAt(room, partial, type, stateKey)
-      return number === undefined ? otherwise(type, stateKey) : room.event(number)
+      const isThere = number !== undefined && !room.isRejected(number)
+      return isThere ? room.event(number) : otherwise(type, stateKey)
     },
   }
 }

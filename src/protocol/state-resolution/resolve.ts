@@ -18,8 +18,8 @@
  * The same events may be in both batches and in those of the next resolution.
  *
  * Rejected events: whoever makes the states leaves out events that were rejected, as the state after
- * an event is not updated with it if it was rejected. What a state has is handled as usual, whatever
- * has been thought of it, and of the auth events of conflicted events the rejected ones are not used.
+ * an event is not updated with it if it was. One that is in a state nevertheless is never decided for,
+ * and gives nobody any right; but if all states have it, the resolved one has it too.
  *
  * https://spec.matrix.org/v1.19/server-server-api/#room-state-resolution
  *

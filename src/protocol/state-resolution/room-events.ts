@@ -23,7 +23,7 @@ export interface RoomEvents {
   readonly create: number
   /** An event by its number. Called only for numbers that the resolution has yielded before. */
   event(number: number): Pdu
-  /** Whether an event was rejected. Called for the auth events of conflicted events. */
+  /** Whether an event was rejected, when it arrived or by the state before it. */
   isRejected(number: number): boolean
   /** The ID of a state key; `undefined` if no event of the room's states and auth graph has it. */
   stateKeyId(type: string, stateKey: string): number | undefined

@@ -36,7 +36,7 @@ export function* resolveV1(
 ): Generator<readonly number[], ReadonlyMap<number, number>, void> {
   // A conflict occurs between states where those states have different `event_ids` for the same
   // `(event_type, state_key)`.
-  const candidates = candidatesOf(conflicted)
+  const candidates = candidatesOf(room, conflicted)
   // Start by setting R to the union of the states to be resolved, excluding any conflicting events.
   const decided = new Map<number, number>()
   const conflicting: number[] = []
@@ -63,13 +63,18 @@ export function* resolveV1(
   return decided
 }
 
-function candidatesOf(conflicted: Separation['conflicted']): Map<number, Set<number>> {
+/** The events for each key that is not the same in all states. What was rejected is none. */
+function candidatesOf(
+  room: RoomEvents,
+  conflicted: Separation['conflicted'],
+): Map<number, Set<number>> {
   const candidates = new Map<number, Set<number>>()
   for (const pairs of conflicted) {
     for (let at = 0; at < pairs.length; at += 2) {
       const key = pairs[at] as number
-      const events = candidates.get(key) ?? new Set()
-      candidates.set(key, events.add(pairs[at + 1] as number))
+      const event = pairs[at + 1] as number
+      if (room.isRejected(event)) continue
+      candidates.set(key, (candidates.get(key) ?? new Set()).add(event))
     }
   }
   return candidates
