@@ -1,3 +1,10 @@
+/**
+ * Operations: setAccountData, getAccountData, setAccountDataPerRoom, getAccountDataPerRoom,
+ * getRoomTags, setRoomTag, deleteRoomTag, defineFilter, getFilter.
+ *
+ * @module
+ */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RoomId } from '#protocol/identifiers/ids.ts'

@@ -1,3 +1,9 @@
+/**
+ * Operations: getUserProfile, getProfileField, setProfileField, deleteProfileField.
+ *
+ * @module
+ */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { UserId } from '#protocol/identifiers/ids.ts'

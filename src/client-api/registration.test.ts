@@ -1,3 +1,9 @@
+/**
+ * Operations: register, checkUsernameAvailability, registrationTokenValidity.
+ *
+ * @module
+ */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type ClientWorld, clientWorld, textIn } from '../../test/client-world.ts'

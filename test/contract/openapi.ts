@@ -1,0 +1,155 @@
+/**
+ * Reads the operations out of the spec's OpenAPI files, as far as our endpoints are compared with
+ * them. The files are not part of the project: they are read where they are.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { parse } from 'yaml'
+
+export const specFolder = '../shared/spec/data/api'
+
+/** Why nothing can be compared, or `false`. */
+export const skip = existsSync(specFolder) ? false : `the spec is not at ${specFolder}`
+
+export type SpecApi = 'client-server' | 'server-server'
+
+/** What an object of JSON may hold, as far as the schema says. */
+export interface SpecFields {
+  readonly required: ReadonlySet<string>
+  readonly names: ReadonlySet<string>
+}
+
+export interface SpecOperation {
+  readonly api: SpecApi
+  /** The name of its file, without `.yaml`. */
+  readonly file: string
+  readonly operationId: string
+  readonly method: string
+  /** With the base path. */
+  readonly path: string
+  readonly summary: string
+  readonly auth: 'none' | 'server' | 'user' | 'optional-user' | 'appservice'
+  readonly params: ReadonlySet<string>
+  readonly query: SpecFields
+  /** Absent if there is no JSON body. */
+  readonly body: SpecFields | undefined
+}
+
+type Node = Readonly<Record<string, unknown>>
+
+const methods = ['get', 'post', 'put', 'delete', 'patch']
+
+/** All operations of the two APIs, in the order of their files. */
+export function specOperations(): SpecOperation[] {
+  const apis: SpecApi[] = ['client-server', 'server-server']
+  return apis.flatMap((api) =>
+    globSync(`${specFolder}/${api}/*.yaml`)
+      .sort()
+      .flatMap((path) => operationsIn(api, path)),
+  )
+}
+
+function operationsIn(api: SpecApi, filePath: string): SpecOperation[] {
+  const document = read(filePath)
+  const basePath = text(
+    at(document, 'servers', '0', 'variables', 'basePath', 'default') ??
+      at(document, 'servers', '0', 'url'),
+  )
+  const file = basename(filePath, '.yaml')
+  return Object.entries(node(document.paths)).flatMap(([path, operations]) =>
+    Object.entries(node(operations))
+      .filter(([method]) => methods.includes(method))
+      .map(([method, operation]) => {
+        const shared = { api, file, method: method.toUpperCase(), path: `${basePath}${path}` }
+        return { ...shared, ...partsOf(node(operation), node(operations), filePath) }
+      }),
+  )
+}
+
+function partsOf(operation: Node, siblings: Node, filePath: string) {
+  const parameters = [...list(siblings.parameters), ...list(operation.parameters)].map((one) =>
+    resolve(node(one), filePath),
+  )
+  const inPlace = (place: string) => parameters.filter(([one]) => one.in === place)
+  const query = inPlace('query').map(([one]) => one)
+  return {
+    operationId: text(operation.operationId),
+    summary: text(operation.summary).replaceAll(/\s+/g, ' '),
+    auth: authOf(operation),
+    params: new Set(inPlace('path').map(([one]) => text(one.name))),
+    query: {
+      names: new Set(query.map((one) => text(one.name))),
+      required: new Set(query.filter((one) => one.required === true).map((one) => text(one.name))),
+    },
+    body: bodyOf(operation, filePath),
+  }
+}
+
+function authOf(operation: Node): SpecOperation['auth'] {
+  const schemes = list(operation.security).map((one) => Object.keys(node(one))[0])
+  if (schemes.includes('signedRequest')) return 'server'
+  if (schemes.includes('appserviceAccessTokenBearer')) return 'appservice'
+  if (!schemes.includes('accessTokenBearer') && !schemes.includes('accessToken')) return 'none'
+  return schemes.includes(undefined) ? 'optional-user' : 'user'
+}
+
+function bodyOf(operation: Node, filePath: string): SpecFields | undefined {
+  const schema = at(operation, 'requestBody', 'content', 'application/json', 'schema')
+  return schema === undefined ? undefined : fieldsOf(node(schema), filePath)
+}
+
+/** The fields of a schema and of all that it is made of. */
+function fieldsOf(schema: Node, filePath: string): SpecFields {
+  const [resolved, home] = resolve(schema, filePath)
+  const parts = list(resolved.allOf).map((part) => fieldsOf(node(part), home))
+  const names = Object.keys(node(resolved.properties ?? {}))
+  const required = list(resolved.required).map(text)
+  return {
+    names: new Set([...names, ...parts.flatMap((part) => [...part.names])]),
+    required: new Set([...required, ...parts.flatMap((part) => [...part.required])]),
+  }
+}
+
+/** Follows `$ref`s; gives the file the result is in too, since further ones are relative to it. */
+function resolve(value: Node, filePath: string): [Node, string] {
+  if (typeof value.$ref !== 'string') return [value, filePath]
+  const [target = '', pointer = ''] = value.$ref.split('#')
+  const path = target === '' ? filePath : join(dirname(filePath), target)
+  const found = at(read(path), ...pointer.split('/').filter((key) => key !== ''))
+  return resolve(node(found), path)
+}
+
+const documents = new Map<string, Node>()
+
+function read(path: string): Node {
+  const known = documents.get(path)
+  if (known !== undefined) return known
+  const document = node(parse(readFileSync(path, 'utf8')))
+  documents.set(path, document)
+  return document
+}
+
+function at(value: unknown, ...keys: string[]): unknown {
+  return keys.reduce<unknown>(
+    (found, key) =>
+      typeof found === 'object' && found !== null ? Reflect.get(found, key) : undefined,
+    value,
+  )
+}
+
+function node(value: unknown): Node {
+  assert.ok(typeof value === 'object' && value !== null && !Array.isArray(value))
+  return value as Node
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
