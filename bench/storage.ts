@@ -10,10 +10,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { realClock } from '#io/real-clock.ts'
 import { type Database, sql } from '#storage/database.ts'
 import { migration } from '#storage/migrate.ts'
+import { openPostgres } from '#storage/postgres.ts'
 import { openSqlite } from '#storage/sqlite.ts'
 import { openSqliteWorker } from '#storage/sqlite-worker.ts'
+import { postgresBinaries, postgresUrl } from '../test/postgres-cluster.ts'
 
 const migrations = [
   migration(
@@ -90,4 +93,8 @@ await measure(
   'sqlite worker',
   await openSqliteWorker({ path: join(folder, 'b.db'), migrations, onFatal }),
 )
+if (postgresBinaries() !== undefined) {
+  const url = await postgresUrl()
+  await measure('postgres', await openPostgres({ url, clock: realClock, migrations, onFatal }))
+}
 await rm(folder, { recursive: true })

@@ -18,7 +18,7 @@ import {
   pendingMigrations,
   statementsOf,
 } from './migrate.ts'
-import type { Row, Step, UnitOutcome } from './units.ts'
+import { assertReads, type Row, type Step, type UnitOutcome } from './units.ts'
 
 const cacheKiB = 64 * 1024
 
@@ -75,13 +75,8 @@ export class SqliteConnection {
   }
 
   read(statement: Sql): Row[] {
+    assertReads(statement)
     const prepared = this.#prepare(statement.texts, statement.values)
-    if (
-      prepared.columns.length === 0 ||
-      !/^\s*(?:SELECT|WITH|VALUES)\b/i.test(statement.texts[0] ?? '')
-    ) {
-      throw new Error(`Not a statement for reading: ${statement.texts.join('?').trim()}`)
-    }
     return rowsOf(prepared, statement.values)
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { bytes, DatabaseRefused, integers, sql, texts, UnitFailed } from './database.ts'
+import { DatabaseRefused, sql } from './database.ts'
 import { type Migration, migration, programMigrations } from './migrate.ts'
 import { memoryImage, openSqlite } from './sqlite.ts'
 
@@ -14,88 +14,8 @@ const migrations = [
   ),
 ]
 
-const open = () => openSqlite({ path: ':memory:', migrations })
 const thing = (name: string, size = 0) =>
   sql`INSERT INTO things (name, size) VALUES (${name}, ${size})`
-
-test('what is written is read back as it was', async () => {
-  const db = await open()
-  const body = Uint8Array.of(0, 1, 255)
-  await db.write((tx) =>
-    tx.run(sql`INSERT INTO things (name, size, body) VALUES (${'a\0b'}, ${2 ** 53 - 1}, ${body})`),
-  )
-  assert.deepEqual(await db.all(sql`SELECT * FROM things`), [
-    { name: 'a\0b', size: 2 ** 53 - 1, body },
-  ])
-  assert.equal(await db.first(sql`SELECT * FROM things WHERE name = ${'a'}`), undefined)
-  await db.close()
-})
-
-test('lists and fragments', async () => {
-  const db = await open()
-  await db.write((tx) => {
-    for (const size of [1, 2, 3]) tx.run(thing(`t${size}`, size))
-    tx.run(sql`UPDATE things SET body = ${Uint8Array.of(7)} WHERE size = 3`)
-  })
-  const names = async (where: ReturnType<typeof sql>) =>
-    (await db.all<{ name: string }>(sql`SELECT name FROM things WHERE ${where} ORDER BY name`)).map(
-      ({ name }) => name,
-    )
-  assert.deepEqual(await names(sql`name IN ${texts(['t1', 't3', 'x'])}`), ['t1', 't3'])
-  assert.deepEqual(await names(sql`name IN ${texts([])}`), [])
-  assert.deepEqual(await names(sql`size IN ${integers([2])} AND size < ${3}`), ['t2'])
-  assert.deepEqual(await names(sql`body IN ${bytes([Uint8Array.of(7)])}`), ['t3'])
-  await db.close()
-})
-
-test('a unit that fails takes nothing else with it', async () => {
-  const db = await open()
-  const outcomes = await Promise.allSettled([
-    db.write((tx) => tx.run(thing('first'))),
-    db.write((tx) => {
-      tx.run(thing('undone'))
-      tx.run(thing('first'))
-    }),
-    db.write((tx) => {
-      tx.run(thing('undone'))
-      tx.expect(sql`UPDATE things SET size = 1 WHERE name = 'nobody'`, 'nobody is not there')
-    }),
-    db.write((tx) => tx.run(sql`INSERT INTO nowhere VALUES (1)`)),
-    db.write((tx) =>
-      tx.returning<{ size: number }>(sql`UPDATE things SET size = 5 RETURNING size`),
-    ),
-  ])
-  const failures = outcomes.map((outcome) =>
-    outcome.status === 'rejected' && outcome.reason instanceof UnitFailed
-      ? [outcome.reason.kind, outcome.reason.message]
-      : outcome,
-  )
-  assert.deepEqual(failures, [
-    { status: 'fulfilled', value: undefined },
-    ['unique', 'UNIQUE constraint failed: things.name'],
-    ['expectation', 'nobody is not there'],
-    ['other', 'no such table: nowhere'],
-    { status: 'fulfilled', value: [{ size: 5 }] },
-  ])
-  assert.deepEqual(await db.all(sql`SELECT name, size FROM things`), [{ name: 'first', size: 5 }])
-  await db.close()
-})
-
-test('a database is not for writing while reading, nor for another type', async () => {
-  const db = await open()
-  await assert.rejects(db.all(sql`DELETE FROM things`), /Not a statement for reading/)
-  await assert.rejects(
-    db.write((tx) => tx.run(sql`INSERT INTO things VALUES ('a', 'b', NULL)`)),
-    /cannot store TEXT/,
-  )
-  await assert.rejects(
-    db.write((tx) => tx.run(sql`INSERT INTO numbered (thing) VALUES ('none')`)),
-    /FOREIGN KEY/,
-  )
-  assert.throws(() => sql`SELECT ${Number.NaN}`)
-  assert.throws(() => sql`SELECT ${undefined as unknown as null}`)
-  await db.close()
-})
 
 test('a crash loses what is not committed and nothing else', async () => {
   const image = memoryImage()
@@ -116,18 +36,6 @@ test('a crash loses what is not committed and nothing else', async () => {
   const reopened = await openSqlite({ image, migrations })
   assert.deepEqual(await reopened.all(sql`SELECT name FROM things`), [{ name: 'kept' }])
   assert.equal(settled, false)
-})
-
-test('close commits what was asked for', async () => {
-  const image = memoryImage()
-  const db = await openSqlite({ image, migrations })
-  const written = db.write((tx) => tx.run(thing('kept')))
-  await db.close()
-  await written
-  await assert.rejects(
-    db.write((tx) => tx.run(thing('late'))),
-    /closed/,
-  )
 })
 
 test('migrations', async (t) => {

@@ -99,3 +99,9 @@ export function takeGroup<Unit extends { readonly steps: readonly unknown[] }>(
   }
   return queue.splice(0, count)
 }
+
+/** Only units write: whatever else is put as a question is our own mistake. */
+export function assertReads({ texts }: Sql): void {
+  const text = texts[0] ?? ''
+  assert(/^\s*(?:SELECT|WITH|VALUES)\b/.test(text), `not a statement for reading: ${text.trim()}`)
+}

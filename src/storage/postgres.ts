@@ -1,0 +1,119 @@
+/**
+ * PostgreSQL behind the same seam as SQLite: one connection writes (`postgres-writer.ts`), a few
+ * others read. What a read sees is what is committed, so a `write` that has resolved is seen.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { type ClientConfig, Pool } from 'pg'
+import type { Clock } from '#io/clock.ts'
+import { afterTurn } from '#io/turn.ts'
+import { type Database, DatabaseFailed, type Sql, type Writer } from './database.ts'
+import { type Migration, programMigrations } from './migrate.ts'
+import { postgresTypes, queryOf } from './postgres-sql.ts'
+import { isConnectionLost, PostgresWriter } from './postgres-writer.ts'
+import { assertReads, collectUnit, type PendingUnit, takeGroup } from './units.ts'
+
+const readConnectionsMax = 4
+const groupStepsMax = 1000
+const pendingMax = 200_000
+
+export interface PostgresOptions {
+  readonly url: string
+  /** The schema to use; without it, what the server's `search_path` says. */
+  readonly schema?: string
+  readonly clock: Clock
+  /** Told once if nothing can be written any more; the process ought to end. */
+  readonly onFatal: (error: DatabaseFailed) => void
+  readonly migrations?: readonly Migration[]
+}
+
+/** Connects and applies the migrations the database has not had. Throws `DatabaseRefused`. */
+export async function openPostgres(options: PostgresOptions): Promise<Database> {
+  const { url, schema, clock, onFatal, migrations = programMigrations } = options
+  const config: ClientConfig = {
+    connectionString: url,
+    application_name: 'hansa',
+    types: postgresTypes,
+    ...(schema !== undefined && { options: `-c search_path=${schema}` }),
+  }
+  const writer = new PostgresWriter(config, clock)
+  await writer.open(migrations)
+  return new Postgres(writer, new Pool({ ...config, max: readConnectionsMax }), onFatal)
+}
+
+class Postgres implements Database {
+  readonly #writer: PostgresWriter
+  readonly #readers: Pool
+  readonly #onFatal: (error: DatabaseFailed) => void
+  readonly #queue: PendingUnit[] = []
+  #committing: Promise<void> | undefined
+  #isClosing = false
+  #failure: DatabaseFailed | undefined
+
+  constructor(writer: PostgresWriter, readers: Pool, onFatal: (error: DatabaseFailed) => void) {
+    this.#writer = writer
+    this.#readers = readers
+    this.#onFatal = onFatal
+    // A connection that breaks while nobody uses it is replaced at the next use.
+    readers.on('error', () => {})
+  }
+
+  async all<Row>(statement: Sql): Promise<Row[]> {
+    assertReads(statement)
+    const query = queryOf(statement)
+    const read = () => this.#readers.query(query)
+    const { rows } = await read().catch((error) => {
+      if (!isConnectionLost(error)) throw error
+      // The server was started again, or the network broke: reading twice does no harm.
+      return read()
+    })
+    return rows
+  }
+
+  async first<Row>(statement: Sql): Promise<Row | undefined> {
+    const rows = await this.all<Row>(statement)
+    return rows[0]
+  }
+
+  async write<T>(collect: (tx: Writer) => T): Promise<Awaited<T>> {
+    if (this.#failure !== undefined) throw this.#failure
+    assert(!this.#isClosing, 'the database is closed')
+    assert(this.#queue.length < pendingMax, 'the database is too slow')
+    const { unit, done } = collectUnit(collect)
+    this.#queue.push(unit)
+    this.#committing ??= this.#commitAll()
+    return done
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosing) return this.#committing
+    this.#isClosing = true
+    await this.#committing
+    await Promise.all([this.#writer.close(), this.#readers.end()])
+  }
+
+  async #commitAll(): Promise<void> {
+    await new Promise<void>(afterTurn)
+    while (this.#queue.length > 0) {
+      const group = takeGroup(this.#queue, groupStepsMax)
+      try {
+        await this.#writer.commit(group)
+      } catch (error) {
+        this.#fail(error, group)
+      }
+    }
+    this.#committing = undefined
+  }
+
+  #fail(cause: unknown, group: readonly PendingUnit[]): void {
+    const failure =
+      cause instanceof DatabaseFailed
+        ? cause
+        : new DatabaseFailed('PostgreSQL has failed.', { cause })
+    this.#failure = failure
+    for (const unit of [...group, ...this.#queue.splice(0)]) unit.fail(failure)
+    this.#onFatal(failure)
+  }
+}
