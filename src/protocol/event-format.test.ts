@@ -52,11 +52,11 @@ const cases: readonly [field: string, json: string | undefined, versions: string
   ['room_id', '"!r\\u0000:h"', none],
   ['room_id', '"#r:h"', none],
   ['event_id', undefined, since3],
-  ['event_id', '5', since3],
-  ['event_id', '"$e"', since3],
-  ['event_id', '"$e:h:1"', all],
-  ['event_id', JSON.stringify(`$${'e'.repeat(252)}:h`), all],
-  ['event_id', JSON.stringify(`$${'e'.repeat(253)}:h`), since3],
+  ['event_id', '5', none],
+  ['event_id', '"$e"', none],
+  ['event_id', '"$e:h:1"', '1 2'],
+  ['event_id', JSON.stringify(`$${'e'.repeat(252)}:h`), '1 2'],
+  ['event_id', JSON.stringify(`$${'e'.repeat(253)}:h`), none],
   ['depth', undefined, none],
   ['depth', '"1"', none],
   ['depth', 'null', none],
@@ -157,6 +157,8 @@ test('only the create event of version 12 has no room ID', () => {
   const without = (fields: JsonObject) =>
     versionsWith((event) => ({ ...withoutKey(event, 'room_id'), ...fields }))
   assert.equal(without(create), '12')
+  const withOne = versionsWith((event) => ({ ...event, ...create }))
+  assert.equal(withOne, '1 2 3 4 5 6 7 8 9 10 11')
   assert.equal(without({ ...create, state_key: 'x' }), none)
   assert.equal(without({ type: 'm.room.create' }), none)
   assert.equal(without({ type: 'm.room.member', state_key: '' }), none)

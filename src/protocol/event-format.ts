@@ -77,12 +77,12 @@ export function readEventFormat(
   const fields: EventFields = {
     type,
     state_key,
-    event_id:
-      version.eventId === 'in-event' ? field('event_id', readEventId(version, event)) : undefined,
-    room_id:
-      version.roomIdIsCreateEventId && type === 'm.room.create' && state_key === ''
-        ? undefined
-        : field('room_id', readRoomId(version, event)),
+    event_id: isAbsent(version.eventId !== 'in-event', event.event_id)
+      ? undefined
+      : field('event_id', readEventId(version, event)),
+    room_id: isAbsent(isCreateOfRoomId(version, event), event.room_id)
+      ? undefined
+      : field('room_id', readRoomId(version, event)),
     sender: field('sender', readUserId(event.sender)),
     depth: field('depth', readDepth(version, event.depth)),
     origin_server_ts: field('origin_server_ts', readInteger(version, event.origin_server_ts)),
@@ -114,13 +114,27 @@ function readText(value: Json | undefined, bytesMax: number): string | undefined
   return value.includes('\0') ? undefined : value
 }
 
+/** Whether a field is not there in an event that must not have it. */
+function isAbsent(mustBe: boolean, value: Json | undefined): boolean {
+  return mustBe && value === undefined
+}
+
+/** Whether the room's ID is made from this event's. */
+function isCreateOfRoomId(version: RoomVersion, event: JsonObject): boolean {
+  return version.roomIdIsCreateEventId && event.type === 'm.room.create' && event.state_key === ''
+}
+
+/** Since version 3 the `event_id` field is no longer included: with it, there is none. */
 function readEventId(version: RoomVersion, event: JsonObject): EventId | undefined {
   const { event_id } = event
+  if (version.eventId !== 'in-event') return undefined
   return typeof event_id === 'string' ? parseEventIdIn(version, event_id) : undefined
 }
 
+/** Omitted from `m.room.create` events of version 12: with it, there is none. */
 function readRoomId(version: RoomVersion, event: JsonObject): RoomId | undefined {
   const { room_id } = event
+  if (isCreateOfRoomId(version, event)) return undefined
   return typeof room_id === 'string' ? parseRoomIdIn(version, room_id) : undefined
 }
 
