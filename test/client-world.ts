@@ -57,7 +57,7 @@ export async function clientWorld(
     },
     remoteProfiles: { queryProfile: () => Promise.reject(new Error('there are no servers')) },
     registration: { enabled: true, tokens: false, guests: false, sharedSecret: undefined },
-    passwordHashCost: 8,
+    passwordHashCost: 1,
     ...options,
   })
   const server = {

@@ -26,6 +26,25 @@ test('a request arrives as it was sent: method, exact target, headers, body', as
   assert.deepEqual(seen, [['PUT', '/a%2Fb/$c?d=%20&e', '1', '127.0.0.1'], false, 'abc'])
 })
 
+// What a proxy on this machine says it speaks for, and whom we take it for.
+for (const [forwarded, expected] of [
+  ['10.1.2.3', '10.1.2.3'],
+  ['1.1.1.1, 2001:db8::1', '2001:db8::1'],
+  ['10.1.2.3, evil', '127.0.0.1'],
+  ['', '127.0.0.1'],
+] as const) {
+  test(`a proxy that speaks for '${forwarded}' -> ${expected}`, async (t) => {
+    let found = ''
+    const server = await started(t, async (request) => {
+      found = request.remoteAddress
+      return ok
+    })
+    const headers = `Host: a\r\nX-Forwarded-For: ${forwarded}\r\nConnection: close`
+    await exchange(server.port, `GET / HTTP/1.1\r\n${headers}\r\n\r\n`)
+    assert.equal(found, expected)
+  })
+}
+
 for (const [kind, head, body] of [
   ['announced', 'Content-Length: 1000000', 'x'],
   ['in chunks', 'Transfer-Encoding: chunked', `c8\r\n${'x'.repeat(200)}\r\n`],

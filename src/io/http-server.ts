@@ -7,7 +7,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import { type AddressInfo, isIP, type Socket } from 'node:net'
 import { MatrixError } from '../protocol/matrix-error.ts'
 import type {
   Headers,
@@ -110,11 +110,20 @@ function incoming(request: IncomingMessage, signal: AbortSignal): IncomingReques
     method: request.method ?? '',
     target: request.url ?? '',
     headers: request.headers as Headers,
-    remoteAddress: plainAddress(request.socket.remoteAddress ?? ''),
+    remoteAddress: addressOf(request),
     encrypted: 'encrypted' in request.socket,
     body: (bytesMax) => readBody(request, bytesMax),
     signal,
   }
+}
+
+/** The peer's address, or that for which a proxy on this machine speaks. */
+function addressOf(request: IncomingMessage): string {
+  const address = plainAddress(request.socket.remoteAddress ?? '')
+  if (address !== '::1' && !address.startsWith('127.')) return address
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
+  const last = forwarded.slice(forwarded.lastIndexOf(',') + 1).trim()
+  return isIP(last) === 0 ? address : last
 }
 
 /** An IPv4 peer of a socket that listens on IPv6 is still an IPv4 peer. */

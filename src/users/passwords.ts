@@ -32,14 +32,11 @@ export interface Passwords {
 export function createPasswords(needs: {
   readonly argon2id: Argon2id
   readonly random: Random
-  /** The memory of a hash in KiB, with a single pass: for tests. */
-  readonly cost?: number | undefined
+  /** How often argon2id passes over its memory. */
+  readonly passes?: number | undefined
 }): Passwords {
   const { random } = needs
-  const cost =
-    needs.cost === undefined
-      ? costDefault
-      : { memoryKib: Math.max(8, needs.cost), passes: 1, lanes: 1 }
+  const cost = { ...costDefault, ...(needs.passes !== undefined && { passes: needs.passes }) }
   const argon2id = limited(needs.argon2id)
   const fresh = async (password: string) => {
     const salt = random.bytes(saltBytes)

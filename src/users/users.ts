@@ -58,13 +58,13 @@ export interface UserNeeds {
   readonly rooms: Pick<Rooms, 'membershipsOf' | 'currentState' | 'send' | 'leave'>
   readonly remoteProfiles: RemoteProfiles
   readonly registration: RegistrationPolicy & { readonly sharedSecret: string | undefined }
-  /** `password_hash_cost`: the memory of a password's hash in KiB; for tests. */
+  /** `password_hash_cost`: how often argon2id passes over its memory. */
   readonly passwordHashCost: number | undefined
 }
 
 export function createUsers(needs: UserNeeds): Users {
   const { registration } = needs
-  const passwords = createPasswords({ ...needs, cost: needs.passwordHashCost })
+  const passwords = createPasswords({ ...needs, passes: needs.passwordHashCost })
   const sessions = createSessions(needs)
   const accounts = createAccounts({ ...needs, passwords, sessions })
   return {

@@ -1,0 +1,37 @@
+/**
+ * How often clients may ask. Synapse's default of one message in five seconds is known to hinder
+ * people who write; these are for what no person does.
+ *
+ * @module
+ */
+
+import type { RateLimits } from '#http/rate-limit.ts'
+
+/** Guessing passwords and hoarding names. */
+const entry = { name: 'entry', perSecond: 0.2, burst: 20 }
+const sending = { name: 'sending', perSecond: 5, burst: 50 }
+const joining = { name: 'joining', perSecond: 0.5, burst: 30 }
+const inviting = { name: 'inviting', perSecond: 0.5, burst: 50 }
+
+export const clientRateLimits: RateLimits = {
+  byOperation: {
+    login: entry,
+    register: entry,
+    registerWithSecret: { name: 'secret', perSecond: 5, burst: 200 },
+    hansaRegisterWithSecret: { name: 'secret', perSecond: 5, burst: 200 },
+    checkUsernameAvailability: { name: 'names', perSecond: 1, burst: 20 },
+    registrationTokenValidity: { name: 'tokens', perSecond: 0.2, burst: 10 },
+    changePassword: entry,
+    deactivateAccount: entry,
+    generateLoginToken: entry,
+    sendMessage: sending,
+    setRoomStateWithKey: sending,
+    redactEvent: sending,
+    createRoom: joining,
+    joinRoom: joining,
+    joinRoomById: joining,
+    knockRoom: joining,
+    inviteUser: inviting,
+  },
+  otherwise: { perSecond: 50, burst: 500 },
+}
