@@ -6,10 +6,12 @@
 
 import type { EduSender } from '#federation/edus.ts'
 import type { Notary } from '#federation/notary.ts'
+import type { TransactionReceiver } from '#federation/receive-transactions.ts'
 import type { Io } from '#io/io.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
+import type { RoomsForServers } from '#rooms/resident/rooms-for-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
 import type { Users } from '#users/users.ts'
@@ -33,6 +35,8 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly keyring: Keyring
   readonly remoteServers: RemoteServers
   readonly rooms: Rooms
+  readonly roomsForServers: RoomsForServers
+  readonly transactions: TransactionReceiver
   readonly edus: EduSender
   readonly users: Users
 }

@@ -1,0 +1,48 @@
+/**
+ * Gives single events and the state of rooms to servers in them.
+ *
+ * @module
+ */
+
+import { getEvent, getRoomState, getRoomStateIds } from '#endpoints/server-server/events.ts'
+import { answer } from '#http/endpoint.ts'
+import { RawJson } from '#http/raw-json.ts'
+import type { Server } from '#server.ts'
+
+type Needs = Pick<Server, 'roomsForServers'>
+
+export const roomStateRoute = answer(
+  getRoomState,
+  async ({ origin, params, query }, { roomsForServers }: Needs) => {
+    const request = { origin, roomId: params.roomId, eventId: query.event_id }
+    const { state, authChain } = await roomsForServers.state(request)
+    return {
+      auth_chain: authChain.map((bytes) => new RawJson(bytes)),
+      pdus: state.map((bytes) => new RawJson(bytes)),
+    }
+  },
+)
+
+export const roomStateIdsRoute = answer(
+  getRoomStateIds,
+  async ({ origin, params, query }, { roomsForServers }: Needs) => {
+    const request = { origin, roomId: params.roomId, eventId: query.event_id }
+    const { state, authChain } = await roomsForServers.stateIds(request)
+    return { auth_chain_ids: [...authChain], pdu_ids: [...state] }
+  },
+)
+
+export const eventRoute = answer(
+  getEvent,
+  async (
+    { origin, params },
+    {
+      roomsForServers,
+      serverName,
+      clock,
+    }: Pick<Server, 'roomsForServers' | 'serverName' | 'clock'>,
+  ) => {
+    const bytes = await roomsForServers.event(origin, params.eventId)
+    return { origin: serverName, origin_server_ts: clock.now(), pdus: [new RawJson(bytes)] }
+  },
+)

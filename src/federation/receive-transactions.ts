@@ -1,0 +1,174 @@
+/**
+ * Takes in what other servers push to us. A transaction is answered once it is durable, and the same
+ * transaction is answered the same, also after a crash of ours: so nothing is lost and nothing is
+ * worked on twice, however often the other server must send it.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#transactions
+ *
+ * @module
+ */
+
+import type { Clock } from '#io/clock.ts'
+import type { Log } from '#io/log.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { type ParsedPdu, parsePdu } from '#protocol/parse-pdu.ts'
+import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
+import type { Engine } from '#rooms/engine.ts'
+import type { Joins } from '#rooms/join.ts'
+import type { RoomReader } from '#rooms/parts.ts'
+import { isDenied } from '#rooms/resident/access.ts'
+import type { Database } from '#storage/database.ts'
+import { rememberTransaction, transactionAnswer } from '#storage/incoming-transactions.ts'
+import type { Edu, EduReceiver } from './edus.ts'
+import { readTransaction, roomIdOfPdu } from './incoming-transaction.ts'
+
+/** What a transaction is answered: for each PDU that has an ID, `{}` or why it was dropped. */
+export interface TransactionAnswer {
+  readonly pdus: Readonly<Record<EventId, { readonly error?: string }>>
+}
+
+export interface TransactionReceiver {
+  /** Takes in the transaction `txnId` of `origin`. Throws a `MatrixError` if the body is none. */
+  receive(origin: ServerName, txnId: string, body: Uint8Array): Promise<TransactionAnswer>
+}
+
+export interface ReceiverParts {
+  readonly serverName: ServerName
+  readonly db: Database
+  readonly clock: Clock
+  readonly log: Log
+  readonly engine: Pick<Engine, 'takeIn'>
+  readonly rooms: Pick<RoomReader, 'version' | 'currentState' | 'isServerInRoom'>
+  readonly joins: Pick<Joins, 'quiet'>
+  /** By `edu_type`. */
+  readonly eduReceivers: ReadonlyMap<string, EduReceiver>
+}
+
+/** How long a transaction waits for a join of its room that is under way. */
+const joinWaitMs = 20_000
+
+export function createTransactionReceiver(parts: ReceiverParts): TransactionReceiver {
+  const underWay = new Map<string, Promise<TransactionAnswer>>()
+  return {
+    receive: async (origin, txnId, body) => {
+      const key = `${origin} ${txnId}`
+      const running = underWay.get(key)
+      if (running !== undefined) return await running
+      const receiving = receiveOnce(parts, origin, txnId, body)
+      underWay.set(key, receiving)
+      try {
+        return await receiving
+      } finally {
+        underWay.delete(key)
+      }
+    },
+  }
+}
+
+async function receiveOnce(
+  parts: ReceiverParts,
+  origin: ServerName,
+  txnId: string,
+  body: Uint8Array,
+): Promise<TransactionAnswer> {
+  const { db, clock } = parts
+  const answered = await transactionAnswer(db, origin, txnId)
+  if (answered !== undefined) return JSON.parse(answered)
+  const { pdus, edus } = readTransaction(body, origin)
+  const [answer] = await Promise.all([
+    takeInPdus(parts, origin, pdus),
+    handOut(parts, origin, edus),
+  ])
+  const answerJson = JSON.stringify(answer)
+  await db.write((tx) => rememberTransaction(tx, { origin, txnId, answerJson, now: clock.now() }))
+  return answer
+}
+
+async function takeInPdus(
+  parts: ReceiverParts,
+  origin: ServerName,
+  pdus: readonly Uint8Array[],
+): Promise<TransactionAnswer> {
+  const errors = new Map<EventId, string | undefined>()
+  const allowed: Uint8Array[] = []
+  const rooms = new Map<RoomId, Promise<Refusal | undefined>>()
+  for (const pdu of pdus) {
+    const roomId = roomIdOfPdu(pdu)
+    if (roomId === undefined) continue
+    const room = rooms.get(roomId) ?? refusalOf(parts, origin, roomId)
+    rooms.set(roomId, room)
+    const refusal = await room
+    if (refusal === undefined) {
+      allowed.push(pdu)
+      continue
+    }
+    const parsed = parseRefused(pdu, refusal)
+    if (parsed.ok) errors.set(parsed.pdu.event_id, refusal.error)
+  }
+  for (const [eventId, error] of await parts.engine.takeIn(origin, allowed)) {
+    errors.set(eventId, error)
+  }
+  const entries = [...errors].map(([eventId, error]) => [
+    eventId,
+    error === undefined ? {} : { error },
+  ])
+  return { pdus: Object.fromEntries(entries) }
+}
+
+/** Why PDUs of a room are not taken from a server. */
+interface Refusal {
+  readonly error: string
+  /** As far as it is known. */
+  readonly version: RoomVersion | undefined
+}
+
+async function refusalOf(
+  { rooms, joins, serverName }: ReceiverParts,
+  origin: ServerName,
+  roomId: RoomId,
+): Promise<Refusal | undefined> {
+  // The resident sends us the room's events from the moment it took our join, which may be earlier
+  // than its answer is worked off here.
+  if ((await rooms.version(roomId)) === undefined) await joins.quiet(roomId, joinWaitMs)
+  const version = await rooms.version(roomId)
+  const state = version && (await rooms.currentState(roomId))
+  const isOurs = await rooms.isServerInRoom(serverName, roomId)
+  if (state === undefined || !isOurs) return { error: 'This server is not in the room.', version }
+  if (!(await isDenied(state, origin))) return undefined
+  return { error: 'Your server is denied access to the room.', version }
+}
+
+/**
+ * A PDU that is not taken is read only to name it in the answer. Of a room that is unknown the version
+ * is unknown too, and with it the ID; then it is named as the version that it looks like would name it.
+ */
+function parseRefused(pdu: Uint8Array, { version }: Refusal): ParsedPdu {
+  const versions = version === undefined ? guesses : [version]
+  let last: ParsedPdu = { ok: false, reason: 'the room version is not known' }
+  for (const guess of versions) {
+    last = parsePdu(guess, pdu, 'unlimited')
+    if (last.ok) return last
+  }
+  return last
+}
+
+const guesses = ['12', '11', '2']
+  .map((id) => roomVersions.get(id))
+  .filter((version) => version !== undefined)
+
+/** Hands EDUs to those who registered for them. What one of them fails at is no other's business. */
+async function handOut(
+  { eduReceivers, log }: ReceiverParts,
+  origin: ServerName,
+  edus: readonly Edu[],
+): Promise<void> {
+  for (const { edu_type, content } of edus) {
+    const receive = eduReceivers.get(edu_type)
+    if (receive === undefined) continue
+    try {
+      await receive(origin, content)
+    } catch (error) {
+      log.warn('an EDU could not be taken in', { origin, edu_type, error })
+    }
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * What a resident server gives us when we join, and what of it we believe.
+ *
+ * The resident can leave out, make up or exchange what it likes. It cannot make up events of others,
+ * since every event is signed and named by its hash; so what remains to be checked is that these
+ * events are one room's, of the version it was said to be, and that our own event comes back as we
+ * made it. Whether that room lets us in, the auth rules say when it is imported.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#joining-rooms
+ *
+ * @module
+ */
+
+import { canonicalJson } from '#protocol/canonical-json.ts'
+import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
+import type { RoomImport } from './engine.ts'
+import type { RoomParts } from './parts.ts'
+import { FederationError, type MembershipTemplate, type RemoteServers } from './remote-servers.ts'
+
+export type JoinAnswer = Awaited<ReturnType<RemoteServers['sendJoin']>>
+
+/** The room to import. Throws a `FederationError` if the answer cannot be one. */
+export async function checkJoinAnswer(
+  parts: RoomParts,
+  {
+    from,
+    template,
+    event,
+    answer,
+  }: {
+    readonly from: ServerName
+    readonly template: MembershipTemplate
+    readonly event: Pdu
+    readonly answer: JoinAnswer
+  },
+): Promise<RoomImport> {
+  const { room_id: roomId } = event
+  if (answer.membersOmitted) throw unusable(from, 'members are left out, which nobody asked for')
+  const admit = async (pdus: readonly Uint8Array[]) =>
+    await admitOfRoom(parts, { from, roomId, version: event.version }, pdus)
+  const state = await admit(answer.state)
+  const create = createEventIn(state)
+  if (create === undefined) throw unusable(from, 'the state has no create event')
+  const version = versionOf(create)
+  const named = template.roomVersion
+  if (version === undefined || (named === undefined ? !isOldest(version) : named !== version.id)) {
+    throw unusable(from, 'the create event is of another room version')
+  }
+  const twice = firstRepeatedKey(state)
+  if (twice !== undefined) throw unusable(from, `the state has two events for ${twice}`)
+  const known = await parts.rooms.currentState(roomId)
+  const knownCreate = known?.eventId('m.room.create', '')
+  if (knownCreate !== undefined && knownCreate !== create.event_id) {
+    throw unusable(from, 'the create event is not the one that we know')
+  }
+  const authChain = await admit(answer.authChain)
+  const signed = await signedJoin(parts, { from, event, answer })
+  const all = { roomId, version, event: signed, state, authChain }
+  return version === event.version ? all : rereadAs(version, all)
+}
+
+/**
+ * Our event as it is to be stored. The resident server's signature is needed only where it authorised
+ * the join; else our event stays as we made it.
+ */
+export async function signedJoin(
+  parts: RoomParts,
+  {
+    from,
+    event,
+    answer,
+  }: { readonly from: ServerName; readonly event: Pdu; readonly answer: JoinAnswer },
+): Promise<Pdu> {
+  const isAuthorised = event.content.join_authorised_via_users_server !== undefined
+  if (!isAuthorised || !event.version.restrictedJoins) return event
+  if (answer.event === undefined) throw unusable(from, 'our event did not come back signed')
+  // The door drops a join that lacks the signature of the server of who authorised it.
+  const [checked] = await parts.engine.admit(event.version, [answer.event], {
+    origin: from,
+    route: 'send_join response',
+  })
+  if (!checked?.ok) throw unusable(from, 'our event came back without a signature that counts')
+  if (!isSameEvent(event, checked.pdu)) throw unusable(from, 'our event came back changed')
+  return checked.pdu
+}
+
+/** Whether two events differ in nothing but signatures. */
+export function isSameEvent(ours: Pdu, theirs: Pdu): boolean {
+  return ours.event_id === theirs.event_id && unsignedText(ours) === unsignedText(theirs)
+}
+
+function unsignedText({ json }: Pdu): string {
+  const { signatures: _signatures, ...rest } = json
+  return canonicalJson(rest)
+}
+
+/** Those of the PDUs that pass the door and are of the room. A bad one must not fail the join. */
+async function admitOfRoom(
+  { engine, log }: RoomParts,
+  {
+    from,
+    roomId,
+    version,
+  }: { readonly from: ServerName; readonly roomId: RoomId; readonly version: RoomVersion },
+  bytes: readonly Uint8Array[],
+): Promise<Pdu[]> {
+  const pdus: Pdu[] = []
+  const checked = await engine.admit(version, bytes, { origin: from, route: 'send_join response' })
+  let dropped = 0
+  for (const one of checked) {
+    if (one.ok && one.pdu.room_id === roomId) pdus.push(one.pdu)
+    else dropped += 1
+  }
+  if (dropped > 0) log.warn('events of a room we join were dropped', { from, roomId, dropped })
+  return pdus
+}
+
+function createEventIn(state: readonly Pdu[]): Pdu | undefined {
+  return state.find(({ type, state_key }) => type === 'm.room.create' && state_key === '')
+}
+
+function versionOf({ content }: Pdu): RoomVersion | undefined {
+  const { room_version: id = '1' } = content
+  return typeof id === 'string' ? roomVersions.get(id) : undefined
+}
+
+/** Whether the room may be one whose template names no version. */
+function isOldest({ referencesHaveHashes }: RoomVersion): boolean {
+  return referencesHaveHashes
+}
+
+function firstRepeatedKey(state: readonly Pdu[]): string | undefined {
+  const seen = new Set<string>()
+  for (const { type, state_key } of state) {
+    if (state_key === undefined) return `${type}, which is no state`
+    const key = JSON.stringify([type, state_key])
+    if (seen.has(key)) return key
+    seen.add(key)
+  }
+  return undefined
+}
+
+/** The same events in a version of the same format, where the template did not say which of the two. */
+function rereadAs(version: RoomVersion, room: RoomImport): RoomImport {
+  const reread = (pdu: Pdu): Pdu => ({ ...pdu, version })
+  return {
+    ...room,
+    event: reread(room.event),
+    state: room.state.map(reread),
+    authChain: room.authChain.map(reread),
+  }
+}
+
+function unusable(from: ServerName, why: string): FederationError {
+  return new FederationError(
+    from,
+    'bad-answer',
+    `The room as ${from} gave it cannot be used: ${why}.`,
+  )
+}

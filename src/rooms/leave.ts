@@ -1,0 +1,140 @@
+/**
+ * Leaving a room, rejecting an invite, taking back a knock.
+ *
+ * Where this server is not in the room, a server that is must carry the leave into it. A user gets rid
+ * of an invite in any case: if no server helps, the invite ends on this server alone.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#leaving-rooms-rejecting-invites
+ *
+ * @module
+ */
+
+import { referenceTo } from '#protocol/build-pdu.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { buildMembership, eventOfTemplate, helpersOf, helpOfOne } from './own-membership.ts'
+import type { RoomParts } from './parts.ts'
+import type { LocalMembership, Rooms } from './rooms.ts'
+
+export type LeaveRequest = Parameters<Rooms['leave']>[0]
+
+/** Asking more servers would make the user wait, and the invite ends anyhow. */
+const helpersMax = 3
+
+export async function leave(parts: RoomParts, request: LeaveRequest): Promise<void> {
+  const { rooms, engine } = parts
+  const { roomId, userId } = request
+  const membership = await rooms.membership(userId, roomId)
+  if (membership === undefined) {
+    throw new MatrixError(404, 'M_NOT_FOUND', 'You have nothing to do with this room.')
+  }
+  if (membership.serverInRoom) {
+    await engine.send(roomId, {
+      sender: userId,
+      type: 'm.room.member',
+      state_key: userId,
+      content: { ...request.content, membership: 'leave' },
+    })
+    return
+  }
+  switch (membership.membership) {
+    case 'invite':
+    case 'knock':
+      await leaveFromOutside(parts, request, membership)
+      return
+    case 'ban':
+      throw new MatrixError(403, 'M_FORBIDDEN', 'You are banned from this room.')
+    default:
+    // Who is out is out: a repeated request changes nothing.
+  }
+}
+
+async function leaveFromOutside(
+  parts: RoomParts,
+  request: LeaveRequest,
+  membership: LocalMembership,
+): Promise<void> {
+  const event = await leaveThroughOthers(parts, request, membership)
+  await parts.engine.recordOutside({
+    roomId: request.roomId,
+    version: event.version,
+    userId: request.userId,
+    membership: 'leave',
+    event,
+    strippedState: [],
+  })
+}
+
+async function leaveThroughOthers(
+  parts: RoomParts,
+  request: LeaveRequest,
+  membership: LocalMembership,
+): Promise<Pdu> {
+  const candidates = insiders(membership)
+  const helpers = helpersOf(parts, request.roomId, candidates).slice(0, helpersMax)
+  try {
+    return await helpOfOne(parts, helpers, (helper) => leaveThrough(parts, helper, request))
+  } catch (error) {
+    if (!(error instanceof MatrixError)) throw error
+    parts.log.info('an invite or a knock ends on this server alone', {
+      roomId: request.roomId,
+      userId: request.userId,
+      reason: error.message,
+    })
+    return await leaveAlone(parts, request, membership)
+  }
+}
+
+/** One attempt with one server in the room. */
+async function leaveThrough(
+  parts: RoomParts,
+  helper: ServerName,
+  { roomId, userId, content }: LeaveRequest,
+): Promise<Pdu> {
+  const { remoteServers } = parts
+  const template = await remoteServers.makeLeave(helper, { roomId, userId })
+  const wanted = { roomId, userId, membership: 'leave', content } as const
+  const event = eventOfTemplate(parts, template, helper, wanted)
+  const { event_id: eventId, bytes } = event
+  await remoteServers.sendLeave(helper, { roomId, eventId, event: bytes })
+  return event
+}
+
+/** A leave that nobody else ever sees: it follows the invite or the knock that it ends. */
+async function leaveAlone(
+  parts: RoomParts,
+  { roomId, userId, content }: LeaveRequest,
+  membership: LocalMembership,
+): Promise<Pdu> {
+  const stored = await parts.rooms.event(roomId, membership.eventId)
+  if (stored === undefined) throw new MatrixError(404, 'M_NOT_FOUND', 'The invite is gone.')
+  const { pdu } = stored
+  const reference = referenceTo(pdu)
+  const { join_authorised_via_users_server: _notOurs, ...rest } = content
+  return buildMembership(parts, {
+    version: pdu.version,
+    draft: {
+      room_id: roomId,
+      type: 'm.room.member',
+      state_key: userId,
+      sender: userId,
+      depth: Math.min(pdu.depth + 1, Number.MAX_SAFE_INTEGER),
+      prev_events: [reference],
+      auth_events: [reference],
+      content: { ...rest, membership: 'leave' },
+    },
+  })
+}
+
+/** Servers that are likely to be in the room: that of who invited, then those the stripped state tells of. */
+function insiders({ sender, strippedState }: LocalMembership): Set<ServerName> {
+  const servers = new Set<ServerName>([serverNameOf(sender)])
+  for (const entry of strippedState) {
+    const userId = typeof entry.sender === 'string' ? parseUserId(entry.sender) : undefined
+    if (userId !== undefined) servers.add(serverNameOf(userId))
+  }
+  return servers
+}

@@ -1,0 +1,195 @@
+/**
+ * What other servers may read of our rooms: single events, state, auth chains, history.
+ *
+ * Only servers in the room may, and only of that room: an event of another room is answered exactly
+ * like one that does not exist. Of history, what none of a server's users may see is given redacted:
+ * so the graph stays whole, and nothing is told.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#retrieving-events
+ *
+ * @module
+ */
+
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { RoomParts } from '../parts.ts'
+import type { StateView, StoredEvent } from '../rooms.ts'
+import { sharedRoom, unknownEvent } from './access.ts'
+import { authChainOf } from './auth-chain.ts'
+import { bytesForServer } from './visible-to-server.ts'
+
+/** The spec sets no limit; Synapse and Dendrite use 100. */
+const backfillMax = 100
+/** The spec sets no limit; Synapse uses 20, and so it is a limit for whoever asks Synapse too. */
+const missingEventsMax = 20
+/** How many events the caller may name at once. */
+const namedMax = 100
+
+/** A reading by another server. */
+export interface EventRequest {
+  readonly origin: ServerName
+  readonly roomId: RoomId
+  readonly eventId: EventId
+}
+
+/** The state before an event, and the auth chain of that state. */
+export async function stateForServer(
+  parts: RoomParts,
+  { origin, roomId, eventId }: EventRequest,
+): Promise<{ readonly state: readonly EventId[]; readonly authChain: readonly EventId[] }> {
+  await sharedRoom(parts, roomId, origin)
+  const state = await stateBeforeOf(parts, roomId, eventId)
+  const ids = state.ids().map((entry) => entry.eventId)
+  return { state: ids, authChain: await authChainOf(parts, roomId, ids) }
+}
+
+/** The auth chain of an event. */
+export async function authChainForServer(
+  parts: RoomParts,
+  { origin, roomId, eventId }: EventRequest,
+): Promise<EventId[]> {
+  await sharedRoom(parts, roomId, origin)
+  const stored = await parts.rooms.event(roomId, eventId)
+  if (stored === undefined) throw unknownEvent()
+  return await authChainOf(parts, roomId, [eventId])
+}
+
+/** One event, as its bytes. The request names no room, so that the room must not show either. */
+export async function eventForServer(
+  parts: RoomParts,
+  origin: ServerName,
+  eventId: EventId,
+): Promise<Uint8Array> {
+  const roomId = await parts.engine.roomOfEvent(eventId)
+  if (roomId === undefined || !(await mayRead(parts, roomId, origin))) throw unknownEvent()
+  const stored = await parts.rooms.event(roomId, eventId)
+  if (stored === undefined) throw unknownEvent()
+  // State that came without its place in the room is given to whoever may read the room's state.
+  if (stored.status === 'outlier') {
+    if (stored.pdu.state_key === undefined) throw unknownEvent()
+    return stored.pdu.bytes
+  }
+  return await bytesForServer(parts, origin, stored)
+}
+
+/**
+ * The events and those before them, the latest first: starting from the PDU ID(s) given in the `v`
+ * argument, the PDUs given in `v` and the PDUs that preceded them are retrieved, up to the total number
+ * given by the `limit`.
+ */
+export async function backfillForServer(
+  parts: RoomParts,
+  request: {
+    readonly origin: ServerName
+    readonly roomId: RoomId
+    readonly from: readonly EventId[]
+    readonly limit: number
+  },
+): Promise<Uint8Array[]> {
+  const { origin, roomId } = request
+  await sharedRoom(parts, roomId, origin)
+  const limit = Math.min(request.limit, backfillMax)
+  const from = request.from.slice(0, namedMax)
+  const known = await placed(parts, roomId, from)
+  if (known.length === 0) throw unknownEvent()
+  const walked = await walkBack(parts, roomId, known, { limit, seen: new Set(), minDepth: 0 })
+  return await Promise.all(walked.map((event) => bytesForServer(parts, origin, event)))
+}
+
+/**
+ * The events between `latest` and `earliest`, the earliest first: a breadth-first walk of the
+ * `prev_events` for the `latest_events`, ignoring any events in `earliest_events` and stopping at the
+ * `limit`.
+ */
+export async function missingEventsForServer(
+  parts: RoomParts,
+  request: {
+    readonly origin: ServerName
+    readonly roomId: RoomId
+    readonly earliest: readonly EventId[]
+    readonly latest: readonly EventId[]
+    readonly limit: number
+    readonly minDepth: number
+  },
+): Promise<Uint8Array[]> {
+  const { origin, roomId, minDepth } = request
+  await sharedRoom(parts, roomId, origin)
+  const limit = Math.min(request.limit, missingEventsMax)
+  const latest = await placed(parts, roomId, request.latest.slice(0, namedMax))
+  const seen = new Set<EventId>([...request.earliest.slice(0, namedMax), ...request.latest])
+  const parents = await parentsOf(parts, roomId, latest, { seen, minDepth })
+  const walked = await walkBack(parts, roomId, parents, { limit, seen, minDepth })
+  const bytes = await Promise.all(walked.map((event) => bytesForServer(parts, origin, event)))
+  return bytes.toReversed()
+}
+
+async function mayRead(parts: RoomParts, roomId: RoomId, origin: ServerName): Promise<boolean> {
+  const { rooms, serverName } = parts
+  if (!(await rooms.isServerInRoom(serverName, roomId))) return false
+  if (!(await rooms.isServerInRoom(origin, roomId))) return false
+  await sharedRoom(parts, roomId, origin)
+  return true
+}
+
+async function stateBeforeOf(
+  { rooms }: RoomParts,
+  roomId: RoomId,
+  eventId: EventId,
+): Promise<StateView> {
+  const stored = await rooms.event(roomId, eventId)
+  const state =
+    stored === undefined || stored.status === 'outlier'
+      ? undefined
+      : await rooms.stateBefore(roomId, eventId)
+  if (state === undefined) throw unknownEvent()
+  return state
+}
+
+/** Those of the events that have a place in the room. */
+async function placed(
+  { rooms }: RoomParts,
+  roomId: RoomId,
+  eventIds: readonly EventId[],
+): Promise<StoredEvent[]> {
+  if (eventIds.length === 0) return []
+  const events = await rooms.events(roomId, eventIds)
+  return events.filter(({ status }) => status !== 'outlier')
+}
+
+interface Walk {
+  readonly seen: Set<EventId>
+  readonly minDepth: number
+}
+
+/** Walks back from `start`, which are the first to be met, always on to the deepest event known. */
+async function walkBack(
+  parts: RoomParts,
+  roomId: RoomId,
+  start: readonly StoredEvent[],
+  walk: Walk & { readonly limit: number },
+): Promise<StoredEvent[]> {
+  const walked: StoredEvent[] = []
+  let border = [...start]
+  for (const { pdu } of start) walk.seen.add(pdu.event_id)
+  while (border.length > 0 && walked.length < walk.limit) {
+    border.sort((a, b) => b.pdu.depth - a.pdu.depth)
+    const next = border.shift()
+    if (next === undefined) break
+    walked.push(next)
+    border = [...border, ...(await parentsOf(parts, roomId, [next], walk))]
+  }
+  return walked
+}
+
+/** The parents that have not been met, which are then. */
+async function parentsOf(
+  parts: RoomParts,
+  roomId: RoomId,
+  events: readonly StoredEvent[],
+  { seen, minDepth }: Walk,
+): Promise<StoredEvent[]> {
+  const ids = new Set(events.flatMap(({ pdu }) => pdu.prev_events))
+  const unseen = [...ids].filter((eventId) => !seen.has(eventId))
+  for (const eventId of unseen) seen.add(eventId)
+  const parents = await placed(parts, roomId, unseen)
+  return parents.filter(({ pdu }) => pdu.depth >= minDepth)
+}

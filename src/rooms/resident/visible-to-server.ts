@@ -1,0 +1,75 @@
+/**
+ * Which events of a room another server may see, and as what it is given those that it may not.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
+ *
+ * @module
+ */
+
+import { canonicalJson } from '#protocol/canonical-json.ts'
+import {
+  type HistoryVisibility,
+  isVisibleToServer,
+  readHistoryVisibility,
+} from '#protocol/history-visibility.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
+import { redact } from '#protocol/redaction.ts'
+import type { RoomParts } from '../parts.ts'
+import type { StateView, StoredEvent } from '../rooms.ts'
+
+/** The event for a server that is in the room: whole if one of its users may see it, else redacted. */
+export async function bytesForServer(
+  parts: Pick<RoomParts, 'rooms'>,
+  origin: ServerName,
+  event: StoredEvent,
+): Promise<Uint8Array> {
+  const { pdu } = event
+  if (serverNameOf(pdu.sender) === origin) return pdu.bytes
+  if (await isVisible(parts, origin, event)) return pdu.bytes
+  return Buffer.from(canonicalJson(redact(pdu.version, pdu.json)))
+}
+
+async function isVisible(
+  { rooms }: Pick<RoomParts, 'rooms'>,
+  origin: ServerName,
+  { pdu }: StoredEvent,
+): Promise<boolean> {
+  const before = await rooms.stateBefore(pdu.room_id, pdu.event_id)
+  // Without the state nothing says that it is hidden; `shared` is what holds where nothing is said, and
+  // the server is in the room.
+  if (before === undefined) return true
+  const visibilities = [await visibilityIn(before)]
+  if (pdu.type === 'm.room.history_visibility' && pdu.state_key === '') {
+    visibilities.push(readHistoryVisibility(pdu.content))
+  }
+  // For most rooms this answers it, without a look at any membership: the server is in the room, so
+  // that one of its users joined it at some point.
+  if (isVisibleToServer(visibilities, [], true)) return true
+  const memberships = await membershipsOf(before, origin)
+  const target = pdu.type === 'm.room.member' ? parseUserId(pdu.state_key ?? '') : undefined
+  if (target !== undefined && serverNameOf(target) === origin) {
+    if (typeof pdu.content.membership === 'string') memberships.push(pdu.content.membership)
+  }
+  return isVisibleToServer(visibilities, memberships, true)
+}
+
+async function visibilityIn(state: StateView): Promise<HistoryVisibility> {
+  const event = await state.event('m.room.history_visibility', '')
+  return readHistoryVisibility(event?.content)
+}
+
+/** The memberships of the server's users in a state, each kind at least once. */
+async function membershipsOf(state: StateView, server: ServerName): Promise<string[]> {
+  const members = await state.events(
+    (type, stateKey) => type === 'm.room.member' && stateKey.endsWith(`:${server}`),
+  )
+  const memberships = new Set<string>()
+  for (const { content, state_key = '' } of members) {
+    const userId = parseUserId(state_key)
+    if (userId === undefined || serverNameOf(userId) !== server) continue
+    if (typeof content.membership === 'string') memberships.add(content.membership)
+  }
+  return [...memberships]
+}
