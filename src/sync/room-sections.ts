@@ -1,0 +1,216 @@
+/**
+ * What `/sync` says of each room.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#get_matrixclientv3sync
+ *
+ * @module
+ */
+
+import type { RoomId } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
+import { prunedStrippedState, strippedEvent } from './client-event.ts'
+import { pickFields } from './event-fields.ts'
+import type { SyncFilter } from './filter.ts'
+import { type PresentingNeeds, presentEvents, presentState } from './present-events.ts'
+import { type RoomAccess, tryRoomAccess } from './room-access.ts'
+import { roomState } from './room-state.ts'
+import { type RoomSummaries, summaryJson } from './room-summary.ts'
+import { type RoomTimeline, roomTimeline } from './room-timeline.ts'
+import { afterStream, formatToken } from './token.ts'
+
+export interface SectionNeeds extends PresentingNeeds {
+  readonly rooms: Rooms
+  readonly summaries: RoomSummaries
+}
+
+/** What is said of every room in the same way. */
+export interface SyncPart {
+  readonly deviceId: string
+  readonly filter: SyncFilter
+  /** Up to where the answer reaches. */
+  readonly to: number
+  readonly stateKey: 'state' | 'state_after' | 'org.matrix.msc4222.state_after'
+}
+
+/** A room the user is in, or has left since. */
+export interface RoomPart extends SyncPart {
+  readonly membership: LocalMembership
+  /** What the client knows of the timeline, and of the state; `undefined` for nothing. */
+  readonly since: number | undefined
+  readonly stateSince: number | undefined
+  readonly ephemeral: readonly JsonObject[]
+  readonly accountData: readonly JsonObject[]
+}
+
+/** A room the user is in; `undefined` if there is nothing to say. */
+export async function joinedSection(
+  needs: SectionNeeds,
+  part: RoomPart,
+): Promise<JsonObject | undefined> {
+  const { userId, roomId } = part.membership
+  const access: RoomAccess = {
+    roomId,
+    userId,
+    kind: 'joined',
+    left: undefined,
+    worldReadable: false,
+  }
+  const end = await needs.rooms.stateAtStream(roomId, part.to)
+  if (end === undefined) return undefined
+  const timeline = await timelineOf(needs, access, part)
+  const changes = part.stateSince === undefined ? undefined : await memberChanges(needs, part)
+  const summary =
+    changes === undefined || changes ? await needs.summaries.summary(userId, roomId) : undefined
+  const members =
+    part.stateSince === undefined
+      ? [userId, ...(summary?.heroes ?? [])]
+      : [...(summary?.heroes ?? [])]
+  const state = await stateOf(needs, { part, timeline, end, members })
+  const isNews =
+    part.stateSince === undefined ||
+    timeline.events.length > 0 ||
+    timeline.limited ||
+    state.length > 0 ||
+    summary !== undefined ||
+    part.ephemeral.length + part.accountData.length > 0
+  if (!isNews) return undefined
+  return {
+    ...(summary !== undefined && { summary: summaryJson(summary) }),
+    [part.stateKey]: { events: state },
+    timeline: await timelineJson(needs, { access, part, timeline }),
+    ephemeral: { events: part.ephemeral },
+    account_data: { events: part.accountData },
+    // There are no push rules yet, so nothing is ever unread.
+    unread_notifications: { highlight_count: 0, notification_count: 0 },
+  }
+}
+
+/** A room the user has left, or was banned from. */
+export async function leftSection(needs: SectionNeeds, part: RoomPart): Promise<JsonObject> {
+  const { userId, roomId, eventId } = part.membership
+  const access = await tryRoomAccess(needs.rooms, userId, roomId)
+  const end = access?.left && (await needs.rooms.stateAfter(roomId, access.left.eventId))
+  const accountData = { events: part.accountData }
+  if (access?.left === undefined || end === undefined) {
+    // They were never in the room as far as we know it: they rejected an invite, or took back a
+    // knock. That event is all there is to tell.
+    const last = await needs.rooms.event(roomId, eventId)
+    const events = last ? [{ stored: last, membership: undefined, replaces: undefined }] : []
+    const presented = await present(needs, { access: strangerTo(roomId, part), part, events })
+    return {
+      [part.stateKey]: { events: [] },
+      timeline: { events: presented, limited: false },
+      account_data: accountData,
+    }
+  }
+  // Those who left see nothing that came later, even if all the world may.
+  const bounded: RoomAccess = { ...access, worldReadable: false }
+  const timeline = await timelineOf(needs, bounded, part)
+  const to = Math.min(part.to, access.left.position.stream)
+  const state = await stateOf(needs, { part: { ...part, to }, timeline, end, members: [userId] })
+  return {
+    [part.stateKey]: { events: state },
+    timeline: await timelineJson(needs, { access: bounded, part, timeline }),
+    account_data: accountData,
+  }
+}
+
+/** The stripped state of a room the user is invited to, or knocks on. */
+export async function strippedSection(
+  { rooms }: Pick<SectionNeeds, 'rooms'>,
+  membership: LocalMembership,
+): Promise<readonly JsonObject[]> {
+  const { userId, roomId, eventId, sender } = membership
+  const others = prunedStrippedState(membership.strippedState).filter(
+    ({ type, state_key }) => type !== 'm.room.member' || state_key !== userId,
+  )
+  const own = await rooms.event(roomId, eventId)
+  const content = { membership: membership.membership }
+  const event = own
+    ? strippedEvent(own.pdu)
+    : { type: 'm.room.member', state_key: userId, sender, content }
+  return [...others, event]
+}
+
+function timelineOf(
+  { rooms }: SectionNeeds,
+  access: RoomAccess,
+  { since, to, filter }: RoomPart,
+): Promise<RoomTimeline> {
+  const timelineFilter = filter.room.timeline
+  if (!timelineFilter.matchesRoom(access.roomId)) {
+    const start = afterStream(since ?? to)
+    return Promise.resolve({ events: [], limited: false, start, first: undefined })
+  }
+  return roomTimeline(rooms, access, { since, to, filter: timelineFilter })
+}
+
+async function stateOf(
+  needs: SectionNeeds,
+  request: {
+    readonly part: RoomPart
+    readonly timeline: RoomTimeline
+    readonly end: Parameters<typeof roomState>[1]['end']
+    readonly members: readonly string[]
+  },
+): Promise<JsonObject[]> {
+  const { part, timeline, end, members } = request
+  const { roomId } = part.membership
+  const filter = part.filter.room.state
+  if (!filter.matchesRoom(roomId)) return []
+  const events = await roomState(needs.rooms, {
+    roomId,
+    since: part.stateSince,
+    end,
+    to: part.to,
+    timeline,
+    filter,
+    members,
+    atEnd: part.stateKey !== 'state',
+  })
+  const format = part.filter.eventFormat
+  return withFields(presentState(needs, events, { room: 'without', format }), part)
+}
+
+async function timelineJson(
+  needs: SectionNeeds,
+  shown: { access: RoomAccess; part: RoomPart; timeline: RoomTimeline },
+): Promise<JsonObject> {
+  const { access, part, timeline } = shown
+  return {
+    events: await present(needs, { access, part, events: timeline.events }),
+    limited: timeline.limited,
+    prev_batch: formatToken(timeline.start),
+  }
+}
+
+async function present(
+  needs: SectionNeeds,
+  shown: { access: RoomAccess; part: RoomPart; events: RoomTimeline['events'] },
+): Promise<JsonObject[]> {
+  const { access, part, events } = shown
+  const { deviceId, filter } = part
+  const presentation = { access, deviceId, room: 'without', format: filter.eventFormat } as const
+  return withFields(await presentEvents(needs, events, presentation), part)
+}
+
+function withFields(events: JsonObject[], { filter: { eventFields } }: SyncPart): JsonObject[] {
+  return eventFields === undefined ? events : events.map((event) => pickFields(event, eventFields))
+}
+
+async function memberChanges(
+  { rooms }: SectionNeeds,
+  { membership: { roomId }, stateSince, to }: RoomPart,
+): Promise<boolean> {
+  if (stateSince === undefined) return true
+  const changes = await rooms.stateChanges(roomId, { from: stateSince, to })
+  return changes.some(({ type }) => summaryTypes.has(type))
+}
+
+/** What the summary of a room depends on. */
+const summaryTypes = new Set(['m.room.member', 'm.room.name', 'm.room.canonical_alias'])
+
+function strangerTo(roomId: RoomId, { membership: { userId } }: RoomPart): RoomAccess {
+  return { roomId, userId, kind: 'peeking', left: undefined, worldReadable: false }
+}
