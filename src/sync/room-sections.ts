@@ -39,6 +39,8 @@ export interface RoomPart extends SyncPart {
   /** What the client knows of the timeline, and of the state; `undefined` for nothing. */
   readonly since: number | undefined
   readonly stateSince: number | undefined
+  /** Whether the timeline is not to be put to what the client knows of the room, however far it reaches. */
+  readonly isCut: boolean
   readonly ephemeral: readonly JsonObject[]
   readonly accountData: readonly JsonObject[]
 }
@@ -180,7 +182,7 @@ async function timelineJson(
   const { access, part, timeline } = shown
   return {
     events: await present(needs, { access, part, events: timeline.events }),
-    limited: timeline.limited,
+    limited: timeline.limited || part.isCut,
     prev_batch: formatToken(timeline.start),
   }
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { defaultPushRules } from '#protocol/push-rules/default-rules.ts'
@@ -36,6 +36,8 @@ export interface AccountData {
   get(userId: UserId, roomId: RoomId | undefined, type: string): Promise<JsonObject | undefined>
   /** Throws 405 for what only the server sets, 400 if the user keeps too much. */
   set(userId: UserId, entry: AccountDataEntry): Promise<void>
+  /** Moves the marker up to which a user has fully read a room. */
+  markFullyRead(userId: UserId, roomId: RoomId, eventId: EventId): Promise<void>
   /** Replaces content by what `change` makes of it; changes of one entry happen one after another. */
   update(
     userId: UserId,
@@ -71,7 +73,6 @@ export function createAccountData(needs: {
   }
 
   const write = async (userId: UserId, entry: AccountDataEntry) => {
-    checkSettable(entry)
     const json = JSON.stringify(entry.content)
     const { entries, bytes } = await accountDataSize(db, userId)
     if (entries >= entriesMax || bytes + json.length > bytesMax) {
@@ -88,8 +89,14 @@ export function createAccountData(needs: {
 
   return {
     get,
-    set: write,
-    update: (userId, { roomId, type }, change) => {
+    set: async (userId, entry) => {
+      checkSettable(entry)
+      await write(userId, entry)
+    },
+    markFullyRead: (userId, roomId, eventId) =>
+      write(userId, { roomId, type: 'm.fully_read', content: { event_id: eventId } }),
+    update: async (userId, { roomId, type }, change) => {
+      checkSettable({ roomId, type })
       const key = JSON.stringify([userId, roomId, type])
       const before = updates.get(key) ?? Promise.resolve()
       const done = before
@@ -99,7 +106,7 @@ export function createAccountData(needs: {
           await write(userId, { roomId, type, content })
         })
       updates.set(key, done)
-      return done.finally(() => {
+      await done.finally(() => {
         if (updates.get(key) === done) updates.delete(key)
       })
     },
@@ -117,7 +124,7 @@ export function createAccountData(needs: {
 }
 
 /** These are set by the server alone, or by operations of their own. */
-function checkSettable({ roomId, type }: AccountDataEntry): void {
+function checkSettable({ roomId, type }: Omit<AccountDataEntry, 'content'>): void {
   const isServers = roomId === undefined ? type === 'm.push_rules' : type === 'm.fully_read'
   if (isServers) {
     throw new MatrixError(405, 'M_BAD_JSON', `'${type}' cannot be set like this.`)

@@ -1,0 +1,346 @@
+/**
+ * `/sync`: what has happened since a client last asked.
+ *
+ * An answer is a function of what its two ends in the stream are: the client's `since` and a position
+ * up to which everything is settled. So the same `since` gives the same answer, or one that reaches
+ * further, and nothing falls between two answers.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#syncing
+ *
+ * @module
+ */
+
+import type { Clock } from '#io/clock.ts'
+import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
+import type { Database } from '#storage/database.ts'
+import type { Streams } from '#storage/streams.ts'
+import type { AccountData } from '#users/account-data.ts'
+import type { Receipts } from '#users/receipts.ts'
+import type { Typing } from '#users/typing.ts'
+import type { SyncFilter } from './filter.ts'
+import { createNotifier, type Notifier } from './notifier.ts'
+import {
+  joinedSection,
+  leftSection,
+  type RoomPart,
+  type SectionNeeds,
+  type SyncPart,
+  strippedSection,
+} from './room-sections.ts'
+import { createRoomSummaries } from './room-summary.ts'
+import { afterStream, formatToken } from './token.ts'
+
+/** How long a client may wait for news. Longer is cut short, so that dead connections end. */
+const timeoutMsMax = 300_000
+
+/** How many rooms are looked at side by side. */
+const roomsAtOnce = 32
+
+export interface SyncRequest {
+  readonly userId: UserId
+  readonly deviceId: string
+  readonly since: number | undefined
+  readonly filter: SyncFilter
+  readonly fullState: boolean
+  readonly stateKey: SyncPart['stateKey']
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+export interface Sync {
+  sync(request: SyncRequest): Promise<JsonObject>
+}
+
+export interface SyncNeeds {
+  readonly db: Database
+  readonly clock: Clock
+  readonly streams: Streams
+  readonly rooms: Rooms
+  readonly accountData: AccountData
+  readonly receipts: Receipts
+  readonly typing: Typing
+}
+
+export function createSync(needs: SyncNeeds): Sync {
+  const notifier = createNotifier(needs)
+  listen(needs, notifier)
+  const sections: SectionNeeds = { ...needs, summaries: createRoomSummaries(needs.rooms) }
+  return { sync: (request) => answer({ ...sections, ...needs, notifier }, request) }
+}
+
+type AnswerNeeds = SyncNeeds & SectionNeeds & { readonly notifier: Notifier }
+
+function listen(needs: SyncNeeds, notifier: Notifier): void {
+  needs.rooms.onCommit(({ roomId, stream, memberships }) => {
+    for (const { userId } of memberships) notifier.userChanged(userId, stream)
+    notifier.roomChanged(roomId, stream)
+  })
+  needs.receipts.onChange((roomId, stream) => notifier.roomChanged(roomId, stream))
+  needs.typing.onChange((roomId, stream) => notifier.roomChanged(roomId, stream))
+  needs.accountData.onChange((userId, stream) => notifier.userChanged(userId, stream))
+}
+
+/** Answers at once if there is news, or the client wants all; else waits for news. */
+async function answer(needs: AnswerNeeds, request: SyncRequest): Promise<JsonObject> {
+  const { userId, since, fullState, signal } = request
+  const { clock, notifier } = needs
+  const endMs = clock.monotonicMs() + Math.min(request.timeoutMs, timeoutMsMax)
+  for (;;) {
+    const { to, memberships } = await settledMemberships(needs, userId)
+    // A token from the future was given by nobody: the database has been put back to an earlier day.
+    const from = since === undefined ? undefined : Math.min(since, to)
+    const news = await build(needs, { ...request, since: from }, { to, memberships })
+    const response = { next_batch: formatToken(afterStream(to)), ...news }
+    const timeoutMs = endMs - clock.monotonicMs()
+    if (news !== undefined || fullState || timeoutMs <= 0) return { ...response, ...deviceKeys }
+    const rooms = memberships.filter(isJoin).map(({ roomId }) => roomId)
+    await notifier.wait({ userId, rooms, after: to, timeoutMs, signal })
+  }
+}
+
+/** There are no end-to-end keys here yet, and clients want to be told so. */
+const deviceKeys: JsonObject = {
+  device_one_time_keys_count: { signed_curve25519: 0 },
+  device_unused_fallback_key_types: [],
+}
+
+/** The user's memberships as they are at a position of the stream. */
+async function settledMemberships(
+  { rooms, streams, clock }: AnswerNeeds,
+  userId: UserId,
+): Promise<{ to: number; memberships: LocalMembership[] }> {
+  for (;;) {
+    const to = streams.settled()
+    const memberships = await rooms.membershipsOf(userId)
+    // One that changed while they were read belongs to a later answer, and what it was is not known.
+    if (memberships.every(({ stream }) => stream <= to)) return { to, memberships }
+    await clock.yield()
+  }
+}
+
+interface Snapshot {
+  readonly to: number
+  readonly memberships: readonly LocalMembership[]
+}
+
+/** All that a client is told; `undefined` if there is nothing since it last asked. */
+async function build(
+  needs: AnswerNeeds,
+  request: SyncRequest,
+  { to, memberships }: Snapshot,
+): Promise<JsonObject | undefined> {
+  const { since, filter, deviceId, stateKey } = request
+  const part: SyncPart = { deviceId, filter, to, stateKey }
+  const accountData = await accountDataOf(needs, request, to)
+  const wanted = memberships.filter(({ roomId }) => filter.room.matchesRoom(roomId))
+  const [join, leave, invite, knock] = await Promise.all([
+    joinedRooms(needs, { request, part, accountData, memberships: wanted.filter(isJoin) }),
+    leftRooms(needs, { request, part, accountData, memberships: wanted.filter(isLeft) }),
+    strippedRooms(needs, { request, memberships: wanted, membership: 'invite' }),
+    strippedRooms(needs, { request, memberships: wanted, membership: 'knock' }),
+  ])
+  const rooms: JsonObject = {
+    ...(join.length > 0 && { join: Object.fromEntries(join) }),
+    ...(invite.length > 0 && { invite: Object.fromEntries(invite) }),
+    ...(knock.length > 0 && { knock: Object.fromEntries(knock) }),
+    ...(leave.length > 0 && { leave: Object.fromEntries(leave) }),
+  }
+  const global = accountData.get(undefined) ?? []
+  const isNews = since === undefined || Object.keys(rooms).length > 0 || global.length > 0
+  if (!isNews) return undefined
+  return {
+    account_data: { events: global },
+    presence: { events: [] },
+    to_device: { events: [] },
+    rooms,
+  }
+}
+
+/** Account data that changed, as events, by room; `undefined` for what belongs to no room. */
+async function accountDataOf(
+  { accountData }: AnswerNeeds,
+  { userId, since, filter }: SyncRequest,
+  to: number,
+): Promise<Map<RoomId | undefined, JsonObject[]>> {
+  const changes = await accountData.changes(userId, { from: since ?? 0, to })
+  const wanted = changes.filter(({ roomId, type, content }) => {
+    if (roomId === undefined) return filter.accountData.matches({ type, content })
+    const ofRoom = filter.room.accountData
+    return ofRoom.matchesRoom(roomId) && ofRoom.matches({ type, content })
+  })
+  const byRoom = Map.groupBy(wanted, ({ roomId }) => roomId)
+  return new Map(
+    [...byRoom].map(([roomId, entries]) => [
+      roomId,
+      entries.map(({ type, content }) => ({ type, content })),
+    ]),
+  )
+}
+
+interface RoomsRequest {
+  readonly request: SyncRequest
+  readonly part: SyncPart
+  readonly accountData: ReadonlyMap<RoomId | undefined, readonly JsonObject[]>
+  readonly memberships: readonly LocalMembership[]
+}
+
+type Section = [RoomId, JsonObject]
+
+async function joinedRooms(
+  needs: AnswerNeeds,
+  { request, part, accountData, memberships }: RoomsRequest,
+): Promise<Section[]> {
+  const { since, fullState } = request
+  const { rooms } = needs
+  const roomIds = memberships.map(({ roomId }) => roomId)
+  const [changed, fresh] = await Promise.all([
+    since === undefined ? undefined : rooms.roomsChangedSince(since, roomIds),
+    since === undefined ? new Set(roomIds) : freshlyJoined(needs, memberships, since),
+  ])
+  const ephemeral = await ephemeralOf(needs, { request, roomIds, fresh, to: part.to })
+  const concerned = memberships.filter(
+    ({ roomId }) =>
+      changed === undefined ||
+      fullState ||
+      changed.has(roomId) ||
+      fresh.has(roomId) ||
+      ephemeral.has(roomId) ||
+      accountData.has(roomId),
+  )
+  return await inTurns(concerned, async (membership) => {
+    const { roomId } = membership
+    const isFresh = fresh.has(roomId)
+    return await joinedSection(needs, {
+      ...part,
+      membership,
+      since: isFresh ? undefined : since,
+      // The client may know events of an earlier stay: it must not take these for their continuation.
+      isCut: isFresh && since !== undefined,
+      stateSince: isFresh || fullState ? undefined : since,
+      ephemeral: ephemeral.get(roomId) ?? [],
+      accountData: accountData.get(roomId) ?? [],
+    })
+  })
+}
+
+/** The rooms which the user joined since: of these the client knows nothing yet. */
+async function freshlyJoined(
+  { rooms }: AnswerNeeds,
+  memberships: readonly LocalMembership[],
+  since: number,
+): Promise<Set<RoomId>> {
+  const fresh = new Set<RoomId>()
+  for (const { roomId, userId, stream } of memberships) {
+    if (stream <= since) continue
+    const state = await rooms.stateAtStream(roomId, since)
+    const member = await state?.event('m.room.member', userId)
+    if (member?.content.membership !== 'join') fresh.add(roomId)
+  }
+  return fresh
+}
+
+async function leftRooms(
+  needs: AnswerNeeds,
+  { request: { since, fullState, filter }, part, accountData, memberships }: RoomsRequest,
+): Promise<Section[]> {
+  const concerned = memberships.filter(({ stream }) =>
+    since === undefined ? filter.room.includeLeave : stream > since,
+  )
+  return await inTurns(concerned, async (membership) => {
+    const { roomId, userId } = membership
+    const state = since === undefined ? undefined : await needs.rooms.stateAtStream(roomId, since)
+    const member = await state?.event('m.room.member', userId)
+    const known = member?.content.membership === 'join' ? since : undefined
+    const part_: RoomPart = {
+      ...part,
+      membership,
+      since: known,
+      isCut: false,
+      stateSince: fullState ? undefined : known,
+      ephemeral: [],
+      accountData: accountData.get(roomId) ?? [],
+    }
+    return await leftSection(needs, part_)
+  })
+}
+
+async function strippedRooms(
+  needs: AnswerNeeds,
+  wanted: {
+    readonly request: SyncRequest
+    readonly memberships: readonly LocalMembership[]
+    readonly membership: 'invite' | 'knock'
+  },
+): Promise<Section[]> {
+  const { since } = wanted.request
+  const concerned = wanted.memberships.filter(
+    ({ membership, stream }) =>
+      membership === wanted.membership && (since === undefined || stream > since),
+  )
+  return await inTurns(concerned, async (membership) => ({
+    [`${wanted.membership}_state`]: { events: await strippedSection(needs, membership) },
+  }))
+}
+
+/** Typing and receipts as events, by room. */
+async function ephemeralOf(
+  { typing, receipts }: AnswerNeeds,
+  wanted: {
+    readonly request: SyncRequest
+    readonly roomIds: readonly RoomId[]
+    readonly fresh: ReadonlySet<RoomId>
+    readonly to: number
+  },
+): Promise<Map<RoomId, JsonObject[]>> {
+  const { request, roomIds, fresh, to } = wanted
+  const { userId, since = 0 } = request
+  const filter = request.filter.room.ephemeral
+  const events = new Map<RoomId, JsonObject[]>()
+  const add = (roomId: RoomId, event: JsonObject & { type: string }) => {
+    if (!filter.matchesRoom(roomId) || !filter.matches(event)) return
+    events.set(roomId, [...(events.get(roomId) ?? []), event])
+  }
+  for (const roomId of roomIds) {
+    const from = fresh.has(roomId) ? 0 : since
+    const user_ids = typing.changed(roomId, { from, to })
+    if (user_ids === undefined || (from === 0 && user_ids.length === 0)) continue
+    add(roomId, { type: 'm.typing', content: { user_ids } })
+  }
+  if (!filter.matchesType('m.receipt')) return events
+  const known = roomIds.filter((roomId) => !fresh.has(roomId))
+  const found = await Promise.all([
+    fresh.size > 0 ? receipts.changed(userId, [...fresh], { from: 0, to }) : [],
+    known.length > 0 ? receipts.changed(userId, known, { from: since, to }) : [],
+  ])
+  for (const [roomId, contents] of found.flatMap((byRoom) => [...byRoom])) {
+    for (const content of contents) add(roomId, { type: 'm.receipt', content })
+  }
+  return events
+}
+
+/** Makes a section for each room, some at a time; those with nothing to say are left out. */
+async function inTurns(
+  memberships: readonly LocalMembership[],
+  make: (membership: LocalMembership) => Promise<JsonObject | undefined>,
+): Promise<Section[]> {
+  const sections: Section[] = []
+  for (let at = 0; at < memberships.length; at += roomsAtOnce) {
+    const turn = memberships.slice(at, at + roomsAtOnce)
+    const made = await Promise.all(turn.map(make))
+    for (const [index, section] of made.entries()) {
+      const roomId = turn[index]?.roomId
+      if (section !== undefined && roomId !== undefined) sections.push([roomId, section])
+    }
+  }
+  return sections
+}
+
+function isJoin({ membership }: LocalMembership): boolean {
+  return membership === 'join'
+}
+
+function isLeft({ membership }: LocalMembership): boolean {
+  return membership === 'leave' || membership === 'ban'
+}
