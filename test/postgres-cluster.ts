@@ -105,7 +105,7 @@ async function watch(folder: string, run: number): Promise<void> {
       stdio: 'ignore',
     })
     const ended = new Promise((resolve) => server.once('exit', resolve))
-    while (!existsSync(join(folder, '.s.PGSQL.5432'))) {
+    while (!isReady(dataFolder)) {
       if (server.exitCode !== null) throw new Error(`postgres ended with ${server.exitCode}`)
       await sleep(20)
     }
@@ -118,6 +118,12 @@ async function watch(folder: string, run: number): Promise<void> {
     while (isAlive(run)) await sleep(500)
   }
   rmSync(folder, { recursive: true, force: true })
+}
+
+/** The server writes its status into the file that bears its process ID. */
+function isReady(dataFolder: string): boolean {
+  const path = join(dataFolder, 'postmaster.pid')
+  return existsSync(path) && /^ready/m.test(readFileSync(path, 'utf8'))
 }
 
 function isAlive(pid: number): boolean {
