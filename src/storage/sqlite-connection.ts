@@ -94,6 +94,9 @@ export class SqliteConnection {
       const message = `SQLite: ${messageOf(cause)}`
       if (!isUndone(cause)) throw new DatabaseFailed(message, { cause })
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      // What did not fit took the others with it; alone, those that fit are stored.
+      if (isFull(cause) && units.length > 1)
+        return units.flatMap((unit) => this.commitGroup([unit]))
       return units.map(() => ({ ok: false, kind: 'other', message, cause }))
     }
   }
@@ -179,21 +182,25 @@ function isList(value: Parameter | undefined): value is List {
 }
 
 /** SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY and _ROWID. */
-const uniqueCodes: ReadonlySet<unknown> = new Set([2067, 1555, 2579])
+const uniqueCodes: ReadonlySet<number> = new Set([2067, 1555, 2579])
 
 function kindOf(error: unknown): 'unique' | 'other' {
-  return error instanceof Error && 'errcode' in error && uniqueCodes.has(error.errcode)
-    ? 'unique'
-    : 'other'
+  return uniqueCodes.has(codeOf(error)) ? 'unique' : 'other'
 }
 
-/** SQLITE_BUSY, _FULL and _NOMEM leave the file as it was, or let it be rolled back. */
-const undoneCodes: ReadonlySet<unknown> = new Set([5, 13, 7])
+/** SQLITE_BUSY, _NOMEM and _FULL leave the file as it was, or let it be rolled back. */
+const undoneCodes: ReadonlySet<number> = new Set([5, 7, 13])
 
 function isUndone(error: unknown): boolean {
-  return (
-    error instanceof Error && 'errcode' in error && undoneCodes.has(Number(error.errcode) & 0xff)
-  )
+  return undoneCodes.has(codeOf(error) & 0xff)
+}
+
+function isFull(error: unknown): boolean {
+  return (codeOf(error) & 0xff) === 13
+}
+
+function codeOf(error: unknown): number {
+  return error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0
 }
 
 function messageOf(error: unknown): string {

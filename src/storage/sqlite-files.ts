@@ -1,0 +1,52 @@
+/**
+ * What is done to an SQLite file beside a server, running or not: looking for damage, and copying
+ * it. Both see the file as of one moment and stop nobody from writing.
+ *
+ * @module
+ */
+
+import { backup, DatabaseSync } from 'node:sqlite'
+import { DatabaseRefused } from './database.ts'
+import { type AppliedMigration, pendingMigrations, programMigrations } from './migrate.ts'
+
+/** What is wrong with the file, a sentence each; nothing if it is sound. */
+export function problemsOfSqlite(path: string, known = programMigrations): string[] {
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+  try {
+    // The file is not read further than this if it is not a database at all.
+    const damage = db.prepare('PRAGMA integrity_check').all() as { integrity_check: string }[]
+    const sentences = damage.map(({ integrity_check }) => integrity_check)
+    const orphans = db.prepare('PRAGMA foreign_key_check').all() as { table: string }[]
+    return [
+      ...sentences.filter((sentence) => sentence !== 'ok'),
+      ...orphans.map(({ table }) => `A row of ${table} refers to one that is not there.`),
+      ...problemsOfMigrations(db, known),
+    ]
+  } catch (error) {
+    if (error instanceof Error && 'errcode' in error) return [error.message]
+    throw error
+  } finally {
+    db.close()
+  }
+}
+
+function problemsOfMigrations(db: DatabaseSync, known: typeof programMigrations): string[] {
+  const applied = db.prepare('SELECT name, checksum FROM migrations').all()
+  try {
+    pendingMigrations(known, applied as unknown as AppliedMigration[])
+    return []
+  } catch (error) {
+    if (error instanceof DatabaseRefused) return [error.message]
+    throw error
+  }
+}
+
+/** Copies the database into a file that is not there yet; the log beside it is part of the copy. */
+export async function backupSqlite(path: string, target: string): Promise<void> {
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+  try {
+    await backup(db, target)
+  } finally {
+    db.close()
+  }
+}
