@@ -111,6 +111,11 @@ export class RoomWorld {
     return pdu
   }
 
+  /** Takes a state event away, as if it had never been sent. */
+  forget(type: string, stateKey = ''): void {
+    this.#state.delete(`${type}\0${stateKey}`)
+  }
+
   /** The create event, and the creator's join. */
   create(content: JsonObject = {}): Pdu {
     const { creator, version } = this
