@@ -1,6 +1,6 @@
 /**
- * The users of a server behind its client API, on a database in memory and with a clock of its own:
- * for tests of the API and of users/.
+ * The users of a server behind its client API, on a database in memory unless one is given, and with
+ * a clock of its own: for tests of the API and of users/.
  *
  * @module
  */
@@ -37,8 +37,8 @@ export async function clientWorld(
   const time = new VirtualTime()
   const clock = time.clock()
   const random = seededRandom(options.seed ?? 1)
-  const db = await openSqlite({ path: ':memory:' })
-  t.after(() => db.close())
+  const db = options.db ?? (await openSqlite({ path: ':memory:' }))
+  if (options.db === undefined) t.after(() => db.close())
   const errors: unknown[] = []
   const log: Log = { ...silentLog, error: (_, fields) => errors.push(fields?.error) }
   const users = createUsers({
