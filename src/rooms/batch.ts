@@ -1,0 +1,188 @@
+/**
+ * What one turn of a room's queue brings, collected and then committed as one unit: events, verdicts
+ * with their rules, states, forward extremities, positions, outbox rows, memberships of local users.
+ *
+ * @module
+ */
+
+import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
+import { pduOf } from '#protocol/parse-pdu.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { redact } from '#protocol/redaction.ts'
+import type { Writer } from '#storage/database.ts'
+import { eventStatuses, putEvent, putVerdict, redactEvent } from '#storage/events.ts'
+import { addMissingParent, awaitRedacted, parentIsHere } from '#storage/gaps.ts'
+import { addToOutbox } from '#storage/outbox.ts'
+import { addRoom, setRoomHead } from '#storage/rooms.ts'
+import { unstagePdu } from '#storage/staging.ts'
+import { putCurrentState, putStateKey } from '#storage/states.ts'
+import { membershipCodeOf } from './membership-codes.ts'
+import type { Head, Room } from './room.ts'
+import type { EventStatus, Position } from './rooms.ts'
+import { bytesOf } from './state-versions.ts'
+
+export interface NewEvent {
+  readonly pdu: Pdu
+  readonly status: EventStatus
+  /** Why, unless it was accepted. */
+  readonly rule: string | undefined
+  readonly stateBefore: number | undefined
+  readonly stateAfter: number | undefined
+  /** Where it stands: at the end of the timeline, at a given place in its history, or nowhere. */
+  readonly place: 'end' | Position | 'nowhere'
+  readonly missingParents: readonly EventId[]
+  readonly destinations: readonly ServerName[]
+}
+
+export interface Redaction {
+  readonly target: Pdu
+  readonly by: EventId
+}
+
+/** Where an event stands once its position in the stream is known. */
+export interface Placed {
+  readonly event: NewEvent
+  readonly position: Position | undefined
+}
+
+export class Batch {
+  readonly room: Room
+  readonly events: NewEvent[] = []
+  readonly redactions: Redaction[] = []
+  readonly waitingRedactions: { readonly redacts: EventId; readonly eventId: EventId }[] = []
+  readonly unstaged: number[] = []
+  /** The head before anything of this batch. */
+  readonly before: Head
+  /** Whether the room itself is part of the batch. */
+  readonly isNewRoom: boolean
+  /** Further statements of the unit. */
+  readonly alongside: ((tx: Writer, first: number) => void)[] = []
+
+  readonly #nextEventNid: () => number
+
+  constructor(room: Room, nextEventNid: () => number, { isNewRoom = false } = {}) {
+    this.#nextEventNid = nextEventNid
+    this.room = room
+    this.before = room.head
+    this.isNewRoom = isNewRoom
+  }
+
+  /** How many positions of the stream the unit needs. */
+  get positions(): number {
+    return this.events.filter(({ place }) => place === 'end').length
+  }
+
+  get isEmpty(): boolean {
+    return (
+      this.events.length === 0 &&
+      this.redactions.length === 0 &&
+      this.unstaged.length === 0 &&
+      this.alongside.length === 0
+    )
+  }
+
+  add(event: NewEvent): void {
+    this.events.push(event)
+    const { pdu, status, stateBefore, stateAfter } = event
+    const number =
+      pdu.state_key === undefined ? undefined : this.room.numberEvent(pdu, status === 'rejected')
+    if (pdu.state_key !== undefined) this.room.numberStateKey(pdu.type, pdu.state_key)
+    for (const missing of event.missingParents) this.room.missingParents.add(missing)
+    this.room.enter(pdu, {
+      eventId: pdu.event_id,
+      status,
+      depth: pdu.depth,
+      stateBefore,
+      stateAfter,
+      number,
+      position: undefined,
+    })
+  }
+
+  /** The redaction takes effect in this batch. */
+  redact(target: Pdu, by: EventId): void {
+    const read = pduOf(target.version, redact(target.version, target.json), 'unlimited')
+    if (typeof read === 'string') return
+    this.redactions.push({ target: read.pdu, by })
+    this.room.replacePdu(read.pdu)
+  }
+
+  /** Adds all of it to a unit whose first position in the stream is `first`. */
+  write(tx: Writer, first: number): { placed: Placed[]; states: readonly number[]; last: number } {
+    const { room } = this
+    if (this.isNewRoom) {
+      addRoom(tx, { roomNid: room.roomNid, roomId: room.roomId, version: room.version.id })
+    }
+    for (const { id, key } of room.freshKeys.splice(0)) {
+      const row = { state_key_nid: id, type: key.type, state_key: key.stateKey }
+      putStateKey(tx, room.roomNid, row)
+    }
+    const states = room.states.write(tx)
+    let stream = first
+    const placed = this.events.map((event) => {
+      const position = event.place === 'end' ? { stream: stream++, sub: 0 } : placeOf(event)
+      this.#writeEvent(tx, event, position)
+      return { event, position }
+    })
+    const last = stream - 1
+    this.#writeRest(tx, last)
+    for (const more of this.alongside) more(tx, first)
+    return { placed, states, last }
+  }
+
+  #writeEvent(tx: Writer, event: NewEvent, position: Position | undefined): void {
+    const { room } = this
+    const { pdu, status, rule } = event
+    const number = room.eventNumber(pdu.event_id)
+    putEvent(tx, room.roomNid, {
+      event_nid: this.#nextEventNid(),
+      event_id: pdu.event_id,
+      status: eventStatuses.indexOf(status),
+      stream: position?.stream ?? null,
+      sub: position?.sub ?? null,
+      depth: pdu.depth,
+      state_before: event.stateBefore ?? null,
+      state_after: event.stateAfter ?? null,
+      number: number ?? null,
+      state_key_nid:
+        pdu.state_key === undefined ? null : (room.stateKeyId(pdu.type, pdu.state_key) ?? null),
+      auth_numbers: number === undefined ? null : bytesOf(room.graph.authEvents(number)),
+      membership: membershipCodeOf(pdu),
+      bytes: pdu.bytes,
+    })
+    if (rule !== undefined) putVerdict(tx, room.roomNid, pdu.event_id, rule)
+    const isHere = status !== 'outlier'
+    if (isHere && room.missingParents.delete(pdu.event_id)) {
+      parentIsHere(tx, room.roomNid, pdu.event_id)
+    }
+    if (position === undefined) return
+    for (const missing of event.missingParents) {
+      addMissingParent(tx, room.roomNid, { ...position, missing })
+    }
+    const { destinations } = event
+    if (destinations.length > 0) {
+      const { roomId } = room
+      addToOutbox(tx, { stream: position.stream, roomId, eventId: pdu.event_id, destinations })
+    }
+  }
+
+  #writeRest(tx: Writer, last: number): void {
+    const { room } = this
+    for (const { target, by } of this.redactions) {
+      const eventId = target.event_id
+      redactEvent(tx, room.roomNid, { eventId, redactedBy: by, bytes: target.bytes })
+    }
+    for (const waiting of this.waitingRedactions) awaitRedacted(tx, room.roomNid, waiting)
+    for (const stagedNid of this.unstaged) unstagePdu(tx, stagedNid)
+    if (room.head === this.before) return
+    const { extremities, state } = room.head
+    setRoomHead(tx, room.roomNid, { extremities, currentState: state })
+    if (state !== this.before.state) {
+      putCurrentState(tx, room.roomNid, { stream: last, version: state })
+    }
+  }
+}
+
+function placeOf({ place }: NewEvent): Position | undefined {
+  return typeof place === 'string' ? undefined : place
+}

@@ -1,0 +1,126 @@
+/**
+ * Events of our own users: drafted from local state only, checked, signed.
+ *
+ * @module
+ */
+
+import type { Clock } from '#io/clock.ts'
+import type { Random } from '#io/random.ts'
+import { authStateKeys, selectAuthEvents } from '#protocol/auth-rules/auth-events.ts'
+import { checkAuthRules } from '#protocol/auth-rules/check.ts'
+import type { Verdict } from '#protocol/auth-rules/verdict.ts'
+import { encodeBase64 } from '#protocol/base64.ts'
+import { buildPdu, type EventDraft, referenceTo } from '#protocol/build-pdu.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { EventId } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { RoomVersion } from '#protocol/room-version.ts'
+import type { Signer } from './remote-servers.ts'
+import type { Room } from './room.ts'
+import type { LocalEvent } from './rooms.ts'
+
+export interface BuildNeeds {
+  readonly clock: Clock
+  readonly random: Random
+  readonly signer: Signer
+}
+
+/** An event may have at most this many parents. */
+const prevEventsMax = 20
+/** The greatest depth; what follows it stays there. */
+const depthMax = Number.MAX_SAFE_INTEGER
+
+/** An event as it would follow what the room holds, and what the auth rules say of it. */
+export async function draftEvent(
+  needs: BuildNeeds,
+  room: Room,
+  event: LocalEvent,
+): Promise<{ readonly draft: EventDraft; readonly verdict: Verdict }> {
+  const { version, roomId } = room
+  const subject = { version, ...event }
+  const prevIds = room.head.extremities.slice(-prevEventsMax)
+  const facts = await room.facts(prevIds)
+  const depth = Math.min(
+    depthMax,
+    1 + Math.max(0, ...[...facts.values()].map((each) => each.depth)),
+  )
+  const stateBefore = await stateBeforeNext(room, prevIds)
+  const state = await room.authState(stateBefore, authStateKeys(subject))
+  const authEvents = selectAuthEvents(subject, state)
+  const draft = {
+    ...(version.eventId === 'in-event' ? { event_id: newEventId(needs, event) } : {}),
+    room_id: roomId,
+    ...contentOf(event),
+    depth,
+    origin_server_ts: event.origin_server_ts ?? needs.clock.now(),
+    prev_events: await references(room, prevIds),
+    auth_events: authEvents.map(referenceTo),
+  }
+  const { event_id = '$draft' as EventId } = draft
+  const verdict = checkAuthRules(asPdu(version, { ...draft, event_id }), state)
+  return { draft, verdict }
+}
+
+function contentOf(event: LocalEvent) {
+  const { type, sender, content, state_key, redacts } = event
+  return {
+    type,
+    sender,
+    content,
+    ...(state_key === undefined ? {} : { state_key }),
+    ...(redacts === undefined ? {} : { redacts }),
+  }
+}
+
+async function stateBeforeNext(room: Room, prevIds: readonly EventId[]): Promise<number> {
+  if (prevIds.length === room.head.extremities.length) return room.head.state
+  const facts = await room.facts(prevIds)
+  return await room.resolve([...facts.values()].flatMap(({ stateAfter }) => stateAfter ?? []))
+}
+
+async function references(room: Room, eventIds: readonly EventId[]) {
+  if (!room.version.referencesHaveHashes) return eventIds.map((event_id) => ({ event_id }))
+  return [...(await room.pdus(eventIds)).values()].map(referenceTo)
+}
+
+/** A draft in the shape that the auth rules read. */
+function asPdu(version: RoomVersion, draft: EventDraft & { readonly event_id: EventId }): Pdu {
+  return {
+    ...draft,
+    version,
+    room_id: draft.room_id ?? `!${draft.event_id.slice(1)}`,
+    prev_events: draft.prev_events.map(({ event_id }) => event_id),
+    auth_events: draft.auth_events.map(({ event_id }) => event_id),
+    json: {},
+    bytes: new Uint8Array(),
+  }
+}
+
+/** An ID for an event of versions 1 and 2. */
+export function newEventId(
+  { random }: Pick<BuildNeeds, 'random'>,
+  { sender }: Pick<LocalEvent, 'sender'>,
+): EventId {
+  return `$${encodeBase64(random.bytes(18), 'base64url')}:${serverNameOf(sender)}`
+}
+
+/** The signed event. Throws 403 if the auth rules refuse it, 413 or 400 if there can be none. */
+export async function buildEvent(needs: BuildNeeds, room: Room, event: LocalEvent): Promise<Pdu> {
+  const { draft, verdict } = await draftEvent(needs, room, event)
+  if (!verdict.allowed) throw notAllowed(verdict.rule)
+  return signDraft(needs, room.version, draft)
+}
+
+export function signDraft({ signer }: BuildNeeds, version: RoomVersion, draft: EventDraft): Pdu {
+  const built = buildPdu(version, draft, signer)
+  if (built.ok) return built.pdu
+  if (built.problem === 'too-large') {
+    throw new MatrixError(413, 'M_TOO_LARGE', `The event cannot be sent: ${built.reason}.`)
+  }
+  throw new MatrixError(400, 'M_BAD_JSON', `The event cannot be sent: ${built.reason}.`)
+}
+
+export function notAllowed(rule: string): MatrixError {
+  return new MatrixError(403, 'M_FORBIDDEN', `The rules of the room do not allow it: ${rule}.`)
+}

@@ -1,0 +1,157 @@
+/**
+ * The one commit: a batch becomes durable, whole or not at all, and only then is it told.
+ *
+ * @module
+ */
+
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { compareStates } from '#protocol/state-resolution/state-pairs.ts'
+import type { Writer } from '#storage/database.ts'
+import { putMembership } from '#storage/memberships.ts'
+import type { Streams } from '#storage/streams.ts'
+import type { Batch, Placed } from './batch.ts'
+import { memberAt } from './joined.ts'
+import type { EventFacts } from './room.ts'
+import type { Membership, RoomCommit, StateChange } from './rooms.ts'
+
+interface LocalChange {
+  readonly userId: UserId
+  readonly membership: Membership
+  readonly pdu: Pdu
+}
+
+/** Commits a batch. Throws if it could not be; the room in memory is then not to be used any more. */
+export async function commitBatch(
+  batch: Batch,
+  {
+    streams,
+    serverName,
+    write,
+  }: {
+    readonly streams: Streams
+    readonly serverName: ServerName
+    /** Commits a unit that needs no position. */
+    readonly write: <T>(collect: (tx: Writer) => T) => Promise<Awaited<T>>
+  },
+): Promise<RoomCommit | undefined> {
+  const { room } = batch
+  const changes = await stateChangesOf(batch)
+  const local = await localChangesOf(batch, changes, serverName)
+  const count = Math.max(batch.positions, local.length > 0 ? 1 : 0)
+  const collect = (tx: Writer, first: number) => {
+    const written = batch.write(tx, first)
+    const stream = first + count - 1
+    for (const change of local) putMembership(tx, membershipRow(room.roomId, change, stream))
+    return { ...written, stream }
+  }
+  const written =
+    count === 0 ? await write((tx) => collect(tx, 0)) : await streams.write(count, collect)
+  room.states.committed(written.states)
+  settle(batch, written.placed)
+  if (count === 0) return undefined
+  return {
+    roomId: room.roomId,
+    stream: written.stream,
+    timeline: written.placed.flatMap(({ event, position }) =>
+      event.place === 'end' && position
+        ? [
+            {
+              pdu: event.pdu,
+              status: event.status,
+              position,
+              gapBefore: event.missingParents.length > 0,
+              redactedBy: undefined,
+            },
+          ]
+        : [],
+    ),
+    stateChanges: changes,
+    memberships: local.map(({ userId, membership }) => ({ userId, membership })),
+    destinations: [...new Set(batch.events.flatMap(({ destinations }) => destinations))],
+  }
+}
+
+/** What was written is what readers see. */
+function settle(batch: Batch, placed: readonly Placed[]): void {
+  const { room } = batch
+  for (const { event, position } of placed) {
+    const facts: EventFacts = {
+      eventId: event.pdu.event_id,
+      status: event.status,
+      depth: event.pdu.depth,
+      stateBefore: event.stateBefore,
+      stateAfter: event.stateAfter,
+      number: room.eventNumber(event.pdu.event_id),
+      position,
+    }
+    room.enter(room.cachedPdu(event.pdu.event_id) ?? event.pdu, facts)
+  }
+  room.entered(placed.map(({ event }) => event.pdu.event_id))
+  room.published = room.head
+}
+
+/** How the current state changes. */
+async function stateChangesOf({ room, before }: Batch): Promise<StateChange[]> {
+  if (before.state === room.head.state) return []
+  return await stateDifference(room, { from: before.state, to: room.head.state })
+}
+
+/** The difference of two versions of a room's state. */
+export async function stateDifference(
+  room: Batch['room'],
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<StateChange[]> {
+  const [before, after] = [await room.states.pairs(from), await room.states.pairs(to)]
+  const changes = new Map<number, { before?: number; after?: number }>()
+  const at = (key: number) => changes.getOrInsertComputed(key, () => ({}))
+  compareStates(
+    before,
+    after,
+    (event, key) => {
+      at(key).after = event
+    },
+    (event, key) => {
+      at(key).before = event
+    },
+  )
+  return [...changes].map(([key, change]) => ({
+    ...room.stateKey(key),
+    before: change.before === undefined ? undefined : room.eventId(change.before),
+    after: change.after === undefined ? undefined : room.eventId(change.after),
+  }))
+}
+
+async function localChangesOf(
+  { room }: Batch,
+  changes: readonly StateChange[],
+  serverName: ServerName,
+): Promise<LocalChange[]> {
+  const local: LocalChange[] = []
+  for (const { type, stateKey, after } of changes) {
+    if (type !== 'm.room.member' || after === undefined) continue
+    const userId = memberAt(room, room.stateKeyId(type, stateKey) ?? -1)
+    if (userId === undefined || serverNameOf(userId) !== serverName) continue
+    const pdu = (await room.pdus([after])).get(after)
+    if (pdu === undefined) continue
+    local.push({ userId, membership: pdu.content.membership as Membership, pdu })
+  }
+  return local
+}
+
+function membershipRow(
+  roomId: Pdu['room_id'],
+  { userId, membership, pdu }: LocalChange,
+  stream: number,
+) {
+  return {
+    user_id: userId,
+    room_id: roomId,
+    membership,
+    event_id: pdu.event_id,
+    sender: pdu.sender,
+    stream,
+    stripped_state: '[]',
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * Puts the timeline engine together.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { eventRows, highestEventNid, roomOfPlacedEvent } from '#storage/events.ts'
+import { gapRows } from '#storage/gaps.ts'
+import { forgetMembership, putMembership } from '#storage/memberships.ts'
+import { highestRoomNid } from '#storage/rooms.ts'
+import { highestStagedNid } from '#storage/staging.ts'
+import { admitPdus } from './admit-pdus.ts'
+import { Batch } from './batch.ts'
+import { buildEvent, draftEvent, notAllowed } from './build-event.ts'
+import { commitBatch } from './commit.ts'
+import { createRoom } from './create-room.ts'
+import type { Engine, Gap, GapFiller, OutsideMembership } from './engine.ts'
+import type { EngineNeeds, EngineParts } from './engine-parts.ts'
+import { importRoom } from './import-room.ts'
+import { RoomQueues } from './queues.ts'
+import { createReads, type RoomReads } from './reads.ts'
+import { acceptHistory, destinationsFrom, receive, storeOutliers } from './receive.ts'
+import { loadRoom } from './room.ts'
+import type { LocalEvent, Position, RoomCommit, Rooms } from './rooms.ts'
+import { StagedWork } from './staged-work.ts'
+import { takeEvent } from './turn.ts'
+
+/** The engine and what of `Rooms` needs no other server. */
+export interface LocalRooms
+  extends RoomReads,
+    Pick<Rooms, 'createRoom' | 'send' | 'forget' | 'onCommit' | 'close'> {
+  readonly engine: Engine
+  /** Says who fetches what events lack. Without one, such events wait. */
+  setGapFiller(filler: GapFiller): void
+  /** Goes on with what was under way before a restart. */
+  resume(): Promise<void>
+}
+
+const noFiller: GapFiller = { fill: async () => {} }
+
+export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> {
+  const listeners: ((commit: RoomCommit) => void)[] = []
+  const parts = await partsOf(needs, (commit) => {
+    for (const listener of listeners) listener(commit)
+  })
+  let filler = noFiller
+  const staged = new StagedWork(parts, () => filler, (await highestStagedNid(needs.db)) + 1)
+  const engine = createEngine(parts, staged)
+  return {
+    ...createReads(parts),
+    engine,
+    createRoom: (request) => createRoom(parts, request),
+    send: engine.send,
+    forget: async (userId, roomId) => {
+      await needs.db.write((tx) => forgetMembership(tx, userId, roomId))
+    },
+    onCommit: (listener) => {
+      listeners.push(listener)
+    },
+    setGapFiller: (given) => {
+      filler = given
+    },
+    resume: () => staged.resume(),
+    close: async () => {
+      staged.end()
+      await staged.settled()
+    },
+  }
+}
+
+async function partsOf(
+  needs: EngineNeeds,
+  tell: (commit: RoomCommit) => void,
+): Promise<EngineParts> {
+  let eventNid = await highestEventNid(needs.db)
+  let roomNid = await highestRoomNid(needs.db)
+  const { db, streams } = needs
+  const { serverName } = needs.signer
+  const nextEventNid = () => {
+    eventNid += 1
+    return eventNid
+  }
+  const queues = new RoomQueues({
+    load: (roomId) => loadRoom(db, roomId),
+    begin: (room) => new Batch(room, nextEventNid),
+    commit: async (batch) => {
+      const write = db.write.bind(db)
+      const commit = await commitBatch(batch, { streams, serverName, write })
+      if (commit !== undefined) tell(commit)
+    },
+  })
+  const nextRoomNid = () => {
+    roomNid += 1
+    return roomNid
+  }
+  return { ...needs, serverName, queues, nextEventNid, nextRoomNid, tell }
+}
+
+function createEngine(parts: EngineParts, staged: StagedWork): Engine {
+  const { queues, db } = parts
+  return {
+    admit: (version, pdus, from) => admitPdus(parts, version, pdus, from),
+    receive: (roomId, pdus, options) => receive(parts, roomId, pdus, options),
+    storeOutliers: (roomId, pdus) => storeOutliers(parts, roomId, pdus),
+    acceptHistory: (roomId, pdus, options) => acceptHistory(parts, roomId, pdus, options),
+    importRoom: (room, origin) => importRoom(parts, room, origin),
+    send: (roomId, event) => send(parts, roomId, event),
+    sendBuilt: (roomId, pdu) =>
+      inKnownRoom(parts, roomId, (batch) => commitLocal(parts, batch, pdu)),
+    build: (roomId, event) =>
+      inKnownRoom(parts, roomId, (batch) => buildEvent(parts, batch.room, event)),
+    draft: (roomId, event) =>
+      inKnownRoom(parts, roomId, async ({ room }) => ({
+        version: room.version,
+        ...(await draftEvent(parts, room, event)),
+      })),
+    recordOutside: (membership) => recordOutside(parts, membership),
+    takeIn: (origin, pdus) => staged.takeIn(origin, pdus),
+    settled: () => staged.settled(),
+    unknownOf: async (roomId, eventIds) => {
+      const room = await queues.room(roomId)
+      const rows = room ? await eventRows(db, room.roomNid, eventIds) : []
+      const known = new Set(rows.map((row) => row.event_id))
+      return eventIds.filter((eventId) => !known.has(eventId))
+    },
+    gaps: (roomId, from, limit) => gaps(parts, roomId, { from, limit }),
+    forwardExtremities: async (roomId) => [
+      ...((await queues.room(roomId))?.published.extremities ?? []),
+    ],
+    roomOfEvent: (eventId) => roomOfPlacedEvent(db, eventId),
+  }
+}
+
+/** Does something in the room's turn. Throws 404 if the room is not known. */
+async function inKnownRoom<T extends object | string>(
+  { queues }: EngineParts,
+  roomId: RoomId,
+  run: (batch: Batch) => Promise<T>,
+): Promise<T> {
+  const value = await queues.inTurn(roomId, run)
+  if (value === undefined) throw new MatrixError(404, 'M_NOT_FOUND', `There is no room ${roomId}.`)
+  return value
+}
+
+async function send(parts: EngineParts, roomId: RoomId, event: LocalEvent): Promise<EventId> {
+  return await inKnownRoom(parts, roomId, async (batch) => {
+    const eventId = await commitLocal(parts, batch, await buildEvent(parts, batch.room, event))
+    const { alongside } = event
+    if (alongside !== undefined) batch.alongside.push((tx) => alongside(tx, eventId))
+    return eventId
+  })
+}
+
+/** Adds an event that we built to the batch. Throws 403 if it is not allowed. */
+async function commitLocal(parts: EngineParts, batch: Batch, pdu: Pdu): Promise<EventId> {
+  const outcome = await takeEvent(batch, pdu, {
+    db: parts.db,
+    mustBeAccepted: true,
+    statesBefore: new Map(),
+    place: 'end',
+    destinationsOf: () => destinationsFrom(parts, batch.room, parts.serverName),
+  })
+  if ('rule' in outcome) throw notAllowed(outcome.rule)
+  return outcome.eventId
+}
+
+async function gaps(
+  { db, queues }: EngineParts,
+  roomId: RoomId,
+  { from, limit }: { readonly from: Position; readonly limit: number },
+): Promise<Gap[]> {
+  const room = await queues.room(roomId)
+  if (room === undefined) return []
+  const byEvent = new Map<EventId, { position: Position; missing: EventId[] }>()
+  // A gap may have as many rows as an event has parents.
+  const rows = await gapRows(db, room.roomNid, { ...from, limit: limit * 20 })
+  for (const { stream, sub, event_id, missing } of rows) {
+    const gap = byEvent.getOrInsertComputed(event_id, () => ({
+      position: { stream, sub },
+      missing: [],
+    }))
+    gap.missing.push(missing)
+  }
+  return [...byEvent].slice(0, limit).map(([eventId, gap]) => ({ eventId, ...gap }))
+}
+
+async function recordOutside(parts: EngineParts, membership: OutsideMembership): Promise<void> {
+  const { roomId, userId, event } = membership
+  const stream = await parts.streams.write(1, (tx, first) => {
+    putMembership(tx, {
+      user_id: userId,
+      room_id: roomId,
+      membership: membership.membership,
+      event_id: event.event_id,
+      sender: event.sender,
+      stream: first,
+      stripped_state: JSON.stringify(membership.strippedState),
+    })
+    return first
+  })
+  parts.tell({
+    roomId,
+    stream,
+    timeline: [],
+    stateChanges: [],
+    memberships: [{ userId, membership: membership.membership }],
+    destinations: [],
+  })
+}

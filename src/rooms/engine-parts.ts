@@ -1,0 +1,36 @@
+/**
+ * What the parts of the engine share.
+ *
+ * @module
+ */
+
+import type { Clock } from '#io/clock.ts'
+import type { Log } from '#io/log.ts'
+import type { PduChecker } from '#io/pdu-checker.ts'
+import type { Random } from '#io/random.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { Database } from '#storage/database.ts'
+import type { Streams } from '#storage/streams.ts'
+import type { RoomQueues } from './queues.ts'
+import type { Keyring, Signer } from './remote-servers.ts'
+import type { RoomCommit } from './rooms.ts'
+
+export interface EngineNeeds {
+  readonly db: Database
+  readonly streams: Streams
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly signer: Signer
+  readonly keyring: Keyring
+  readonly pduChecker: PduChecker
+}
+
+export interface EngineParts extends EngineNeeds {
+  readonly serverName: ServerName
+  readonly queues: RoomQueues
+  readonly nextRoomNid: () => number
+  readonly nextEventNid: () => number
+  /** Tells a commit that was not made by a room's queue. */
+  readonly tell: (commit: RoomCommit) => void
+}

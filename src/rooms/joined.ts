@@ -1,0 +1,70 @@
+/**
+ * Who is joined to a room, by a version of its state, counted by server.
+ *
+ * Member events are not read for it: their memberships are kept as numbers beside the auth graph. The
+ * counts of the last version asked for are kept, and moved to the next one by what differs.
+ *
+ * @module
+ */
+
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
+import { compareStates, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
+import { joinCode } from './membership-codes.ts'
+import type { Room } from './room.ts'
+
+interface Counted {
+  readonly pairs: StatePairs
+  readonly byServer: Map<ServerName, number>
+}
+
+const counted = new WeakMap<Room, Counted>()
+
+/** The servers with somebody joined. */
+export async function joinedServers(
+  room: Room,
+  version: number,
+): Promise<ReadonlyMap<ServerName, number>> {
+  const pairs = await room.states.pairs(version)
+  const last = counted.get(room) ?? { pairs: new Int32Array(), byServer: new Map() }
+  const count = (event: number, key: number, by: number) => {
+    const server = joinedServerAt(room, event, key)
+    if (server === undefined) return
+    const members = (last.byServer.get(server) ?? 0) + by
+    if (members > 0) last.byServer.set(server, members)
+    else last.byServer.delete(server)
+  }
+  compareStates(
+    last.pairs,
+    pairs,
+    (event, key) => count(event, key, 1),
+    (event, key) => count(event, key, -1),
+  )
+  counted.set(room, { pairs, byServer: last.byServer })
+  return last.byServer
+}
+
+function joinedServerAt(room: Room, event: number, key: number): ServerName | undefined {
+  if (room.membershipCode(event) !== joinCode) return undefined
+  const userId = memberAt(room, key)
+  return userId && serverNameOf(userId)
+}
+
+/** The user whose membership stands at a state key, if it is one of a user. */
+export function memberAt(room: Room, key: number): UserId | undefined {
+  const { type, stateKey } = room.stateKey(key)
+  return type === 'm.room.member' ? parseUserId(stateKey) : undefined
+}
+
+/** The users with a membership in a version of the state. */
+export async function membersWith(room: Room, version: number, code: number): Promise<UserId[]> {
+  const pairs = await room.states.pairs(version)
+  const members: UserId[] = []
+  for (let at = 0; at < pairs.length; at += 2) {
+    if (room.membershipCode(pairs[at + 1] as number) !== code) continue
+    const userId = memberAt(room, pairs[at] as number)
+    if (userId !== undefined) members.push(userId)
+  }
+  return members
+}

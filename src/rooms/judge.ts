@@ -1,0 +1,100 @@
+/**
+ * The checks performed on receipt of a PDU that need the room: the auth rules on the event's auth
+ * events, on the state before it, and on the current state.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#checks-performed-on-receipt-of-a-pdu
+ *
+ * @module
+ */
+
+import { authStateKeys, checkAuthEvents } from '#protocol/auth-rules/auth-events.ts'
+import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
+import { checkAuthRules } from '#protocol/auth-rules/check.ts'
+import { ALLOW, reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
+import type { EventId } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { statePairsOf } from '#protocol/state-resolution/state-pairs.ts'
+import type { EventFacts, Room } from './room.ts'
+
+/** What an event refers to that is not here. */
+export interface Lacking {
+  readonly prevEvents: readonly EventId[]
+  readonly authEvents: readonly EventId[]
+}
+
+/** What is known of the events that a PDU refers to. */
+export interface References {
+  readonly prevs: readonly EventFacts[]
+  readonly auths: readonly EventFacts[]
+  readonly lacking: Lacking
+}
+
+export async function referencesOf(room: Room, pdu: Pdu): Promise<References> {
+  const facts = await room.facts([...pdu.prev_events, ...pdu.auth_events])
+  const prevs = pdu.prev_events.flatMap((id) => facts.get(id) ?? [])
+  return {
+    // An outlier has no place in the room, so nothing is known of the state after it.
+    prevs: prevs.filter(({ stateAfter }) => stateAfter !== undefined),
+    auths: pdu.auth_events.flatMap((id) => facts.get(id) ?? []),
+    lacking: {
+      prevEvents: pdu.prev_events.filter((id) => facts.get(id)?.stateAfter === undefined),
+      authEvents: pdu.auth_events.filter((id) => !facts.has(id)),
+    },
+  }
+}
+
+/**
+ * Passes authorization rules based on the event's auth events, otherwise it is rejected.
+ */
+export async function checkOnAuthEvents(room: Room, pdu: Pdu): Promise<Verdict> {
+  if (pdu.type === 'm.room.create') return checkCreateOf(room, pdu)
+  const found = await room.pdus(pdu.auth_events)
+  const authEvents = pdu.auth_events.flatMap((id) => found.get(id) ?? [])
+  const facts = await room.facts(pdu.auth_events)
+  const isRejected = (authEvent: Pdu) => facts.get(authEvent.event_id)?.status === 'rejected'
+  const listed = checkAuthEvents(pdu, authEvents, isRejected)
+  if (!listed.allowed) return listed
+  // Since version 12 the create event is implied by the room ID.
+  const implied = room.version.roomIdIsCreateEventId ? await room.numbered([room.create]) : []
+  return checkAuthRules(pdu, authStateOf([...implied, ...authEvents]))
+}
+
+/** A room has one create event: the first that was accepted. */
+function checkCreateOf(room: Room, pdu: Pdu): Verdict {
+  if (room.graph.size > 0 && room.eventId(room.create) !== pdu.event_id) {
+    return reject('the room has another create event')
+  }
+  return checkAuthRules(pdu, authStateOf([]))
+}
+
+/** Passes authorization rules based on a state of the room. */
+export async function checkOnState(room: Room, pdu: Pdu, state: number): Promise<Verdict> {
+  if (pdu.type === 'm.room.create') return ALLOW
+  return checkAuthRules(pdu, await room.authState(state, authStateKeys(pdu)))
+}
+
+/** The version of the state before an event: what the states after its parents resolve to. */
+export async function stateBeforeOf(room: Room, prevs: readonly EventFacts[]): Promise<number> {
+  return await room.resolve(prevs.flatMap(({ stateAfter }) => stateAfter ?? []))
+}
+
+/** The version of a state that another server told us: all its events are stored. */
+export async function stateOfEvents(room: Room, eventIds: readonly EventId[]): Promise<number> {
+  const pdus = await room.pdus(eventIds)
+  const facts = await room.facts(eventIds)
+  const entries: [number, number][] = []
+  for (const pdu of pdus.values()) {
+    const { number, status } = facts.get(pdu.event_id) ?? {}
+    // Rejected events never take part in a state.
+    if (pdu.state_key === undefined || number === undefined || status === 'rejected') continue
+    entries.push([room.numberStateKey(pdu.type, pdu.state_key), number])
+  }
+  return await room.states.withPairs([room.head.state], statePairsOf(entries))
+}
+
+/** The version of the state after an event that is not rejected. */
+export async function stateAfterOf(room: Room, pdu: Pdu, stateBefore: number): Promise<number> {
+  if (pdu.state_key === undefined) return stateBefore
+  const key = room.numberStateKey(pdu.type, pdu.state_key)
+  return await room.states.withChange(stateBefore, { key, event: room.numberEvent(pdu, false) })
+}

@@ -1,0 +1,192 @@
+/**
+ * What can be read of rooms: only what is committed, and always in the room that was named.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import {
+  eventRows,
+  eventStatuses,
+  eventsAfter,
+  eventsBefore,
+  newestPositions,
+  type PlacedEventRow,
+} from '#storage/events.ts'
+import {
+  localUsersWith,
+  type MembershipRow,
+  membershipRow,
+  membershipRows,
+} from '#storage/memberships.ts'
+import { currentStateAt } from '#storage/states.ts'
+import { stateDifference } from './commit.ts'
+import type { EngineParts } from './engine-parts.ts'
+import { joinedServers, membersWith } from './joined.ts'
+import { joinCode } from './membership-codes.ts'
+import type { Room } from './room.ts'
+import type {
+  LocalMembership,
+  Membership,
+  Position,
+  Rooms,
+  StateChange,
+  StateView,
+  StoredEvent,
+} from './rooms.ts'
+import { stateView } from './state-view.ts'
+
+export type RoomReads = Pick<
+  Rooms,
+  | 'version'
+  | 'isServerInRoom'
+  | 'serversInRoom'
+  | 'currentState'
+  | 'stateAfter'
+  | 'stateBefore'
+  | 'event'
+  | 'events'
+  | 'timeline'
+  | 'stateChanges'
+  | 'stateAtStream'
+  | 'membershipsOf'
+  | 'membership'
+  | 'roomsChangedSince'
+  | 'localMembers'
+  | 'joinedMembers'
+>
+
+const beginning: Position = { stream: -1, sub: 0 }
+const end: Position = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+
+export function createReads(parts: EngineParts): RoomReads {
+  const { db, queues } = parts
+  const room = (roomId: RoomId) => queues.room(roomId)
+  const events = (roomId: RoomId, ids: readonly EventId[]) => storedEvents(parts, roomId, ids)
+  return {
+    events,
+    event: async (roomId, eventId) => (await events(roomId, [eventId]))[0],
+    version: async (roomId) => (await room(roomId))?.version,
+    isServerInRoom: async (server, roomId) => {
+      const found = await room(roomId)
+      return found !== undefined && (await joinedServers(found, found.published.state)).has(server)
+    },
+    serversInRoom: async (roomId) => {
+      const found = await room(roomId)
+      return found ? [...(await joinedServers(found, found.published.state)).keys()] : []
+    },
+    currentState: async (roomId) => {
+      const found = await room(roomId)
+      return found && (await stateView(found, found.published.state))
+    },
+    stateAfter: (roomId, eventId) => stateAt(parts, roomId, eventId, 'state_after'),
+    stateBefore: (roomId, eventId) => stateAt(parts, roomId, eventId, 'state_before'),
+    timeline: (roomId, range) => timeline(parts, roomId, range),
+    stateChanges: (roomId, range) => stateChanges(parts, roomId, range),
+    stateAtStream: async (roomId, stream) => {
+      const found = await room(roomId)
+      const version = found && (await currentStateAt(db, found.roomNid, stream))
+      return found && version !== undefined ? await stateView(found, version) : undefined
+    },
+    membershipsOf: async (userId, options = {}) => {
+      const rows = await membershipRows(db, userId, { forgotten: options.forgotten ?? false })
+      return await Promise.all(rows.map((row) => localMembership(parts, row)))
+    },
+    membership: async (userId, roomId) => {
+      const row = await membershipRow(db, userId, roomId)
+      return row && (await localMembership(parts, row))
+    },
+    roomsChangedSince: async (from, rooms) => {
+      const rows = await newestPositions(db, { rooms, after: from })
+      return new Map(rows.map(({ room_id, stream }) => [room_id as RoomId, stream]))
+    },
+    localMembers: (roomId) => localUsersWith(db, roomId, 'join'),
+    joinedMembers: async (roomId) => {
+      const found = await room(roomId)
+      return found ? await membersWith(found, found.published.state, joinCode) : []
+    },
+  }
+}
+
+async function storedEvents(
+  { db, queues }: EngineParts,
+  roomId: RoomId,
+  eventIds: readonly EventId[],
+): Promise<StoredEvent[]> {
+  const room = await queues.room(roomId)
+  if (room === undefined || eventIds.length === 0) return []
+  const rows = await eventRows(db, room.roomNid, eventIds)
+  const byId = new Map(rows.map((row) => [row.event_id, storedEvent(room, row)]))
+  return eventIds.flatMap((eventId) => byId.get(eventId) ?? [])
+}
+
+function storedEvent(room: Room, row: PlacedEventRow): StoredEvent {
+  const { stream, sub } = row
+  return {
+    pdu: room.cachedPdu(row.event_id) ?? room.pduOfRow(row),
+    status: eventStatuses[row.status] ?? 'rejected',
+    position: stream === null || sub === null ? undefined : { stream, sub },
+    gapBefore: row.gap_before === 1,
+    redactedBy: row.redacted_by ?? undefined,
+  }
+}
+
+async function stateAt(
+  { db, queues }: EngineParts,
+  roomId: RoomId,
+  eventId: EventId,
+  which: 'state_before' | 'state_after',
+): Promise<StateView | undefined> {
+  const room = await queues.room(roomId)
+  const [row] = room ? await eventRows(db, room.roomNid, [eventId]) : []
+  const version = row?.[which]
+  if (room === undefined || version === null || version === undefined) return undefined
+  return await stateView(room, version)
+}
+
+async function timeline(
+  { db, queues }: EngineParts,
+  roomId: RoomId,
+  range: Parameters<Rooms['timeline']>[1],
+): Promise<StoredEvent[]> {
+  const room = await queues.room(roomId)
+  if (room === undefined) return []
+  const { from, limit, direction } = range
+  const rows =
+    direction === 'backwards'
+      ? await eventsBefore(db, room.roomNid, { from, limit, until: range.until ?? beginning })
+      : await eventsAfter(db, room.roomNid, { from, limit, until: range.until ?? end })
+  return rows.map((row) => storedEvent(room, row))
+}
+
+async function stateChanges(
+  { db, queues }: EngineParts,
+  roomId: RoomId,
+  range: { readonly from: number; readonly to: number },
+): Promise<StateChange[]> {
+  const room = await queues.room(roomId)
+  if (room === undefined) return []
+  const from = (await currentStateAt(db, room.roomNid, range.from)) ?? 0
+  const to = (await currentStateAt(db, room.roomNid, range.to)) ?? 0
+  return from === to ? [] : await stateDifference(room, { from, to })
+}
+
+async function localMembership(
+  { queues, serverName }: EngineParts,
+  row: MembershipRow,
+): Promise<LocalMembership> {
+  const room = await queues.room(row.room_id)
+  const servers = room && (await joinedServers(room, room.published.state))
+  return {
+    roomId: row.room_id,
+    userId: row.user_id as UserId,
+    membership: row.membership as Membership,
+    eventId: row.event_id,
+    sender: row.sender,
+    stream: row.stream,
+    forgotten: row.forgotten === 1,
+    strippedState: JSON.parse(row.stripped_state) as JsonObject[],
+    serverInRoom: servers?.has(serverName) ?? false,
+  }
+}

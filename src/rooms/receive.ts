@@ -1,0 +1,141 @@
+/**
+ * Events of other servers that enter a room: live ones, history, and outliers.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { lowestSub } from '#storage/events.ts'
+import type { Batch } from './batch.ts'
+import type { Outcome, ReceiveOptions } from './engine.ts'
+import type { EngineParts } from './engine-parts.ts'
+import { joinedServers } from './joined.ts'
+import { checkOnAuthEvents } from './judge.ts'
+import type { Room } from './room.ts'
+import type { Position } from './rooms.ts'
+import { inOrder, takeEvent } from './turn.ts'
+
+const nothingTold: ReadonlyMap<EventId, readonly EventId[]> = new Map()
+
+/** Live events. */
+export async function receive(
+  parts: EngineParts,
+  roomId: RoomId,
+  pdus: readonly Pdu[],
+  options: ReceiveOptions,
+): Promise<Outcome[]> {
+  const own = pdus.filter((pdu) => pdu.room_id === roomId)
+  const outcomes = await parts.queues.inTurn(roomId, (batch) =>
+    receiveIn(parts, batch, own, options),
+  )
+  return outcomes ?? []
+}
+
+export async function receiveIn(
+  parts: EngineParts,
+  batch: Batch,
+  pdus: readonly Pdu[],
+  options: ReceiveOptions,
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = []
+  for (const pdu of inOrder(pdus)) {
+    outcomes.push(
+      await takeEvent(batch, pdu, {
+        db: parts.db,
+        mustBeAccepted: options.mustBeAccepted ?? false,
+        statesBefore: options.statesBefore ?? nothingTold,
+        place: 'end',
+        destinationsOf: async () =>
+          options.relay ? await destinationsFrom(parts, batch.room, options.origin) : [],
+      }),
+    )
+  }
+  return outcomes
+}
+
+/** The servers in the room but ourselves and who sent the event. */
+export async function destinationsFrom(
+  { serverName }: EngineParts,
+  room: Room,
+  origin: ServerName,
+): Promise<ServerName[]> {
+  const joined = await joinedServers(room, room.head.state)
+  return [...joined.keys()].filter((server) => server !== serverName && server !== origin)
+}
+
+/** History from before the gap at `before`. */
+export async function acceptHistory(
+  parts: EngineParts,
+  roomId: RoomId,
+  pdus: readonly Pdu[],
+  options: {
+    readonly before: Position
+    readonly statesBefore: ReadonlyMap<EventId, readonly EventId[]>
+  },
+): Promise<Outcome[]> {
+  const { before, statesBefore } = options
+  const ordered = inOrder(pdus.filter((pdu) => pdu.room_id === roomId))
+  const outcomes = await parts.queues.inTurn(roomId, async (batch) => {
+    const lowest = await lowestSub(parts.db, batch.room.roomNid, before.stream)
+    // The last of them stands right before what is there.
+    let sub = Math.min(lowest, before.sub) - ordered.length - 1
+    const next = () => {
+      sub += 1
+      return { stream: before.stream, sub }
+    }
+    const taken: Outcome[] = []
+    for (const pdu of ordered) {
+      taken.push(
+        await takeEvent(batch, pdu, {
+          db: parts.db,
+          mustBeAccepted: false,
+          statesBefore,
+          place: { next },
+          destinationsOf: async () => [],
+        }),
+      )
+    }
+    return taken
+  })
+  return outcomes ?? []
+}
+
+/** Events without their place in the room, each judged on its own auth events. */
+export async function storeOutliers(
+  parts: EngineParts,
+  roomId: RoomId,
+  pdus: readonly Pdu[],
+): Promise<Outcome[]> {
+  const ordered = inOrder(pdus.filter((pdu) => pdu.room_id === roomId))
+  const outcomes = await parts.queues.inTurn(roomId, async (batch) => {
+    const taken: Outcome[] = []
+    for (const pdu of ordered) taken.push(await takeOutlier(batch, pdu))
+    return taken
+  })
+  return outcomes ?? []
+}
+
+export async function takeOutlier(batch: Batch, pdu: Pdu): Promise<Outcome> {
+  const { room } = batch
+  const eventId = pdu.event_id
+  const facts = await room.facts([eventId, ...pdu.auth_events])
+  if (facts.has(eventId)) return { eventId, outcome: 'known' }
+  const authEvents = pdu.auth_events.filter((id) => !facts.has(id))
+  if (authEvents.length > 0) return { eventId, outcome: 'missing', prevEvents: [], authEvents }
+  const verdict = await checkOnAuthEvents(room, pdu)
+  const rule = verdict.allowed ? undefined : verdict.rule
+  batch.add({
+    pdu,
+    status: rule === undefined ? 'outlier' : 'rejected',
+    rule,
+    stateBefore: undefined,
+    stateAfter: undefined,
+    place: 'nowhere',
+    missingParents: [],
+    destinations: [],
+  })
+  return rule === undefined
+    ? { eventId, outcome: 'outlier' }
+    : { eventId, outcome: 'rejected', rule }
+}

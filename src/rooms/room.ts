@@ -1,0 +1,388 @@
+/**
+ * One room in memory: what its single writer works on.
+ *
+ * State events have a number in their room, that of the auth graph; so auth events have smaller
+ * numbers than what they authorise. State keys are numbered too. `head` is the room as it will be
+ * when all that is under way is committed; `published` is what is committed, and what readers see.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { LRUCache } from 'lru-cache'
+import type { AuthState } from '#protocol/auth-rules/auth-state.ts'
+import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
+import { pduOfCheckedBytes } from '#protocol/parse-pdu.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
+import { AuthCover } from '#protocol/state-resolution/auth-cover.ts'
+import { AuthGraph, authEventKindOf } from '#protocol/state-resolution/auth-graph.ts'
+import { resolveStates } from '#protocol/state-resolution/resolve.ts'
+import type { RoomEvents } from '#protocol/state-resolution/room-events.ts'
+import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
+import type { Reader } from '#storage/database.ts'
+import {
+  type EventRow,
+  eventRows,
+  eventStatuses,
+  graphRows,
+  numberedEventRows,
+} from '#storage/events.ts'
+import { missingParents } from '#storage/gaps.ts'
+import { roomRow } from '#storage/rooms.ts'
+import { stateKeyRows } from '#storage/states.ts'
+import { membershipCodeOf } from './membership-codes.ts'
+import type { EventStatus, Position } from './rooms.ts'
+import { integersOf, StateVersions } from './state-versions.ts'
+
+/** What the engine knows of a stored event without reading it. */
+export interface EventFacts {
+  readonly eventId: EventId
+  readonly status: EventStatus
+  readonly depth: number
+  /** Versions of the room's state; `undefined` for outliers. */
+  readonly stateBefore: number | undefined
+  readonly stateAfter: number | undefined
+  /** Of state events: the number in the auth graph. */
+  readonly number: number | undefined
+  readonly position: Position | undefined
+}
+
+export interface Head {
+  readonly extremities: readonly EventId[]
+  /** The version of the state that they resolve to. */
+  readonly state: number
+}
+
+export interface StateKey {
+  readonly type: string
+  readonly stateKey: string
+}
+
+const factsMax = 20_000
+const pduBytesMax = 32 * 1024 * 1024
+const graphPage = 5000
+
+export class Room implements RoomEvents {
+  readonly roomId: RoomId
+  readonly roomNid: number
+  readonly version: RoomVersion
+  readonly states: StateVersions
+  readonly graph = new AuthGraph()
+  readonly cover = new AuthCover(this.graph)
+  head: Head
+  published: Head
+  /** State keys that have a number but no row, and the next version's rows likewise. */
+  readonly freshKeys: { readonly id: number; readonly key: StateKey }[] = []
+  readonly #db: Reader
+  readonly #keyIds = new Map<string, number>()
+  readonly #keys: StateKey[] = []
+  readonly #numbers = new Map<EventId, number>()
+  readonly #ids: EventId[] = []
+  readonly #rejected = new Set<number>()
+  readonly #memberships: number[] = []
+  /** Events that are parents of events here, and are not here themselves. */
+  readonly missingParents = new Set<EventId>()
+  readonly #facts = new LRUCache<EventId, EventFacts>({ max: factsMax })
+  readonly #inFlight = new Map<EventId, { readonly facts: EventFacts; readonly pdu: Pdu }>()
+  readonly #pdus = new LRUCache<EventId, Pdu>({
+    maxSize: pduBytesMax,
+    sizeCalculation: (pdu) => pdu.bytes.length * 4 + 500,
+  })
+
+  constructor(
+    db: Reader,
+    room: {
+      readonly roomId: RoomId
+      readonly roomNid: number
+      readonly version: RoomVersion
+      readonly states: StateVersions
+      readonly head: Head
+    },
+  ) {
+    this.#db = db
+    this.roomId = room.roomId
+    this.roomNid = room.roomNid
+    this.version = room.version
+    this.states = room.states
+    this.head = room.head
+    this.published = room.head
+  }
+
+  /** The create event is the first that a room gets a number for. */
+  get create(): number {
+    return 0
+  }
+
+  stateKeyId(type: string, stateKey: string): number | undefined {
+    return this.#keyIds.get(keyText(type, stateKey))
+  }
+
+  stateKey(id: number): StateKey {
+    const key = this.#keys[id]
+    assert(key !== undefined, `room ${this.roomId} has no state key number ${id}`)
+    return key
+  }
+
+  /** The number of a state key, which it gets if it has none. */
+  numberStateKey(type: string, stateKey: string): number {
+    const known = this.stateKeyId(type, stateKey)
+    if (known !== undefined) return known
+    const id = this.loadStateKey(type, stateKey)
+    this.freshKeys.push({ id, key: { type, stateKey } })
+    return id
+  }
+
+  loadStateKey(type: string, stateKey: string): number {
+    const id = this.#keys.length
+    this.#keys.push({ type, stateKey })
+    this.#keyIds.set(keyText(type, stateKey), id)
+    return id
+  }
+
+  eventId(number: number): EventId {
+    const id = this.#ids[number]
+    assert(id !== undefined, `room ${this.roomId} has no event number ${number}`)
+    return id
+  }
+
+  eventNumber(eventId: EventId): number | undefined {
+    return this.#numbers.get(eventId)
+  }
+
+  isRejected(number: number): boolean {
+    return this.#rejected.has(number)
+  }
+
+  /** Gives a state event its number. Its auth events have theirs. */
+  numberEvent(pdu: Pdu, isRejected: boolean): number {
+    const known = this.#numbers.get(pdu.event_id)
+    if (known !== undefined) {
+      if (isRejected) this.#rejected.add(known)
+      return known
+    }
+    const authNumbers = pdu.auth_events.flatMap((id) => this.#numbers.get(id) ?? [])
+    return this.loadEvent(pdu.event_id, {
+      authNumbers,
+      isRejected,
+      membership: membershipCodeOf(pdu),
+      append: (numbers) => this.graph.append(numbers, authEventKindOf(pdu)),
+    })
+  }
+
+  loadEvent(
+    eventId: EventId,
+    event: {
+      readonly authNumbers: ArrayLike<number>
+      readonly isRejected: boolean
+      readonly membership: number
+      readonly append: (authNumbers: ArrayLike<number>) => number
+    },
+  ): number {
+    const number = event.append(event.authNumbers)
+    this.#ids[number] = eventId
+    this.#memberships[number] = event.membership
+    this.#numbers.set(eventId, number)
+    if (event.isRejected) this.#rejected.add(number)
+    return number
+  }
+
+  /** What a member event says, as in `membership-codes.ts`. */
+  membershipCode(number: number): number {
+    return this.#memberships[number] ?? 0
+  }
+
+  /** Called by state resolution for events that were loaded before. */
+  event(number: number): Pdu {
+    const eventId = this.eventId(number)
+    const pdu = this.#inFlight.get(eventId)?.pdu ?? this.#resolving.get(eventId)
+    assert(pdu !== undefined, `event ${eventId} is not loaded`)
+    return pdu
+  }
+
+  /** The events of the resolution under way, so that no cache forgets them in between. */
+  readonly #resolving = new Map<EventId, Pdu>()
+
+  /** The version that the states of these versions resolve to. */
+  async resolve(versions: readonly number[]): Promise<number> {
+    const distinct = [...new Set(versions)].sort((a, b) => a - b)
+    const [only = 0] = distinct
+    if (distinct.length < 2) return only
+    const known = this.#resolutions.get(distinct.join())
+    if (known !== undefined) return known
+    const states = await Promise.all(distinct.map((version) => this.states.pairs(version)))
+    const resolved = await this.states.withPairs(distinct, await this.#resolveStates(states))
+    this.#resolutions.set(distinct.join(), resolved)
+    return resolved
+  }
+
+  readonly #resolutions = new LRUCache<string, number>({ max: 1000 })
+
+  async #resolveStates(states: readonly StatePairs[]): Promise<StatePairs> {
+    try {
+      const steps = resolveStates(this, states)
+      let step = steps.next()
+      while (!step.done) {
+        for (const pdu of await this.numbered(step.value)) this.#resolving.set(pdu.event_id, pdu)
+        step = steps.next()
+      }
+      return step.value
+    } finally {
+      this.#resolving.clear()
+    }
+  }
+
+  /** State events by number, in the order of the numbers. */
+  async numbered(numbers: readonly number[]): Promise<Pdu[]> {
+    const missing: number[] = []
+    const found = new Map<number, Pdu>()
+    for (const number of numbers) {
+      const pdu = this.cachedPdu(this.eventId(number))
+      if (pdu === undefined) missing.push(number)
+      else found.set(number, pdu)
+    }
+    if (missing.length > 0) {
+      for (const row of await numberedEventRows(this.#db, this.roomNid, missing)) {
+        if (row.number !== null) found.set(row.number, this.pduOfRow(row))
+      }
+    }
+    return numbers.map((number) => {
+      const pdu = found.get(number)
+      assert(pdu !== undefined, `event ${this.eventId(number)} of ${this.roomId} is not stored`)
+      return pdu
+    })
+  }
+
+  cachedPdu(eventId: EventId): Pdu | undefined {
+    return this.#inFlight.get(eventId)?.pdu ?? this.#pdus.get(eventId)
+  }
+
+  /** The event of a row, read again. */
+  pduOfRow(row: Pick<EventRow, 'event_id' | 'bytes'>): Pdu {
+    const pdu = pduOfCheckedBytes(this.version, row.event_id, row.bytes)
+    this.#pdus.set(row.event_id, pdu)
+    return pdu
+  }
+
+  /** Puts what is left of an event in its place, since it has been redacted. */
+  replacePdu(redacted: Pdu): void {
+    this.#pdus.delete(redacted.event_id)
+    const entry = this.#inFlight.get(redacted.event_id)
+    if (entry) this.#inFlight.set(redacted.event_id, { facts: entry.facts, pdu: redacted })
+  }
+
+  /** What is stored, or is about to be, of these events. */
+  async facts(eventIds: readonly EventId[]): Promise<Map<EventId, EventFacts>> {
+    const found = new Map<EventId, EventFacts>()
+    const missing: EventId[] = []
+    for (const eventId of eventIds) {
+      const facts = this.#inFlight.get(eventId)?.facts ?? this.#facts.get(eventId)
+      if (facts === undefined) missing.push(eventId)
+      else found.set(eventId, facts)
+    }
+    if (missing.length === 0) return found
+    for (const row of await eventRows(this.#db, this.roomNid, missing)) {
+      const facts = factsOf(row)
+      this.#facts.set(row.event_id, facts)
+      found.set(row.event_id, facts)
+    }
+    return found
+  }
+
+  /** Events that are stored, or about to be. */
+  async pdus(eventIds: readonly EventId[]): Promise<Map<EventId, Pdu>> {
+    const found = new Map<EventId, Pdu>()
+    const missing: EventId[] = []
+    for (const eventId of eventIds) {
+      const pdu = this.cachedPdu(eventId)
+      if (pdu === undefined) missing.push(eventId)
+      else found.set(eventId, pdu)
+    }
+    if (missing.length === 0) return found
+    for (const row of await eventRows(this.#db, this.roomNid, missing)) {
+      found.set(row.event_id, this.pduOfRow(row))
+    }
+    return found
+  }
+
+  /** An event is about to be committed with these facts. */
+  enter(pdu: Pdu, facts: EventFacts): void {
+    this.#inFlight.set(pdu.event_id, { facts, pdu })
+  }
+
+  /** These events are committed. */
+  entered(eventIds: readonly EventId[]): void {
+    for (const eventId of eventIds) {
+      const entry = this.#inFlight.get(eventId)
+      if (entry === undefined) continue
+      this.#inFlight.delete(eventId)
+      this.#facts.set(eventId, entry.facts)
+      this.#pdus.set(eventId, entry.pdu)
+    }
+  }
+
+  /** What the auth rules may read of a state: the events at these keys, loaded. */
+  async authState(
+    version: number,
+    keys: readonly (readonly [type: string, stateKey: string])[],
+  ): Promise<AuthState> {
+    const pairs = await this.states.pairs(version)
+    const numbers = keys.flatMap(([type, stateKey]) => {
+      const id = this.stateKeyId(type, stateKey)
+      return (id === undefined ? undefined : eventAt(pairs, id)) ?? []
+    })
+    const events = new Map(
+      (await this.numbered(numbers)).map((pdu) => [keyText(pdu.type, pdu.state_key ?? ''), pdu]),
+    )
+    return { get: (type, stateKey) => events.get(keyText(type, stateKey)) }
+  }
+}
+
+export function keyText(type: string, stateKey: string): string {
+  return `${type}\0${stateKey}`
+}
+
+export function factsOf(row: EventRow): EventFacts {
+  return {
+    eventId: row.event_id,
+    status: eventStatuses[row.status] ?? 'rejected',
+    depth: row.depth,
+    stateBefore: row.state_before ?? undefined,
+    stateAfter: row.state_after ?? undefined,
+    number: row.number ?? undefined,
+    position:
+      row.stream === null || row.sub === null ? undefined : { stream: row.stream, sub: row.sub },
+  }
+}
+
+/** Loads a room from the store, or `undefined` if it is not there. */
+export async function loadRoom(db: Reader, roomId: RoomId): Promise<Room | undefined> {
+  const row = await roomRow(db, roomId)
+  if (row === undefined) return undefined
+  const version = roomVersions.get(row.version)
+  assert(version !== undefined, `room ${roomId} is stored with the version ${row.version}`)
+  const head = { extremities: JSON.parse(row.extremities) as EventId[], state: row.current_state }
+  const states = await StateVersions.open(db, row.room_nid)
+  const room = new Room(db, { roomId, roomNid: row.room_nid, version, states, head })
+  for (const key of await stateKeyRows(db, row.room_nid)) room.loadStateKey(key.type, key.state_key)
+  for (const eventId of await missingParents(db, row.room_nid)) room.missingParents.add(eventId)
+  await loadGraph(db, room)
+  return room
+}
+
+async function loadGraph(db: Reader, room: Room): Promise<void> {
+  for (;;) {
+    const rows = await graphRows(db, room.roomNid, { from: room.graph.size, limit: graphPage })
+    for (const row of rows) {
+      const { type, stateKey } = room.stateKey(row.state_key_nid)
+      const kind = authEventKindOf({ type, state_key: stateKey } as Pdu)
+      room.loadEvent(row.event_id, {
+        authNumbers: integersOf(row.auth_numbers),
+        isRejected: eventStatuses[row.status] === 'rejected',
+        membership: row.membership,
+        append: (numbers) => room.graph.append(numbers, kind),
+      })
+    }
+    if (rows.length < graphPage) return
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * The events of rooms. Every look-up names its room: an event of another room is not found.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
+import { integers, type Reader, sql, texts, type Writer } from './database.ts'
+
+/** `status` as it is stored: the place in this list. */
+export const eventStatuses = ['accepted', 'soft_failed', 'rejected', 'outlier'] as const
+
+export interface EventRow {
+  readonly event_nid: number
+  readonly event_id: EventId
+  readonly status: number
+  readonly stream: number | null
+  readonly sub: number | null
+  readonly depth: number
+  readonly state_before: number | null
+  readonly state_after: number | null
+  readonly number: number | null
+  readonly state_key_nid: number | null
+  readonly redacted_by: EventId | null
+  readonly bytes: Uint8Array
+}
+
+/** An event row with whether a parent of it is missing. */
+export interface PlacedEventRow extends EventRow {
+  readonly gap_before: number
+}
+
+const columns = sql`event_nid, event_id, status, stream, sub, depth, state_before, state_after,
+  number, state_key_nid, redacted_by, bytes`
+const gapBefore = sql`EXISTS (SELECT 1 FROM missing_parents WHERE
+  missing_parents.room_nid = events.room_nid AND missing_parents.stream = events.stream
+  AND missing_parents.sub = events.sub) AS gap_before`
+
+export async function highestEventNid(db: Reader): Promise<number> {
+  const row = await db.first<{ most: number | null }>(
+    sql`SELECT MAX(event_nid) AS most FROM events`,
+  )
+  return row?.most ?? 0
+}
+
+/** Adds an event, or puts what is known of it now in the place of an outlier. */
+export function putEvent(
+  tx: Writer,
+  roomNid: number,
+  event: Omit<EventRow, 'redacted_by'> & {
+    readonly auth_numbers: Uint8Array | null
+    readonly membership: number
+  },
+): void {
+  tx.run(sql`
+    INSERT INTO events (event_nid, room_nid, event_id, status, stream, sub, depth, state_before,
+      state_after, number, state_key_nid, auth_numbers, membership,
+      redacted_by, bytes)
+    VALUES (${event.event_nid}, ${roomNid}, ${event.event_id}, ${event.status}, ${event.stream},
+      ${event.sub}, ${event.depth}, ${event.state_before}, ${event.state_after}, ${event.number},
+      ${event.state_key_nid}, ${event.auth_numbers}, ${event.membership}, ${null}, ${event.bytes})
+    ON CONFLICT (room_nid, event_id) DO UPDATE SET status = excluded.status,
+      stream = excluded.stream, sub = excluded.sub, state_before = excluded.state_before,
+      state_after = excluded.state_after, number = excluded.number,
+      state_key_nid = excluded.state_key_nid, auth_numbers = excluded.auth_numbers
+  `)
+}
+
+export async function eventRows(
+  db: Reader,
+  roomNid: number,
+  eventIds: readonly EventId[],
+): Promise<PlacedEventRow[]> {
+  return await db.all<PlacedEventRow>(sql`
+    SELECT ${columns}, ${gapBefore} FROM events
+    WHERE room_nid = ${roomNid} AND event_id IN ${texts(eventIds)}
+  `)
+}
+
+/** State events by their numbers in the room. */
+export async function numberedEventRows(
+  db: Reader,
+  roomNid: number,
+  numbers: readonly number[],
+): Promise<EventRow[]> {
+  return await db.all<EventRow>(sql`
+    SELECT ${columns} FROM events WHERE room_nid = ${roomNid} AND number IN ${integers(numbers)}
+  `)
+}
+
+/** What the auth graph of a room is made of, a page in the order of the numbers. */
+export interface GraphRow {
+  readonly number: number
+  readonly event_id: EventId
+  readonly state_key_nid: number
+  readonly status: number
+  readonly auth_numbers: Uint8Array
+  readonly membership: number
+}
+
+export async function graphRows(
+  db: Reader,
+  roomNid: number,
+  { from, limit }: { readonly from: number; readonly limit: number },
+): Promise<GraphRow[]> {
+  return await db.all<GraphRow>(sql`
+    SELECT number, event_id, state_key_nid, status, auth_numbers, membership FROM events
+    WHERE room_nid = ${roomNid} AND number >= ${from} ORDER BY number LIMIT ${limit}
+  `)
+}
+
+/** A place in a timeline. */
+export interface Place {
+  readonly stream: number
+  readonly sub: number
+}
+
+/** Accepted events of the timeline before `from`, going back, down to `until`, itself excluded. */
+export async function eventsBefore(
+  db: Reader,
+  roomNid: number,
+  range: { readonly from: Place; readonly until: Place; readonly limit: number },
+): Promise<PlacedEventRow[]> {
+  const { from, until, limit } = range
+  return await db.all<PlacedEventRow>(sql`
+    SELECT ${columns}, ${gapBefore} FROM events
+    WHERE room_nid = ${roomNid} AND (stream, sub) < (${from.stream}, ${from.sub})
+      AND (stream, sub) > (${until.stream}, ${until.sub})
+    ORDER BY stream DESC, sub DESC LIMIT ${limit}
+  `)
+}
+
+/** Accepted events of the timeline after `from`, going on, up to `until`, itself excluded. */
+export async function eventsAfter(
+  db: Reader,
+  roomNid: number,
+  range: { readonly from: Place; readonly until: Place; readonly limit: number },
+): Promise<PlacedEventRow[]> {
+  const { from, until, limit } = range
+  return await db.all<PlacedEventRow>(sql`
+    SELECT ${columns}, ${gapBefore} FROM events
+    WHERE room_nid = ${roomNid} AND (stream, sub) > (${from.stream}, ${from.sub})
+      AND (stream, sub) < (${until.stream}, ${until.sub})
+    ORDER BY stream, sub LIMIT ${limit}
+  `)
+}
+
+/** The lowest `sub` in use at a position of the stream: history is put before it. */
+export async function lowestSub(db: Reader, roomNid: number, stream: number): Promise<number> {
+  const row = await db.first<{ least: number | null }>(sql`
+    SELECT MIN(sub) AS least FROM events WHERE room_nid = ${roomNid} AND stream = ${stream}
+  `)
+  return row?.least ?? 0
+}
+
+/** The newest position of each room's timeline. */
+export async function newestPositions(
+  db: Reader,
+  { rooms, after }: { readonly rooms: readonly string[]; readonly after: number },
+): Promise<{ room_id: string; stream: number }[]> {
+  return await db.all(sql`
+    SELECT rooms.room_id AS room_id, MAX(events.stream) AS stream FROM events
+    JOIN rooms ON rooms.room_nid = events.room_nid
+    WHERE rooms.room_id IN ${texts(rooms)} AND events.stream > ${after} GROUP BY rooms.room_id
+  `)
+}
+
+/** Puts the redacted form in the place of an event. */
+export function redactEvent(
+  tx: Writer,
+  roomNid: number,
+  redaction: {
+    readonly eventId: EventId
+    readonly redactedBy: EventId
+    readonly bytes: Uint8Array
+  },
+): void {
+  tx.run(sql`
+    UPDATE events SET bytes = ${redaction.bytes}, redacted_by = ${redaction.redactedBy}
+    WHERE room_nid = ${roomNid} AND event_id = ${redaction.eventId}
+  `)
+}
+
+export function putVerdict(tx: Writer, roomNid: number, eventId: EventId, rule: string): void {
+  tx.run(sql`
+    INSERT INTO verdicts (room_nid, event_id, rule) VALUES (${roomNid}, ${eventId}, ${rule})
+    ON CONFLICT (room_nid, event_id) DO UPDATE SET rule = excluded.rule
+  `)
+}
+
+/** Why an event was rejected or soft-failed. */
+export async function verdictRule(
+  db: Reader,
+  roomNid: number,
+  eventId: EventId,
+): Promise<string | undefined> {
+  const row = await db.first<{ rule: string }>(sql`
+    SELECT rule FROM verdicts WHERE room_nid = ${roomNid} AND event_id = ${eventId}
+  `)
+  return row?.rule
+}
+
+/** The room of an event that has a place in it. */
+export async function roomOfPlacedEvent(db: Reader, eventId: EventId): Promise<RoomId | undefined> {
+  const row = await db.first<{ room_id: RoomId }>(sql`
+    SELECT rooms.room_id AS room_id FROM events JOIN rooms ON rooms.room_nid = events.room_nid
+    WHERE events.event_id = ${eventId} AND events.state_before IS NOT NULL
+  `)
+  return row?.room_id
+}

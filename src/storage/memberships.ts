@@ -1,0 +1,76 @@
+/**
+ * What local users have to do with rooms, also with rooms this server is not in.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import { type Reader, sql, type Writer } from './database.ts'
+
+export interface MembershipRow {
+  readonly user_id: UserId
+  readonly room_id: RoomId
+  readonly membership: string
+  readonly event_id: EventId
+  readonly sender: UserId
+  readonly stream: number
+  readonly forgotten: number
+  /** A JSON list. */
+  readonly stripped_state: string
+}
+
+const columns = sql`user_id, room_id, membership, event_id, sender, stream, forgotten,
+  stripped_state`
+
+export function putMembership(tx: Writer, row: Omit<MembershipRow, 'forgotten'>): void {
+  tx.run(sql`
+    INSERT INTO local_memberships (user_id, room_id, membership, event_id, sender, stream,
+      forgotten, stripped_state)
+    VALUES (${row.user_id}, ${row.room_id}, ${row.membership}, ${row.event_id}, ${row.sender},
+      ${row.stream}, ${0}, ${row.stripped_state})
+    ON CONFLICT (user_id, room_id) DO UPDATE SET membership = excluded.membership,
+      event_id = excluded.event_id, sender = excluded.sender, stream = excluded.stream,
+      forgotten = ${0}, stripped_state = excluded.stripped_state
+  `)
+}
+
+export function forgetMembership(tx: Writer, userId: UserId, roomId: RoomId): void {
+  tx.run(sql`
+    UPDATE local_memberships SET forgotten = ${1}
+    WHERE user_id = ${userId} AND room_id = ${roomId}
+  `)
+}
+
+export async function membershipRow(
+  db: Reader,
+  userId: UserId,
+  roomId: RoomId,
+): Promise<MembershipRow | undefined> {
+  return await db.first<MembershipRow>(sql`
+    SELECT ${columns} FROM local_memberships WHERE user_id = ${userId} AND room_id = ${roomId}
+  `)
+}
+
+export async function membershipRows(
+  db: Reader,
+  userId: UserId,
+  { forgotten }: { readonly forgotten: boolean },
+): Promise<MembershipRow[]> {
+  return await db.all<MembershipRow>(sql`
+    SELECT ${columns} FROM local_memberships
+    WHERE user_id = ${userId} AND forgotten <= ${Number(forgotten)} ORDER BY room_id
+  `)
+}
+
+/** Local users with a membership in a room. */
+export async function localUsersWith(
+  db: Reader,
+  roomId: RoomId,
+  membership: string,
+): Promise<UserId[]> {
+  const rows = await db.all<{ user_id: UserId }>(sql`
+    SELECT user_id FROM local_memberships
+    WHERE room_id = ${roomId} AND membership = ${membership} ORDER BY user_id
+  `)
+  return rows.map((row) => row.user_id)
+}
