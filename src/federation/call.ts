@@ -45,6 +45,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal
   /** Also asks a server that is being left alone after failures. */
   readonly despiteBackOff?: boolean
+  /** The caller judges by itself whether the server does well, and tells the back-off. */
+  readonly callerJudges?: boolean
 }
 
 export interface FederationClient {
@@ -85,7 +87,7 @@ export function createFederationClient(needs: FederationClientNeeds): Federation
     const outgoing = { method: endpoint.method, target: targetOf(endpoint, request), ...options }
     const body = bodyOf(request.body)
     const answer = await ask(needs, destination, { ...outgoing, body })
-    return bodyOfSuccess(needs, destination, answer)
+    return bodyOfSuccess(needs, destination, answer, options)
   }
   return {
     callForBytes,
@@ -172,7 +174,7 @@ async function ask(
     if (!(cause instanceof HttpFailure)) throw cause
     // Neither says that the server is down.
     const isItsFault = cause.kind !== 'aborted' && cause.kind !== 'too-large'
-    if (isItsFault) needs.backOff.failed(destination, cause.message)
+    if (isItsFault && !outgoing.callerJudges) needs.backOff.failed(destination, cause.message)
     const kind = cause.kind === 'too-large' ? 'bad-answer' : 'unreachable'
     const sentence = `${destination} cannot be reached: ${cause.message}.`
     throw new FederationError(destination, kind, sentence, { cause })
@@ -186,14 +188,15 @@ function bodyOfSuccess(
   { backOff }: FederationClientNeeds,
   destination: ServerName,
   { status, body }: IncomingAnswer,
+  { callerJudges }: CallOptions,
 ): Uint8Array {
   if (downStatuses.has(status)) {
     const reason = `it answers with status ${status}`
-    backOff.failed(destination, reason)
+    if (!callerJudges) backOff.failed(destination, reason)
     const sentence = `${destination} cannot be reached: ${reason}.`
     throw new FederationError(destination, 'unreachable', sentence, { status })
   }
-  backOff.signOfLife(destination)
+  if (!callerJudges) backOff.signOfLife(destination)
   if (status >= 200 && status < 300) return body
   if (status < 400) {
     const sentence = `${destination} answers with status ${status}, which means nothing here.`

@@ -1,0 +1,335 @@
+/**
+ * What is to be sent to one server, and the loop that sends it: one transaction at a time, in order,
+ * until nothing is left or the server fails.
+ *
+ * The durable part of the queue is in the store: rows are read when they are sent, and deleted after
+ * a 200. In memory is one transaction at most, and the few EDUs that need not survive.
+ *
+ * A server may refuse a transaction for one thing in it, which must not stop everything else for
+ * ever. So a refused transaction is halved until the culprit is alone, and that is put aside with the
+ * reason, but only if the server takes an empty transaction: else it is the server that is unwell.
+ *
+ * @module
+ */
+
+import { sendTransaction } from '#endpoints/server-server/transactions.ts'
+import type { Clock, Timer } from '#io/clock.ts'
+import type { Log } from '#io/log.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { FederationError } from '#rooms/remote-servers.ts'
+import type { Database } from '#storage/database.ts'
+import { edusFor, removeEdus, trimEdus } from '#storage/edu-outbox.ts'
+import {
+  isOutboxLongerThan,
+  keepNewestOfEachRoom,
+  type OutboxRow,
+  outboxOf,
+  quarantine,
+  removeFromOutbox,
+} from '#storage/outbox.ts'
+import type { BackOff } from '../back-off.ts'
+import type { FederationClient } from '../call.ts'
+import type { Limiter } from '../limiter.ts'
+import { edusMax, fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'
+
+/** The bytes of stored events, by ID; those that are not there are left out. */
+export type PduSource = (
+  roomId: RoomId,
+  eventIds: readonly EventId[],
+) => Promise<readonly { readonly eventId: EventId; readonly bytes: Uint8Array }[]>
+
+export interface QueueNeeds {
+  readonly serverName: ServerName
+  readonly db: Database
+  readonly clock: Clock
+  readonly log: Log
+  readonly client: FederationClient
+  readonly backOff: BackOff
+  readonly pdusOf: PduSource
+  /** How many transactions are under way to all servers together. */
+  readonly limiter: Limiter
+  /** An ID that no transaction had before. */
+  readonly newTransactionId: () => string
+}
+
+/** How many EDUs that need not survive are kept for one server. */
+const passingMax = 100
+/** How many lasting EDUs are kept for a server that is silent for long. */
+const lastingMax = 1000
+/** A pause longer than this ends what need not last, and the transaction that failed is made anew. */
+const shortPauseMs = 60_000
+/** After a longer silence, or with more in line, a server gets the newest event of each room only. */
+const longSilenceMs = 3_600_000
+const longQueue = 1000
+/** How soon after a failure the next attempt may be, also if the server gives a sign of life. */
+const pauseMsMin = 1000
+/** How often a transaction may meet a failure inside the server before its content is suspected. */
+const patience = 3
+
+/** Statuses that may be about what a transaction holds; all others are about the server. */
+const contentStatuses: ReadonlySet<number> = new Set([400, 413, 422, 500])
+
+type Outcome =
+  | { readonly kind: 'delivered' }
+  | { readonly kind: 'failed'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly status: number; readonly reason: string }
+
+export class DestinationQueue {
+  readonly #needs: QueueNeeds
+  readonly #destination: ServerName
+  readonly #onIdle: () => void
+  readonly #abort = new AbortController()
+  readonly #passing = new Map<string, Uint8Array>()
+  /** The transaction that failed, to be sent again as it is. */
+  #retained: { readonly id: string; readonly items: readonly Item[] } | undefined
+  /** When the server last answered, while it does not. */
+  #silentSinceTs: number | undefined
+  #failedAtMs = Number.NEGATIVE_INFINITY
+  #refusals = 0
+  readonly #suspicions = new Map<string, number>()
+  #timer: Timer | undefined
+  #running: Promise<void> | undefined
+  #woken = false
+
+  constructor(needs: QueueNeeds, destination: ServerName, onIdle: () => void) {
+    this.#needs = needs
+    this.#destination = destination
+    this.#onIdle = onIdle
+    this.#silentSinceTs = needs.backOff.failing(destination)?.sinceTs
+  }
+
+  /** There may be something to send. */
+  wake(): void {
+    this.#woken = true
+    if (this.#running !== undefined || this.#abort.signal.aborted) return
+    if (this.#timer !== undefined) return
+    this.#running = this.#run()
+  }
+
+  /** The server is alive: what waits need not wait for longer. */
+  wakeNow(): void {
+    if (this.#timer === undefined) return
+    this.#timer.cancel()
+    this.#timer = undefined
+    const leftMs = this.#failedAtMs + pauseMsMin - this.#needs.clock.monotonicMs()
+    if (leftMs > 0) this.#pause(leftMs)
+    else this.wake()
+  }
+
+  /** Adds an EDU that need not survive. It is dropped if the server does not answer. */
+  add(key: string, bytes: Uint8Array): void {
+    if (this.#needs.backOff.waitMs(this.#destination) > shortPauseMs) return
+    this.#passing.delete(key)
+    const [oldest] = this.#passing.keys()
+    if (this.#passing.size >= passingMax && oldest !== undefined) this.#passing.delete(oldest)
+    this.#passing.set(key, bytes)
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort()
+    this.#timer?.cancel()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    let pauseMs: number | undefined
+    try {
+      pauseMs = await this.#sendAll()
+    } catch (error) {
+      if (!this.#abort.signal.aborted) {
+        const server = this.#destination
+        this.#needs.log.error('sending stopped for a mistake of ours', { server, error })
+      }
+      pauseMs = shortPauseMs
+    }
+    this.#running = undefined
+    if (this.#abort.signal.aborted) return
+    if (pauseMs !== undefined) this.#pause(pauseMs)
+    else if (this.#woken) this.wake()
+    else this.#onIdle()
+  }
+
+  #pause(pauseMs: number): void {
+    this.#timer = this.#needs.clock.after(pauseMs, () => {
+      this.#timer = undefined
+      this.wake()
+    })
+  }
+
+  /** Sends until nothing is left; gives how long to wait if the server fails. */
+  async #sendAll(): Promise<number | undefined> {
+    const { backOff } = this.#needs
+    while (!this.#abort.signal.aborted) {
+      const waitMs = backOff.waitMs(this.#destination)
+      if (waitMs > 0) return waitMs
+      this.#woken = false
+      this.#retained ??= await this.#collect()
+      if (this.#retained === undefined) {
+        if (this.#woken) continue
+        return undefined
+      }
+      const { id, items } = this.#retained
+      if (await this.#deliver(items, id)) this.#retained = undefined
+      else return await this.#afterFailure()
+    }
+    return undefined
+  }
+
+  async #collect(): Promise<{ id: string; items: Item[] } | undefined> {
+    const { db, newTransactionId } = this.#needs
+    await this.#catchUp()
+    const lasting = await edusFor(db, this.#destination, edusMax - this.#passing.size)
+    const edus: Item[] = lasting.map((row) => ({
+      kind: 'edu',
+      row,
+      bytes: Buffer.from(row.edu_json),
+    }))
+    for (const bytes of this.#passing.values()) edus.push({ kind: 'edu', row: undefined, bytes })
+    this.#passing.clear()
+    const pdus = await this.#readPdus(await outboxOf(db, this.#destination, pdusMax))
+    const items = fitting([...edus, ...pdus])
+    return items.length === 0 ? undefined : { id: newTransactionId(), items }
+  }
+
+  /** After a long silence most of what is in line would come too late to be of use. */
+  async #catchUp(): Promise<void> {
+    const { db, clock } = this.#needs
+    if (this.#silentSinceTs === undefined) return
+    const isLong = clock.now() - this.#silentSinceTs > longSilenceMs
+    if (!isLong && !(await isOutboxLongerThan(db, this.#destination, longQueue))) return
+    await db.write((tx) => keepNewestOfEachRoom(tx, this.#destination))
+  }
+
+  async #readPdus(rows: readonly OutboxRow[]): Promise<Item[]> {
+    const found = new Map<EventId, Uint8Array>()
+    for (const [roomId, ofRoom] of Map.groupBy(rows, (row) => row.room_id)) {
+      const eventIds = ofRoom.map((row) => row.event_id)
+      for (const { eventId, bytes } of await this.#needs.pdusOf(roomId, eventIds)) {
+        found.set(eventId, bytes)
+      }
+    }
+    const items: Item[] = []
+    for (const row of rows) {
+      const bytes = found.get(row.event_id)
+      if (bytes === undefined) await this.#putAside(row, 'the event is not in the store')
+      else items.push({ kind: 'pdu', row, bytes })
+    }
+    return items
+  }
+
+  /** Delivers items, all of them or none, but for such as are put aside. False: the server fails. */
+  async #deliver(items: readonly Item[], id: string): Promise<boolean> {
+    const outcome = await this.#send(items, id)
+    if (outcome.kind === 'delivered') {
+      await this.#forget(items)
+      return true
+    }
+    const { backOff } = this.#needs
+    if (outcome.kind === 'failed' || (outcome.status === 500 && ++this.#refusals < patience)) {
+      backOff.failed(this.#destination, outcome.reason)
+      return false
+    }
+    // What is delivered of it from here on must not be sent again.
+    this.#retained = undefined
+    const [only] = items
+    if (items.length === 1 && only !== undefined) return await this.#suspect(only, outcome)
+    const half = items.length >> 1
+    for (const part of [items.slice(0, half), items.slice(half)]) {
+      if (!(await this.#deliver(part, this.#needs.newTransactionId()))) return false
+    }
+    return true
+  }
+
+  /** One item is refused: it is put aside if the server is well otherwise. */
+  async #suspect(item: Item, refusal: Outcome & { kind: 'refused' }): Promise<boolean> {
+    const { backOff, db, log, newTransactionId } = this.#needs
+    const probe = await this.#send([], newTransactionId())
+    const key = item.kind === 'pdu' ? item.row.event_id : (item.row?.edu_key ?? '')
+    const times = (this.#suspicions.get(key) ?? 0) + 1
+    // A server that says what is wrong is believed at once, one that stumbles after some times.
+    const isProved = refusal.status !== 500 || times >= patience
+    if (probe.kind !== 'delivered' || !isProved) {
+      if (probe.kind === 'delivered') this.#suspicions.set(key, times)
+      backOff.failed(this.#destination, refusal.reason)
+      return false
+    }
+    this.#suspicions.delete(key)
+    if (item.kind === 'pdu') await this.#putAside(item.row, refusal.reason)
+    else {
+      log.warn('a server refuses an EDU', { server: this.#destination, reason: refusal.reason })
+      const { row } = item
+      if (row !== undefined) await db.write((tx) => removeEdus(tx, this.#destination, [row]))
+    }
+    return true
+  }
+
+  async #putAside(row: OutboxRow, reason: string): Promise<void> {
+    const { db, clock, log } = this.#needs
+    const server = this.#destination
+    // Its place in line goes to another.
+    this.#woken = true
+    log.warn('an event is put aside', {
+      server,
+      event_id: row.event_id,
+      room_id: row.room_id,
+      reason,
+    })
+    await db.write((tx) => quarantine(tx, server, row, { reason, now: clock.now() }))
+  }
+
+  async #forget(items: readonly Item[]): Promise<void> {
+    const pdus = items.flatMap((item) => (item.kind === 'pdu' ? [item.row] : []))
+    const edus = items.flatMap((item) => (item.kind === 'edu' && item.row ? [item.row] : []))
+    if (pdus.length === 0 && edus.length === 0) return
+    await this.#needs.db.write((tx) => {
+      removeFromOutbox(tx, this.#destination, pdus)
+      removeEdus(tx, this.#destination, edus)
+    })
+  }
+
+  async #send(items: readonly Item[], txnId: string): Promise<Outcome> {
+    const { clock, client, limiter, serverName, backOff, log } = this.#needs
+    const body = transactionBytes(items, { origin: serverName, now: clock.now() })
+    const request = { params: { txnId }, body }
+    const options = { callerJudges: true, despiteBackOff: true, signal: this.#abort.signal }
+    try {
+      const { json } = await limiter.run(() =>
+        client.call(this.#destination, sendTransaction, request, options),
+      )
+      for (const [event_id, { error }] of Object.entries(json.pdus)) {
+        if (error === undefined) continue
+        log.debug('a server could not use an event', { server: this.#destination, event_id, error })
+      }
+      if (items.length > 0) this.#afterDelivery(backOff)
+      return { kind: 'delivered' }
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error
+      const { kind, status, message: reason } = error
+      const isRefused = kind === 'refused' && status !== undefined && contentStatuses.has(status)
+      return isRefused ? { kind: 'refused', status, reason } : { kind: 'failed', reason }
+    }
+  }
+
+  #afterDelivery(backOff: BackOff): void {
+    backOff.signOfLife(this.#destination)
+    this.#silentSinceTs = undefined
+    this.#refusals = 0
+  }
+
+  /** Gives how long to wait. */
+  async #afterFailure(): Promise<number> {
+    const { backOff, db } = this.#needs
+    const failing = backOff.failing(this.#destination)
+    this.#failedAtMs = this.#needs.clock.monotonicMs()
+    this.#silentSinceTs ??= failing?.sinceTs
+    const pauseMs = Math.max(backOff.waitMs(this.#destination), pauseMsMin)
+    if (pauseMs > shortPauseMs) {
+      this.#retained = undefined
+      this.#passing.clear()
+    }
+    if (failing !== undefined && failing.intervalMs > longSilenceMs) {
+      await db.write((tx) => trimEdus(tx, this.#destination, lastingMax))
+    }
+    return pauseMs
+  }
+}

@@ -1,0 +1,363 @@
+/**
+ * The sender against servers that answer, refuse, stumble, or are gone, in virtual time. The store
+ * is a database in memory that outlives a restart.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type HttpClient, HttpFailure } from '#io/http.ts'
+import { silentLog } from '#io/log.ts'
+import { VirtualTime } from '#io/simulated/simulated-clock.ts'
+import { seededRandom } from '#io/simulated/simulated-random.ts'
+import { canonicalJson } from '#protocol/canonical-json.ts'
+import { signingKeyOf } from '#protocol/ed25519.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import { addToOutbox, outboxOf, refusedEvents } from '#storage/outbox.ts'
+import { memoryImage, openSqlite } from '#storage/sqlite.ts'
+import { createBackOff } from '../back-off.ts'
+import { createFederationClient } from '../call.ts'
+import { createSender } from './sender.ts'
+import { fitting, type Item, transactionBytes } from './transaction.ts'
+
+const us = 'us.test' as ServerName
+const them = 'them.test' as ServerName
+const minuteMs = 60_000
+
+interface Transaction {
+  readonly server: string
+  readonly id: string
+  readonly atMs: number
+  readonly pdus: readonly string[]
+  readonly edus: readonly JsonObject[]
+}
+
+/** What a server says to a transaction: a status, with a body if it is not the usual one. */
+type Script = (transaction: Transaction) => number | [number, string] | Promise<number>
+
+async function open(script: Script, image = memoryImage(), time = new VirtualTime()) {
+  const clock = time.clock()
+  const db = await openSqlite({ image })
+  const sent: Transaction[] = []
+  const world = { script, underWay: 0, underWayMax: 0 }
+  const httpClient: HttpClient = {
+    async request({ hostname, target, body }) {
+      const parsed = JSON.parse(Buffer.from(body as Uint8Array).toString())
+      assert.equal(canonicalJson(parsed), Buffer.from(body as Uint8Array).toString())
+      assert.equal(parsed.origin, us)
+      const transaction = {
+        server: hostname,
+        id: target.split('/').at(-1) ?? '',
+        atMs: clock.monotonicMs(),
+        pdus: parsed.pdus.map((pdu: { id: string }) => pdu.id),
+        edus: parsed.edus ?? [],
+      }
+      sent.push(transaction)
+      world.underWay += 1
+      world.underWayMax = Math.max(world.underWayMax, world.underWay)
+      await clock.sleep(10)
+      world.underWay -= 1
+      const answer = await world.script(transaction)
+      const [status, text] = typeof answer === 'number' ? [answer, '{"pdus":{}}'] : answer
+      if (status === 0) throw new HttpFailure('connect', 'nobody there')
+      return { status, headers: {}, body: Buffer.from(text) }
+    },
+    close: async () => {},
+  }
+  const discovery = {
+    targets: async (server: ServerName) => [
+      { hostname: server, port: 1, hostHeader: server, tlsName: server },
+    ],
+  }
+  const key = signingKeyOf(new Uint8Array(32).fill(5))
+  const signer = { serverName: us, keyId: 'ed25519:k', publicKey: key.publicKey, sign: key.sign }
+  const random = seededRandom(image === undefined ? 1 : sent.length + clock.now())
+  const backOff = await createBackOff({ db, clock, random, log: silentLog })
+  const client = createFederationClient({ signer, httpClient, discovery, backOff })
+  const sender = createSender({
+    serverName: us,
+    db,
+    clock,
+    random,
+    log: silentLog,
+    client,
+    backOff,
+    pdusOf: async (_, eventIds) =>
+      eventIds
+        .filter((eventId) => eventId !== '$lost')
+        .map((eventId) => ({ eventId, bytes: Buffer.from(canonicalJson({ id: eventId })) })),
+  })
+  let stream = 0
+  /** Writes outbox rows as the rooms do, one commit an event, and wakes the sender. */
+  const queue = async (
+    events: readonly string[],
+    options: { room?: string; to?: ServerName[] } = {},
+  ) => {
+    const destinations = options.to ?? [them]
+    for (const eventId of events) {
+      stream += 1
+      const roomId = (options.room ?? '!r') as RoomId
+      await db.write((tx) =>
+        addToOutbox(tx, { stream, roomId, eventId: eventId as EventId, destinations }),
+      )
+    }
+    sender.wake(destinations)
+  }
+  const left = async (server = them) =>
+    (await outboxOf(db, server, 1000)).map((row) => row.event_id)
+  return { time, clock, db, sent, world, backOff, sender, queue, left, image }
+}
+
+function ids(count: number, prefix = '$e'): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}${index}`)
+}
+
+test('events are sent in order, fifty at a time, one transaction after the other', async () => {
+  const { time, sent, world, queue, left } = await open(() => 200)
+  await queue(ids(120))
+  await queue(['$last'])
+  await time.run(minuteMs)
+  assert.deepEqual(
+    sent.flatMap(({ pdus }) => pdus),
+    [...ids(120), '$last'],
+  )
+  assert.ok(sent.every(({ pdus }) => pdus.length <= 50))
+  assert.equal(world.underWayMax, 1)
+  assert.equal(new Set(sent.map(({ id }) => id)).size, sent.length)
+  assert.deepEqual(await left(), [])
+})
+
+test('a row is deleted only after a 200, and the same transaction keeps its ID', async () => {
+  const { time, sent, world, queue, left } = await open(() => 0)
+  await queue(['$a', '$b'])
+  await time.run(100)
+  assert.deepEqual(await left(), ['$a', '$b'])
+  await queue(['$c'])
+  world.script = () => 200
+  await time.run(minuteMs)
+  assert.deepEqual(
+    sent.map(({ pdus }) => pdus.join()),
+    ['$a,$b', '$a,$b', '$c'],
+  )
+  assert.equal(sent[0]?.id, sent[1]?.id)
+  assert.deepEqual(await left(), [])
+})
+
+const unwell: [string, number | [number, string]][] = [
+  ['nobody there', 0],
+  ['401', [401, '{"errcode":"M_UNAUTHORIZED"}']],
+  ['403', [403, '{"errcode":"M_FORBIDDEN"}']],
+  ['404', [404, '{"errcode":"M_UNRECOGNIZED"}']],
+  ['429', [429, '{"errcode":"M_LIMIT_EXCEEDED"}']],
+  ['502', [502, '<html>']],
+  ['a page instead of an answer', [200, '<html>']],
+  ['500 to everything', [500, '{"errcode":"M_UNKNOWN"}']],
+  ['400 to everything', [400, '{"errcode":"M_UNKNOWN"}']],
+]
+
+for (const [name, answer] of unwell) {
+  test(`a server that is unwell loses nothing and is asked ever less often: ${name}`, async () => {
+    const { time, sent, world, queue, left, db } = await open(() => answer)
+    await queue(ids(3))
+    await time.run(55 * minuteMs)
+    assert.ok(sent.length >= 6 && sent.length <= 60, `${sent.length} attempts`)
+    assert.deepEqual(await left(), ids(3))
+    assert.deepEqual(await refusedEvents(db, 10), [])
+    world.script = () => 200
+    await time.run(120 * minuteMs)
+    assert.deepEqual(await left(), [])
+  })
+}
+
+for (const status of [400, 413, 500]) {
+  test(`one event that is met with ${status} is put aside, and all others are delivered`, async () => {
+    const delivered: string[] = []
+    const { time, queue, left, db } = await open(({ pdus }) => {
+      if (pdus.includes('$e17')) return [status, '{"errcode":"M_UNKNOWN","error":"too strange"}']
+      delivered.push(...pdus)
+      return 200
+    })
+    await queue(ids(120))
+    await time.run(10 * minuteMs)
+    assert.deepEqual(
+      delivered,
+      ids(120).filter((id) => id !== '$e17'),
+    )
+    assert.deepEqual(await left(), [])
+    const [refused, ...rest] = await refusedEvents(db, 10)
+    assert.deepEqual([refused?.event_id, refused?.destination, rest], ['$e17', them, []])
+    assert.match(refused?.reason ?? '', new RegExp(`${status} M_UNKNOWN: too strange`))
+  })
+}
+
+test('an EDU that is refused is dropped, and the events behind it are delivered', async () => {
+  const { time, sender, queue, left } = await open(({ edus }) =>
+    edus.length > 0 ? [413, '{}'] : 200,
+  )
+  sender.sendEdu([them], { edu_type: 'm.bad', content: {} }, { key: 'k', lasting: true })
+  await queue(['$a'])
+  await time.run(minuteMs)
+  assert.deepEqual(await left(), [])
+})
+
+test('a sign of life ends the waiting', async () => {
+  const { time, world, queue, left, backOff } = await open(() => 0)
+  await queue(['$a'])
+  await time.run(60 * minuteMs)
+  world.script = () => 200
+  backOff.signOfLife(them)
+  await time.run(2000)
+  assert.deepEqual(await left(), [])
+})
+
+test('a server that sends us much and refuses what we send is not asked for each of its requests', async () => {
+  const { time, sent, queue, backOff } = await open(() => [403, '{}'])
+  await queue(['$a'])
+  for (let count = 0; count < 1000; count += 1) {
+    await time.run(10)
+    backOff.signOfLife(them)
+  }
+  assert.ok(sent.length <= 12, `${sent.length} attempts in 10 s`)
+})
+
+test('after a long silence a server gets the newest event of each room', async () => {
+  const { time, sent, world, queue, left } = await open(() => 0)
+  await queue(ids(5, '$a'), { room: '!a' })
+  await queue(ids(5, '$b'), { room: '!b' })
+  await queue(ids(1, '$c'), { room: '!c' })
+  await time.run(120 * minuteMs)
+  const before = sent.length
+  world.script = () => 200
+  await time.run(4 * 60 * minuteMs)
+  assert.deepEqual(
+    sent.slice(before).map(({ pdus }) => pdus),
+    [['$a4', '$b4', '$c0']],
+  )
+  assert.deepEqual(await left(), [])
+})
+
+test('after a short silence it gets all, unless more than a thousand wait', async () => {
+  const few = await open(() => 0)
+  await few.queue(ids(70))
+  await few.time.run(5 * minuteMs)
+  few.world.script = () => 200
+  few.sent.length = 0
+  await few.time.run(10 * minuteMs)
+  assert.deepEqual(
+    few.sent.flatMap(({ pdus }) => pdus),
+    ids(70),
+  )
+
+  const many = await open(() => 0)
+  await many.queue(['$first'])
+  await many.time.run(5 * minuteMs)
+  await many.queue(ids(1001))
+  many.world.script = () => 200
+  many.sent.length = 0
+  await many.time.run(10 * minuteMs)
+  assert.deepEqual(
+    many.sent.flatMap(({ pdus }) => pdus),
+    ['$e1000'],
+  )
+})
+
+test('a restart resumes all that is left, five servers a second', async () => {
+  const servers = Array.from({ length: 20 }, (_, index) => `s${index}.test` as ServerName)
+  const dead = await open(() => 0)
+  await dead.queue(['$a'], { to: servers })
+  dead.sender.sendEdu(
+    [them],
+    { edu_type: 'm.receipt', content: { a: 1 } },
+    { key: 'k', lasting: true },
+  )
+  await dead.time.run(1)
+  await dead.time.await(dead.sender.close())
+  const next = await open(() => 200, dead.image)
+  await next.time.run(minuteMs)
+  assert.equal(next.sent.length, 0)
+  const started = next.sender.start()
+  await next.time.await(started)
+  await next.time.run(minuteMs)
+  assert.deepEqual(next.sent.map(({ server }) => server).sort(), [them, ...servers].sort())
+  const times = next.sent.map(({ atMs }) => atMs)
+  for (const atMs of times) {
+    assert.ok(times.filter((other) => other >= atMs && other < atMs + 1000).length <= 5)
+  }
+  for (const server of servers) assert.deepEqual(await next.left(server), [])
+})
+
+test('a newer EDU takes the place of an older one, and none goes to ourselves', async () => {
+  const { time, sent, sender, world } = await open(() => 0)
+  const send = (content: JsonObject, key: string, lasting: boolean) =>
+    sender.sendEdu([us, them], { edu_type: 'm.x', content }, { key, lasting })
+  send({ n: 0 }, 'first', true)
+  await time.run(1000)
+  for (let n = 1; n <= 5; n += 1) {
+    send({ n }, 'passing', false)
+    send({ n }, 'lasting', true)
+  }
+  await time.run(1000)
+  world.script = () => 200
+  sent.length = 0
+  await time.run(minuteMs)
+  const contents = sent.flatMap(({ edus }) => edus.map((edu) => JSON.stringify(edu.content)))
+  assert.deepEqual(contents.sort(), ['{"n":0}', '{"n":5}', '{"n":5}'])
+  assert.ok(sent.every(({ server }) => server === them))
+})
+
+test('of EDUs that need not survive only the last hundred are kept, and none through a long silence', async () => {
+  const { time, sent, sender, world, queue } = await open(() => 0)
+  const sendMany = () => {
+    for (let n = 0; n < 500; n += 1) {
+      sender.sendEdu(
+        [them],
+        { edu_type: 'm.typing', content: { n } },
+        { key: `k${n}`, lasting: false },
+      )
+    }
+  }
+  sendMany()
+  await time.run(100)
+  assert.equal(sent[0]?.edus.length, 100)
+  assert.deepEqual(sent[0]?.edus[0]?.content, { n: 400 })
+  await queue(['$a'])
+  await time.run(30 * minuteMs)
+  sendMany()
+  world.script = () => 200
+  sent.length = 0
+  await time.run(60 * minuteMs)
+  assert.deepEqual(
+    sent.map(({ pdus, edus }) => [pdus, edus]),
+    [[['$a'], []]],
+  )
+})
+
+test('an event that is not in the store is put aside', async () => {
+  const { time, sent, queue, left, db } = await open(() => 200)
+  await queue([...Array.from({ length: 50 }, () => '$lost'), '$a'])
+  await time.run(minuteMs)
+  assert.deepEqual(
+    sent.flatMap(({ pdus }) => pdus),
+    ['$a'],
+  )
+  assert.deepEqual(await left(), [])
+  assert.equal((await refusedEvents(db, 10))[0]?.reason, 'the event is not in the store')
+})
+
+test('a transaction has at most eight mebibytes, and one item at least', () => {
+  const item = (mebibytes: number): Item => ({
+    kind: 'edu',
+    row: undefined,
+    bytes: new Uint8Array(mebibytes * 1024 * 1024),
+  })
+  assert.equal(fitting([item(3), item(4), item(2)]).length, 2)
+  assert.equal(fitting([item(9), item(1)]).length, 1)
+  assert.equal(fitting([]).length, 0)
+})
+
+test('an empty transaction is one', () => {
+  const bytes = transactionBytes([], { origin: us, now: 5 })
+  assert.equal(Buffer.from(bytes).toString(), '{"origin":"us.test","origin_server_ts":5,"pdus":[]}')
+})

@@ -1,0 +1,139 @@
+/**
+ * Sends to other servers what the outbox holds for them, and EDUs.
+ *
+ * Nobody hands events over: the rooms write rows in the commit that stores an event and then say for
+ * which servers. So nothing is lost between the two, and a start resumes whatever is in the store.
+ *
+ * @module
+ */
+
+import type { Clock } from '#io/clock.ts'
+import type { Log } from '#io/log.ts'
+import type { Random } from '#io/random.ts'
+import { encodeBase64 } from '#protocol/base64.ts'
+import { canonicalJson } from '#protocol/canonical-json.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { Database } from '#storage/database.ts'
+import { eduDestinations, saveEdu } from '#storage/edu-outbox.ts'
+import { outboxDestinations } from '#storage/outbox.ts'
+import type { BackOff } from '../back-off.ts'
+import type { FederationClient } from '../call.ts'
+import type { EduSender } from '../edus.ts'
+import { Limiter } from '../limiter.ts'
+import { DestinationQueue, type PduSource } from './destination-queue.ts'
+
+export interface SenderNeeds {
+  readonly serverName: ServerName
+  readonly db: Database
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly client: FederationClient
+  readonly backOff: BackOff
+  readonly pdusOf: PduSource
+}
+
+export interface Sender extends EduSender {
+  /** Resumes what the last process left, a few servers a second. Resolves when all are woken. */
+  start(): Promise<void>
+  /** Outbox rows were written for these servers. */
+  wake(destinations: readonly ServerName[]): void
+  close(): Promise<void>
+}
+
+/** How many transactions are under way at the same time. */
+const underWayMax = 500
+/** Destinations are woken at the start at 5 a second. */
+const wakePauseMs = 200
+
+export function createSender(needs: SenderNeeds): Sender {
+  return new QueueingSender(needs)
+}
+
+class QueueingSender implements Sender {
+  readonly #needs: SenderNeeds
+  readonly #queues = new Map<ServerName, DestinationQueue>()
+  readonly #limiter = new Limiter(underWayMax)
+  readonly #closing = new AbortController()
+  /** Makes transaction IDs of this process differ from those of every other one. */
+  readonly #prefix: string
+  #transactions = 0
+  #lastPlace = 0
+
+  constructor(needs: SenderNeeds) {
+    this.#needs = needs
+    this.#prefix = encodeBase64(needs.random.bytes(9), 'base64url')
+    needs.backOff.onReturn((server) => this.#queues.get(server)?.wakeNow())
+  }
+
+  async start(): Promise<void> {
+    const { db, clock, log } = this.#needs
+    const destinations = new Set([
+      ...(await outboxDestinations(db)),
+      ...(await eduDestinations(db)),
+    ])
+    for (const destination of destinations) {
+      if (this.#closing.signal.aborted) return
+      this.#queueOf(destination).wake()
+      try {
+        await clock.sleep(wakePauseMs, this.#closing.signal)
+      } catch (error) {
+        if (!this.#closing.signal.aborted) log.error('not all servers were woken', { error })
+        return
+      }
+    }
+  }
+
+  wake(destinations: readonly ServerName[]): void {
+    for (const destination of destinations) this.#queueOf(destination).wake()
+  }
+
+  sendEdu(
+    destinations: readonly ServerName[],
+    edu: Parameters<EduSender['sendEdu']>[1],
+    { key, lasting }: { readonly key: string; readonly lasting: boolean },
+  ): void {
+    const others = destinations.filter((one) => one !== this.#needs.serverName)
+    const text = canonicalJson({ content: edu.content, edu_type: edu.edu_type })
+    if (lasting) {
+      this.#saveEdu(others, key, text)
+      return
+    }
+    for (const destination of others) this.#queueOf(destination).add(key, Buffer.from(text))
+    this.wake(others)
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()))
+  }
+
+  #saveEdu(destinations: readonly ServerName[], key: string, text: string): void {
+    const { db, clock, log } = this.#needs
+    this.#lastPlace = Math.max(this.#lastPlace + 1, clock.now())
+    const row = { edu_key: key, place: this.#lastPlace, edu_json: text }
+    const saved = db.write((tx) => {
+      for (const destination of destinations) saveEdu(tx, destination, row)
+    })
+    saved.then(
+      () => this.wake(destinations),
+      (error: unknown) => log.error('an EDU is not stored', { key, error }),
+    )
+  }
+
+  #queueOf(destination: ServerName): DestinationQueue {
+    const known = this.#queues.get(destination)
+    if (known !== undefined) return known
+    const needs = {
+      ...this.#needs,
+      limiter: this.#limiter,
+      newTransactionId: () => {
+        this.#transactions += 1
+        return `${this.#prefix}${this.#transactions}`
+      },
+    }
+    const queue = new DestinationQueue(needs, destination, () => this.#queues.delete(destination))
+    this.#queues.set(destination, queue)
+    return queue
+  }
+}
