@@ -19,7 +19,7 @@ export const deactivateAccountRoute = answer(
       throw new MatrixError(401, 'M_MISSING_TOKEN', 'This needs an access token.')
     }
     await proveIdentity(users, session, { operation: 'deactivate', auth: body.auth })
-    await users.deactivate(session.userId)
+    await users.deactivate(session.userId, { erase: body.erase ?? false })
     // This must be success if the homeserver has no identifiers to unbind for the user.
     return { id_server_unbind_result: 'success' as const }
   },

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import type { HttpHandler, IncomingRequest } from '#io/http.ts'
 import { silentLog } from '#io/log.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import * as t from '#schema/schema.ts'
 import { ByteAnswer } from './byte-answer.ts'
-import { answer, endpoint, type Route } from './endpoint.ts'
+import { answer, endpoint, type RequestOf, type Route } from './endpoint.ts'
 import { RawJson } from './raw-json.ts'
 import { type Shell, serve } from './serve.ts'
 
@@ -248,6 +249,51 @@ test('raw JSON and raw numbers are spliced into answers, and the length is right
     `{"a":{"z": 1},"text":${JSON.stringify(value.text)},"list":[${Buffer.from(big.bytes)},[]],"number":1.0}`,
   )
   assert.equal(got.headers['content-length'], String(text.length))
+})
+
+test('whatever is asked for, the answer is JSON and nothing fails', async () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      'echo',
+      'strict',
+      'whoami',
+      '!a:b',
+      '%',
+      '%00',
+      '%FF',
+      '..',
+      '',
+      '?',
+      '&',
+      '=',
+      '#',
+    ),
+    fc.string({ unit: 'binary', maxLength: 20 }),
+  )
+  const target = fc.array(piece, { maxLength: 6 }).map((pieces) => `/${pieces.join('/')}`)
+  const method = fc.constantFrom('GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'get', 'CONNECT', '')
+  const body = fc.oneof(
+    fc.uint8Array({ maxLength: 50 }),
+    fc.json().map((text) => bytes(text)),
+  )
+  await fc.assert(
+    fc.asyncProperty(method, target, body, async (...sent) => {
+      const { status, body } = await ask(...sent)
+      assert.ok(status < 500, `${status} ${body.error}`)
+    }),
+    { numRuns: 500 },
+  )
+})
+
+test('optional fields of a query may be absent, required ones are there', () => {
+  type Query = RequestOf<typeof echo>['query']
+  const empty: Query = {}
+  // @ts-expect-error An optional field is absent or has a value, it is never there as undefined.
+  const wrong: Query = { limit: undefined }
+  // @ts-expect-error A required field may not be left out.
+  const missing: RequestOf<typeof strict>['query'] = {}
+  const right: RequestOf<typeof strict>['query'] = { at: 1 }
+  assert.deepEqual([empty, wrong, missing, right].length, 4)
 })
 
 function bytes(text: string): Uint8Array {

@@ -17,12 +17,6 @@ export interface TokenRow {
   readonly replaces: string | null
 }
 
-export interface DeviceRow {
-  readonly device_id: string
-  readonly display_name: string | null
-  readonly created_ts: number
-}
-
 /** Adds a device unless the user has it. The name of one that is there stays. */
 export function addDevice(
   tx: Writer,
@@ -37,13 +31,6 @@ export function addDevice(
     INSERT INTO devices (user_id, device_id, display_name, created_ts)
     VALUES (${device.userId}, ${device.deviceId}, ${device.displayName ?? null}, ${device.now})
     ON CONFLICT DO NOTHING
-  `)
-}
-
-export async function devicesOf(db: Reader, userId: UserId): Promise<DeviceRow[]> {
-  return await db.all<DeviceRow>(sql`
-    SELECT device_id, display_name, created_ts FROM devices
-    WHERE user_id = ${userId} ORDER BY device_id
   `)
 }
 

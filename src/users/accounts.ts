@@ -10,6 +10,7 @@ import { localpartOf, serverNameOf } from '#protocol/identifiers/common-format.t
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId, userIdFor } from '#protocol/identifiers/user-id.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
+import { deleteAccountData } from '#storage/account-data.ts'
 import {
   type AccountRow,
   accountOf,
@@ -19,8 +20,10 @@ import {
   setPasswordHash,
 } from '#storage/accounts.ts'
 import { type Database, type Reader, UnitFailed, type Writer } from '#storage/database.ts'
-import { setProfileField } from '#storage/profiles.ts'
+import { deleteFilters } from '#storage/filters.ts'
+import { deleteProfile, setProfileField } from '#storage/profiles.ts'
 import { useRegistrationToken } from '#storage/registration-tokens.ts'
+import { deleteDevices } from '#storage/sessions.ts'
 import type { Passwords } from './passwords.ts'
 import type { DeviceRequest, Issued, Sessions } from './sessions.ts'
 import { randomWord } from './tokens.ts'
@@ -62,8 +65,11 @@ export interface Accounts {
   /** Whether it is the user's password; takes the same time for users there are not. */
   checkPassword(userId: UserId | undefined, password: string): Promise<boolean>
   setPassword(userId: UserId, password: string): Promise<void>
-  /** Closes the account for good and ends its sessions. */
-  deactivate(userId: UserId): Promise<void>
+  /**
+   * Closes the account for good: its sessions end and its profile is deleted; with `erase`, all that
+   * its clients kept here is deleted too.
+   */
+  deactivate(userId: UserId, options: { readonly erase: boolean }): Promise<void>
 }
 
 export interface AccountNeeds {
@@ -101,9 +107,16 @@ export function createAccounts(needs: AccountNeeds): Accounts {
       const hash = await passwords.hash(password)
       await db.write((tx) => setPasswordHash(tx, userId, hash))
     },
-    deactivate: async (userId) => {
-      await db.write((tx) => deactivateAccount(tx, userId, clock.now()))
-      await sessions.logoutAll(userId)
+    deactivate: async (userId, { erase }) => {
+      await db.write((tx) => {
+        deactivateAccount(tx, userId, clock.now())
+        deleteDevices(tx, userId, undefined)
+        deleteProfile(tx, userId)
+        if (!erase) return
+        deleteAccountData(tx, userId)
+        deleteFilters(tx, userId)
+      })
+      sessions.forgetTokens(userId)
     },
   }
 }

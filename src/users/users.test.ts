@@ -34,7 +34,18 @@ forEachDatabase('accounts are made, listed and closed', async (db, t) => {
   await accounts.setPassword(alice, 'better')
   assert.equal(await accounts.checkPassword(alice, 'p'), false)
   assert.equal(await accounts.checkPassword(alice, 'better'), true)
-  await users.deactivate(alice)
+  await users.accountData.set(alice, { roomId: undefined, type: 'org.a', content: { kept: 1 } })
+  await users.deactivate(alice, { erase: false })
+  assert.equal(
+    (await users.accountData.changes(alice, { from: 0, to: Number.MAX_SAFE_INTEGER })).length,
+    2,
+  )
+  await users.deactivate(alice, { erase: true })
+  assert.equal(
+    (await users.accountData.changes(alice, { from: 0, to: Number.MAX_SAFE_INTEGER })).length,
+    1,
+  )
+  assert.equal(await users.profiles.local(alice), undefined)
   assert.equal(await accounts.checkPassword(alice, 'better'), false)
   await accounts.setPassword(alice, 'again')
   assert.equal(await accounts.checkPassword(alice, 'again'), false)

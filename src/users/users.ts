@@ -43,8 +43,11 @@ export interface Users {
   readonly registrationTokens: RegistrationTokens
   readonly sharedSecret: SharedSecret
   readonly registration: RegistrationPolicy
-  /** Closes an account: the user leaves all rooms, and can never log in again. */
-  deactivate(userId: UserId): Promise<void>
+  /**
+   * Closes an account: the user leaves all rooms, and can never log in again. With `erase`, what
+   * their clients kept here is deleted.
+   */
+  deactivate(userId: UserId, options: { readonly erase: boolean }): Promise<void>
 }
 
 export interface UserNeeds {
@@ -78,8 +81,8 @@ export function createUsers(needs: UserNeeds): Users {
     registrationTokens: createRegistrationTokens(needs),
     sharedSecret: createSharedSecret(needs, registration.sharedSecret),
     registration,
-    deactivate: async (userId) => {
-      await accounts.deactivate(userId)
+    deactivate: async (userId, options) => {
+      await accounts.deactivate(userId, options)
       await leaveAllRooms(needs, userId)
     },
   }
