@@ -30,6 +30,10 @@ const cases: readonly [string, string | undefined][] = [
   // Order: by code point, not by UTF-16 unit; keys that look like indices are strings.
   ['{"😀":1,"｡":2}', '{"｡":2,"😀":1}'],
   ['{"a😀":1,"a｡":2,"a":3}', '{"a":3,"a｡":2,"a😀":1}'],
+  [
+    '{"\\ud800\\udc00":1,"\uffff":2,"\ue000":3,"\ud7ff":4}',
+    '{"\ud7ff":4,"\ue000":3,"\uffff":2,"\ud800\udc00":1}',
+  ],
   ['{"9":1,"10":2,"a":3,"":4}', '{"":4,"10":2,"9":1,"a":3}'],
   ['{"b":1,"B":2,"é":3,"z":4}', '{"B":2,"b":1,"z":4,"é":3}'],
   ['{"b":1,"__proto__":{"y":1,"x":2}}', '{"__proto__":{"x":2,"y":1},"b":1}'],

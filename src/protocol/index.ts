@@ -5,7 +5,7 @@
  * A PDU that comes from another server goes through:
  *
  * 1. `memberSpans` and `elementsOf`, which cut it out of the body as the bytes it is;
- * 2. `parsePdu`, if keys must be fetched first: `requiredSignatures` says of which servers;
+ * 2. `signatureNeeds`, which says what keys must be fetched first;
  * 3. `checkPdu`: strict parse, event format, signatures, content hash, event ID. What fails is dropped;
  *    only a wrong content hash is not a failure, but leaves the redacted event;
  * 4. `checkAuthRules` of `auth-rules/`, against the event's auth events, then against the state before
@@ -88,5 +88,6 @@ export { redact } from './redaction.ts'
 export { requiredSignatures } from './required-signatures.ts'
 export { type RoomVersion, roomVersions } from './room-version.ts'
 export { isServerAllowed, readServerAcl, type ServerAcl } from './server-acl.ts'
+export { type SignatureNeed, signatureNeeds } from './signature-needs.ts'
 export { type JsonSigner, type NamedKey, signatureProblem, signJson } from './signatures.ts'
 export { resolveState } from './state-resolution/resolve-state.ts'
