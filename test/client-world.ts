@@ -47,7 +47,7 @@ export async function clientWorld(
     random,
     log,
     serverName,
-    streams: await openStreams(db),
+    streams: options.streams ?? (await openStreams(db)),
     argon2id: simulatedArgon2id,
     rooms: {
       membershipsOf: async () => [],

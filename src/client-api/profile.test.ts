@@ -6,11 +6,20 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { UserId } from '#protocol/identifiers/ids.ts'
+import { silentLog } from '#io/log.ts'
+import { pduCheckerInPlace } from '#io/pdu-checker-in-place.ts'
+import { realClock } from '#io/real-clock.ts'
+import { realRandom } from '#io/real-random.ts'
+import { signingKeyOf } from '#protocol/ed25519.ts'
+import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
-import type { Pdu } from '#protocol/pdu.ts'
-import type { LocalEvent, LocalMembership, StateView } from '#rooms/rooms.ts'
-import { type ClientWorld, clientWorld } from '../../test/client-world.ts'
+import { roomVersions } from '#protocol/room-version.ts'
+import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
+import type { LocalEvent, Rooms } from '#rooms/rooms.ts'
+import type { Database } from '#storage/database.ts'
+import { openSqlite } from '#storage/sqlite.ts'
+import { openStreams, type Streams } from '#storage/streams.ts'
+import { clientWorld } from '../../test/client-world.ts'
 
 const pathOf = (userId: string, field = '') =>
   `/_matrix/client/v3/profile/${encodeURIComponent(userId)}${field && `/${field}`}`
@@ -118,55 +127,70 @@ test("another server's users are asked for there, and junk is left out", async (
 })
 
 test('a new name is told to the rooms the user is in, in the order of the changes', async (t) => {
-  const sent: [string, LocalEvent][] = []
-  const world: ClientWorld = await clientWorld(t, {
-    rooms: {
-      membershipsOf: async () =>
-        [
-          { roomId: '!a:a', membership: 'join' },
-          { roomId: '!banned:a', membership: 'join' },
-          { roomId: '!invited:a', membership: 'invite' },
-          { roomId: '!z:a', membership: 'join' },
-        ] as unknown as LocalMembership[],
-      currentState: async () => stateWithMember('@alice:hansa.test'),
-      send: async (roomId, event) => {
-        if (roomId === '!banned:a') throw new Error('banned in the meantime')
-        sent.push([roomId, event])
-        return '$sent'
-      },
-      leave: () => Promise.reject(new Error('not asked for')),
-    },
-  })
+  const db = await openSqlite({ path: ':memory:' })
+  t.after(() => db.close())
+  const streams = await openStreams(db)
+  const rooms = await openRooms(db, streams)
+  const told: LocalEvent[] = []
+  let broken: RoomId | undefined
+  const send: Rooms['send'] = async (roomId, event) => {
+    if (roomId === broken) throw new Error('banned in the meantime')
+    told.push(event)
+    return rooms.send(roomId, event)
+  }
+  const leave: Rooms['leave'] = () => Promise.reject(new Error('not asked for'))
+  const world = await clientWorld(t, { db, streams, rooms: { ...rooms, send, leave } })
   const { userId, token } = await world.register('alice')
-  const set = (name: string) =>
-    world.ask('PUT', pathOf(userId, 'displayname'), { token, body: { displayname: name } })
-  assert.deepEqual(
-    (await Promise.all([set('One'), set('Two')])).map(({ status }) => status),
-    [200, 200],
+  const [first, second, third] = [
+    await createRoom(rooms, userId, {}),
+    await createRoom(rooms, userId, {}),
+    await createRoom(rooms, userId, { reason: 'hello', 'org.example.kept': 1 }),
+  ]
+  broken = second
+  const member = async (roomId: RoomId) =>
+    (await (await rooms.currentState(roomId))?.event('m.room.member', userId))?.content
+  const set = (field: string, value: string) =>
+    world.ask('PUT', pathOf(userId, field), { token, body: { [field]: value } })
+
+  const statuses = (await Promise.all([set('displayname', 'One'), set('displayname', 'Two')])).map(
+    ({ status }) => status,
   )
-  const rooms = sent.filter(([, event]) => event.content.displayname === 'Two').map(([id]) => id)
-  assert.deepEqual(rooms.slice(-2), ['!a:a', '!z:a'])
-  assert.deepEqual(sent.at(-1)?.[1], {
-    sender: userId,
-    type: 'm.room.member',
-    state_key: userId,
-    content: { membership: 'join', 'org.example.kept': 1, displayname: 'Two' },
-  })
-  const told = sent.length
-  await world.ask('PUT', pathOf(userId, 'm.tz'), { token, body: { 'm.tz': 'UTC' } })
-  await set('Two')
-  assert.equal(sent.length, told)
+  assert.deepEqual(statuses, [200, 200])
+  assert.deepEqual(await member(first), { membership: 'join', displayname: 'Two' })
+  assert.deepEqual(await member(second), { membership: 'join' })
+  const kept = { membership: 'join', 'org.example.kept': 1 }
+  assert.deepEqual(await member(third), { ...kept, displayname: 'Two' })
+
+  // What is in no member event, and what is there already, is not told.
+  const count = told.length
+  await set('m.tz', 'UTC')
+  await set('displayname', 'Two')
+  assert.equal(told.length, count)
+
+  await set('avatar_url', 'mxc://hansa.test/a')
+  await world.ask('DELETE', pathOf(userId, 'displayname'), { token })
+  assert.deepEqual(await member(third), { ...kept, avatar_url: 'mxc://hansa.test/a' })
 })
 
-function stateWithMember(userId: UserId): StateView {
-  const content = {
-    membership: 'join',
-    displayname: 'Before',
-    reason: 'hello',
-    'org.example.kept': 1,
-    join_authorised_via_users_server: '@x:y',
-  }
-  const event = async (type: string, key: string) =>
-    type === 'm.room.member' && key === userId ? ({ content } as unknown as Pdu) : undefined
-  return { event, eventId: () => undefined, ids: () => [], events: async () => [], size: 1 }
+async function openRooms(db: Database, streams: Streams): Promise<LocalRooms> {
+  const { publicKey, sign } = signingKeyOf(realRandom.bytes(32))
+  return await createLocalRooms({
+    db,
+    streams,
+    clock: realClock,
+    random: realRandom,
+    log: silentLog,
+    signer: { serverName: 'hansa.test' as ServerName, keyId: 'ed25519:1', publicKey, sign },
+    keyring: { verifyKeys: async () => [] },
+    pduChecker: pduCheckerInPlace(realClock),
+  })
+}
+
+async function createRoom(
+  rooms: LocalRooms,
+  creator: UserId,
+  joinContent: JsonObject,
+): Promise<RoomId> {
+  const version = roomVersions.get('12') ?? assert.fail()
+  return await rooms.createRoom({ creator, version, createContent: {}, joinContent, events: [] })
 }
