@@ -1,19 +1,29 @@
 /**
- * The operations by which servers find and know each other: served to anybody.
+ * The operations by which servers find and know each other, and ask single questions. Those of rooms
+ * are in `room-routes.ts`.
  *
  * @module
  */
 
 import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
+import type { Aliases } from '#users/aliases.ts'
 import { keyQueryRoute, keysQueryRoute } from './keys-query.ts'
 import { serverKeyRoute } from './keys-server.ts'
+import { queryDirectoryRoute, queryProfileRoute } from './query.ts'
 import { versionRoute } from './version.ts'
 import { wellKnownRoute } from './wellknown.ts'
 
-export const keyRoutes: readonly Route<Server>[] = [
+type Needs = Pick<
+  Server,
+  'federationAddress' | 'notary' | 'ownKeys' | 'serverName' | 'users' | 'version'
+> & { readonly aliases: Aliases }
+
+export const keyRoutes: readonly Route<Needs>[] = [
   keyQueryRoute,
   keysQueryRoute,
+  queryDirectoryRoute,
+  queryProfileRoute,
   serverKeyRoute,
   versionRoute,
   wellKnownRoute,

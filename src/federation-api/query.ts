@@ -1,0 +1,37 @@
+/**
+ * Answers single questions of other servers: where an alias leads, and who a user is.
+ *
+ * @module
+ */
+
+import { queryProfile, queryRoomDirectory } from '#endpoints/server-server/query.ts'
+import { answer } from '#http/endpoint.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Server } from '#server.ts'
+import type { Aliases } from '#users/aliases.ts'
+
+export const queryDirectoryRoute = answer(
+  queryRoomDirectory,
+  async ({ query }, { aliases }: { readonly aliases: Pick<Aliases, 'resolveLocal'> }) => {
+    const found = await aliases.resolveLocal(query.room_alias)
+    if (found === undefined) throw new MatrixError(404, 'M_NOT_FOUND', 'There is no such alias.')
+    return { room_id: found.roomId, servers: [...found.servers] }
+  },
+)
+
+export const queryProfileRoute = answer(
+  queryProfile,
+  async ({ query }, { users, serverName }: Pick<Server, 'users' | 'serverName'>) => {
+    // MUST be a user local to the receiving homeserver.
+    const userId = parseUserId(query.user_id)
+    const isOurs = userId !== undefined && serverNameOf(userId) === serverName
+    const profile = isOurs ? await users.profiles.local(userId) : undefined
+    if (profile === undefined) throw new MatrixError(404, 'M_NOT_FOUND', 'There is no such user.')
+    if (query.field === undefined) return profile
+    // If specified, the server MUST only return the given field in the response.
+    const value = Object.hasOwn(profile, query.field) ? profile[query.field] : undefined
+    return value === undefined ? {} : { [query.field]: value }
+  },
+)

@@ -1,0 +1,122 @@
+/**
+ * All of federation, put together: who we are to other servers, how we reach and know them, and what
+ * we send them.
+ *
+ * It is made before the rooms, which ask other servers through it, and begins to send once the rooms
+ * are there to say what.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import type { IncomingRequest } from '#io/http.ts'
+import type { Io } from '#io/io.ts'
+import { matchesGlob } from '#protocol/glob.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import type { RemoteServers, Signer } from '#rooms/remote-servers.ts'
+import type { Rooms } from '#rooms/rooms.ts'
+import type { Database } from '#storage/database.ts'
+import { authenticateRequest } from './authenticate-request.ts'
+import { type BackOff, createBackOff, type RetryTimes, usualRetryTimes } from './back-off.ts'
+import { createFederationClient, type FederationClient } from './call.ts'
+import { createDiscovery } from './discovery.ts'
+import type { EduSender } from './edus.ts'
+import { createNotary, type Notary } from './notary.ts'
+import { createOwnKeys, type OldKey } from './own-keys.ts'
+import { createRemoteQueries, type RemoteQueries } from './queries.ts'
+import { createRemoteServers } from './remote-servers.ts'
+import type { PduSource } from './sender/destination-queue.ts'
+import { createSender } from './sender/sender.ts'
+import { type ArchivingKeyring, createKeyring } from './server-keys.ts'
+
+export interface FederationNeeds
+  extends Pick<Io, 'clock' | 'random' | 'log' | 'httpClient' | 'dns'> {
+  readonly db: Database
+  readonly signer: Signer
+  /** Keys that this server signed with before. */
+  readonly oldKeys?: readonly OldKey[]
+  /** `federation.trusted_key_servers`. */
+  readonly trustedKeyServers?: readonly ServerName[]
+  /** `federation.allow`: patterns of the only servers to talk with; null is all. */
+  readonly allow?: readonly string[] | null
+  /** `federation.deny`: patterns of servers not to talk with. */
+  readonly deny?: readonly string[]
+  /** `federation.retry`. */
+  readonly retry?: RetryTimes
+}
+
+export interface Federation {
+  readonly client: FederationClient
+  readonly backOff: BackOff
+  readonly keyring: ArchivingKeyring
+  readonly remoteServers: RemoteServers
+  readonly queries: RemoteQueries
+  readonly notary: Notary
+  readonly ownKeys: () => JsonObject
+  readonly edus: EduSender
+  /** Gives the server that sent a request. Throws 401 `M_UNAUTHORIZED`. */
+  authenticateServer(request: IncomingRequest, rawBody: Uint8Array): Promise<ServerName>
+  /** Sends what the outbox holds, and from now on what the rooms commit. Call it once. */
+  startSending(rooms: Pick<Rooms, 'events' | 'onCommit'>): void
+  close(): Promise<void>
+}
+
+export async function createFederation(needs: FederationNeeds): Promise<Federation> {
+  const { db, clock, random, log, signer } = needs
+  const { serverName } = signer
+  const isAllowed = allowance(needs)
+  const discovery = createDiscovery(needs)
+  const backOff = await createBackOff(needs, needs.retry ?? usualRetryTimes)
+  const client = createFederationClient({ ...needs, discovery, backOff, isAllowed })
+  const trustedKeyServers = needs.trustedKeyServers ?? []
+  const keyring = createKeyring({ ...needs, client, discovery, trustedKeyServers })
+  const ownKeys = createOwnKeys(signer, clock, needs.oldKeys)
+  let source: PduSource | undefined
+  const pdusOf: PduSource = async (roomId, eventIds) => {
+    assert(source, 'the rooms are not there yet')
+    return await source(roomId, eventIds)
+  }
+  const sender = createSender({ serverName, db, clock, random, log, client, backOff, pdusOf })
+  const authentication = {
+    serverName,
+    keyring,
+    clock,
+    isAllowed,
+    onSignOfLife: (server: ServerName) => backOff.signOfLife(server),
+  }
+  return {
+    client,
+    backOff,
+    keyring,
+    remoteServers: createRemoteServers(client),
+    queries: createRemoteQueries(client),
+    notary: createNotary({ keyring, signer, clock, ownKeys }),
+    ownKeys,
+    edus: sender,
+    authenticateServer: (request, rawBody) => authenticateRequest(authentication, request, rawBody),
+    startSending(rooms) {
+      source = pduSourceOf(rooms)
+      rooms.onCommit(({ destinations }) => sender.wake(destinations))
+      sender.start().catch((error: unknown) => log.error('sending did not start', { error }))
+    },
+    close: () => sender.close(),
+  }
+}
+
+function pduSourceOf(rooms: Pick<Rooms, 'events'>): PduSource {
+  return async (roomId, eventIds) => {
+    const events = await rooms.events(roomId, eventIds)
+    return events.map(({ pdu }) => ({ eventId: pdu.event_id, bytes: pdu.bytes }))
+  }
+}
+
+/** Whether we federate with a server, by the patterns of the configuration. */
+function allowance({ allow, deny = [] }: FederationNeeds): (server: ServerName) => boolean {
+  const isAny = (patterns: readonly string[], server: string) =>
+    patterns.some((pattern) => matchesGlob(pattern.toLowerCase(), server))
+  return (server) => {
+    const name = server.toLowerCase()
+    return !isAny(deny, name) && (allow === null || allow === undefined || isAny(allow, name))
+  }
+}
