@@ -7,12 +7,13 @@
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { eventRows, highestEventNid, roomOfPlacedEvent } from '#storage/events.ts'
+import { eventRows, highestEventNid, roomOfEvent } from '#storage/events.ts'
 import { gapRows } from '#storage/gaps.ts'
 import { forgetMembership, putMembership } from '#storage/memberships.ts'
 import { highestRoomNid } from '#storage/rooms.ts'
 import { highestStagedNid } from '#storage/staging.ts'
 import { admitPdus } from './admit-pdus.ts'
+import { authChainOf } from './auth-chain.ts'
 import { Batch } from './batch.ts'
 import { buildEvent, draftEvent, notAllowed } from './build-event.ts'
 import { commitBatch } from './commit.ts'
@@ -126,11 +127,12 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
       const known = new Set(rows.map((row) => row.event_id))
       return eventIds.filter((eventId) => !known.has(eventId))
     },
+    authChain: (roomId, eventIds) => authChainOf(parts, roomId, eventIds),
     gaps: (roomId, from, limit) => gaps(parts, roomId, { from, limit }),
     forwardExtremities: async (roomId) => [
       ...((await queues.room(roomId))?.published.extremities ?? []),
     ],
-    roomOfEvent: (eventId) => roomOfPlacedEvent(db, eventId),
+    roomOfEvent: (eventId) => roomOfEvent(db, eventId),
   }
 }
 

@@ -90,10 +90,10 @@ export interface RoomImport {
 /** A membership of a local user in a room that this server is not in. */
 export interface OutsideMembership {
   readonly roomId: RoomId
-  readonly version: RoomVersion
   readonly userId: UserId
   readonly membership: Membership
-  readonly event: Pdu
+  /** The event that says so; where an invite or a knock ends on this server alone, that of which it is the end. */
+  readonly event: Pick<Pdu, 'event_id' | 'sender'>
   readonly strippedState: readonly JsonObject[]
 }
 
@@ -192,11 +192,16 @@ export interface Engine {
 
   /** Those of the events that are not stored here at all, not even as outliers. */
   unknownOf(roomId: RoomId, eventIds: readonly EventId[]): Promise<EventId[]>
+  /**
+   * The union of the auth chains of these events, which are in it only if others of them need them.
+   * The create event of a version 12 room is in no `auth_events`, and belongs to every chain.
+   */
+  authChain(roomId: RoomId, eventIds: readonly EventId[]): Promise<EventId[]>
   /** Gaps at or before a position, the latest first. */
   gaps(roomId: RoomId, from: Position, limit: number): Promise<Gap[]>
   /** The events that our next event will have as `prev_events`. */
   forwardExtremities(roomId: RoomId): Promise<EventId[]>
-  /** The room of an event that is stored with a place in its room. For `/event`, which names no room. */
+  /** The room of a stored event. For `/event`, which names no room. */
   roomOfEvent(eventId: EventId): Promise<RoomId | undefined>
 }
 

@@ -50,10 +50,10 @@ async function knockThrough(
   const template = await remoteServers.makeKnock(helper, { roomId, userId, versions })
   const wanted = { roomId, userId, membership: 'knock', content } as const
   const event = eventOfTemplate(parts, template, helper, wanted)
-  const { event_id: eventId, bytes, version } = event
+  const { event_id: eventId, bytes } = event
   const answer = await remoteServers.sendKnock(helper, { roomId, eventId, event: bytes })
   const strippedState = await believedState(parts, helper, event, answer.knockRoomState)
-  await engine.recordOutside({ roomId, version, userId, membership: 'knock', event, strippedState })
+  await engine.recordOutside({ roomId, userId, membership: 'knock', event, strippedState })
   return eventId
 }
 

@@ -9,13 +9,12 @@
  * @module
  */
 
-import { referenceTo } from '#protocol/build-pdu.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { buildMembership, eventOfTemplate, helpersOf, helpOfOne } from './own-membership.ts'
+import { eventOfTemplate, helpersOf, helpOfOne } from './own-membership.ts'
 import type { RoomParts } from './parts.ts'
 import type { LocalMembership, Rooms } from './rooms.ts'
 
@@ -52,16 +51,21 @@ export async function leave(parts: RoomParts, request: LeaveRequest): Promise<vo
   }
 }
 
+/**
+ * If no server helps, the invite or the knock ends on this server alone: then there is no event but
+ * the one that it ends.
+ */
 async function leaveFromOutside(
   parts: RoomParts,
   request: LeaveRequest,
   membership: LocalMembership,
 ): Promise<void> {
-  const event = await leaveThroughOthers(parts, request, membership)
+  const { roomId, userId } = request
+  const alone = { event_id: membership.eventId, sender: userId }
+  const event = (await leaveThroughOthers(parts, request, membership)) ?? alone
   await parts.engine.recordOutside({
-    roomId: request.roomId,
-    version: event.version,
-    userId: request.userId,
+    roomId,
+    userId,
     membership: 'leave',
     event,
     strippedState: [],
@@ -72,19 +76,16 @@ async function leaveThroughOthers(
   parts: RoomParts,
   request: LeaveRequest,
   membership: LocalMembership,
-): Promise<Pdu> {
-  const candidates = insiders(membership)
-  const helpers = helpersOf(parts, request.roomId, candidates).slice(0, helpersMax)
+): Promise<Pdu | undefined> {
+  const { roomId, userId } = request
+  const helpers = helpersOf(parts, roomId, insiders(membership)).slice(0, helpersMax)
   try {
     return await helpOfOne(parts, helpers, (helper) => leaveThrough(parts, helper, request))
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
-    parts.log.info('an invite or a knock ends on this server alone', {
-      roomId: request.roomId,
-      userId: request.userId,
-      reason: error.message,
-    })
-    return await leaveAlone(parts, request, membership)
+    const reason = error.message
+    parts.log.info('an invite or a knock ends on this server alone', { roomId, userId, reason })
+    return undefined
   }
 }
 
@@ -101,32 +102,6 @@ async function leaveThrough(
   const { event_id: eventId, bytes } = event
   await remoteServers.sendLeave(helper, { roomId, eventId, event: bytes })
   return event
-}
-
-/** A leave that nobody else ever sees: it follows the invite or the knock that it ends. */
-async function leaveAlone(
-  parts: RoomParts,
-  { roomId, userId, content }: LeaveRequest,
-  membership: LocalMembership,
-): Promise<Pdu> {
-  const stored = await parts.rooms.event(roomId, membership.eventId)
-  if (stored === undefined) throw new MatrixError(404, 'M_NOT_FOUND', 'The invite is gone.')
-  const { pdu } = stored
-  const reference = referenceTo(pdu)
-  const { join_authorised_via_users_server: _notOurs, ...rest } = content
-  return buildMembership(parts, {
-    version: pdu.version,
-    draft: {
-      room_id: roomId,
-      type: 'm.room.member',
-      state_key: userId,
-      sender: userId,
-      depth: Math.min(pdu.depth + 1, Number.MAX_SAFE_INTEGER),
-      prev_events: [reference],
-      auth_events: [reference],
-      content: { ...rest, membership: 'leave' },
-    },
-  })
 }
 
 /** Servers that are likely to be in the room: that of who invited, then those the stripped state tells of. */

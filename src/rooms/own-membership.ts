@@ -40,7 +40,7 @@ export function eventOfTemplate(
 }
 
 /** Completes and signs a membership event of one of our users. */
-export function buildMembership(parts: RoomParts, { version, draft }: TemplateDraft): Pdu {
+function buildMembership(parts: RoomParts, { version, draft }: TemplateDraft): Pdu {
   const event_id = newEventId(parts, version)
   const built = buildPdu(
     version,

@@ -200,11 +200,11 @@ export async function verdictRule(
   return row?.rule
 }
 
-/** The room of an event that has a place in it. */
-export async function roomOfPlacedEvent(db: Reader, eventId: EventId): Promise<RoomId | undefined> {
+/** The room of an event. */
+export async function roomOfEvent(db: Reader, eventId: EventId): Promise<RoomId | undefined> {
   const row = await db.first<{ room_id: RoomId }>(sql`
     SELECT rooms.room_id AS room_id FROM events JOIN rooms ON rooms.room_nid = events.room_nid
-    WHERE events.event_id = ${eventId} AND events.state_before IS NOT NULL
+    WHERE events.event_id = ${eventId}
   `)
   return row?.room_id
 }

@@ -65,7 +65,6 @@ export async function takeInvite(
   if (!isResident) {
     await parts.engine.recordOutside({
       roomId,
-      version,
       userId,
       membership: 'invite',
       event: signed,

@@ -10,7 +10,6 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomParts } from '../parts.ts'
 import { stateForOutsiders } from '../stripped-state.ts'
-import { authChainOf } from './auth-chain.ts'
 import { type CanBeInvited, type IncomingInvite, takeInvite } from './incoming-invite.ts'
 import { acceptMembership, type MembershipSubmission } from './membership-event.ts'
 import {
@@ -94,7 +93,7 @@ async function acceptJoin(
   // The resolved current room state prior to the join event.
   const before = (await rooms.stateBefore(roomId, event.event_id)) ?? room.state
   const ids = before.ids().map(({ eventId }) => eventId)
-  const chain = await authChainOf(parts, roomId, [...ids, event.event_id])
+  const chain = await parts.engine.authChain(roomId, [...ids, event.event_id])
   return {
     event,
     state: await bytesOf(parts, roomId, ids),

@@ -14,7 +14,6 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { RoomParts } from '../parts.ts'
 import type { StateView, StoredEvent } from '../rooms.ts'
 import { sharedRoom, unknownEvent } from './access.ts'
-import { authChainOf } from './auth-chain.ts'
 import { bytesForServer } from './visible-to-server.ts'
 
 /** The spec sets no limit; Synapse and Dendrite use 100. */
@@ -39,7 +38,7 @@ export async function stateForServer(
   await sharedRoom(parts, roomId, origin)
   const state = await stateBeforeOf(parts, roomId, eventId)
   const ids = state.ids().map((entry) => entry.eventId)
-  return { state: ids, authChain: await authChainOf(parts, roomId, ids) }
+  return { state: ids, authChain: await parts.engine.authChain(roomId, ids) }
 }
 
 /** The auth chain of an event. */
@@ -50,7 +49,7 @@ export async function authChainForServer(
   await sharedRoom(parts, roomId, origin)
   const stored = await parts.rooms.event(roomId, eventId)
   if (stored === undefined) throw unknownEvent()
-  return await authChainOf(parts, roomId, [eventId])
+  return await parts.engine.authChain(roomId, [eventId])
 }
 
 /** One event, as its bytes. The request names no room, so that the room must not show either. */

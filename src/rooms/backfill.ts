@@ -1,0 +1,162 @@
+/**
+ * Fetching history: the events from before we were in a room, or from a time when we were away.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
+ *
+ * @module
+ */
+
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { Gap } from './engine.ts'
+import { fetchAuthChains } from './fetch-auth.ts'
+import { fetchStateBefore } from './fetch-state.ts'
+import {
+  type Avoidance,
+  admitAffordable,
+  type Fetch,
+  FetchBudget,
+  serversToAsk,
+} from './fetching.ts'
+import { missingParentsOf, unplaced } from './missing-events.ts'
+import type { RoomParts } from './parts.ts'
+import { FederationError } from './remote-servers.ts'
+import type { Position } from './rooms.ts'
+
+/** Servers give at most 100 events an answer. */
+const eventsPerAnswer = 100
+/** How many events at the far end may each need the state before them fetched. */
+const statesMax = 5
+/** How many servers are named as likely to have the history. */
+const likelyMax = 3
+
+/**
+ * Fetches events from before the gap at or before a position, and commits them. Gives how many it
+ * brought: none if there is no gap, or if nobody has what is missing.
+ */
+export async function fillHistory(
+  parts: RoomParts,
+  avoidance: Avoidance,
+  { roomId, before, limit }: { roomId: RoomId; before: Position; limit: number },
+): Promise<number> {
+  const { engine, rooms } = parts
+  const version = await rooms.version(roomId)
+  const [gap] = await engine.gaps(roomId, before, 1)
+  if (version === undefined || gap === undefined) return 0
+  const likely = await serversAt(parts, roomId, gap)
+  const servers = await serversToAsk(parts, roomId, likely)
+  for (const server of servers) {
+    const budget = new FetchBudget(parts.clock)
+    const others = servers.filter((one) => one !== server)
+    const fetch: Fetch = {
+      parts,
+      roomId,
+      version,
+      servers: [server, ...others],
+      budget,
+      avoidance,
+    }
+    const brought = await backfillFrom(fetch, server, gap, limit)
+    if (brought > 0) return brought
+  }
+  return 0
+}
+
+async function backfillFrom(
+  fetch: Fetch,
+  server: ServerName,
+  gap: Gap,
+  limit: number,
+): Promise<number> {
+  const { parts, roomId } = fetch
+  const pdus = await historyFrom(fetch, server, gap, limit)
+  if (pdus.size === 0) return 0
+  const events = [...pdus.values()]
+  await fetchAuthChains(fetch, events)
+  const statesBefore = await statesAtFarEnd(fetch, pdus)
+  const outcomes = await parts.engine.acceptHistory(roomId, events, {
+    before: gap.position,
+    origin: server,
+    statesBefore,
+  })
+  return outcomes.filter(({ outcome }) => outcome !== 'missing' && outcome !== 'known').length
+}
+
+/** What a server has of the history, without what is here already. */
+async function historyFrom(
+  fetch: Fetch,
+  server: ServerName,
+  gap: Gap,
+  limit: number,
+): Promise<Map<EventId, Pdu>> {
+  const { parts, roomId } = fetch
+  try {
+    const bytes = await parts.remoteServers.backfill(server, {
+      roomId,
+      from: gap.missing.slice(0, eventsPerAnswer),
+      limit: Math.max(Math.min(limit, eventsPerAnswer), gap.missing.length),
+    })
+    const from = { origin: server, route: 'backfill' } as const
+    const pdus = await admitAffordable(fetch, bytes, from)
+    const ids = pdus.map(({ event_id }) => event_id)
+    const unknown = new Set(await unplaced(parts, roomId, ids))
+    return connected(
+      new Map(pdus.flatMap((pdu) => (unknown.has(pdu.event_id) ? [[pdu.event_id, pdu]] : []))),
+      gap.missing,
+    )
+  } catch (error) {
+    if (!(error instanceof FederationError)) throw error
+    parts.log.debug('a server gave no history', { destination: server, reason: error.message })
+    return new Map()
+  }
+}
+
+/** Those that lead to the gap: what a server adds from elsewhere would stand in a wrong place. */
+function connected(pdus: ReadonlyMap<EventId, Pdu>, from: readonly EventId[]): Map<EventId, Pdu> {
+  const reached = new Map<EventId, Pdu>()
+  const border = [...from]
+  for (let eventId = border.pop(); eventId !== undefined; eventId = border.pop()) {
+    const pdu = pdus.get(eventId)
+    if (pdu === undefined || reached.has(eventId)) continue
+    reached.set(eventId, pdu)
+    border.push(...pdu.prev_events)
+  }
+  return reached
+}
+
+/** The states before the events whose parents are missing here too. */
+async function statesAtFarEnd(
+  fetch: Fetch,
+  pdus: ReadonlyMap<EventId, Pdu>,
+): Promise<Map<EventId, readonly EventId[]>> {
+  const { parts, roomId } = fetch
+  const states = new Map<EventId, readonly EventId[]>()
+  const missing = new Set(await missingParentsOf(parts, roomId, pdus, [...pdus.values()]))
+  const ends = [...pdus.values()].filter((pdu) => pdu.prev_events.some((id) => missing.has(id)))
+  for (const { event_id: eventId } of ends.slice(0, statesMax)) {
+    const state = await fetchStateBefore(fetch, eventId)
+    if (state !== undefined) states.set(eventId, state)
+  }
+  return states
+}
+
+/** Servers that were in the room at the gap: their users have seen what came before. */
+async function serversAt(
+  { rooms, serverName }: RoomParts,
+  roomId: RoomId,
+  { eventId }: Gap,
+): Promise<ServerName[]> {
+  const state = await rooms.stateBefore(roomId, eventId)
+  if (state === undefined) return []
+  const servers = new Set<ServerName>()
+  for (const { type, stateKey } of state.ids()) {
+    if (servers.size >= likelyMax) break
+    const userId = type === 'm.room.member' ? parseUserId(stateKey) : undefined
+    if (userId === undefined || serverNameOf(userId) === serverName) continue
+    const member = servers.has(serverNameOf(userId)) ? undefined : await state.event(type, stateKey)
+    if (member?.content.membership === 'join') servers.add(serverNameOf(userId))
+  }
+  return [...servers]
+}

@@ -1,0 +1,87 @@
+/**
+ * Puts the rooms together: the engine, and what its flows need of other servers.
+ *
+ * @module
+ */
+
+import type { RoomId } from '#protocol/identifiers/ids.ts'
+import type { Database } from '#storage/database.ts'
+import { allRooms } from '#storage/rooms.ts'
+import { fillHistory } from './backfill.ts'
+import { catchUp } from './catch-up.ts'
+import type { LocalRooms } from './create-engine.ts'
+import { Avoidance } from './fetching.ts'
+import { invite } from './invite.ts'
+import { createJoins, type Joins } from './join.ts'
+import { knock } from './knock.ts'
+import { leave } from './leave.ts'
+import { createGapFiller } from './missing-events.ts'
+import type { RoomParts } from './parts.ts'
+import type { CanBeInvited } from './resident/incoming-invite.ts'
+import { createRoomsForServers, type RoomsForServers } from './resident/rooms-for-servers.ts'
+import type { Rooms } from './rooms.ts'
+
+export interface FederatedRooms {
+  readonly rooms: Rooms
+  readonly roomsForServers: RoomsForServers
+  readonly joins: Joins
+  /**
+   * Goes on with what was under way before a restart, then asks other servers what was said since.
+   * Resolves when all is durable; never rejects for what other servers do.
+   */
+  resume(): Promise<void>
+}
+
+export function createRooms(
+  local: LocalRooms,
+  needs: Omit<RoomParts, 'engine' | 'rooms' | 'gapFiller'> & {
+    readonly db: Database
+    readonly canBeInvited: CanBeInvited
+  },
+): FederatedRooms {
+  const { db, canBeInvited, ...rest } = needs
+  const { engine, setGapFiller, resume, ...ownRooms } = local
+  const avoidance = new Avoidance(needs.clock)
+  const withoutFiller = { ...rest, engine, rooms: local }
+  const gapFiller = createGapFiller(withoutFiller, avoidance)
+  setGapFiller(gapFiller)
+  const parts: RoomParts = { ...withoutFiller, gapFiller }
+  const joins = createJoins(parts)
+  const closing = new AbortController()
+  return {
+    rooms: {
+      ...ownRooms,
+      join: joins.join,
+      leave: (request) => leave(parts, request),
+      knock: (request) => knock(parts, request),
+      invite: (request) => invite(parts, request),
+      fillHistory: createHistoryFiller(parts, avoidance),
+      close: async () => {
+        closing.abort()
+        await ownRooms.close()
+      },
+    },
+    roomsForServers: createRoomsForServers(parts, canBeInvited),
+    joins,
+    resume: async () => {
+      await resume()
+      await catchUp(parts, await allRooms(db), closing.signal)
+    },
+  }
+}
+
+/** Who asks for history while it is being fetched waits for what comes. */
+function createHistoryFiller(parts: RoomParts, avoidance: Avoidance): Rooms['fillHistory'] {
+  const underWay = new Map<RoomId, Promise<number>>()
+  return async (roomId, before, limit) => {
+    const running = underWay.get(roomId)
+    if (running !== undefined) return await running
+    const filling = fillHistory(parts, avoidance, { roomId, before, limit })
+    underWay.set(roomId, filling)
+    try {
+      return await filling
+    } finally {
+      underWay.delete(roomId)
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * Fetching the state of a room before an event whose history we do not have.
+ *
+ * The server that is asked can say what it likes, within what is signed. What it gives is used only
+ * where the history cannot be had, and only if it is of the room we know: with the same create event.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#retrieving-events
+ *
+ * @module
+ */
+
+import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { completeAndStore } from './fetch-auth.ts'
+import { admitAffordable, type Fetch, fetchEvents, fromAnyServer } from './fetching.ts'
+
+/** Beyond so many unknown events, all of the state is fetched in one answer rather than singly. */
+const singlyMax = 50
+
+/**
+ * The IDs of the state before an event; all of them are stored then. `undefined` if no server gives
+ * one that can be used.
+ */
+export async function fetchStateBefore(
+  fetch: Fetch,
+  eventId: EventId,
+): Promise<readonly EventId[] | undefined> {
+  return await fromAnyServer(fetch, eventId, (server) => stateBeforeFrom(fetch, server, eventId))
+}
+
+async function stateBeforeFrom(
+  fetch: Fetch,
+  server: ServerName,
+  eventId: EventId,
+): Promise<readonly EventId[] | undefined> {
+  const { parts, roomId } = fetch
+  const { stateIds, authChainIds } = await parts.remoteServers.stateIds(server, { roomId, eventId })
+  const named = [...new Set([...stateIds, ...authChainIds])]
+  const unknown = await parts.engine.unknownOf(roomId, named)
+  const found = await fetchUnknown(fetch, { server, eventId, unknown })
+  await completeAndStore(fetch, new Map(), found)
+  const still = new Set(await parts.engine.unknownOf(roomId, stateIds))
+  // An event that a server offered and that did not pass the door will never do so. The budget and the
+  // network are another matter: there the state would be a cut one.
+  if (fetch.budget.isSpent || still.size > stateIds.length / 10) return undefined
+  const state = stateIds.filter((id) => !still.has(id))
+  return (await isOfThisRoom(fetch, state)) ? state : undefined
+}
+
+async function fetchUnknown(
+  fetch: Fetch,
+  {
+    server,
+    eventId,
+    unknown,
+  }: {
+    readonly server: ServerName
+    readonly eventId: EventId
+    readonly unknown: readonly EventId[]
+  },
+): Promise<Map<EventId, Pdu>> {
+  if (unknown.length <= singlyMax) return await fetchEvents(fetch, unknown)
+  const { parts, roomId } = fetch
+  const { state, authChain } = await parts.remoteServers.state(server, { roomId, eventId })
+  const from = { origin: server, route: 'state' } as const
+  const pdus = await admitAffordable(fetch, [...state, ...authChain], from)
+  const wanted = new Set(unknown)
+  const found = new Map<EventId, Pdu>()
+  for (const pdu of pdus) if (wanted.has(pdu.event_id)) found.set(pdu.event_id, pdu)
+  return found
+}
+
+/** A state with another create event, or with none, is of another room, whatever it is called. */
+async function isOfThisRoom({ parts, roomId }: Fetch, state: readonly EventId[]): Promise<boolean> {
+  const known = await parts.rooms.currentState(roomId)
+  const create = known?.eventId('m.room.create', '')
+  return create !== undefined && state.includes(create)
+}

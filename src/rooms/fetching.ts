@@ -1,0 +1,182 @@
+/**
+ * Fetching events of a room that others know and we do not, within bounds.
+ *
+ * A hostile server can name unknown events without end: each answer names ten more. So every fetch
+ * has a budget of events, bytes and time, and what one server could not give is not asked of it again
+ * for a while. What is fetched is complete only if nothing it refers to is unknown; the engine stores
+ * no event whose auth events are not there, so that a chain that was cut short is never taken for a
+ * whole one.
+ *
+ * @module
+ */
+
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '#io/clock.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { RoomVersion } from '#protocol/room-version.ts'
+import type { Route } from './engine.ts'
+import type { RoomParts } from './parts.ts'
+import { FederationError } from './remote-servers.ts'
+
+/** What one fetch may cost, at most. */
+export const fetchLimits = {
+  events: 10_000,
+  bytes: 64 * 1024 * 1024,
+  timeMs: 60_000,
+} as const
+
+/** How many events are asked for at the same time. */
+const parallel = 5
+/** How many servers are asked for one thing. */
+const serversMax = 4
+
+/** What a fetch may still cost. */
+export class FetchBudget {
+  readonly #clock: Clock
+  readonly #endMs: number
+  #events: number = fetchLimits.events
+  #bytes: number = fetchLimits.bytes
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#endMs = clock.monotonicMs() + fetchLimits.timeMs
+  }
+
+  get isSpent(): boolean {
+    return this.#events <= 0 || this.#bytes <= 0 || this.#clock.monotonicMs() > this.#endMs
+  }
+
+  /** Takes as many of the PDUs as can be afforded. */
+  afford(pdus: readonly Uint8Array[]): readonly Uint8Array[] {
+    let count = 0
+    for (const pdu of pdus) {
+      if (this.isSpent) break
+      this.#events -= 1
+      this.#bytes -= pdu.length
+      count += 1
+    }
+    return count === pdus.length ? pdus : pdus.slice(0, count)
+  }
+}
+
+/** Which events a server could not give, and until when it is not asked for them again. */
+export class Avoidance {
+  readonly #clock: Clock
+  readonly #failures = new LRUCache<string, { readonly count: number; readonly untilMs: number }>({
+    max: 10_000,
+  })
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  isAvoided(server: ServerName, eventId: EventId): boolean {
+    const failure = this.#failures.get(`${server} ${eventId}`)
+    return failure !== undefined && failure.untilMs > this.#clock.monotonicMs()
+  }
+
+  /** From a minute, doubled with each failure, to about a day. */
+  failed(server: ServerName, eventId: EventId): void {
+    const key = `${server} ${eventId}`
+    const count = (this.#failures.get(key)?.count ?? 0) + 1
+    const waitMs = 60_000 * 2 ** Math.min(count - 1, 10)
+    this.#failures.set(key, { count, untilMs: this.#clock.monotonicMs() + waitMs })
+  }
+}
+
+/** One fetch: from whom, of which room, and at what cost. */
+export interface Fetch {
+  readonly parts: RoomParts
+  readonly roomId: RoomId
+  readonly version: RoomVersion
+  readonly servers: readonly ServerName[]
+  readonly budget: FetchBudget
+  readonly avoidance: Avoidance
+}
+
+/** The servers to ask: those given, in order, then others in the room, at random. */
+export async function serversToAsk(
+  { rooms, serverName, random }: RoomParts,
+  roomId: RoomId,
+  first: readonly ServerName[],
+): Promise<ServerName[]> {
+  const others = await rooms.serversInRoom(roomId)
+  const shuffled = others
+    .map((server) => ({ server, place: random.fraction() }))
+    .toSorted((a, b) => a.place - b.place)
+  const servers = new Set([...first, ...shuffled.map(({ server }) => server)])
+  servers.delete(serverName)
+  return [...servers].slice(0, serversMax)
+}
+
+/** Server of the event's sender: the one that has the event for certain. */
+export function homeOf({ sender }: Pdu): ServerName {
+  return serverNameOf(sender)
+}
+
+/**
+ * Asks one server after another, until one gives something. Those that fail us are passed over;
+ * `undefined` if all do, or the budget is spent.
+ */
+export async function fromAnyServer<T>(
+  { servers, budget, avoidance, parts }: Fetch,
+  subject: EventId,
+  ask: (server: ServerName) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  for (const server of servers) {
+    if (budget.isSpent) return undefined
+    if (avoidance.isAvoided(server, subject)) continue
+    try {
+      const got = await ask(server)
+      if (got !== undefined) return got
+      avoidance.failed(server, subject)
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error
+      // Whoever cannot be reached at all is left alone by whoever calls; this is about one event.
+      if (error.kind === 'refused' || error.kind === 'bad-answer') avoidance.failed(server, subject)
+      parts.log.debug('a server did not give what is missing', {
+        destination: server,
+        eventId: subject,
+        reason: error.message,
+      })
+    }
+  }
+  return undefined
+}
+
+/** Those of the PDUs that pass the door, are of the room and can be afforded. */
+export async function admitAffordable(
+  { parts, version, roomId, budget }: Fetch,
+  bytes: readonly Uint8Array[],
+  from: { readonly origin: ServerName; readonly route: Route },
+): Promise<Pdu[]> {
+  const checked = await parts.engine.admit(version, budget.afford(bytes), from)
+  return checked.flatMap((one) => (one.ok && one.pdu.room_id === roomId ? [one.pdu] : []))
+}
+
+/** Fetches single events, some at a time. Those that cannot be had are left out. */
+export async function fetchEvents(
+  fetch: Fetch,
+  eventIds: readonly EventId[],
+): Promise<Map<EventId, Pdu>> {
+  const found = new Map<EventId, Pdu>()
+  const rest = [...eventIds]
+  const work = async () => {
+    for (let eventId = rest.pop(); eventId !== undefined; eventId = rest.pop()) {
+      const pdu = await fetchEvent(fetch, eventId)
+      if (pdu !== undefined) found.set(eventId, pdu)
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(parallel, rest.length) }, work))
+  return found
+}
+
+async function fetchEvent(fetch: Fetch, eventId: EventId): Promise<Pdu | undefined> {
+  return await fromAnyServer(fetch, eventId, async (server) => {
+    const bytes = await fetch.parts.remoteServers.event(server, { eventId })
+    const [pdu] = await admitAffordable(fetch, [bytes], { origin: server, route: 'event' })
+    return pdu?.event_id === eventId ? pdu : undefined
+  })
+}

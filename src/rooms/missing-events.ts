@@ -1,0 +1,163 @@
+/**
+ * Fills gaps: brings the events between what we have and an event that has just come.
+ *
+ * First the events themselves are asked for, some rounds far. If the gap is longer, the room is taken
+ * up again behind it: at the earliest missing events, with the state before them as another server
+ * has it. What lies in the gap can be fetched later, as history.
+ *
+ * Every fill is bounded in time and never holds the room's queue. An event whose gap cannot be filled
+ * stays where it is staged, and is tried again later.
+ *
+ * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
+ *
+ * @module
+ */
+
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { GapFiller } from './engine.ts'
+import { fetchAuthChains } from './fetch-auth.ts'
+import { fetchStateBefore } from './fetch-state.ts'
+import {
+  type Avoidance,
+  admitAffordable,
+  type Fetch,
+  FetchBudget,
+  fetchEvents,
+  fromAnyServer,
+  homeOf,
+  serversToAsk,
+} from './fetching.ts'
+import type { RoomParts } from './parts.ts'
+
+/** Servers give at most 20 events an answer: so far back a gap is filled with its events. */
+const roundsMax = 10
+const eventsPerRound = 20
+/** How many events a gap may end at, for the room to be taken up again behind it. */
+const frontMax = 20
+
+export function createGapFiller(
+  parts: Omit<RoomParts, 'gapFiller'>,
+  avoidance: Avoidance,
+): GapFiller {
+  const filler: GapFiller = {
+    fill: async (roomId, pdu, missing) => {
+      const fetch: Fetch = {
+        parts: { ...parts, gapFiller: filler },
+        roomId,
+        version: pdu.version,
+        servers: await serversToAsk({ ...parts, gapFiller: filler }, roomId, [
+          missing.origin,
+          homeOf(pdu),
+        ]),
+        budget: new FetchBudget(parts.clock),
+        avoidance,
+      }
+      if (missing.authEvents.length > 0) await fetchAuthChains(fetch, [pdu])
+      if (missing.prevEvents.length > 0) await fillHistoryUpTo(fetch, pdu, missing.origin)
+    },
+  }
+  return filler
+}
+
+async function fillHistoryUpTo(fetch: Fetch, pdu: Pdu, origin: ServerName): Promise<void> {
+  const { parts, roomId } = fetch
+  const between = await eventsBetween(fetch, pdu)
+  const front = await missingParents(fetch, between, pdu)
+  const statesBefore = new Map<EventId, readonly EventId[]>()
+  if (front.length > 0 && front.length <= frontMax) {
+    for (const parent of (await fetchEvents(fetch, front)).values()) {
+      between.set(parent.event_id, parent)
+      if ((await missingParentsOf(parts, roomId, between, [parent])).length === 0) continue
+      const state = await fetchStateBefore(fetch, parent.event_id)
+      if (state !== undefined) statesBefore.set(parent.event_id, state)
+    }
+  }
+  if (between.size === 0) return
+  await fetchAuthChains(fetch, [...between.values()])
+  await parts.engine.receive(roomId, [...between.values()], { origin, statesBefore })
+}
+
+/** The events before `pdu`, as far as some rounds of `/get_missing_events` go. */
+async function eventsBetween(fetch: Fetch, pdu: Pdu): Promise<Map<EventId, Pdu>> {
+  const between = new Map<EventId, Pdu>()
+  let latest: readonly Pdu[] = [pdu]
+  for (let round = 0; round < roundsMax && latest.length > 0; round += 1) {
+    const fresh = (await missingEventsBefore(fetch, latest)).filter(
+      ({ event_id }) => event_id !== pdu.event_id && !between.has(event_id),
+    )
+    const unknown = new Set(await unplaced(fetch.parts, fetch.roomId, fresh.map(idOf)))
+    const added = fresh.filter(({ event_id }) => unknown.has(event_id))
+    if (added.length === 0) break
+    for (const event of added) between.set(event.event_id, event)
+    latest = await withMissingParents(fetch, between, [...added, ...latest])
+  }
+  return between
+}
+
+async function missingEventsBefore(fetch: Fetch, latest: readonly Pdu[]): Promise<readonly Pdu[]> {
+  const { parts, roomId } = fetch
+  const [first] = latest
+  if (first === undefined) return []
+  const earliest = await parts.engine.forwardExtremities(roomId)
+  const named = latest.slice(0, eventsPerRound).map(idOf)
+  const events = await fromAnyServer(fetch, first.event_id, async (server) => {
+    const request = { roomId, earliest, latest: named, limit: eventsPerRound, minDepth: 0 }
+    const bytes = await parts.remoteServers.missingEvents(server, request)
+    const from = { origin: server, route: 'get_missing_events' } as const
+    const admitted = await admitAffordable(fetch, bytes, from)
+    return admitted.length > 0 ? admitted : undefined
+  })
+  return events ?? []
+}
+
+/** Those of the events of which a parent is missing. */
+async function withMissingParents(
+  { parts, roomId }: Fetch,
+  between: ReadonlyMap<EventId, Pdu>,
+  events: readonly Pdu[],
+): Promise<Pdu[]> {
+  const missing = new Set(await missingParentsOf(parts, roomId, between, events))
+  return events.filter((event) => event.prev_events.some((id) => missing.has(id)))
+}
+
+async function missingParents(
+  { parts, roomId }: Fetch,
+  between: ReadonlyMap<EventId, Pdu>,
+  pdu: Pdu,
+): Promise<EventId[]> {
+  return await missingParentsOf(parts, roomId, between, [...between.values(), pdu])
+}
+
+/** The parents of events that are neither in the room here nor among `between`. */
+export async function missingParentsOf(
+  parts: RoomParts,
+  roomId: RoomId,
+  between: ReadonlyMap<EventId, Pdu>,
+  events: readonly Pdu[],
+): Promise<EventId[]> {
+  const named = new Set(events.flatMap((event) => event.prev_events))
+  return await unplaced(
+    parts,
+    roomId,
+    [...named].filter((eventId) => !between.has(eventId)),
+  )
+}
+
+/** Those of the events that have no place in the room here: unknown ones and outliers. */
+export async function unplaced(
+  { rooms }: RoomParts,
+  roomId: RoomId,
+  eventIds: readonly EventId[],
+): Promise<EventId[]> {
+  if (eventIds.length === 0) return []
+  const stored = await rooms.events(roomId, eventIds)
+  const placed = new Set(
+    stored.filter(({ status }) => status !== 'outlier').map(({ pdu }) => pdu.event_id),
+  )
+  return eventIds.filter((eventId) => !placed.has(eventId))
+}
+
+function idOf({ event_id }: Pdu): EventId {
+  return event_id
+}
