@@ -81,7 +81,14 @@ export {
 export { isCompliantUserId, isLocalpart, parseUserId, userIdFor } from './identifiers/user-id.ts'
 export { isJsonObject, type Json, type JsonObject, type RawNumber } from './json.ts'
 export { type NumberRule, type ReadJson, readJson } from './json-reader.ts'
-export { elementSpans, elementsOf, memberSpans, type Span } from './json-spans.ts'
+export {
+  elementSpans,
+  elementsOf,
+  memberSpans,
+  type ScannedObject,
+  type Span,
+  scanObject,
+} from './json-spans.ts'
 export { type ParsedPdu, parsePdu } from './parse-pdu.ts'
 export type { Pdu } from './pdu.ts'
 export { redact } from './redaction.ts'

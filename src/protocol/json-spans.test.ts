@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { elementsOf, memberSpans } from './json-spans.ts'
+import { elementsOf, memberSpans, type Span, scanObject } from './json-spans.ts'
 
 const objects = [
   ['{}', {}],
@@ -127,6 +127,53 @@ test('what is taken apart is JSON if each part is', () => {
     }),
     { numRuns: 5000 },
   )
+})
+
+/** What a scan in slices of ten bytes finds, and how often it pauses. */
+function scanned(json: string, ...lists: string[]) {
+  const bytes = Buffer.from(json)
+  const text = ({ start, end }: Span) => bytes.subarray(start, end).toString()
+  const scan = scanObject(bytes, new Set(lists), 10)
+  for (let pauses = 0; ; pauses++) {
+    const step = scan.next()
+    if (!step.done) continue
+    if (step.value === undefined) return undefined
+    const { members, elements } = step.value
+    return {
+      pauses,
+      members: Object.fromEntries([...members].map(([key, span]) => [key, text(span)])),
+      elements: Object.fromEntries([...elements].map(([key, spans]) => [key, spans.map(text)])),
+    }
+  }
+}
+
+test('a large object is scanned in slices, its lists with it', () => {
+  assert.deepEqual(
+    scanned('{"a": [ {"b":"]"} ,2, "ccccccccccc" ] ,"e":[], "d":[1,2]}', 'a', 'e', 'x'),
+    {
+      pauses: 2,
+      members: { a: '[ {"b":"]"} ,2, "ccccccccccc" ]', e: '[]', d: '[1,2]' },
+      elements: { a: ['{"b":"]"}', '2', '"ccccccccccc"'], e: [] },
+    },
+  )
+  assert.deepEqual(scanned('{"a":{}}', 'a'), { pauses: 0, members: { a: '{}' }, elements: {} })
+})
+
+test('a scan in slices finds what a scan without them finds', () => {
+  for (const [json, expected] of objects) assert.deepEqual(scanned(json, 'a')?.members, expected)
+  for (const json of neither) assert.equal(scanned(json, 'a'), undefined, json)
+  for (const json of ['{"a":[1}', '{"a":[1,]}', '{"a":[,]}', '{"a":[1]', '{"a":[1],"a":[]}']) {
+    assert.equal(scanned(json, 'a'), undefined, json)
+  }
+})
+
+test('a part that takes too long to pass over is refused', () => {
+  const part = (length: number) => `"${'a'.repeat(length - 2)}"`
+  const most = 8_388_608
+  assert.ok(scanned(`{"a":[${part(most)},${part(most)}],"b":1}`, 'a'))
+  assert.equal(scanned(`{"a":[${part(most + 1)}]}`, 'a'), undefined)
+  assert.equal(scanned(`{"a":[${part(most)}]}`), undefined)
+  assert.equal(scanned(`{"a":{"b":${part(most)}}}`, 'a'), undefined)
 })
 
 function isJson(text: string): boolean {

@@ -13,6 +13,16 @@
 
 import { readJson } from './json-reader.ts'
 
+/**
+ * The parts of an object of any size, found in slices: its members, and the elements of those of its
+ * members that are lists of many.
+ */
+export interface ScannedObject {
+  readonly members: ReadonlyMap<string, Span>
+  /** By key, for the keys in `lists` whose values are arrays. */
+  readonly elements: ReadonlyMap<string, readonly Span[]>
+}
+
 /** Bytes from `start` up to, not including, `end`. */
 export interface Span {
   readonly start: number
@@ -26,38 +36,96 @@ export interface Span {
 export function memberSpans(
   bytes: Uint8Array,
   within: Span = wholeOf(bytes),
-): Map<string, Span> | undefined {
-  const scan = new Scan(bytes, within)
-  const members = new Map<string, Span>()
-  if (!scan.take(0x7b)) return undefined
-  if (scan.take(0x7d)) return scan.isDone() ? members : undefined
-  do {
-    const key = readKey(bytes, scan.string())
-    if (key === undefined || members.has(key) || !scan.take(0x3a)) return undefined
-    const value = scan.value()
-    if (value === undefined) return undefined
-    members.set(key, value)
-  } while (scan.take(0x2c))
-  return scan.take(0x7d) && scan.isDone() ? members : undefined
+): ReadonlyMap<string, Span> | undefined {
+  const scan = new Scan(bytes, within, Number.POSITIVE_INFINITY)
+  return finish(scanMembers(scan, bytes, noLists, Number.POSITIVE_INFINITY))?.members
 }
 
 /** The elements of the array that `bytes` is; `undefined` if it is no array. */
-export function elementSpans(bytes: Uint8Array, within: Span = wholeOf(bytes)): Span[] | undefined {
-  const scan = new Scan(bytes, within)
-  const elements: Span[] = []
+export function elementSpans(
+  bytes: Uint8Array,
+  within: Span = wholeOf(bytes),
+): readonly Span[] | undefined {
+  const scan = new Scan(bytes, within, Number.POSITIVE_INFINITY)
   if (!scan.take(0x5b)) return undefined
-  if (scan.take(0x5d)) return scan.isDone() ? elements : undefined
-  do {
-    const value = scan.value()
-    if (value === undefined) return undefined
-    elements.push(value)
-  } while (scan.take(0x2c))
-  return scan.take(0x5d) && scan.isDone() ? elements : undefined
+  const elements = finish(scanElements(scan, Number.POSITIVE_INFINITY))
+  return scan.isDone() ? elements : undefined
 }
 
 /** The elements of an array, each as its bytes (not copied); `undefined` if it is no array. */
 export function elementsOf(bytes: Uint8Array, within?: Span): Uint8Array[] | undefined {
   return elementSpans(bytes, within)?.map((span) => bytes.subarray(span.start, span.end))
+}
+
+/**
+ * The same as `memberSpans`, and as `elementSpans` of the members called as `lists` says, in one pass
+ * that pauses after each `sliceBytes`: an answer to a join may have a hundred million bytes, and the
+ * thread has other work. Gives `undefined` also if one part alone would take too long.
+ */
+export function scanObject(
+  bytes: Uint8Array,
+  lists: ReadonlySet<string>,
+  sliceBytes: number = 1_048_576,
+): Generator<void, ScannedObject | undefined> {
+  const scan = new Scan(bytes, wholeOf(bytes), partBytesMax)
+  return scanMembers(scan, bytes, lists, sliceBytes)
+}
+
+/** The largest part that `scanObject` passes over without a pause. */
+const partBytesMax = 8_388_608
+
+const noLists: ReadonlySet<string> = new Set()
+
+function* scanMembers(
+  scan: Scan,
+  bytes: Uint8Array,
+  lists: ReadonlySet<string>,
+  sliceBytes: number,
+): Generator<void, ScannedObject | undefined> {
+  const members = new Map<string, Span>()
+  const elements = new Map<string, readonly Span[]>()
+  if (!scan.take(0x7b)) return undefined
+  if (scan.take(0x7d)) return scan.isDone() ? { members, elements } : undefined
+  do {
+    const key = readKey(bytes, scan.string())
+    if (key === undefined || members.has(key) || !scan.take(0x3a)) return undefined
+    const start = scan.startOfValue()
+    if (lists.has(key) && scan.take(0x5b)) {
+      const list = yield* scanElements(scan, sliceBytes)
+      if (list === undefined) return undefined
+      elements.set(key, list)
+      members.set(key, { start, end: scan.at })
+    } else {
+      const value = scan.value()
+      if (value === undefined) return undefined
+      members.set(key, value)
+    }
+  } while (scan.take(0x2c))
+  return scan.take(0x7d) && scan.isDone() ? { members, elements } : undefined
+}
+
+/** The elements of an array whose first bracket was taken. */
+function* scanElements(scan: Scan, sliceBytes: number): Generator<void, Span[] | undefined> {
+  const elements: Span[] = []
+  if (scan.take(0x5d)) return elements
+  let pauseAt = scan.at + sliceBytes
+  do {
+    const element = scan.value()
+    if (element === undefined) return undefined
+    elements.push(element)
+    if (element.end < pauseAt) continue
+    pauseAt = element.end + sliceBytes
+    yield
+  } while (scan.take(0x2c))
+  return scan.take(0x5d) ? elements : undefined
+}
+
+/** Runs a scan to its end without a pause. */
+function finish<Result>(scan: Generator<void, Result>): Result {
+  for (;;) {
+    const step = scan.next()
+    if (step.done) return step.value
+  }
 }
 
 function wholeOf(bytes: Uint8Array): Span {
@@ -73,63 +141,72 @@ function readKey(bytes: Uint8Array, span: Span | undefined): string | undefined 
 /** How deep a part may be nested: far more than the strict reader takes, and bounded. */
 const spanNestingMax = 4096
 
-/** The brackets that are open in the value being scanned. Scans do not overlap in time. */
+/** The brackets that are open in the value being scanned; scans pause between values only. */
 const openBrackets = new Uint8Array(spanNestingMax)
 
 /** A place in the bytes, moved over one token at a time. */
 class Scan {
-  #at: number
+  /** The next byte. */
+  at: number
   readonly #end: number
   readonly #bytes: Uint8Array
+  readonly #valueBytesMax: number
 
-  constructor(bytes: Uint8Array, within: Span) {
+  constructor(bytes: Uint8Array, within: Span, valueBytesMax: number) {
     this.#bytes = bytes
-    this.#at = within.start
+    this.at = within.start
     this.#end = within.end
+    this.#valueBytesMax = valueBytesMax
   }
 
   /** Takes one byte, after white space. */
   take(byte: number): boolean {
     this.#skipSpace()
-    if (this.#at >= this.#end || this.#bytes[this.#at] !== byte) return false
-    this.#at++
+    if (this.at >= this.#end || this.#bytes[this.at] !== byte) return false
+    this.at++
     return true
   }
 
   /** Whether nothing but white space is left. */
   isDone(): boolean {
     this.#skipSpace()
-    return this.#at >= this.#end
+    return this.at >= this.#end
+  }
+
+  /** Where the next value starts. */
+  startOfValue(): number {
+    this.#skipSpace()
+    return this.at
   }
 
   /** Takes a string, with its quotation marks. */
   string(): Span | undefined {
     this.#skipSpace()
-    const start = this.#at
+    const start = this.at
     if (start >= this.#end || this.#bytes[start] !== 0x22) return undefined
     const end = this.#endOfString(start)
     if (end === 0) return undefined
-    this.#at = end
+    this.at = end
     return { start, end }
   }
 
   /** Takes a value of any kind. */
   value(): Span | undefined {
     this.#skipSpace()
-    const start = this.#at
+    const start = this.at
     if (start >= this.#end) return undefined
     const first = this.#bytes[start]
     if (first === 0x22) return this.string()
     const end = first === 0x7b || first === 0x5b ? this.#endOfNested(start) : this.#endOfWord(start)
     if (end === 0) return undefined
-    this.#at = end
+    this.at = end
     return { start, end }
   }
 
   /** Where the string that starts at `start` ends; 0 if it does not. */
   #endOfString(start: number): number {
     const bytes = this.#bytes
-    const end = this.#end
+    const end = Math.min(this.#end, start + this.#valueBytesMax)
     for (let at = start + 1; at < end; at++) {
       const byte = bytes[at]
       if (byte === 0x22) return at + 1
@@ -141,7 +218,7 @@ class Scan {
   /** Where the object or array that starts at `start` ends; 0 if its brackets do not match. */
   #endOfNested(start: number): number {
     const bytes = this.#bytes
-    const end = this.#end
+    const end = Math.min(this.#end, start + this.#valueBytesMax)
     let depth = 0
     for (let at = start; at < end; at++) {
       const byte = bytes[at] as number
@@ -162,13 +239,14 @@ class Scan {
 
   /** Where the number or the word that starts at `start` ends; 0 if there is none. */
   #endOfWord(start: number): number {
+    const end = Math.min(this.#end, start + this.#valueBytesMax)
     let at = start
-    while (at < this.#end && isWordByte(this.#bytes[at] as number)) at++
+    while (at < end && isWordByte(this.#bytes[at] as number)) at++
     return at === start ? 0 : at
   }
 
   #skipSpace(): void {
-    while (this.#at < this.#end && isSpace(this.#bytes[this.#at] as number)) this.#at++
+    while (this.at < this.#end && isSpace(this.#bytes[this.at] as number)) this.at++
   }
 }
 
