@@ -10,8 +10,8 @@ import { pduOf } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { redact } from '#protocol/redaction.ts'
 import type { Writer } from '#storage/database.ts'
-import { eventStatuses, putEvent, putVerdict, redactEvent } from '#storage/events.ts'
-import { addMissingParent, awaitRedacted, parentIsHere } from '#storage/gaps.ts'
+import { eventStatuses, placeEvent, putEvent, putVerdict, redactEvent } from '#storage/events.ts'
+import { addMissingParent, awaitRedacted, isRedactedNow, parentIsHere } from '#storage/gaps.ts'
 import { addToOutbox } from '#storage/outbox.ts'
 import { addRoom, setRoomHead } from '#storage/rooms.ts'
 import { unstagePdu } from '#storage/staging.ts'
@@ -45,11 +45,24 @@ export interface Placed {
   readonly position: Position | undefined
 }
 
+/** What became of a batch. */
+export interface Written {
+  readonly placed: readonly Placed[]
+  /** The positions of `lateRedactions`. */
+  readonly late: readonly Position[]
+  readonly states: readonly number[]
+  readonly last: number
+}
+
 export class Batch {
   readonly room: Room
   readonly events: NewEvent[] = []
   readonly redactions: Redaction[] = []
   readonly waitingRedactions: { readonly redacts: EventId; readonly eventId: EventId }[] = []
+  /** Redactions that waited for an event of this batch, and are shown to clients because it came. */
+  readonly lateRedactions: { readonly eventId: EventId; readonly pdu: Pdu }[] = []
+  /** Events for which no redaction waits any more. */
+  readonly noLongerAwaited: EventId[] = []
   readonly unstaged: number[] = []
   /** The head before anything of this batch. */
   readonly before: Head
@@ -69,7 +82,7 @@ export class Batch {
 
   /** How many positions of the stream the unit needs. */
   get positions(): number {
-    return this.events.filter(({ place }) => place === 'end').length
+    return this.events.filter(({ place }) => place === 'end').length + this.lateRedactions.length
   }
 
   get isEmpty(): boolean {
@@ -87,7 +100,10 @@ export class Batch {
     const number =
       pdu.state_key === undefined ? undefined : this.room.numberEvent(pdu, status === 'rejected')
     if (pdu.state_key !== undefined) this.room.numberStateKey(pdu.type, pdu.state_key)
-    for (const missing of event.missingParents) this.room.missingParents.add(missing)
+    // What only refused events name is no gap in what anybody sees.
+    if (status === 'accepted') {
+      for (const missing of event.missingParents) this.room.missingParents.add(missing)
+    }
     this.room.enter(pdu, {
       eventId: pdu.event_id,
       status,
@@ -108,7 +124,7 @@ export class Batch {
   }
 
   /** Adds all of it to a unit whose first position in the stream is `first`. */
-  write(tx: Writer, first: number): { placed: Placed[]; states: readonly number[]; last: number } {
+  write(tx: Writer, first: number): Written {
     const { room } = this
     if (this.isNewRoom) {
       addRoom(tx, { roomNid: room.roomNid, roomId: room.roomId, version: room.version.id })
@@ -119,15 +135,22 @@ export class Batch {
     }
     const states = room.states.write(tx)
     let stream = first
+    const late: Position[] = []
     const placed = this.events.map((event) => {
       const position = event.place === 'end' ? { stream: stream++, sub: 0 } : placeOf(event)
       this.#writeEvent(tx, event, position)
       return { event, position }
     })
-    const last = stream - 1
+    for (const { eventId } of this.lateRedactions) {
+      const position = { stream: stream++, sub: 0 }
+      placeEvent(tx, room.roomNid, eventId, position)
+      late.push(position)
+    }
+    // A change of state alone has a position, too.
+    const last = Math.max(first, stream - 1)
     this.#writeRest(tx, last)
     for (const more of this.alongside) more(tx, first)
-    return { placed, states, last }
+    return { placed, states, last, late }
   }
 
   #writeEvent(tx: Writer, event: NewEvent, position: Position | undefined): void {
@@ -173,6 +196,7 @@ export class Batch {
       redactEvent(tx, room.roomNid, { eventId, redactedBy: by, bytes: target.bytes })
     }
     for (const waiting of this.waitingRedactions) awaitRedacted(tx, room.roomNid, waiting)
+    for (const eventId of this.noLongerAwaited) isRedactedNow(tx, room.roomNid, eventId)
     for (const stagedNid of this.unstaged) unstagePdu(tx, stagedNid)
     if (room.head === this.before) return
     const { extremities, state } = room.head

@@ -6,20 +6,24 @@
 
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { compareStates } from '#protocol/state-resolution/state-pairs.ts'
 import type { Writer } from '#storage/database.ts'
 import { putMembership } from '#storage/memberships.ts'
 import type { Streams } from '#storage/streams.ts'
-import type { Batch, Placed } from './batch.ts'
+import type { Batch, NewEvent, Placed, Written } from './batch.ts'
 import { memberAt } from './joined.ts'
 import type { EventFacts } from './room.ts'
-import type { Membership, RoomCommit, StateChange } from './rooms.ts'
+import type { Membership, Position, RoomCommit, StateChange, StoredEvent } from './rooms.ts'
+import { stateView } from './state-view.ts'
+import { stateForOutsiders, strip } from './stripped-state.ts'
 
 interface LocalChange {
   readonly userId: UserId
   readonly membership: Membership
   readonly pdu: Pdu
+  readonly strippedState: readonly JsonObject[]
 }
 
 /** Commits a batch. Throws if it could not be; the room in memory is then not to be used any more. */
@@ -39,7 +43,7 @@ export async function commitBatch(
   const { room } = batch
   const changes = await stateChangesOf(batch)
   const local = await localChangesOf(batch, changes, serverName)
-  const count = Math.max(batch.positions, local.length > 0 ? 1 : 0)
+  const count = Math.max(batch.positions, changes.length > 0 ? 1 : 0)
   const collect = (tx: Writer, first: number) => {
     const written = batch.write(tx, first)
     const stream = first + count - 1
@@ -54,22 +58,35 @@ export async function commitBatch(
   return {
     roomId: room.roomId,
     stream: written.stream,
-    timeline: written.placed.flatMap(({ event, position }) =>
-      event.place === 'end' && position
-        ? [
-            {
-              pdu: event.pdu,
-              status: event.status,
-              position,
-              gapBefore: event.missingParents.length > 0,
-              redactedBy: undefined,
-            },
-          ]
-        : [],
-    ),
+    timeline: timelineOf(batch, written),
     stateChanges: changes,
     memberships: local.map(({ userId, membership }) => ({ userId, membership })),
     destinations: [...new Set(batch.events.flatMap(({ destinations }) => destinations))],
+  }
+}
+
+/** What the batch adds to the end of the timeline. */
+function timelineOf(batch: Batch, { placed, late }: Written): StoredEvent[] {
+  const timeline = placed.flatMap(({ event, position }) =>
+    event.place === 'end' && position !== undefined ? [toldEvent(batch, event, position)] : [],
+  )
+  for (const [index, { pdu }] of batch.lateRedactions.entries()) {
+    const position = late[index]
+    const rest = { status: 'accepted', gapBefore: false, redactedBy: undefined } as const
+    if (position !== undefined) timeline.push({ pdu, position, ...rest })
+  }
+  return timeline
+}
+
+/** An event of the batch; redacted, if a redaction of it is in the same batch or was there before. */
+function toldEvent(batch: Batch, event: NewEvent, position: Position): StoredEvent {
+  const { event_id: eventId } = event.pdu
+  return {
+    pdu: batch.room.cachedPdu(eventId) ?? event.pdu,
+    status: event.status,
+    position,
+    gapBefore: event.missingParents.length > 0,
+    redactedBy: batch.redactions.find(({ target }) => target.event_id === eventId)?.by,
   }
 }
 
@@ -89,6 +106,7 @@ function settle(batch: Batch, placed: readonly Placed[]): void {
     room.enter(room.cachedPdu(event.pdu.event_id) ?? event.pdu, facts)
   }
   room.entered(placed.map(({ event }) => event.pdu.event_id))
+  for (const { eventId } of batch.lateRedactions) room.forgetFacts(eventId)
   room.published = room.head
 }
 
@@ -135,14 +153,23 @@ async function localChangesOf(
     if (userId === undefined || serverNameOf(userId) !== serverName) continue
     const pdu = (await room.pdus([after])).get(after)
     if (pdu === undefined) continue
-    local.push({ userId, membership: pdu.content.membership as Membership, pdu })
+    const membership = pdu.content.membership as Membership
+    const isOutside = membership === 'invite' || membership === 'knock'
+    const strippedState = isOutside ? await stateForUser(room, userId) : []
+    local.push({ userId, membership, pdu, strippedState })
   }
   return local
 }
 
+/** What a user is shown of the room that they are not in. */
+async function stateForUser(room: Batch['room'], userId: UserId): Promise<JsonObject[]> {
+  const state = await stateView(room, room.head.state)
+  return (await stateForOutsiders(state, userId)).map(strip)
+}
+
 function membershipRow(
   roomId: Pdu['room_id'],
-  { userId, membership, pdu }: LocalChange,
+  { userId, membership, pdu, strippedState }: LocalChange,
   stream: number,
 ) {
   return {
@@ -152,6 +179,6 @@ function membershipRow(
     event_id: pdu.event_id,
     sender: pdu.sender,
     stream,
-    stripped_state: '[]',
+    stripped_state: JSON.stringify(strippedState),
   }
 }

@@ -9,7 +9,7 @@ import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { eventRows, highestEventNid, roomOfEvent } from '#storage/events.ts'
 import { gapRows } from '#storage/gaps.ts'
-import { forgetMembership, putMembership } from '#storage/memberships.ts'
+import { forgetMembership, membershipRow, putMembership } from '#storage/memberships.ts'
 import { highestRoomNid } from '#storage/rooms.ts'
 import { highestStagedNid } from '#storage/staging.ts'
 import { admitPdus } from './admit-pdus.ts'
@@ -56,6 +56,10 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
     createRoom: (request) => createRoom(parts, request),
     send: engine.send,
     forget: async (userId, roomId) => {
+      const row = await membershipRow(needs.db, userId, roomId)
+      if (row?.membership === 'join' || row?.membership === 'invite') {
+        throw new MatrixError(400, 'M_UNKNOWN', `${userId} is still in the room ${roomId}.`)
+      }
       await needs.db.write((tx) => forgetMembership(tx, userId, roomId))
     },
     onCommit: (listener) => {

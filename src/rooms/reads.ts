@@ -91,11 +91,11 @@ export function createReads(parts: EngineParts): RoomReads {
     },
     membershipsOf: async (userId, options = {}) => {
       const rows = await membershipRows(db, userId, { forgotten: options.forgotten ?? false })
-      return await Promise.all(rows.map((row) => localMembership(parts, row)))
+      return rows.map(localMembership)
     },
     membership: async (userId, roomId) => {
       const row = await membershipRow(db, userId, roomId)
-      return row && (await localMembership(parts, row))
+      return row && localMembership(row)
     },
     roomsChangedSince: async (from, rooms) => {
       const rows = await newestPositions(db, { rooms, after: from })
@@ -172,12 +172,7 @@ async function stateChanges(
   return from === to ? [] : await stateDifference(room, { from, to })
 }
 
-async function localMembership(
-  { queues, serverName }: EngineParts,
-  row: MembershipRow,
-): Promise<LocalMembership> {
-  const room = await queues.room(row.room_id)
-  const servers = room && (await joinedServers(room, room.published.state))
+function localMembership(row: MembershipRow): LocalMembership {
   return {
     roomId: row.room_id,
     userId: row.user_id as UserId,
@@ -187,6 +182,6 @@ async function localMembership(
     stream: row.stream,
     forgotten: row.forgotten === 1,
     strippedState: JSON.parse(row.stripped_state) as JsonObject[],
-    serverInRoom: servers?.has(serverName) ?? false,
+    serverInRoom: row.server_in_room === 1,
   }
 }

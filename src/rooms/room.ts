@@ -12,7 +12,7 @@ import assert from 'node:assert/strict'
 import { LRUCache } from 'lru-cache'
 import type { AuthState } from '#protocol/auth-rules/auth-state.ts'
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
-import { pduOfCheckedBytes } from '#protocol/parse-pdu.ts'
+import { parsePdu } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import { AuthCover } from '#protocol/state-resolution/auth-cover.ts'
@@ -28,7 +28,7 @@ import {
   graphRows,
   numberedEventRows,
 } from '#storage/events.ts'
-import { missingParents } from '#storage/gaps.ts'
+import { hasWaitingRedactions, missingParents } from '#storage/gaps.ts'
 import { roomRow } from '#storage/rooms.ts'
 import { stateKeyRows } from '#storage/states.ts'
 import { membershipCodeOf } from './membership-codes.ts'
@@ -59,6 +59,11 @@ export interface StateKey {
   readonly stateKey: string
 }
 
+/** The bytes of a stored event are not those that were stored. */
+export class EventCorrupted extends Error {
+  override readonly name = 'EventCorrupted'
+}
+
 const factsMax = 20_000
 const pduBytesMax = 32 * 1024 * 1024
 const graphPage = 5000
@@ -83,6 +88,8 @@ export class Room implements RoomEvents {
   readonly #memberships: number[] = []
   /** Events that are parents of events here, and are not here themselves. */
   readonly missingParents = new Set<EventId>()
+  /** Whether redactions wait for events that are not here. */
+  hasWaitingRedactions = false
   readonly #facts = new LRUCache<EventId, EventFacts>({ max: factsMax })
   readonly #inFlight = new Map<EventId, { readonly facts: EventFacts; readonly pdu: Pdu }>()
   readonly #pdus = new LRUCache<EventId, Pdu>({
@@ -257,11 +264,20 @@ export class Room implements RoomEvents {
     return this.#inFlight.get(eventId)?.pdu ?? this.#pdus.get(eventId)
   }
 
-  /** The event of a row, read again. */
+  /**
+   * The event of a row. Its ID is computed anew: what a disk has corrupted is found here, and goes
+   * nowhere.
+   */
   pduOfRow(row: Pick<EventRow, 'event_id' | 'bytes'>): Pdu {
-    const pdu = pduOfCheckedBytes(this.version, row.event_id, row.bytes)
-    this.#pdus.set(row.event_id, pdu)
-    return pdu
+    const parsed = parsePdu(this.version, row.bytes)
+    if (!parsed.ok || parsed.pdu.event_id !== row.event_id) {
+      const found = parsed.ok ? `their ID is ${parsed.pdu.event_id}` : parsed.reason
+      throw new EventCorrupted(
+        `The bytes stored for ${row.event_id} of ${this.roomId} are not those of that event: ${found}.`,
+      )
+    }
+    this.#pdus.set(row.event_id, parsed.pdu)
+    return parsed.pdu
   }
 
   /** Puts what is left of an event in its place, since it has been redacted. */
@@ -308,6 +324,11 @@ export class Room implements RoomEvents {
   /** An event is about to be committed with these facts. */
   enter(pdu: Pdu, facts: EventFacts): void {
     this.#inFlight.set(pdu.event_id, { facts, pdu })
+  }
+
+  /** What is known of an event has changed in the store. */
+  forgetFacts(eventId: EventId): void {
+    this.#facts.delete(eventId)
   }
 
   /** These events are committed. */
@@ -366,6 +387,7 @@ export async function loadRoom(db: Reader, roomId: RoomId): Promise<Room | undef
   const room = new Room(db, { roomId, roomNid: row.room_nid, version, states, head })
   for (const key of await stateKeyRows(db, row.room_nid)) room.loadStateKey(key.type, key.state_key)
   for (const eventId of await missingParents(db, row.room_nid)) room.missingParents.add(eventId)
+  room.hasWaitingRedactions = await hasWaitingRedactions(db, row.room_nid)
   await loadGraph(db, room)
   return room
 }

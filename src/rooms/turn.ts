@@ -5,12 +5,11 @@
  * @module
  */
 
-import { hasRedactionPower } from '#protocol/auth-rules/redaction-power.ts'
+import assert from 'node:assert/strict'
 import type { Verdict } from '#protocol/auth-rules/verdict.ts'
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Reader } from '#storage/database.ts'
-import { waitingRedactions } from '#storage/gaps.ts'
 import type { Batch, NewEvent } from './batch.ts'
 import type { Outcome } from './engine.ts'
 import {
@@ -21,7 +20,8 @@ import {
   stateBeforeOf,
   stateOfEvents,
 } from './judge.ts'
-import type { EventFacts, Room } from './room.ts'
+import { applyWaitingRedactions, redactTarget, withholds } from './redactions.ts'
+import type { Room } from './room.ts'
 import type { EventStatus } from './rooms.ts'
 
 export interface Judging {
@@ -55,22 +55,26 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
   if (status !== 'accepted' && judging.mustBeAccepted) {
     return { eventId, outcome: status, rule: rule ?? '' }
   }
+  const destinations = status === 'accepted' ? await judging.destinationsOf(pdu) : []
+  const isWithheld =
+    destinations.length === 0 && lacking.prevEvents.length === 0 && (await withholds(room, pdu))
   const event: NewEvent = {
     pdu,
     status,
     rule,
     stateBefore,
     stateAfter: status === 'rejected' ? stateBefore : await stateAfterOf(room, pdu, stateBefore),
-    place: status === 'accepted' ? placeFor(judging) : 'nowhere',
+    place: status === 'accepted' && !isWithheld ? placeFor(judging) : 'nowhere',
     missingParents: lacking.prevEvents,
-    destinations: status === 'accepted' ? await judging.destinationsOf(pdu) : [],
+    destinations,
   }
   batch.add(event)
   if (status === 'accepted') {
     if (judging.place === 'end') await advanceHead(room, pdu)
-    await applyRedactions(batch, pdu, stateBefore, judging.db)
-    return { eventId, outcome: 'accepted' }
+    await redactTarget(batch, pdu, stateBefore)
   }
+  await applyWaitingRedactions(batch, pdu, judging.db)
+  if (status === 'accepted') return { eventId, outcome: 'accepted' }
   return { eventId, outcome: status, rule: rule ?? '' }
 }
 
@@ -101,54 +105,42 @@ async function judge(
   return { status: 'accepted', rule: undefined }
 }
 
-/** An accepted event takes the place of its parents among the forward extremities. */
+/**
+ * An accepted event takes the place of its parents among the forward extremities. So they are never
+ * empty: the event itself is one, unless an accepted event has it as a parent that was missing.
+ */
 async function advanceHead(room: Room, pdu: Pdu): Promise<void> {
-  // A parent that was missing has a child here already.
-  if (room.missingParents.has(pdu.event_id)) return
-  const kept = room.head.extremities.filter((id) => !pdu.prev_events.includes(id))
-  const extremities = [...kept, pdu.event_id]
+  const passed = await parentsThroughRefused(room, pdu)
+  const kept = room.head.extremities.filter((id) => !passed.has(id))
+  const hasChild = room.missingParents.has(pdu.event_id)
+  const extremities = hasChild ? kept : [...kept, pdu.event_id]
+  assert.ok(extremities.length > 0, `${room.roomId} has no forward extremity left`)
   const facts = await room.facts(extremities)
   const versions = extremities.flatMap((id) => facts.get(id)?.stateAfter ?? [])
   room.head = { extremities, state: await room.resolve(versions) }
 }
 
-/** Applies the redaction that an event is, and those that wait for it. */
-async function applyRedactions(
-  batch: Batch,
-  pdu: Pdu,
-  stateBefore: number,
-  db: Reader,
-): Promise<void> {
-  const { room } = batch
-  if (pdu.type === 'm.room.redaction' && pdu.redacts !== undefined) {
-    const target = (await room.pdus([pdu.redacts])).get(pdu.redacts)
-    const facts = (await room.facts([pdu.redacts])).get(pdu.redacts)
-    if (target === undefined || facts === undefined || facts.status === 'outlier') {
-      batch.waitingRedactions.push({ redacts: pdu.redacts, eventId: pdu.event_id })
-    } else {
-      await redactIfAllowed(batch, { redaction: pdu, stateBefore, target })
-    }
-  }
-  for (const redactionId of await waitingRedactions(db, room.roomNid, pdu.event_id)) {
-    const redaction = (await room.pdus([redactionId])).get(redactionId)
-    const facts: EventFacts | undefined = (await room.facts([redactionId])).get(redactionId)
-    if (redaction === undefined || facts?.stateBefore === undefined) continue
-    await redactIfAllowed(batch, { redaction, stateBefore: facts.stateBefore, target: pdu })
-  }
-}
+/** How many refused events a walk back from one event passes. */
+const refusedMax = 1000
 
-async function redactIfAllowed(
-  batch: Batch,
-  act: { readonly redaction: Pdu; readonly stateBefore: number; readonly target: Pdu },
-): Promise<void> {
-  const { redaction, stateBefore, target } = act
-  if (target.type === 'm.room.create') return
-  const keys = [
-    ['m.room.create', ''],
-    ['m.room.power_levels', ''],
-  ] as const
-  const state = await batch.room.authState(stateBefore, keys)
-  if (hasRedactionPower(redaction, target, state)) batch.redact(target, redaction.event_id)
+/**
+ * The parents of an event. Those that were rejected or soft-failed are no extremities, but theirs may
+ * be: these are ancestors of the event, too.
+ */
+async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<ReadonlySet<EventId>> {
+  const parents = new Set(pdu.prev_events)
+  let facts = await room.facts(pdu.prev_events)
+  let refused = 0
+  for (const parent of parents) {
+    if (!facts.has(parent)) facts = await room.facts([parent])
+    const status = facts.get(parent)?.status
+    if (status !== 'rejected' && status !== 'soft_failed') continue
+    refused += 1
+    if (refused > refusedMax) break
+    const found = (await room.pdus([parent])).get(parent)
+    for (const grandparent of found?.prev_events ?? []) parents.add(grandparent)
+  }
+  return parents
 }
 
 /** The order in which events of one batch are taken: what others refer to first. */

@@ -165,6 +165,14 @@ export async function newestPositions(
   `)
 }
 
+/** Puts a stored event into the timeline. */
+export function placeEvent(tx: Writer, roomNid: number, eventId: EventId, place: Place): void {
+  tx.run(sql`
+    UPDATE events SET stream = ${place.stream}, sub = ${place.sub}
+    WHERE room_nid = ${roomNid} AND event_id = ${eventId}
+  `)
+}
+
 /** Puts the redacted form in the place of an event. */
 export function redactEvent(
   tx: Writer,

@@ -68,6 +68,19 @@ export function awaitRedacted(
   `)
 }
 
+/** No redaction waits for this event any more. */
+export function isRedactedNow(tx: Writer, roomNid: number, eventId: EventId): void {
+  tx.run(sql`DELETE FROM waiting_redactions WHERE room_nid = ${roomNid} AND redacts = ${eventId}`)
+}
+
+/** Whether any redaction of the room waits. */
+export async function hasWaitingRedactions(db: Reader, roomNid: number): Promise<boolean> {
+  const row = await db.first(sql`
+    SELECT 1 AS found FROM waiting_redactions WHERE room_nid = ${roomNid} LIMIT 1
+  `)
+  return row !== undefined
+}
+
 /** The redactions that wait for one of these events. */
 export async function waitingRedactions(
   db: Reader,

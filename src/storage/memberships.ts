@@ -17,12 +17,18 @@ export interface MembershipRow {
   readonly forgotten: number
   /** A JSON list. */
   readonly stripped_state: string
+  /** 1 if a local user is joined to the room. */
+  readonly server_in_room: number
 }
 
-const columns = sql`user_id, room_id, membership, event_id, sender, stream, forgotten,
-  stripped_state`
+const columns = sql`m.user_id, m.room_id, m.membership, m.event_id, m.sender, m.stream, m.forgotten,
+  m.stripped_state, CASE WHEN EXISTS (SELECT 1 FROM local_memberships j
+    WHERE j.room_id = m.room_id AND j.membership = 'join') THEN 1 ELSE 0 END AS server_in_room`
 
-export function putMembership(tx: Writer, row: Omit<MembershipRow, 'forgotten'>): void {
+export function putMembership(
+  tx: Writer,
+  row: Omit<MembershipRow, 'forgotten' | 'server_in_room'>,
+): void {
   tx.run(sql`
     INSERT INTO local_memberships (user_id, room_id, membership, event_id, sender, stream,
       forgotten, stripped_state)
@@ -47,7 +53,8 @@ export async function membershipRow(
   roomId: RoomId,
 ): Promise<MembershipRow | undefined> {
   return await db.first<MembershipRow>(sql`
-    SELECT ${columns} FROM local_memberships WHERE user_id = ${userId} AND room_id = ${roomId}
+    SELECT ${columns} FROM local_memberships m
+    WHERE m.user_id = ${userId} AND m.room_id = ${roomId}
   `)
 }
 
@@ -57,8 +64,8 @@ export async function membershipRows(
   { forgotten }: { readonly forgotten: boolean },
 ): Promise<MembershipRow[]> {
   return await db.all<MembershipRow>(sql`
-    SELECT ${columns} FROM local_memberships
-    WHERE user_id = ${userId} AND forgotten <= ${Number(forgotten)} ORDER BY room_id
+    SELECT ${columns} FROM local_memberships m
+    WHERE m.user_id = ${userId} AND m.forgotten <= ${Number(forgotten)} ORDER BY m.room_id
   `)
 }
 
