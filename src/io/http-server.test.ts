@@ -65,6 +65,22 @@ for (const [kind, head, body] of [
   })
 }
 
+test('a body that breaks off is the fault of who sends it', async (t) => {
+  const failed = Promise.withResolvers<unknown>()
+  const arrived = Promise.withResolvers<void>()
+  const server = await started(t, async (request) => {
+    arrived.resolve()
+    failed.resolve(await request.body(100).catch((error: unknown) => error))
+    return ok
+  })
+  const socket = connect(server.port, '127.0.0.1')
+  socket.write('PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc')
+  await arrived.promise
+  socket.destroy()
+  const error = await failed.promise
+  assert.ok(error instanceof MatrixError && error.status === 400)
+})
+
 test('a body that nobody reads does not stay open', async (t) => {
   const server = await started(t, async () => ok)
   const head = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nx'

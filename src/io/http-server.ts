@@ -137,11 +137,16 @@ async function readBody(request: IncomingMessage, bytesMax: number): Promise<Uin
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge()
   const chunks: Uint8Array[] = []
   let size = 0
-  // Leaving the loop must not destroy the socket: the refusal is still to be sent over it.
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    size += chunk.length
-    if (size > bytesMax) throw tooLarge()
-    chunks.push(chunk)
+  try {
+    // Leaving the loop must not destroy the socket: the refusal is still to be sent over it.
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      size += chunk.length
+      if (size > bytesMax) throw tooLarge()
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    if (cause instanceof MatrixError) throw cause
+    throw new MatrixError(400, 'M_UNKNOWN', 'The body did not arrive whole.', { cause })
   }
   return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)
 }

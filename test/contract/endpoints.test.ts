@@ -52,6 +52,13 @@ function compare(endpoint: Endpoint, spec: SpecOperation): void {
       assert.equal(endpoint.body !== undefined, spec.body !== undefined, 'has a body')
       if (endpoint.body && spec.body) compareFields(fieldsOf(endpoint.body), spec.body)
     },
+    response: () => {
+      const ours = fieldsOf(endpoint.response)
+      if (!spec.response || ours.names.size === 0) return
+      compareNames(ours, spec.response)
+      const loose = [...spec.response.required].filter((name) => !ours.required.has(name))
+      assert.deepEqual(loose, [], 'promised by the spec, not by us')
+    },
   }
   for (const [part, check] of Object.entries(parts)) {
     if (part in allowed) assert.throws(check, `${part} departs no longer`)
@@ -61,12 +68,16 @@ function compare(endpoint: Endpoint, spec: SpecOperation): void {
 
 /** All that the spec requires is known here, nothing else is required, and no name is made up. */
 function compareFields(ours: SpecFields, spec: SpecFields): void {
-  const unknown = [...ours.names].filter((name) => !spec.names.has(name) && !isUnstable(name))
-  assert.deepEqual(unknown, [], 'names which the spec does not have')
+  compareNames(ours, spec)
   const missing = [...spec.required].filter((name) => !ours.names.has(name))
   if (ours.names.size > 0) assert.deepEqual(missing, [], 'required by the spec, unknown to us')
   const strict = [...ours.required].filter((name) => !spec.required.has(name))
   assert.deepEqual(strict, [], 'required by us, not by the spec')
+}
+
+function compareNames(ours: SpecFields, spec: SpecFields): void {
+  const unknown = [...ours.names].filter((name) => !spec.names.has(name) && !isUnstable(name))
+  assert.deepEqual(unknown, [], 'names which the spec does not have')
 }
 
 /** Names with a domain in front are those of proposals. */

@@ -37,6 +37,8 @@ export interface SpecOperation {
   readonly query: SpecFields
   /** Absent if there is no JSON body. */
   readonly body: SpecFields | undefined
+  /** The JSON of the answer with status 200. */
+  readonly response: SpecFields | undefined
 }
 
 type Node = Readonly<Record<string, unknown>>
@@ -85,7 +87,8 @@ function partsOf(operation: Node, siblings: Node, filePath: string) {
       names: new Set(query.map((one) => text(one.name))),
       required: new Set(query.filter((one) => one.required === true).map((one) => text(one.name))),
     },
-    body: bodyOf(operation, filePath),
+    body: jsonOf(operation.requestBody, filePath),
+    response: jsonOf(at(operation, 'responses', '200'), filePath),
   }
 }
 
@@ -97,8 +100,8 @@ function authOf(operation: Node): SpecOperation['auth'] {
   return schemes.includes(undefined) ? 'optional-user' : 'user'
 }
 
-function bodyOf(operation: Node, filePath: string): SpecFields | undefined {
-  const schema = at(operation, 'requestBody', 'content', 'application/json', 'schema')
+function jsonOf(message: unknown, filePath: string): SpecFields | undefined {
+  const schema = at(message, 'content', 'application/json', 'schema')
   return schema === undefined ? undefined : fieldsOf(node(schema), filePath)
 }
 
