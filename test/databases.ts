@@ -78,7 +78,8 @@ export function temporaryFolder(t: TestContext): string {
 
 let schemaCount = 0
 
-async function emptySchema(url: string): Promise<string> {
+/** Makes a schema of the run's PostgreSQL that nobody else uses. */
+export async function emptySchema(url: string): Promise<string> {
   schemaCount += 1
   const name = `test_${process.pid}_${schemaCount}`
   const client = new Client(url)

@@ -26,7 +26,10 @@ import {
 import { queryOf } from './postgres-sql.ts'
 import type { PendingUnit, Row, Step, UnitOutcome } from './units.ts'
 
-const lockWaitMs = 5000
+const writerTable =
+  'CREATE TABLE IF NOT EXISTS writer ' +
+  '(id BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, commits BIGINT NOT NULL)'
+
 /** How often a group is sent when the connection breaks under it. */
 const attemptsMax = 3
 
@@ -40,31 +43,38 @@ class ConnectionLost extends Error {
 export class PostgresWriter {
   readonly #config: ClientConfig
   readonly #clock: Clock
+  readonly #lockWaitMs: number
   #client: Client | undefined
   #epoch = 0
   /** How many transactions this writer has committed. */
   #commits = 0
 
-  constructor(config: ClientConfig, clock: Clock) {
+  constructor(
+    config: ClientConfig,
+    { clock, lockWaitMs }: { readonly clock: Clock; readonly lockWaitMs: number },
+  ) {
     this.#config = config
     this.#clock = clock
+    this.#lockWaitMs = lockWaitMs
   }
 
   /** Connects, refuses a server that may lose what it has acknowledged, migrates, takes over. */
   async open(migrations: readonly Migration[]): Promise<void> {
     const client = await this.#connect()
-    this.#client = client
-    await assertDurable(client)
-    await client.query(migrationsTable.postgres)
-    await client.query(
-      'CREATE TABLE IF NOT EXISTS writer (id BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, commits BIGINT NOT NULL)',
-    )
-    await migrate(client, migrations)
-    const taken = await client.query<{ epoch: number }>(
-      'INSERT INTO writer (id, epoch, commits) VALUES (1, 1, 0) ' +
-        'ON CONFLICT (id) DO UPDATE SET epoch = writer.epoch + 1, commits = 0 RETURNING epoch',
-    )
-    this.#epoch = taken.rows[0]?.epoch ?? 0
+    try {
+      await assertDurable(client)
+      await client.query(migrationsTable.postgres)
+      await client.query(writerTable)
+      await migrate(client, migrations)
+      const taken = await client.query<{ epoch: number }>(
+        'INSERT INTO writer (id, epoch, commits) VALUES (1, 1, 0) ' +
+          'ON CONFLICT (id) DO UPDATE SET epoch = writer.epoch + 1, commits = 0 RETURNING epoch',
+      )
+      this.#epoch = taken.rows[0]?.epoch ?? 0
+      this.#client = client
+    } finally {
+      if (this.#client !== client) await client.end()
+    }
   }
 
   /** Commits a group and settles its units. Throws `DatabaseFailed` when their fate is not known. */
@@ -113,7 +123,7 @@ export class PostgresWriter {
     client.on('error', () => this.#drop(client))
     try {
       await client.connect()
-      await client.query(`SET lock_timeout = ${lockWaitMs}`)
+      await client.query(`SET lock_timeout = ${this.#lockWaitMs}`)
       await client.query(
         "SELECT pg_advisory_lock(hashtextextended('hansa ' || current_schema(), 0))",
       )

@@ -27,6 +27,8 @@ export interface PostgresOptions {
   /** Told once if nothing can be written any more; the process ought to end. */
   readonly onFatal: (error: DatabaseFailed) => void
   readonly migrations?: readonly Migration[]
+  /** How long to wait for another process to let go of the database. */
+  readonly lockWaitMs?: number
 }
 
 /** Connects and applies the migrations the database has not had. Throws `DatabaseRefused`. */
@@ -38,7 +40,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     types: postgresTypes,
     ...(schema !== undefined && { options: `-c search_path=${schema}` }),
   }
-  const writer = new PostgresWriter(config, clock)
+  const writer = new PostgresWriter(config, { clock, lockWaitMs: options.lockWaitMs ?? 5000 })
   await writer.open(migrations)
   return new Postgres(writer, new Pool({ ...config, max: readConnectionsMax }), onFatal)
 }
