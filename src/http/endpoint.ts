@@ -21,6 +21,8 @@ export interface Endpoint {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** With parameters in braces, as in the spec. */
   readonly path: `/${string}`
+  /** Whether the last parameter may be left out of the path, with its slash or without: it is empty then. */
+  readonly lastParamMayBeEmpty?: true
   /** `optional-user`: a valid token is used if there is one, none is fine. */
   readonly auth: 'none' | 'server' | 'user' | 'optional-user'
   /** Whether guests may ask, where users may. */

@@ -26,11 +26,17 @@ export function createRouter<Needs>(routes: readonly Route<Needs>[]): Router<Nee
   for (const route of routes) {
     const path = route.endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1')
     router.on(route.endpoint.method, path, () => {}, route)
+    if (!route.endpoint.lastParamMayBeEmpty) continue
+    const withoutLast = path.slice(0, path.lastIndexOf('/'))
+    router.on(route.endpoint.method, withoutLast, () => {}, route)
   }
   const at = (method: (typeof methods)[number], path: string) => {
     const found = router.find(method, path)
     if (found === null) return undefined
-    return { route: found.store as Route<Needs>, params: found.params as Record<string, string> }
+    const route = found.store as Route<Needs>
+    const { path: pattern, lastParamMayBeEmpty } = route.endpoint
+    const last = pattern.slice(pattern.lastIndexOf('{') + 1, -1)
+    return { route, params: { ...(lastParamMayBeEmpty && { [last]: '' }), ...found.params } }
   }
   return {
     find: (method, path) => {

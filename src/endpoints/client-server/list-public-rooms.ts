@@ -1,0 +1,33 @@
+/**
+ * The published room directory.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#published-room-directory
+ *
+ * @module
+ */
+
+import { endpoint } from '#http/endpoint.ts'
+import * as t from '#schema/schema.ts'
+
+const visibility = t.oneOf('private', 'public')
+
+/** `GET /_matrix/client/v3/directory/list/room/{roomId}` */
+export const getRoomVisibilityOnDirectory = endpoint({
+  operationId: 'getRoomVisibilityOnDirectory',
+  method: 'GET',
+  path: '/_matrix/client/v3/directory/list/room/{roomId}',
+  auth: 'none',
+  params: { roomId: t.roomId },
+  response: t.object({ visibility }),
+})
+
+/** `PUT /_matrix/client/v3/directory/list/room/{roomId}` */
+export const setRoomVisibilityOnDirectory = endpoint({
+  operationId: 'setRoomVisibilityOnDirectory',
+  method: 'PUT',
+  path: '/_matrix/client/v3/directory/list/room/{roomId}',
+  auth: 'user',
+  params: { roomId: t.roomId },
+  body: t.object({ visibility: t.optional(visibility) }),
+  response: t.object({}),
+})
