@@ -14,6 +14,12 @@ import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import type { RoomsForServers } from '#rooms/resident/rooms-for-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
+import type { Streams } from '#storage/streams.ts'
+import type { Sync } from '#sync/sync.ts'
+import type { Aliases } from '#users/aliases.ts'
+import type { Receipts } from '#users/receipts.ts'
+import type { Transactions } from '#users/transactions.ts'
+import type { Typing } from '#users/typing.ts'
 import type { Users } from '#users/users.ts'
 
 /** What handlers may ask for, by name. */
@@ -39,4 +45,10 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly transactions: TransactionReceiver
   readonly edus: EduSender
   readonly users: Users
+  readonly streams: Streams
+  readonly sync: Sync
+  readonly aliases: Aliases
+  readonly receipts: Receipts
+  readonly clientTransactions: Transactions
+  readonly typing: Typing
 }

@@ -9,10 +9,30 @@ import type { Server } from '#server.ts'
 import { accountDataRoutes } from './account-data.ts'
 import { deactivateAccountRoute } from './account-deactivation.ts'
 import { capabilitiesRoute } from './capabilities.ts'
+import { createRoomRoute } from './create-room.ts'
+import {
+  deleteRoomAliasRoute,
+  localAliasesRoute,
+  roomIdByAliasRoute,
+  roomVisibilityRoute,
+  setRoomAliasRoute,
+  setRoomVisibilityRoute,
+} from './directory.ts'
+import { postReceiptRoute, setReadMarkerRoute, setTypingRoute } from './ephemeral.ts'
 import { defineFilterRoute, getFilterRoute } from './filter.ts'
+import { joinRoomByIdRoute, joinRoomRoute, knockRoomRoute } from './joining.ts'
 import { loginFlowsRoute, loginRoute } from './login.ts'
 import { loginTokenRoute } from './login-token.ts'
 import { logoutAllRoute, logoutRoute } from './logout.ts'
+import {
+  banRoute,
+  forgetRoomRoute,
+  inviteUserRoute,
+  joinedRoomsRoute,
+  kickRoute,
+  leaveRoomRoute,
+  unbanRoute,
+} from './membership.ts'
 import { changePasswordRoute } from './password-management.ts'
 import {
   deleteProfileFieldRoute,
@@ -21,9 +41,20 @@ import {
   setProfileFieldRoute,
 } from './profile.ts'
 import { pushRulesGlobalRoute, pushRulesRoute } from './pushrules.ts'
+import {
+  eventContextRoute,
+  joinedMembersRoute,
+  membersRoute,
+  oneRoomEventRoute,
+  roomEventsRoute,
+  roomStateRoute,
+  roomStateWithKeyRoute,
+} from './reading.ts'
 import { refreshRoute } from './refresh.ts'
 import { registerRoute, usernameAvailabilityRoute } from './registration.ts'
 import { registrationTokenValidityRoute } from './registration-tokens.ts'
+import { redactEventRoute, sendMessageRoute, setRoomStateRoute } from './sending.ts'
+import { syncRoute } from './sync.ts'
 import { tagRoutes } from './tags.ts'
 import { versionsRoute } from './versions.ts'
 import { wellknownRoute } from './wellknown.ts'
@@ -60,4 +91,39 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   whoamiRoute,
 ]
 
-export const clientRoutes: readonly Route<Server>[] = [...accountRoutes]
+/** What concerns rooms. */
+export const roomRoutes: readonly Route<Server>[] = [
+  banRoute,
+  createRoomRoute,
+  deleteRoomAliasRoute,
+  eventContextRoute,
+  forgetRoomRoute,
+  inviteUserRoute,
+  joinRoomByIdRoute,
+  joinRoomRoute,
+  joinedMembersRoute,
+  joinedRoomsRoute,
+  kickRoute,
+  knockRoomRoute,
+  leaveRoomRoute,
+  localAliasesRoute,
+  membersRoute,
+  oneRoomEventRoute,
+  postReceiptRoute,
+  redactEventRoute,
+  roomEventsRoute,
+  roomIdByAliasRoute,
+  roomStateRoute,
+  roomStateWithKeyRoute,
+  roomVisibilityRoute,
+  sendMessageRoute,
+  setReadMarkerRoute,
+  setRoomAliasRoute,
+  setRoomStateRoute,
+  setRoomVisibilityRoute,
+  setTypingRoute,
+  syncRoute,
+  unbanRoute,
+]
+
+export const clientRoutes: readonly Route<Server>[] = [...accountRoutes, ...roomRoutes]

@@ -35,8 +35,9 @@ export function createRouter<Needs>(routes: readonly Route<Needs>[]): Router<Nee
     if (found === null) return undefined
     const route = found.store as Route<Needs>
     const { path: pattern, lastParamMayBeEmpty } = route.endpoint
+    const params = found.params as Record<string, string>
     const last = pattern.slice(pattern.lastIndexOf('{') + 1, -1)
-    return { route, params: { ...(lastParamMayBeEmpty && { [last]: '' }), ...found.params } }
+    return { route, params: lastParamMayBeEmpty ? { [last]: '', ...params } : params }
   }
   return {
     find: (method, path) => {

@@ -49,9 +49,9 @@ export interface EventContext {
   readonly start: string
   readonly end: string
   readonly event: JsonObject
-  readonly events_before: readonly JsonObject[]
-  readonly events_after: readonly JsonObject[]
-  readonly state: readonly JsonObject[]
+  readonly events_before: JsonObject[]
+  readonly events_after: JsonObject[]
+  readonly state: JsonObject[]
 }
 
 export async function eventContext(

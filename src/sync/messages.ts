@@ -61,8 +61,8 @@ export interface PageRequest {
 export interface Page {
   readonly start: string
   readonly end?: string
-  readonly chunk: readonly JsonObject[]
-  readonly state?: readonly JsonObject[]
+  readonly chunk: JsonObject[]
+  readonly state?: JsonObject[]
 }
 
 export async function messages(needs: HistoryNeeds, request: PageRequest): Promise<Page> {

@@ -1,0 +1,218 @@
+/**
+ * Makes rooms.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#post_matrixclientv3createroom
+ *
+ * @module
+ */
+
+import { createRoom } from '#endpoints/client-server/create-room.ts'
+import { answer, type RequestOf } from '#http/endpoint.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { RoomAlias, RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import { parseRoomAlias } from '#protocol/identifiers/room-alias.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
+import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
+import type { LocalEvent } from '#rooms/rooms.ts'
+import type { Server } from '#server.ts'
+import { profileContent } from './room-content.ts'
+
+type Needs = Pick<Server, 'aliases' | 'defaultRoomVersion' | 'rooms' | 'serverName' | 'users'>
+type Body = RequestOf<typeof createRoom>['body']
+type StateEvent = Omit<LocalEvent, 'sender'>
+
+/** What is asked for, with what follows from it. */
+interface Plan {
+  readonly creator: UserId
+  readonly version: RoomVersion
+  readonly preset: NonNullable<Body['preset']>
+  readonly alias: RoomAlias | undefined
+  readonly invited: readonly UserId[]
+  readonly body: Body
+}
+
+export const createRoomRoute = answer(
+  createRoom,
+  async ({ body, session: { userId } }, needs: Needs) => {
+    const plan = planOf(needs, userId, body)
+    const make = () => makeRoom(needs, plan)
+    const { alias } = plan
+    const room_id =
+      alias === undefined ? await make() : await needs.aliases.createWith(alias, userId, make)
+    if (body.visibility === 'public') await needs.aliases.setPublished(room_id, true)
+    await inviteAll(needs, plan, room_id)
+    return { room_id }
+  },
+)
+
+function planOf(needs: Needs, creator: UserId, body: Body): Plan {
+  const version = roomVersions.get(body.room_version ?? needs.defaultRoomVersion)
+  if (version === undefined) {
+    const message = `This server does not know the room version '${body.room_version}'.`
+    throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', message)
+  }
+  if ((body.invite_3pid ?? []).length > 0) {
+    throw new MatrixError(400, 'M_UNKNOWN', 'This server invites by user ID only.')
+  }
+  for (const { type } of body.initial_state ?? []) {
+    if (type !== 'm.room.create' && type !== 'm.room.member') continue
+    const message = `'${type}' cannot be set by 'initial_state'.`
+    throw new MatrixError(400, 'M_INVALID_ROOM_STATE', message)
+  }
+  return {
+    creator,
+    version,
+    // A visibility of public equates to a preset of public_chat and private visibility equates to a
+    // preset of private_chat.
+    preset: body.preset ?? (body.visibility === 'public' ? 'public_chat' : 'private_chat'),
+    alias: aliasOf(needs, body),
+    invited: [...new Set(body.invite ?? [])].filter((userId) => userId !== creator),
+    body,
+  }
+}
+
+function aliasOf({ serverName }: Needs, { room_alias_name: name }: Body): RoomAlias | undefined {
+  if (name === undefined) return undefined
+  const alias =
+    name === '' || name.includes(':') ? undefined : parseRoomAlias(`#${name}:${serverName}`)
+  if (alias !== undefined) return alias
+  throw new MatrixError(400, 'M_INVALID_PARAM', "'room_alias_name' is no localpart of an alias.")
+}
+
+async function makeRoom(needs: Needs, plan: Plan): Promise<RoomId> {
+  try {
+    return await needs.rooms.createRoom({
+      creator: plan.creator,
+      version: plan.version,
+      createContent: createContent(plan),
+      joinContent: await profileContent(needs, plan.creator),
+      events: eventsOf(plan),
+    })
+  } catch (error) {
+    // The initial state implied by the parameters to the request is invalid: for example, the user's
+    // power_level is set below that necessary to set the room name.
+    if (!(error instanceof MatrixError) || error.status !== 403) throw error
+    throw new MatrixError(400, 'M_INVALID_ROOM_STATE', error.message, { cause: error })
+  }
+}
+
+/** The server will overwrite the following keys: `creator`, `room_version`. */
+function createContent({ version, preset, invited, body, creator }: Plan): JsonObject {
+  const { creator: _1, room_version: _2, ...given } = body.creation_content ?? {}
+  if (!version.privilegedCreators) return given
+  const named = additionalCreators(given.additional_creators)
+  // When using the trusted_private_chat preset, the server SHOULD combine additional_creators
+  // specified here and the invite array, deduplicating between the two parameters.
+  const trusted = preset === 'trusted_private_chat' ? invited : []
+  const all = [...new Set([...named, ...trusted])].filter((userId) => userId !== creator)
+  return all.length === 0 ? given : { ...given, additional_creators: all }
+}
+
+function additionalCreators(value: Json | undefined): UserId[] {
+  if (value === undefined) return []
+  const texts = Array.isArray(value) ? (value as readonly Json[]) : [null]
+  return texts.map((text) => {
+    const userId = typeof text === 'string' ? parseUserId(text) : undefined
+    if (userId !== undefined) return userId
+    throw new MatrixError(400, 'M_BAD_JSON', "'additional_creators' must be a list of user IDs.")
+  })
+}
+
+/** The events after the creator's join, in the order the spec asks for. */
+function eventsOf(plan: Plan): StateEvent[] {
+  const { alias, body, preset } = plan
+  const { initial_state = [], name, topic } = body
+  const initial = initial_state.map(({ type, state_key = '', content }) => ({
+    type,
+    state_key,
+    content,
+  }))
+  // initial_state takes precedence over events set by preset.
+  const isSet = ({ type }: StateEvent) =>
+    initial.some((event) => event.type === type && event.state_key === '')
+  return [
+    state('m.room.power_levels', powerLevels(plan)),
+    ...(alias === undefined ? [] : [state('m.room.canonical_alias', { alias })]),
+    ...presetEvents[preset].filter((event) => !isSet(event)),
+    ...initial,
+    ...(name === undefined ? [] : [state('m.room.name', { name })]),
+    ...(topic === undefined ? [] : [state('m.room.topic', topicContent(topic))]),
+  ]
+}
+
+function state(type: string, content: JsonObject): StateEvent {
+  return { type, state_key: '', content }
+}
+
+/** The topic as older clients read it, and with its mimetype. */
+function topicContent(topic: string): JsonObject {
+  return { topic, 'm.topic': { 'm.text': [{ mimetype: 'text/plain', body: topic }] } }
+}
+
+function preset(join_rule: string, guest_access: string): StateEvent[] {
+  return [
+    state('m.room.join_rules', { join_rule }),
+    state('m.room.history_visibility', { history_visibility: 'shared' }),
+    state('m.room.guest_access', { guest_access }),
+  ]
+}
+
+const presetEvents = {
+  private_chat: preset('invite', 'can_join'),
+  trusted_private_chat: preset('invite', 'can_join'),
+  public_chat: preset('public', 'forbidden'),
+}
+
+/**
+ * The default power levels, with those of the request put on top. What a new room lets whom do beyond
+ * the spec's words is as in Synapse.
+ */
+function powerLevels({ creator, version, preset, invited, body }: Plan): JsonObject {
+  // In room versions 12 and later, the room creator is given infinite power level and cannot be
+  // specified in the users field.
+  const equals = preset === 'trusted_private_chat' ? [creator, ...invited] : [creator]
+  const users = version.privilegedCreators ? [] : equals.map((userId) => [userId, 100])
+  const given = body.power_level_content_override ?? {}
+  const events = isJsonObject(given.events) ? given.events : undefined
+  return {
+    users: Object.fromEntries(users),
+    users_default: 0,
+    events_default: 0,
+    state_default: 50,
+    ban: 50,
+    kick: 50,
+    redact: 50,
+    invite: preset === 'public_chat' ? 50 : 0,
+    ...given,
+    events: events ?? {
+      'm.room.name': 50,
+      'm.room.avatar': 50,
+      'm.room.canonical_alias': 50,
+      'm.room.power_levels': 100,
+      'm.room.history_visibility': 100,
+      'm.room.encryption': 100,
+      'm.room.server_acl': 100,
+      // The power level for sending m.room.tombstone events MUST explicitly be higher than
+      // state_default; where creators are above all levels, higher than any user's.
+      'm.room.tombstone': version.privilegedCreators ? 150 : 100,
+    },
+  }
+}
+
+/** Invites everybody, also if somebody cannot be; the first failure is told then. */
+async function inviteAll(needs: Needs, plan: Plan, roomId: RoomId): Promise<void> {
+  const failures: unknown[] = []
+  for (const target of plan.invited) {
+    const isLocal = serverNameOf(target) === needs.serverName
+    const profile = isLocal ? await profileContent(needs, target) : {}
+    const content = { ...profile, ...(plan.body.is_direct && { is_direct: true }) }
+    const inviting = needs.rooms.invite({ sender: plan.creator, target, roomId, content })
+    await inviting.then(
+      () => {},
+      (error: unknown) => failures.push(error),
+    )
+  }
+  if (failures.length > 0) throw failures[0]
+}

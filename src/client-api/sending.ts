@@ -1,0 +1,147 @@
+/**
+ * Sends events: messages, state, redactions.
+ *
+ * @module
+ */
+
+import { redactEvent } from '#endpoints/client-server/redaction.ts'
+import { sendMessage } from '#endpoints/client-server/room-send.ts'
+import { setRoomStateWithKey } from '#endpoints/client-server/room-state.ts'
+import { answer } from '#http/endpoint.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import { parseEventId } from '#protocol/identifiers/event-id.ts'
+import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Server } from '#server.ts'
+import { roomAccess } from '#sync/room-access.ts'
+import { checkCanonicalAlias } from './canonical-alias.ts'
+import { hasLevel } from './power.ts'
+
+export const sendMessageRoute = answer(
+  sendMessage,
+  async (
+    { params: { roomId, eventType, txnId }, body, session },
+    { rooms, clientTransactions }: Pick<Server, 'rooms' | 'clientTransactions'>,
+  ) => {
+    const { userId, deviceId } = session
+    const path = `rooms/${roomId}/send/${eventType}`
+    const redaction = eventType === 'm.room.redaction' ? redactsOf(body) : undefined
+    const event_id = await clientTransactions.once({ userId, deviceId, path, txnId }, (alongside) =>
+      rooms.send(roomId, {
+        sender: userId,
+        type: eventType,
+        content: redaction?.content ?? body,
+        ...(redaction && { redacts: redaction.redacts }),
+        alongside,
+      }),
+    )
+    return { event_id }
+  },
+)
+
+export const redactEventRoute = answer(
+  redactEvent,
+  async (
+    { params: { roomId, eventId, txnId }, body, session },
+    { rooms, clientTransactions }: Pick<Server, 'rooms' | 'clientTransactions'>,
+  ) => {
+    const { userId, deviceId } = session
+    const path = `rooms/${roomId}/redact/${eventId}`
+    const { reason } = body
+    const event_id = await clientTransactions.once(
+      { userId, deviceId, path, txnId },
+      async (alongside) => {
+        await checkRedactable({ rooms }, { roomId, userId, eventId })
+        return await rooms.send(roomId, {
+          sender: userId,
+          type: 'm.room.redaction',
+          content: reason === undefined ? {} : { reason },
+          redacts: eventId,
+          alongside,
+        })
+      },
+    )
+    return { event_id }
+  },
+)
+
+export const setRoomStateRoute = answer(
+  setRoomStateWithKey,
+  async (
+    { params: { roomId, eventType, stateKey }, body, session: { userId } },
+    needs: Pick<Server, 'aliases' | 'rooms' | 'serverName'>,
+  ) => {
+    const { rooms } = needs
+    if (eventType === 'm.room.canonical_alias') await checkCanonicalAlias(needs, roomId, body)
+    if (eventType === 'm.room.member') {
+      const event_id = await sendMembership(needs, { roomId, sender: userId, stateKey, body })
+      if (event_id !== undefined) return { event_id }
+    }
+    const event_id = await rooms.send(roomId, {
+      sender: userId,
+      type: eventType,
+      state_key: stateKey,
+      content: body,
+    })
+    return { event_id }
+  },
+)
+
+/**
+ * In rooms with a version older than 11 servers MUST move the `redacts` property inside the `content`
+ * to the top level of the event. The rooms put it where the version has it.
+ */
+function redactsOf(body: JsonObject): { redacts: EventId; content: JsonObject } {
+  const { redacts, ...content } = body
+  const eventId = typeof redacts === 'string' ? parseEventId(redacts) : undefined
+  if (eventId !== undefined) return { redacts: eventId, content }
+  throw new MatrixError(400, 'M_INVALID_PARAM', "A redaction's 'redacts' must be an event ID.")
+}
+
+/**
+ * Any user may send redactions for their own events in the room. If the user's power level is also
+ * greater than or equal to the redact power level of the room, the user may redact events sent by
+ * other users.
+ */
+async function checkRedactable(
+  { rooms }: Pick<Server, 'rooms'>,
+  { roomId, userId, eventId }: { roomId: RoomId; userId: UserId; eventId: EventId },
+): Promise<void> {
+  await roomAccess(rooms, userId, roomId)
+  const event = await rooms.event(roomId, eventId)
+  if (event === undefined) {
+    throw new MatrixError(404, 'M_NOT_FOUND', 'There is no such event in this room.')
+  }
+  if (event.pdu.sender === userId || (await hasLevel({ rooms }, { roomId, userId }, 'redact')))
+    return
+  throw new MatrixError(403, 'M_FORBIDDEN', "You may not redact other users' events in this room.")
+}
+
+/**
+ * Membership events which another server has a part in go the way of their own operations. Gives
+ * `undefined` for those that are sent like any state.
+ */
+async function sendMembership(
+  { rooms, serverName }: Pick<Server, 'rooms' | 'serverName'>,
+  change: {
+    readonly roomId: RoomId
+    readonly sender: UserId
+    readonly stateKey: string
+    readonly body: JsonObject
+  },
+): Promise<EventId | undefined> {
+  const { roomId, sender, stateKey, body } = change
+  const { membership, ...content } = body
+  const target = parseUserId(stateKey)
+  if (target === undefined) {
+    throw new MatrixError(400, 'M_INVALID_PARAM', "The state key of 'm.room.member' is a user ID.")
+  }
+  const own = await rooms.membership(sender, roomId)
+  const isFirstJoin = membership === 'join' && target === sender && own?.membership !== 'join'
+  if (isFirstJoin) return await rooms.join({ userId: sender, roomId, via: [], content })
+  const isRemoteInvite = membership === 'invite' && serverNameOf(target) !== serverName
+  if (isRemoteInvite) return await rooms.invite({ sender, target, roomId, content })
+  return undefined
+}

@@ -1,0 +1,45 @@
+/**
+ * Tells clients what has happened since they last asked.
+ *
+ * @module
+ */
+
+import { sync } from '#endpoints/client-server/sync.ts'
+import { answer } from '#http/endpoint.ts'
+import type { UserId } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Server } from '#server.ts'
+import { everything, parseFilterText, parseSyncFilter, type SyncFilter } from '#sync/filter.ts'
+import { parseSince } from '#sync/token.ts'
+
+export const syncRoute = answer(
+  sync,
+  async ({ query, session, signal }, needs: Pick<Server, 'sync' | 'users'>) => {
+    const { userId, deviceId } = session
+    const unstable = query['org.matrix.msc4222.use_state_after'] === true
+    const stable = query.use_state_after === true
+    return await needs.sync.sync({
+      userId,
+      deviceId,
+      since: query.since === undefined ? undefined : parseSince(query.since),
+      filter: await filterOf(needs, userId, query.filter),
+      fullState: query.full_state ?? false,
+      stateKey: stable ? 'state_after' : unstable ? 'org.matrix.msc4222.state_after' : 'state',
+      timeoutMs: query.timeout ?? 0,
+      signal,
+    })
+  },
+)
+
+/** It is JSON if the first character is an open brace, else the ID of a filter. */
+async function filterOf(
+  { users }: Pick<Server, 'users'>,
+  userId: UserId,
+  text: string | undefined,
+): Promise<SyncFilter> {
+  if (text === undefined) return everything
+  if (text.startsWith('{')) return parseSyncFilter(parseFilterText(text))
+  const filter = await users.filters.get(userId, text)
+  if (filter !== undefined) return parseSyncFilter(filter)
+  throw new MatrixError(400, 'M_INVALID_PARAM', `There is no filter '${text.slice(0, 100)}'.`)
+}
