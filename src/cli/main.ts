@@ -1,0 +1,82 @@
+#!/usr/bin/env node
+/**
+ * The command line. Exit codes: 0 ended as asked, 1 failed, 2 bad configuration or arguments.
+ *
+ * @module
+ */
+
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '#config/load.ts'
+import { checkConfig } from './config.ts'
+import { start } from './start.ts'
+import { createUser, listUsers, resetPassword } from './user.ts'
+
+const program = new Command('hansa')
+  .description('A Matrix homeserver whose centre is federation.')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+
+const configOption = ['--config <file>', 'the configuration', 'hansa.yaml'] as const
+
+program
+  .command('start', { isDefault: true })
+  .description('run the server; without a configuration, make one for this machine first')
+  .option(...configOption)
+  .action(start)
+
+program
+  .command('config')
+  .description('the configuration')
+  .addCommand(
+    new Command('check')
+      .description('say whether it can be used')
+      .option(...configOption)
+      .action(checkConfig),
+  )
+
+program
+  .command('user')
+  .description('accounts')
+  .addCommand(
+    new Command('create')
+      .description('make an account')
+      .argument('<name>', 'the part of the user ID before the colon')
+      .option('--password <password>', 'the password; asked for, or made up, if it is not given')
+      .option('--admin', 'an administrator', false)
+      .option(...configOption)
+      .action(createUser),
+  )
+  .addCommand(
+    new Command('reset-password')
+      .description('give an account another password and end its sessions')
+      .argument('<name>')
+      .option('--password <password>', 'the password; made up, if it is not given')
+      .option(...configOption)
+      .action(resetPassword),
+  )
+  .addCommand(
+    new Command('list')
+      .description('all accounts')
+      .option(...configOption)
+      .action(listUsers),
+  )
+
+/** What is printed and the exit code for something that was thrown. */
+function explain(error: unknown): { message: string; code: number } {
+  // Commander has printed its own.
+  if (error instanceof CommanderError) return { message: '', code: error.exitCode === 0 ? 0 : 2 }
+  if (error instanceof ConfigError) {
+    return { message: `The configuration cannot be used.\n${error.message}`, code: 2 }
+  }
+  if (error instanceof Error) return { message: error.message, code: 1 }
+  return { message: String(error), code: 1 }
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  const { message, code } = explain(error)
+  if (message) console.error(message)
+  if (process.env.HANSA_TEST_STACK) console.error(error)
+  process.exitCode = code
+}

@@ -1,0 +1,102 @@
+/**
+ * `hansa start`: runs the server until it is told to end.
+ *
+ * SIGINT and SIGTERM end it in order; a second one ends it at once.
+ *
+ * @module
+ */
+
+import { dirname, join } from 'node:path'
+import { type Config, withoutEffect } from '#config/settings.ts'
+import type { Io } from '#io/io.ts'
+import { realClock } from '#io/real-clock.ts'
+import { realFiles } from '#io/real-files.ts'
+import { realIo } from '#io/real-io.ts'
+import { realRandom } from '#io/real-random.ts'
+import { type RunningServer, startServer } from '#server.ts'
+import { randomWord } from '#users/tokens.ts'
+import { readConfig, readNamed } from './config.ts'
+import { makeFirstConfiguration } from './first-start.ts'
+import { openServerStore } from './store.ts'
+
+/** How long an end in order may take. */
+const endMsMax = 10_000
+
+export async function start({ config: path }: { config: string }): Promise<void> {
+  const startedMs = realClock.monotonicMs()
+  const made = await makeFirstConfiguration(
+    { files: realFiles, clock: realClock, secret: () => randomWord(realRandom, 40) },
+    { path, dataDir: join(dirname(path), 'data') },
+  )
+  if (made) console.log(`There was no ${path}: made one for this machine.`)
+  const config = await readConfig(path)
+  await realFiles.makeFolder(config.data_dir)
+  const io = await ioOf(config)
+  warnOfKeysWithoutEffect(config, io)
+  const db = await openServerStore(config, (error) => {
+    io.log.error('the database has failed; ending, so that nothing is acknowledged wrongly', { error })
+    process.exit(1)
+  })
+  const running = await startServer(await withCertificates(config), io, db)
+  greet(config, running, realClock.monotonicMs() - startedMs)
+  endWhenTold(running, io)
+}
+
+async function ioOf(config: Config): Promise<Io> {
+  const ca: string[] = []
+  for (const file of config.federation.ca_files) {
+    ca.push(await readNamed('federation.ca_files', file))
+  }
+  return realIo({ log: config.log, ca, allowPrivateIps: config.federation.allow_private_ips })
+}
+
+/** The configuration with the texts of certificates in the place of their paths. */
+async function withCertificates(config: Config): Promise<Config> {
+  const listeners: Config['listeners'][number][] = []
+  for (const listener of config.listeners) {
+    if (listener.tls === null) {
+      listeners.push(listener)
+      continue
+    }
+    const cert = await readNamed('listeners.tls.cert', listener.tls.cert)
+    const key = await readNamed('listeners.tls.key', listener.tls.key)
+    listeners.push({ ...listener, tls: { cert, key } })
+  }
+  return { ...config, listeners }
+}
+
+function warnOfKeysWithoutEffect(config: Config, { log }: Io): void {
+  if (config.app_services.length > 0) {
+    log.warn('app_services changes nothing in this version: application services are not served')
+  }
+  const { type } = config.database
+  log.debug('starting', { server_name: config.server_name, database: type, withoutEffect })
+}
+
+function greet(config: Config, running: RunningServer, tookMs: number): void {
+  console.log(`Hansa serves ${config.server_name} after ${Math.round(tookMs)} ms:`)
+  for (const { url, apis } of running.listening) console.log(`  ${url}  ${apis.join(', ')}`)
+  console.log('Make the first user with: npm run hansa -- user create <name> --admin')
+}
+
+function endWhenTold(running: RunningServer, { log }: Io): void {
+  let ending = false
+  const end = async () => {
+    try {
+      await running.close(endMsMax - 1000)
+      process.exit(0)
+    } catch (error) {
+      log.error('could not end in order', { error })
+      process.exit(1)
+    }
+  }
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (ending) process.exit(1)
+      ending = true
+      log.info(`${signal}: ending`)
+      setTimeout(() => process.exit(1), endMsMax).unref()
+      void end()
+    })
+  }
+}
