@@ -6,23 +6,14 @@
  */
 
 import { join } from 'node:path/posix'
-import { adminRoutes } from '#admin-api/routes.ts'
+import { adminRoutes } from '#admin-api/register.ts'
+import { explainFailure } from '#client-api/explain-failure.ts'
 import { clientRateLimits } from '#client-api/rate-limits.ts'
 import { clientRoutes } from '#client-api/routes.ts'
-import { explainFailure } from '#client-api/explain-failure.ts'
 import type { Config } from '#config/settings.ts'
-import { authenticateRequest } from '#federation/authenticate-request.ts'
-import { type BackOff, createBackOff } from '#federation/back-off.ts'
-import { createFederationClient, type FederationClient } from '#federation/call.ts'
-import { createDiscovery } from '#federation/discovery.ts'
 import type { EduReceiver } from '#federation/edus.ts'
-import { createNotary } from '#federation/notary.ts'
-import { createOwnKeys } from '#federation/own-keys.ts'
+import { createFederation, type Federation } from '#federation/federation.ts'
 import { createTransactionReceiver } from '#federation/receive-transactions.ts'
-import { createRemoteQueries } from '#federation/remote-queries.ts'
-import { createRemoteServers } from '#federation/remote-servers.ts'
-import { createSender, type Sender } from '#federation/sender/sender.ts'
-import { createKeyring } from '#federation/server-keys.ts'
 import { loadSigningKey } from '#federation/signing-key.ts'
 import { keyRoutes } from '#federation-api/key-routes.ts'
 import { roomRoutes } from '#federation-api/room-routes.ts'
@@ -32,11 +23,9 @@ import { type Shell, serve } from '#http/serve.ts'
 import type { Argon2id } from '#io/argon2id.ts'
 import type { Listening } from '#io/http.ts'
 import type { Io } from '#io/io.ts'
-import { matchesGlob } from '#protocol/glob.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
-import { createRooms, type RoomFlows } from '#rooms/create-rooms.ts'
-import { createRoomsForServers } from '#rooms/resident/rooms-for-servers.ts'
+import { createRooms } from '#rooms/create-rooms.ts'
+import type { Signer } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
@@ -70,23 +59,22 @@ export interface Surroundings {
 export async function startServer(config: Config, around: Surroundings): Promise<RunningServer> {
   const { io, db } = around
   const streams = await openStreams(db)
-  const network = await buildNetwork(config, around)
-  const local = await createLocalRooms({ ...io, ...network, db, streams })
-  const flows = createRooms({ ...io, ...network, local })
-  const sender = createSender({ ...io, ...network, db, pdusOf: pdusOf(local) })
-  local.onCommit(({ destinations }) => sender.wake(destinations))
-  const server = buildServer(config, around, { streams, network, local, flows, sender })
-  const sockets = await listenAll(config, around, { server, network })
-  await local.resume()
-  await sender.start()
-  void flows.catchUp()
+  const keyPath = join(config.data_dir, 'signing.key')
+  const signer = await loadSigningKey(config.server_name, keyPath, io)
+  const federation = await buildFederation(config, around, signer)
+  const local = await createLocalRooms({ ...io, ...federation, signer, db, streams })
+  const parts = { streams, signer, federation, local }
+  const { server, resume } = buildServer(config, around, parts)
+  const sockets = await listenAll(config, around, { server, federation })
+  federation.startSending(server.rooms)
+  resume().catch((error: unknown) => io.log.error('could not catch up after the start', { error }))
   return {
     server,
     listening: sockets.map(({ url, apis }) => ({ url, apis })),
     close: async (graceMs) => {
       await Promise.all(sockets.map(({ socket }) => socket.close(graceMs)))
-      await sender.close()
-      await local.close()
+      await federation.close()
+      await server.rooms.close()
       await io.httpClient.close()
       await io.pduChecker.close()
       await db.close()
@@ -94,43 +82,22 @@ export async function startServer(config: Config, around: Surroundings): Promise
   }
 }
 
-type Network = Awaited<ReturnType<typeof buildNetwork>>
-
-/** What is needed to speak with other servers. */
-async function buildNetwork(config: Config, { io, db }: Surroundings) {
-  const { federation } = config
-  const serverName = config.server_name
-  const signer = await loadSigningKey(serverName, join(config.data_dir, 'signing.key'), io)
-  const discovery = createDiscovery(io)
-  const retry = { minMs: federation.retry.min_ms, maxMs: federation.retry.max_ms }
-  const backOff: BackOff = await createBackOff({ ...io, db }, retry)
-  const isAllowed = (server: ServerName) => mayTalkWith(federation, server)
-  const way = { httpClient: io.httpClient, discovery, signer }
-  const client: FederationClient = createFederationClient({ ...way, backOff, isAllowed })
-  const trustedKeyServers = federation.trusted_key_servers
-  const keyring = createKeyring({ ...io, ...way, db, client, trustedKeyServers })
-  const ownKeys = createOwnKeys(signer, io.clock)
-  const notary = createNotary({ keyring, signer, clock: io.clock, ownKeys })
-  const remoteServers = createRemoteServers(client)
-  const names = { serverName, isAllowed }
-  return { ...way, ...names, backOff, client, keyring, ownKeys, notary, remoteServers }
-}
-
-function mayTalkWith(
-  { enabled, allow, deny }: Config['federation'],
-  server: ServerName,
-): boolean {
-  const named = (globs: readonly string[]) =>
-    globs.some((glob) => matchesGlob(glob.toLowerCase(), server.toLowerCase()))
-  return enabled && (allow === null || named(allow)) && !named(deny)
-}
-
-function pdusOf({ events }: LocalRooms): Parameters<typeof createSender>[0]['pdusOf'] {
-  return async (roomId, eventIds) =>
-    (await events(roomId, eventIds)).map(({ pdu }) => ({
-      eventId: pdu.event_id,
-      bytes: pdu.bytes,
-    }))
+async function buildFederation(
+  config: Config,
+  { io, db }: Surroundings,
+  signer: Signer,
+): Promise<Federation> {
+  const { trusted_key_servers: trustedKeyServers, allow, deny, retry } = config.federation
+  return await createFederation({
+    ...io,
+    db,
+    signer,
+    trustedKeyServers,
+    // A server that does not federate allows no other one.
+    allow: config.federation.enabled ? allow : [],
+    deny,
+    retry: { minMs: retry.min_ms, maxMs: retry.max_ms },
+  })
 }
 
 function buildServer(
@@ -138,21 +105,28 @@ function buildServer(
   { io, db, argon2id }: Surroundings,
   parts: {
     readonly streams: Streams
-    readonly network: Network
+    readonly signer: Signer
+    readonly federation: Federation
     readonly local: LocalRooms
-    readonly flows: RoomFlows
-    readonly sender: Sender
   },
-): Server {
-  const { streams, network, flows, sender } = parts
-  const { rooms } = flows
-  const { client, serverName } = network
-  const remote = createRemoteQueries(client)
-  const common = { ...io, db, streams, rooms, serverName, edus: sender }
+): { readonly server: Server; readonly resume: () => Promise<void> } {
+  const { streams, signer, federation, local } = parts
+  const { serverName } = signer
+  const { edus, queries, keyring, remoteServers } = federation
+  const { rooms, roomsForServers, joins, resume } = createRooms(local, {
+    ...io,
+    db,
+    serverName,
+    signer,
+    keyring,
+    remoteServers,
+    canBeInvited: (userId) => users.accounts.exists(userId),
+  })
+  const common = { ...io, db, streams, rooms, serverName, edus }
   const users = createUsers({
     ...common,
     argon2id,
-    remoteProfiles: remote,
+    remoteProfiles: queries,
     registration: {
       ...config.registration,
       sharedSecret: config.registration.shared_secret ?? undefined,
@@ -165,31 +139,32 @@ function buildServer(
     ['m.typing', typing.receive],
     ['m.receipt', receipts.receive],
   ])
-  return {
+  const server = {
     ...common,
     version: programVersion,
     publicBaseUrl: config.public_baseurl ?? `https://${serverName}`,
     defaultRoomVersion: config.default_room_version,
-    signer: network.signer,
-    ownKeys: network.ownKeys,
-    notary: network.notary,
+    signer,
+    ownKeys: federation.ownKeys,
+    notary: federation.notary,
     federationAddress: undefined,
-    keyring: network.keyring,
-    remoteServers: network.remoteServers,
-    roomsForServers: createRoomsForServers(flows.parts, users.accounts.exists),
+    keyring,
+    remoteServers,
+    roomsForServers,
     transactions: createTransactionReceiver({
       ...common,
-      engine: parts.local.engine,
-      joins: flows.joins,
+      engine: local.engine,
+      joins,
       eduReceivers,
     }),
     users,
     typing,
     receipts,
-    aliases: createAliases({ ...common, remoteDirectory: remote }),
+    aliases: createAliases({ ...common, remoteDirectory: queries }),
     clientTransactions: createTransactions(common),
     sync: createSync({ ...common, typing, receipts, accountData: users.accountData }),
   }
+  return { server, resume }
 }
 
 const routesOf: Readonly<Record<string, readonly Route<Server>[]>> = {
@@ -201,9 +176,9 @@ const routesOf: Readonly<Record<string, readonly Route<Server>[]>> = {
 async function listenAll(
   config: Config,
   around: Surroundings,
-  { server, network }: { readonly server: Server; readonly network: Network },
+  { server, federation }: { readonly server: Server; readonly federation: Federation },
 ): Promise<{ socket: Listening; url: string; apis: readonly string[] }[]> {
-  const shell = shellOf(config, around, { server, network })
+  const shell = shellOf(config, around, { server, federation })
   const sockets = []
   for (const { host, port, tls, apis } of config.listeners) {
     const served = apis.filter((api) => api !== 'federation' || config.federation.enabled)
@@ -220,17 +195,12 @@ async function listenAll(
 function shellOf(
   config: Config,
   { io, checkAnswers = false }: Surroundings,
-  { server, network }: { readonly server: Server; readonly network: Network },
+  { server, federation }: { readonly server: Server; readonly federation: Federation },
 ): Shell {
-  const authentication = {
-    ...network,
-    clock: io.clock,
-    onSignOfLife: (origin: ServerName) => network.backOff.signOfLife(origin),
-  }
   return {
     log: io.log,
     checkAnswers,
-    authenticateServer: (request, rawBody) => authenticateRequest(authentication, request, rawBody),
+    authenticateServer: federation.authenticateServer,
     authenticateUser: (token) => server.users.sessions.authenticate(token),
     explain: explainFailure,
     ...(config.rate_limits && { limitRate: createRateLimiter(io.clock, clientRateLimits) }),

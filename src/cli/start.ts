@@ -8,12 +8,13 @@
 
 import { dirname, join } from 'node:path'
 import { type Config, withoutEffect } from '#config/settings.ts'
+import { realArgon2id } from '#io/argon2id.ts'
 import type { Io } from '#io/io.ts'
 import { realClock } from '#io/real-clock.ts'
 import { realFiles } from '#io/real-files.ts'
 import { realIo } from '#io/real-io.ts'
 import { realRandom } from '#io/real-random.ts'
-import { type RunningServer, startServer } from '#server.ts'
+import { type RunningServer, startServer } from '#start-server.ts'
 import { randomWord } from '#users/tokens.ts'
 import { readConfig, readNamed } from './config.ts'
 import { makeFirstConfiguration } from './first-start.ts'
@@ -37,7 +38,11 @@ export async function start({ config: path }: { config: string }): Promise<void>
     io.log.error('the database has failed; ending, so that nothing is acknowledged wrongly', { error })
     process.exit(1)
   })
-  const running = await startServer(await withCertificates(config), io, db)
+  const running = await startServer(await withCertificates(config), {
+    io,
+    db,
+    argon2id: realArgon2id,
+  })
   greet(config, running, realClock.monotonicMs() - startedMs)
   endWhenTold(running, io)
 }

@@ -6,16 +6,36 @@
 
 import { join } from 'node:path'
 import type { Config } from '#config/settings.ts'
+import { realClock } from '#io/real-clock.ts'
 import { realFiles } from '#io/real-files.ts'
 import type { Database } from '#storage/database.ts'
+import { openPostgres } from '#storage/postgres.ts'
 import { openSqlite } from '#storage/sqlite.ts'
+import { openSqliteWorker } from '#storage/sqlite-worker.ts'
 
-/** Opens the database for a command: work on it is done on this thread. */
+/** Opens the database for a server. `onFatal` is told once if nothing can be written any more. */
+export async function openServerStore(
+  config: Config,
+  onFatal: (error: Error) => void,
+): Promise<Database> {
+  if (config.database.type === 'postgres') return await openPostgresOf(config, onFatal)
+  return await openSqliteWorker({ path: sqlitePath(config), onFatal })
+}
+
+/** Opens the database for a command, whose work is done on this thread. */
 export async function openStore(config: Config): Promise<Database> {
   await realFiles.makeFolder(config.data_dir)
+  const onFatal = (error: Error) => {
+    throw error
+  }
+  if (config.database.type === 'postgres') return await openPostgresOf(config, onFatal)
   return await openSqlite({ path: sqlitePath(config) })
 }
 
-export function sqlitePath(config: Config): string {
+function openPostgresOf(config: Config, onFatal: (error: Error) => void): Promise<Database> {
+  return openPostgres({ url: config.database.url ?? '', clock: realClock, onFatal })
+}
+
+function sqlitePath(config: Config): string {
   return config.database.path ?? join(config.data_dir, 'hansa.db')
 }

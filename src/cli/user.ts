@@ -30,7 +30,7 @@ async function withAccounts(
     const passwords = createPasswords({
       argon2id: realArgon2id,
       random: realRandom,
-      cost: config.password_hash_cost ?? undefined,
+      passes: config.password_hash_cost ?? undefined,
     })
     const serverName = config.server_name
     await work({ sessions, accounts: createAccounts({ ...needs, serverName, passwords, sessions }) })
