@@ -35,7 +35,9 @@ export async function start({ config: path }: { config: string }): Promise<void>
   const io = await ioOf(config)
   warnOfKeysWithoutEffect(config, io)
   const db = await openServerStore(config, (error) => {
-    io.log.error('the database has failed; ending, so that nothing is acknowledged wrongly', { error })
+    io.log.error('the database has failed; ending, so that nothing is acknowledged wrongly', {
+      error,
+    })
     process.exit(1)
   })
   const running = await startServer(await withCertificates(config), {

@@ -33,7 +33,10 @@ async function withAccounts(
       passes: config.password_hash_cost ?? undefined,
     })
     const serverName = config.server_name
-    await work({ sessions, accounts: createAccounts({ ...needs, serverName, passwords, sessions }) })
+    await work({
+      sessions,
+      accounts: createAccounts({ ...needs, serverName, passwords, sessions }),
+    })
   } finally {
     await db.close()
   }
