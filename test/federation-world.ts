@@ -1,0 +1,384 @@
+/**
+ * Servers that share rooms: all of federation and of the rooms as they are, on virtual time and a
+ * network in memory, with real keys and signatures. Without clients: tests speak to the rooms.
+ *
+ * A server keeps what it committed when it is stopped, and goes on with it when it is started again.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import type { EduReceiver } from '../src/federation/edus.ts'
+import { createFederation, type Federation } from '../src/federation/federation.ts'
+import {
+  createTransactionReceiver,
+  type TransactionReceiver,
+} from '../src/federation/receive-transactions.ts'
+import { authorizationOf } from '../src/federation/request-signing.ts'
+import { serverKeyRoute } from '../src/federation-api/keys-server.ts'
+import { roomRoutes } from '../src/federation-api/room-routes.ts'
+import type { Route } from '../src/http/endpoint.ts'
+import { serve } from '../src/http/serve.ts'
+import type { HttpHandler, IncomingAnswer, OutgoingRequest } from '../src/io/http.ts'
+import { type Log, silentLog } from '../src/io/log.ts'
+import { pduCheckerInPlace } from '../src/io/pdu-checker-in-place.ts'
+import { type StoppableClock, VirtualTime } from '../src/io/simulated/simulated-clock.ts'
+import { SimulatedNetwork } from '../src/io/simulated/simulated-network.ts'
+import { type SeededRandom, seededRandom } from '../src/io/simulated/simulated-random.ts'
+import { canonicalJson } from '../src/protocol/canonical-json.ts'
+import { signingKeyOf } from '../src/protocol/ed25519.ts'
+import type { EventId, RoomId, ServerName, UserId } from '../src/protocol/identifiers/ids.ts'
+import type { JsonObject } from '../src/protocol/json.ts'
+import type { RoomVersion } from '../src/protocol/room-version.ts'
+import { createLocalRooms } from '../src/rooms/create-engine.ts'
+import { createRooms, type FederatedRooms } from '../src/rooms/create-rooms.ts'
+import type { Engine } from '../src/rooms/engine.ts'
+import type { Signer } from '../src/rooms/remote-servers.ts'
+import type { LocalEvent, Rooms } from '../src/rooms/rooms.ts'
+import {
+  type MemoryImage,
+  memoryImage,
+  openSqlite,
+  type SqliteDatabase,
+} from '../src/storage/sqlite.ts'
+import { openStreams } from '../src/storage/streams.ts'
+
+const port = 8448
+
+export class FederationWorld {
+  readonly time = new VirtualTime()
+  readonly random: SeededRandom
+  readonly network: SimulatedNetwork
+  readonly servers: TestServer[] = []
+  /** Every request that was sent, as `from > to METHOD path`. */
+  readonly requests: string[] = []
+
+  constructor(seed = 1) {
+    this.random = seededRandom(seed)
+    this.network = new SimulatedNetwork(this.time.clock(), this.random.fork('network'))
+    this.network.onRequest = (from, to, { method, target }) => {
+      this.requests.push(`${from} > ${to} ${method} ${target.split('?')[0]}`)
+    }
+  }
+
+  /** Starts servers of these names, `a` as `a.test:8448`. */
+  async start<const N extends readonly string[]>(
+    ...names: N
+  ): Promise<{ [K in keyof N]: TestServer }> {
+    const servers: TestServer[] = []
+    for (const name of names) {
+      const server = new TestServer(this, name)
+      this.servers.push(server)
+      servers.push(server)
+      await server.start()
+    }
+    return servers as { [K in keyof N]: TestServer }
+  }
+
+  /** Waits for something while virtual time passes. */
+  async await<T>(promise: Promise<T>): Promise<T> {
+    return await this.time.await(promise)
+  }
+
+  /** Lets time pass, in which events travel. */
+  async settle(durationMs = 10_000): Promise<void> {
+    await this.time.run(durationMs)
+  }
+
+  cut(a: TestServer, b: TestServer): void {
+    this.network.cut(a.host, b.host)
+    this.network.cut(b.host, a.host)
+  }
+
+  heal(): void {
+    this.network.healAll()
+  }
+}
+
+interface Life {
+  readonly clock: StoppableClock
+  readonly db: SqliteDatabase
+  readonly federation: Federation
+  readonly federated: FederatedRooms
+  readonly engine: Engine
+  readonly transactions: TransactionReceiver
+  readonly handler: HttpHandler
+}
+
+export class TestServer {
+  readonly world: FederationWorld
+  readonly name: ServerName
+  readonly host: string
+  readonly signer: Signer
+  /** Messages that were signed, as text. */
+  readonly signed: string[] = []
+  readonly errors: unknown[] = []
+  readonly eduReceivers = new Map<string, EduReceiver>()
+  /** Users that cannot be invited. */
+  readonly unknownUsers = new Set<UserId>()
+  /** Given a look at each request before it is answered, and may answer instead. */
+  intercept:
+    | ((method: string, path: string, answer: () => Promise<JsonObject>) => Promise<unknown>)
+    | undefined
+  readonly #image: MemoryImage = memoryImage()
+  #life: Life | undefined
+
+  constructor(world: FederationWorld, name: string) {
+    this.world = world
+    this.host = `${name}.test`
+    this.name = `${name}.test:${port}` as ServerName
+    const { publicKey, sign } = signingKeyOf(world.random.fork(`key of ${name}`).bytes(32))
+    this.signer = {
+      serverName: this.name,
+      keyId: 'ed25519:1',
+      publicKey,
+      sign: (message) => {
+        this.signed.push(Buffer.from(message).toString())
+        return sign(message)
+      },
+    }
+  }
+
+  get life(): Life {
+    assert(this.#life, `${this.name} is down`)
+    return this.#life
+  }
+
+  get rooms(): Rooms {
+    return this.life.federated.rooms
+  }
+
+  get engine(): Engine {
+    return this.life.engine
+  }
+
+  user(localpart: string): UserId {
+    return `@${localpart}:${this.name}`
+  }
+
+  async start(): Promise<void> {
+    const { world, signer } = this
+    const clock = world.time.clock()
+    const random = world.random.fork(`${this.name} ${world.time.elapsedMs}`)
+    const db = await openSqlite({ image: this.#image })
+    const log: Log = {
+      ...silentLog,
+      error: (message, fields) => this.errors.push({ message, ...fields }),
+    }
+    const io = {
+      clock,
+      random,
+      log,
+      httpClient: world.network.client(this.host, clock),
+      dns: world.network.dns(),
+    }
+    const federation = await createFederation({
+      ...io,
+      db,
+      signer,
+      retry: { minMs: 1000, maxMs: 60_000 },
+    })
+    const { keyring, remoteServers } = federation
+    const local = await createLocalRooms({
+      ...io,
+      db,
+      streams: await openStreams(db),
+      signer,
+      keyring,
+      pduChecker: pduCheckerInPlace(clock),
+    })
+    const federated = createRooms(local, {
+      ...io,
+      db,
+      serverName: this.name,
+      signer,
+      keyring,
+      remoteServers,
+      canBeInvited: async (userId) => !this.unknownUsers.has(userId),
+    })
+    const { engine } = local
+    const transactions = createTransactionReceiver({
+      ...io,
+      serverName: this.name,
+      db,
+      engine,
+      rooms: federated.rooms,
+      joins: federated.joins,
+      eduReceivers: this.eduReceivers,
+    })
+    federation.startSending(federated.rooms)
+    const handler = this.#handler({ federation, federated, transactions, clock, log })
+    world.network.name(this.host, this.host)
+    await world.network.listen(this.host)(
+      { host: this.host, port, tls: { cert: this.host, key: 'k' } },
+      handler,
+    )
+    this.#life = { clock, db, federation, federated, engine, transactions, handler }
+  }
+
+  #handler(
+    parts: Pick<Life, 'federation' | 'federated' | 'transactions' | 'clock'> & { log: Log },
+  ) {
+    const { federation, federated, transactions, clock, log } = parts
+    const { ownKeys } = federation
+    const needs = { ...federated, transactions, serverName: this.name, clock, ownKeys }
+    const routes: readonly Route<typeof needs>[] = [...roomRoutes, serverKeyRoute]
+    const handler = serve(routes, needs, {
+      log,
+      checkAnswers: true,
+      authenticateServer: federation.authenticateServer,
+    })
+    return this.#intercepted(handler)
+  }
+
+  #intercepted(handler: HttpHandler): HttpHandler {
+    return async (request) => {
+      if (this.intercept === undefined) return await handler(request)
+      const answered = async () => {
+        const { status, body } = await handler(request)
+        assert.equal(status, 200, `${request.method} ${request.target}`)
+        const chunks: Uint8Array[] = []
+        for await (const chunk of body instanceof Uint8Array ? [body] : body) chunks.push(chunk)
+        return JSON.parse(Buffer.concat(chunks).toString()) as JsonObject
+      }
+      const path = decodeURIComponent(request.target)
+      const given = await this.intercept(request.method, path, answered)
+      if (given === undefined) return await handler(request)
+      const body = Buffer.from(JSON.stringify(given))
+      return { status: 200, headers: { 'content-type': 'application/json' }, body }
+    }
+  }
+
+  /** Ends as a process that is killed. */
+  stop(): void {
+    const { clock, db } = this.life
+    clock.stop()
+    db.crash()
+    this.world.network.silence(this.host)
+    this.#life = undefined
+  }
+
+  /** Starts again, and goes on with what was under way. */
+  async restart(): Promise<void> {
+    await this.world.await(this.start())
+    await this.world.await(this.life.federated.resume())
+  }
+
+  async createRoom(
+    creator: UserId,
+    version: RoomVersion,
+    {
+      joinRules = { join_rule: 'public' },
+      powerLevels = {} as JsonObject,
+      events = [] as readonly Omit<LocalEvent, 'sender'>[],
+    } = {},
+  ): Promise<RoomId> {
+    return await this.world.await(
+      this.rooms.createRoom({
+        creator,
+        version,
+        createContent: {},
+        joinContent: {},
+        events: [
+          {
+            type: 'm.room.power_levels',
+            state_key: '',
+            content: {
+              users: version.privilegedCreators ? {} : { [creator]: 100 },
+              ...powerLevels,
+            },
+          },
+          { type: 'm.room.join_rules', state_key: '', content: joinRules },
+          ...events,
+        ],
+      }),
+    )
+  }
+
+  async join(
+    userId: UserId,
+    roomId: RoomId,
+    via: readonly TestServer[] = [],
+    content: JsonObject = {},
+  ): Promise<EventId> {
+    return await this.world.await(
+      this.rooms.join({ userId, roomId, via: via.map(({ name }) => name), content }),
+    )
+  }
+
+  async say(sender: UserId, roomId: RoomId, body: string): Promise<EventId> {
+    const content = { msgtype: 'm.text', body }
+    return await this.send(roomId, { sender, type: 'm.room.message', content })
+  }
+
+  async send(roomId: RoomId, event: LocalEvent): Promise<EventId> {
+    return await this.world.await(this.rooms.send(roomId, event))
+  }
+
+  /** Changes somebody's membership, as a moderator does. */
+  async setMembership(
+    sender: UserId,
+    roomId: RoomId,
+    target: UserId,
+    membership: string,
+  ): Promise<EventId> {
+    const content = { membership }
+    return await this.send(roomId, { sender, type: 'm.room.member', state_key: target, content })
+  }
+
+  async membershipIn(roomId: RoomId, userId: UserId): Promise<unknown> {
+    const state = await this.rooms.currentState(roomId)
+    const member = await state?.event('m.room.member', userId)
+    return member?.content.membership
+  }
+
+  /** The current state, as lines. */
+  async stateOf(roomId: RoomId): Promise<string[]> {
+    const state = await this.rooms.currentState(roomId)
+    const ids = state?.ids() ?? []
+    return ids.map(({ type, stateKey, eventId }) => `${type} ${stateKey} ${eventId}`).toSorted()
+  }
+
+  /** The bodies of the messages in the timeline, oldest first. */
+  async messages(roomId: RoomId): Promise<string[]> {
+    const events = await this.rooms.timeline(roomId, {
+      from: { stream: -1, sub: 0 },
+      direction: 'forwards',
+      limit: 10_000,
+    })
+    return events
+      .filter(({ pdu }) => pdu.type === 'm.room.message')
+      .map(({ pdu }) => String(pdu.content.body))
+  }
+
+  /** Sends a request of this server, signed by it, and gives the answer whatever its status. */
+  async request(
+    to: TestServer,
+    method: OutgoingRequest['method'],
+    target: string,
+    body?: JsonObject,
+  ): Promise<{ status: number; body: JsonObject }> {
+    const content = body === undefined ? undefined : Buffer.from(canonicalJson(body))
+    const authorization = authorizationOf(this.signer, {
+      method,
+      target,
+      destination: to.name,
+      content,
+    })
+    const answering = this.world.network.client(this.host, this.life.clock).request({
+      method,
+      protocol: 'https:',
+      hostname: to.host,
+      port,
+      hostHeader: to.name,
+      tlsName: to.host,
+      target,
+      headers: { authorization },
+      ...(content === undefined ? {} : { body: content }),
+      timeoutMs: 60_000,
+      answerBytesMax: 64 * 1024 * 1024,
+    })
+    const answer: IncomingAnswer = await this.world.await(answering)
+    return { status: answer.status, body: JSON.parse(Buffer.from(answer.body).toString()) }
+  }
+}
