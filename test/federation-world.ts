@@ -35,6 +35,7 @@ import { createRooms, type FederatedRooms } from '../src/rooms/create-rooms.ts'
 import type { Engine } from '../src/rooms/engine.ts'
 import type { Signer } from '../src/rooms/remote-servers.ts'
 import type { LocalEvent, Rooms } from '../src/rooms/rooms.ts'
+import { sql } from '../src/storage/database.ts'
 import {
   type MemoryImage,
   memoryImage,
@@ -264,11 +265,16 @@ export class TestServer {
     await this.world.await(this.life.federated.resume())
   }
 
+  /** Drops what waits to be sent, as if the other servers had lost it. */
+  async forgetOutbox(): Promise<void> {
+    await this.world.await(this.life.db.write((tx) => tx.run(sql`DELETE FROM outbox`)))
+  }
+
   async createRoom(
     creator: UserId,
     version: RoomVersion,
     {
-      joinRules = { join_rule: 'public' },
+      joinRules = { join_rule: 'public' } as JsonObject,
       powerLevels = {} as JsonObject,
       events = [] as readonly Omit<LocalEvent, 'sender'>[],
     } = {},
