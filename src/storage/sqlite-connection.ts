@@ -139,16 +139,17 @@ export class SqliteConnection {
   #prepare(texts: readonly string[], values: readonly Parameter[]): Prepared {
     const known = this.#prepared.get(texts)
     if (known !== undefined) return known
-    const statement = this.#db.prepare(
-      texts
-        .map((text, index) => (index === 0 ? '' : placeholder(values[index - 1])) + text)
-        .join(''),
-    )
+    const statement = this.#db.prepare(sqliteText(texts, values))
     statement.setReturnArrays(true)
     const prepared = { statement, columns: statement.columns().map(({ name }) => name) }
     this.#prepared.set(texts, prepared)
     return prepared
   }
+}
+
+/** The text of a statement as SQLite reads it. */
+export function sqliteText(texts: readonly string[], values: readonly Parameter[]): string {
+  return texts.reduce((text, next, index) => `${text}${placeholder(values[index - 1])}${next}`)
 }
 
 function rowsOf({ statement, columns }: Prepared, values: readonly Parameter[]): Row[] {
