@@ -36,6 +36,9 @@ export class StagedWork {
   readonly #filler: () => GapFiller
   readonly #waiting = new Map<RoomId, Staged[]>()
   readonly #working = new Map<RoomId, Promise<void>>()
+  /** Events that lack others, and the work of fetching those, one at a time in each room. */
+  readonly #lacking = new Map<RoomId, Staged[]>()
+  readonly #fetching = new Map<RoomId, Promise<void>>()
   #nextNid: number
   #ended = false
 
@@ -104,7 +107,9 @@ export class StagedWork {
 
   /** Resolves when nothing is being worked on. */
   async settled(): Promise<void> {
-    while (this.#working.size > 0) await Promise.all(this.#working.values())
+    while (this.#working.size + this.#fetching.size > 0) {
+      await Promise.all([...this.#working.values(), ...this.#fetching.values()])
+    }
   }
 
   end(): void {
@@ -133,14 +138,41 @@ export class StagedWork {
     while (waiting.length > 0 && !this.#ended) {
       const items = waiting.splice(0, waitingMax)
       try {
-        for (const { item } of await this.#receive(roomId, items)) {
-          // What was fetched for one may have been what the next one lacked.
-          const [lacking] = await this.#receive(roomId, [item])
-          if (lacking !== undefined) await this.#fetchFor(roomId, lacking)
-        }
+        const lacking = await this.#receive(roomId, items)
+        this.#fetch(
+          roomId,
+          lacking.map(({ item }) => item),
+        )
       } catch (error) {
         this.#parts.log.error('events of a room could not be worked off', { roomId, error })
         for (const item of items) this.#later(roomId, item)
+      }
+    }
+  }
+
+  /** Sees to it that what these events lack is fetched. Meanwhile others enter the room. */
+  #fetch(roomId: RoomId, items: readonly Staged[]): void {
+    if (items.length === 0) return
+    const lacking = this.#lacking.getOrInsertComputed(roomId, () => [])
+    lacking.push(...items)
+    for (const item of lacking.splice(waitingMax)) this.#later(roomId, item)
+    if (this.#fetching.has(roomId)) return
+    const fetching = this.#fetchOff(roomId, lacking).finally(() => {
+      this.#fetching.delete(roomId)
+      if (!this.#ended) this.#fetch(roomId, lacking.splice(0))
+    })
+    this.#fetching.set(roomId, fetching)
+  }
+
+  /** One event after the other: what is fetched for one may be what the next one lacks. */
+  async #fetchOff(roomId: RoomId, lacking: Staged[]): Promise<void> {
+    for (let item = lacking.shift(); item !== undefined && !this.#ended; item = lacking.shift()) {
+      try {
+        const [still] = await this.#receive(roomId, [item])
+        if (still !== undefined) await this.#fetchFor(roomId, still)
+      } catch (error) {
+        this.#parts.log.error('what an event lacks could not be fetched', { roomId, error })
+        this.#later(roomId, item)
       }
     }
   }

@@ -1,0 +1,473 @@
+/**
+ * What becomes of events of another server: an event factory plays that server, with a key of its
+ * own, and feeds the engine.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { silentLog } from '#io/log.ts'
+import { pduCheckerInPlace } from '#io/pdu-checker-in-place.ts'
+import { realClock } from '#io/real-clock.ts'
+import { realRandom } from '#io/real-random.ts'
+import { selectAuthEvents } from '#protocol/auth-rules/auth-events.ts'
+import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
+import { buildPdu, referenceTo } from '#protocol/build-pdu.ts'
+import { signingKeyOf } from '#protocol/ed25519.ts'
+import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
+import { sql } from '#storage/database.ts'
+import { type MemoryImage, memoryImage, openSqlite, type SqliteDatabase } from '#storage/sqlite.ts'
+import { openStreams } from '#storage/streams.ts'
+import { createLocalRooms, type LocalRooms } from './create-engine.ts'
+import type { GapFiller, Outcome } from './engine.ts'
+import type { Signer } from './remote-servers.ts'
+import type { RoomCommit } from './rooms.ts'
+
+const here = 'here.test' as ServerName
+const there = 'there.test' as ServerName
+const alice: UserId = '@alice:here.test'
+const bob: UserId = '@bob:there.test'
+const carol: UserId = '@carol:there.test'
+const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+
+function signerOf(serverName: ServerName, seed: number): Signer {
+  const { publicKey, sign } = signingKeyOf(new Uint8Array(32).fill(seed))
+  return { serverName, keyId: 'ed25519:1', publicKey, sign }
+}
+
+const ours = signerOf(here, 1)
+const theirs = signerOf(there, 2)
+
+interface World {
+  readonly image: MemoryImage
+  readonly db: SqliteDatabase
+  readonly rooms: LocalRooms
+  readonly commits: RoomCommit[]
+}
+
+async function open(image: MemoryImage, schedule?: (act: () => void) => void): Promise<World> {
+  const db = await openSqlite({ image, ...(schedule ? { schedule } : {}) })
+  const key = { server: there, keyId: theirs.keyId, key: theirs.publicKey, validUntilTs: 2 ** 52 }
+  const rooms = await createLocalRooms({
+    db,
+    streams: await openStreams(db),
+    clock: realClock,
+    random: realRandom,
+    log: silentLog,
+    signer: ours,
+    keyring: { verifyKeys: async () => [key] },
+    pduChecker: pduCheckerInPlace(realClock),
+  })
+  const commits: RoomCommit[] = []
+  rooms.onCommit((commit) => commits.push(commit))
+  return { image, db, rooms, commits }
+}
+
+/** A room of ours in which Bob and Carol of the other server are. Bob has the level 50. */
+async function roomWithThem(world: World, version: RoomVersion) {
+  const { rooms } = world
+  const users = version.privilegedCreators ? { [bob]: 50 } : { [alice]: 100, [bob]: 50 }
+  const roomId = await rooms.createRoom({
+    creator: alice,
+    version,
+    createContent: {},
+    joinContent: {},
+    events: [
+      { type: 'm.room.power_levels', state_key: '', content: { users } },
+      { type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } },
+    ],
+  })
+  const room = new TheirRoom(world, roomId, version)
+  for (const user of [bob, carol]) {
+    const join = await room.make(user, 'm.room.member', { membership: 'join' }, { stateKey: user })
+    assert.equal((await room.receive(join)).outcome, 'accepted')
+  }
+  return room
+}
+
+/** The room as the other server sees it. */
+class TheirRoom {
+  readonly world: World
+  readonly roomId: RoomId
+  readonly version: RoomVersion
+  #depth = 100
+
+  constructor(world: World, roomId: RoomId, version: RoomVersion) {
+    this.world = world
+    this.roomId = roomId
+    this.version = version
+  }
+
+  /** An event at the given place in the graph, by default at its end; its auth events fit its place. */
+  async make(
+    sender: UserId,
+    type: string,
+    content: JsonObject,
+    place: {
+      stateKey?: string
+      after?: readonly Pdu[]
+      redacts?: EventId
+      auth?: readonly Pdu[]
+    } = {},
+  ): Promise<Pdu> {
+    const { version, roomId } = this
+    const { rooms } = this.world
+    const { stateKey, redacts } = place
+    const ends = await rooms.engine.forwardExtremities(roomId)
+    const after = place.after ?? (await rooms.events(roomId, ends)).map(({ pdu }) => pdu)
+    const [first] = after
+    const state =
+      (first && (await rooms.stateAfter(roomId, first.event_id))) ??
+      (await rooms.currentState(roomId)) ??
+      assert.fail()
+    const events = place.auth ?? (await state.events())
+    const key = stateKey === undefined ? {} : { state_key: stateKey }
+    const subject = { version, type, sender, content, ...key }
+    this.#depth += 1
+    const built = buildPdu(
+      version,
+      {
+        ...(version.eventId === 'in-event' ? { event_id: `$${this.#depth}:there.test` } : {}),
+        room_id: roomId,
+        type,
+        sender,
+        content,
+        ...key,
+        ...(redacts === undefined ? {} : { redacts }),
+        depth: this.#depth,
+        origin_server_ts: 1_700_000_000_000 + this.#depth,
+        prev_events: after.map(referenceTo),
+        auth_events: (place.auth ?? selectAuthEvents(subject, authStateOf(events))).map(
+          referenceTo,
+        ),
+      },
+      theirs,
+    )
+    assert.ok(built.ok)
+    return built.pdu
+  }
+
+  async message(sender: UserId, after?: readonly Pdu[]): Promise<Pdu> {
+    return await this.make(sender, 'm.room.message', { body: 'x' }, after ? { after } : {})
+  }
+
+  async receive(
+    pdu: Pdu,
+    statesBefore?: ReadonlyMap<EventId, readonly EventId[]>,
+  ): Promise<Outcome> {
+    const options = { origin: there, ...(statesBefore ? { statesBefore } : {}) }
+    const [outcome] = await this.world.rooms.engine.receive(this.roomId, [pdu], options)
+    return outcome ?? assert.fail()
+  }
+
+  async ours(type: string, content: JsonObject, stateKey?: string): Promise<Pdu> {
+    const key = stateKey === undefined ? {} : { state_key: stateKey }
+    const { rooms } = this.world
+    const eventId = await rooms.send(this.roomId, { sender: alice, type, content, ...key })
+    return (await rooms.event(this.roomId, eventId))?.pdu ?? assert.fail()
+  }
+
+  ends(): Promise<EventId[]> {
+    return this.world.rooms.engine.forwardExtremities(this.roomId)
+  }
+
+  async timeline(): Promise<EventId[]> {
+    const range = { from: end, direction: 'backwards', limit: 100 } as const
+    const events = await this.world.rooms.timeline(this.roomId, range)
+    return events.map(({ pdu }) => pdu.event_id).reverse()
+  }
+
+  async current(type: string, stateKey = ''): Promise<EventId | undefined> {
+    return (await this.world.rooms.currentState(this.roomId))?.eventId(type, stateKey)
+  }
+}
+
+function versionOf(id: string): RoomVersion {
+  return roomVersions.get(id) ?? assert.fail()
+}
+
+// The example of the spec's section on soft failure. "In the original version of the algorithm `C`
+// would be in the resolved state, whereas in latter versions the algorithm tries to prioritise the
+// ban over the topic change."
+for (const [id, isInState] of [
+  ['1', true],
+  ['2', false],
+  ['11', false],
+  ['12', false],
+] as const) {
+  test(`version ${id}: a banned user's topic is soft-failed, until an event refers to it`, async () => {
+    const room = await roomWithThem(await open(memoryImage()), versionOf(id))
+    const a = await room.ours('m.room.message', { body: 'A' })
+    const c = await room.make(bob, 'm.room.topic', { topic: 'C' }, { stateKey: '', after: [a] })
+    const b = await room.ours('m.room.member', { membership: 'ban' }, bob)
+    assert.equal((await room.receive(c)).outcome, 'soft_failed')
+    assert.deepEqual(await room.ends(), [b.event_id])
+    assert.ok(!(await room.timeline()).includes(c.event_id))
+    assert.equal(await room.current('m.room.topic'), undefined)
+
+    const d = await room.message(carol, [b, c])
+    assert.equal((await room.receive(d)).outcome, 'accepted')
+    assert.deepEqual(await room.ends(), [d.event_id])
+    assert.ok(!(await room.timeline()).includes(c.event_id), 'C is never in the timeline')
+    assert.equal(await room.current('m.room.topic'), isInState ? c.event_id : undefined)
+    const told = room.world.commits.at(-1)?.stateChanges.map(({ after }) => after)
+    assert.deepEqual(told, isInState ? [c.event_id] : [], 'clients are told of the state')
+  })
+}
+
+test('who refers to a soft-failed event takes the place of its parents, too', async () => {
+  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const a = await room.ours('m.room.message', { body: 'A' })
+  const c = await room.make(bob, 'm.room.topic', { topic: 'C' }, { stateKey: '', after: [a] })
+  const banned = await room.ours('m.room.member', { membership: 'ban' }, bob)
+  await room.receive(c)
+  const c2 = await room.make(bob, 'm.room.message', {}, { after: [c] })
+  assert.equal((await room.receive(c2)).outcome, 'soft_failed')
+  const late = await room.make(
+    bob,
+    'm.room.message',
+    {},
+    { after: [banned], auth: await authOf(room, a, bob) },
+  )
+  assert.equal((await room.receive(late)).outcome, 'rejected')
+  const d = await room.message(carol, [late])
+  assert.equal((await room.receive(d)).outcome, 'accepted')
+  assert.deepEqual(
+    await room.ends(),
+    [d.event_id],
+    'the ban is an ancestor through the rejected event',
+  )
+})
+
+/** The auth events of a message of `sender` after `event`. */
+async function authOf(room: TheirRoom, event: Pdu, sender: UserId): Promise<Pdu[]> {
+  const state = await room.world.rooms.stateAfter(room.roomId, event.event_id)
+  const events = (await state?.events()) ?? []
+  const subject = { version: room.version, type: 'm.room.message', sender, content: {} }
+  return selectAuthEvents(subject, authStateOf(events))
+}
+
+for (const id of ['1', '6', '12']) {
+  test(`version ${id}: a rejected event changes nothing, and events after it are judged as ever`, async () => {
+    const room = await roomWithThem(await open(memoryImage()), versionOf(id))
+    const rejected = await room.make(carol, 'm.room.topic', { topic: 'no' }, { stateKey: '' })
+    const before = await room.ends()
+    const outcome = await room.receive(rejected)
+    assert.equal(outcome.outcome, 'rejected')
+    assert.match('rule' in outcome ? outcome.rule : '', /power level/)
+    assert.deepEqual(await room.ends(), before)
+    const child = await room.message(carol, [rejected])
+    assert.equal((await room.receive(child)).outcome, 'accepted')
+    assert.deepEqual(await room.ends(), [child.event_id])
+    assert.equal(await room.current('m.room.topic'), undefined)
+
+    const state = (await room.world.rooms.currentState(room.roomId)) ?? assert.fail()
+    const based = [...(await state.events()), rejected].filter(
+      ({ type }) => type !== 'm.room.join_rules',
+    )
+    const leaning = await room.make(bob, 'm.room.name', {}, { stateKey: '', auth: based })
+    assert.equal((await room.receive(leaning)).outcome, 'rejected')
+    assert.equal((await room.receive(rejected)).outcome, 'known', 'it stays rejected')
+    assert.equal((await room.world.rooms.event(room.roomId, rejected.event_id))?.status, 'rejected')
+  })
+}
+
+test('what refers to unknown events is missing them, and leaves no trace', async () => {
+  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const parent = await room.message(bob)
+  const member = await room.make(
+    bob,
+    'm.room.member',
+    { membership: 'join', displayname: 'B' },
+    {
+      stateKey: bob,
+    },
+  )
+  const child = await room.message(bob, [parent])
+  const { auth_events } = child
+  const auth = (await room.world.rooms.events(room.roomId, auth_events)).map(({ pdu }) => pdu)
+  const newer = auth.map((pdu) => (pdu.state_key === bob ? member : pdu))
+  const leaning = await room.make(bob, 'm.room.message', {}, { auth: newer })
+  const eventId = child.event_id
+  assert.deepEqual(await room.receive(child), {
+    eventId,
+    outcome: 'missing',
+    prevEvents: [parent.event_id],
+    authEvents: [],
+  })
+  assert.deepEqual(await room.receive(leaning), {
+    eventId: leaning.event_id,
+    outcome: 'missing',
+    prevEvents: [],
+    authEvents: [member.event_id],
+  })
+  assert.equal(await room.world.rooms.event(room.roomId, eventId), undefined)
+  const both = await room.world.rooms.engine.receive(room.roomId, [child, parent], {
+    origin: there,
+  })
+  assert.deepEqual(both.map(({ outcome }) => outcome).sort(), ['accepted', 'accepted'])
+})
+
+test('a parent that was missing stands at its place in the graph when it comes', async () => {
+  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const root = await room.ours('m.room.message', { body: 'root' })
+  const parent = await room.message(bob, [root])
+  const child = await room.message(carol, [parent])
+  const state = await room.world.rooms.stateAfter(room.roomId, root.event_id)
+  const ids = state?.ids().map(({ eventId }) => eventId) ?? []
+  assert.equal((await room.receive(child, new Map([[child.event_id, ids]]))).outcome, 'accepted')
+  assert.equal((await room.world.rooms.event(room.roomId, child.event_id))?.gapBefore, true)
+  assert.deepEqual(await room.ends(), [root.event_id, child.event_id])
+  const [gap] = await room.world.rooms.engine.gaps(room.roomId, end, 5)
+  assert.deepEqual(gap?.missing, [parent.event_id])
+
+  assert.equal((await room.receive(parent)).outcome, 'accepted')
+  assert.deepEqual(await room.ends(), [child.event_id])
+  assert.equal((await room.world.rooms.event(room.roomId, child.event_id))?.gapBefore, false)
+  assert.deepEqual(await room.world.rooms.engine.gaps(room.roomId, end, 5), [])
+})
+
+test('a parent whose only child was soft-failed becomes an extremity', async () => {
+  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const root = await room.ours('m.room.message', { body: 'root' })
+  const parent = await room.message(carol, [root])
+  const child = await room.message(bob, [parent])
+  const state = await room.world.rooms.stateAfter(room.roomId, root.event_id)
+  const ids = state?.ids().map(({ eventId }) => eventId) ?? []
+  const ban = await room.ours('m.room.member', { membership: 'ban' }, bob)
+  const outcome = await room.receive(child, new Map([[child.event_id, ids]]))
+  assert.equal(outcome.outcome, 'soft_failed')
+  assert.equal((await room.receive(parent)).outcome, 'accepted')
+  assert.deepEqual(await room.ends(), [ban.event_id, parent.event_id])
+})
+
+test('a room has one create event', async () => {
+  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const built = buildPdu(
+    room.version,
+    {
+      room_id: room.roomId,
+      type: 'm.room.create',
+      state_key: '',
+      sender: alice,
+      depth: 1,
+      origin_server_ts: 1,
+      prev_events: [],
+      auth_events: [],
+      content: { room_version: '11' },
+    },
+    ours,
+  )
+  assert.ok(built.ok)
+  const outcome = await room.receive(built.pdu)
+  assert.equal(
+    'rule' in outcome ? outcome.rule : outcome.outcome,
+    'the room has another create event',
+  )
+})
+
+for (const id of ['1', '3', '12']) {
+  test(`version ${id}: a redaction that comes before its target waits for it`, async () => {
+    const room = await roomWithThem(await open(memoryImage()), versionOf(id))
+    const root = await room.ours('m.room.message', { body: 'root' })
+    const target = await room.make(bob, 'm.room.message', { body: 'a secret' }, { after: [root] })
+    const redacts = target.event_id
+    const redaction = await room.make(bob, 'm.room.redaction', {}, { after: [root], redacts })
+    assert.equal((await room.receive(redaction)).outcome, 'accepted')
+    const isShown = (await room.timeline()).includes(redaction.event_id)
+    assert.equal(isShown, room.version.redactionAuthRule, 'clients wait for both of them')
+
+    const again = await open(room.world.image)
+    await again.rooms.engine.receive(room.roomId, [target], { origin: there })
+    const stored = (await again.rooms.event(room.roomId, redacts)) ?? assert.fail()
+    assert.deepEqual(stored.pdu.content, {})
+    assert.equal(stored.redactedBy, redaction.event_id)
+    const shown = again.commits.flatMap(({ timeline }) => timeline)
+    assert.ok(shown.every(({ pdu }) => pdu.content.body === undefined))
+    assert.equal((await room.timeline()).includes(redaction.event_id), true)
+    const rows = await again.db.all<{ bytes: Uint8Array }>(sql`SELECT bytes FROM events`)
+    assert.ok(rows.every(({ bytes }) => !Buffer.from(bytes).includes('a secret')))
+  })
+}
+
+test('a redaction by who may not redact changes nothing', async () => {
+  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const secret = await room.ours('m.room.message', { body: 'ours' })
+  const redacts = secret.event_id
+  await room.receive(await room.make(carol, 'm.room.redaction', {}, { redacts }))
+  const stored = await room.world.rooms.event(room.roomId, redacts)
+  assert.deepEqual(stored?.pdu.content, { body: 'ours' })
+  await room.receive(await room.make(bob, 'm.room.redaction', {}, { redacts }))
+  assert.deepEqual((await room.world.rooms.event(room.roomId, redacts))?.pdu.content, {})
+})
+
+test('what was staged is worked off after a crash', async () => {
+  const due: (() => void)[] = []
+  const first = await open(memoryImage())
+  const room = await roomWithThem(first, versionOf('12'))
+  const pdu = await room.message(bob)
+  first.db.crash()
+  // The second process stages the event and dies before it commits anything else.
+  let isHeld = false
+  const second = await open(first.image, (act) => (isHeld ? due.push(act) : queueMicrotask(act)))
+  const taking = second.rooms.engine.takeIn(there, [pdu.bytes])
+  assert.deepEqual([...(await taking.finally(() => (isHeld = true)))], [[pdu.event_id, undefined]])
+  second.db.crash()
+  const third = await open(first.image)
+  assert.equal(await third.rooms.event(room.roomId, pdu.event_id), undefined)
+  await third.rooms.resume()
+  await third.rooms.engine.settled()
+  assert.equal((await third.rooms.event(room.roomId, pdu.event_id))?.status, 'accepted')
+  assert.deepEqual(await third.db.all(sql`SELECT * FROM staged_pdus`), [])
+})
+
+test('events that cannot be had do not keep others waiting', async () => {
+  const world = await open(memoryImage())
+  const room = await roomWithThem(world, versionOf('11'))
+  const asked = Promise.withResolvers<void>()
+  const answer = Promise.withResolvers<void>()
+  const filler: GapFiller = {
+    fill: async () => {
+      asked.resolve()
+      await answer.promise
+    },
+  }
+  world.rooms.setGapFiller(filler)
+  const unknown = await room.message(bob)
+  const lost = await room.message(bob, [unknown])
+  const good = await room.message(carol)
+  await world.rooms.engine.takeIn(there, [lost.bytes])
+  await asked.promise
+  const shown = new Promise<void>((resolve) => world.rooms.onCommit(() => resolve()))
+  await world.rooms.engine.takeIn(there, [good.bytes])
+  await shown
+  assert.equal((await world.rooms.event(room.roomId, good.event_id))?.status, 'accepted')
+  await room.receive(unknown)
+  answer.resolve()
+  await world.rooms.engine.settled()
+  assert.equal((await world.rooms.event(room.roomId, lost.event_id))?.status, 'accepted')
+})
+
+test('bytes that a disk has changed are found when they are read', async () => {
+  const { rooms, image } = await open(memoryImage())
+  const room = await roomWithThem(
+    { rooms, image, db: await openSqlite({ image }), commits: [] },
+    versionOf('11'),
+  )
+  const event = await room.ours('m.room.message', { body: 'as it was' })
+  const changed = Buffer.from(Buffer.from(event.bytes).toString().replace('alice', 'alicf'))
+  const again = await open(image)
+  await again.db.write((tx) =>
+    tx.run(
+      sql`UPDATE events SET bytes = ${new Uint8Array(changed)} WHERE event_id = ${event.event_id}`,
+    ),
+  )
+  await assert.rejects(again.rooms.event(room.roomId, event.event_id), {
+    name: 'EventCorrupted',
+    message: new RegExp(`The bytes stored for \\${event.event_id}`),
+  })
+})
