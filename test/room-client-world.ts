@@ -1,0 +1,225 @@
+/**
+ * A whole server behind its client API, with real rooms on a database in memory, a clock of its own
+ * and no other servers: for tests of what users do in rooms.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { accountRoutes, roomRoutes } from '../src/client-api/routes.ts'
+import type { Edu } from '../src/federation/edus.ts'
+import type { Route } from '../src/http/endpoint.ts'
+import { serve } from '../src/http/serve.ts'
+import { simulatedArgon2id } from '../src/io/argon2id.ts'
+import { type Log, silentLog } from '../src/io/log.ts'
+import { pduCheckerInPlace } from '../src/io/pdu-checker-in-place.ts'
+import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
+import { seededRandom } from '../src/io/simulated/simulated-random.ts'
+import { signingKeyOf } from '../src/protocol/ed25519.ts'
+import type { ServerName } from '../src/protocol/identifiers/ids.ts'
+import { MatrixError } from '../src/protocol/matrix-error.ts'
+import { createLocalRooms } from '../src/rooms/create-engine.ts'
+import { createRooms } from '../src/rooms/create-rooms.ts'
+import { FederationError, type RemoteServers } from '../src/rooms/remote-servers.ts'
+import type { Rooms } from '../src/rooms/rooms.ts'
+import type { Server } from '../src/server.ts'
+import { type MemoryImage, memoryImage, openSqlite } from '../src/storage/sqlite.ts'
+import { openStreams } from '../src/storage/streams.ts'
+import { createSync } from '../src/sync/sync.ts'
+import { createAliases, type RemoteDirectory } from '../src/users/aliases.ts'
+import { createReceipts } from '../src/users/receipts.ts'
+import { createTransactions } from '../src/users/transactions.ts'
+import { createTyping } from '../src/users/typing.ts'
+import { createUsers } from '../src/users/users.ts'
+
+const serverName = 'hansa.test' as ServerName
+
+/** What an answer holds; tests know what they expect in it. */
+// biome-ignore lint/suspicious/noExplicitAny: The body is whatever the server answers.
+export type Body = any
+
+export interface Answered {
+  readonly status: number
+  readonly body: Body
+}
+
+export interface SentEdu {
+  readonly destinations: readonly ServerName[]
+  readonly edu: Edu
+}
+
+export interface WorldOptions {
+  readonly seed?: number
+  readonly image?: MemoryImage
+  readonly remoteDirectory?: RemoteDirectory
+  /** Changes what the rooms do, for what only other servers could bring about. */
+  readonly rooms?: (rooms: Rooms) => Rooms
+}
+
+export type RoomClientWorld = Awaited<ReturnType<typeof roomClientWorld>>
+
+export async function roomClientWorld(t: TestContext, options: WorldOptions = {}) {
+  const time = new VirtualTime()
+  const clock = time.clock()
+  const random = seededRandom(options.seed ?? 1)
+  const db = await openSqlite({ image: options.image ?? memoryImage() })
+  const errors: unknown[] = []
+  const log: Log = { ...silentLog, error: (_, fields) => errors.push(fields?.error) }
+  const streams = await openStreams(db)
+  const signer = { serverName, keyId: 'ed25519:1', ...signingKeyOf(new Uint8Array(32).fill(7)) }
+  const keyring = { verifyKeys: async () => [] }
+  const base = { db, streams, clock, random, log, signer, keyring, serverName }
+  const local = await createLocalRooms({ ...base, pduChecker: pduCheckerInPlace(clock) })
+  const { rooms: ownRooms } = createRooms(local, {
+    ...base,
+    remoteServers: noServers,
+    canBeInvited: async () => true,
+  })
+  const rooms = options.rooms?.(ownRooms) ?? ownRooms
+  const sentEdus: SentEdu[] = []
+  const edus = {
+    sendEdu: (destinations: readonly ServerName[], edu: Edu) => {
+      sentEdus.push({ destinations, edu })
+    },
+  }
+  const users = createUsers({
+    ...base,
+    rooms,
+    argon2id: simulatedArgon2id,
+    remoteProfiles: { queryProfile: () => Promise.reject(unreachable) },
+    registration: { enabled: true, tokens: false, guests: false, sharedSecret: undefined },
+    passwordHashCost: 1,
+  })
+  const receipts = createReceipts({ ...base, rooms, edus })
+  const typing = createTyping({ ...base, rooms, edus })
+  const remoteDirectory = options.remoteDirectory ?? {
+    queryDirectory: () => Promise.reject(unreachable),
+  }
+  const server = {
+    ...base,
+    users,
+    rooms,
+    receipts,
+    typing,
+    aliases: createAliases({ ...base, rooms, remoteDirectory }),
+    clientTransactions: createTransactions(base),
+    sync: createSync({ ...base, rooms, receipts, typing, accountData: users.accountData }),
+    publicBaseUrl: 'https://hansa.test',
+    defaultRoomVersion: '12',
+  }
+  const handler = serve(
+    [...accountRoutes, ...roomRoutes] as readonly Route<Partial<Server>>[],
+    server,
+    {
+      log,
+      checkAnswers: true,
+      authenticateUser: (token) => users.sessions.authenticate(token),
+      explain: (error) =>
+        error instanceof FederationError
+          ? new MatrixError(502, 'M_UNKNOWN', error.message)
+          : undefined,
+    },
+  )
+  t.after(async () => {
+    await rooms.close()
+    await db.close()
+    assert.deepEqual(errors, [])
+  })
+
+  const ask = async (
+    method: string,
+    target: string,
+    request: { body?: unknown; token?: string; signal?: AbortSignal } = {},
+  ): Promise<Answered> => {
+    const answer = await handler({
+      method,
+      target: target.startsWith('/_') ? target : `/_matrix/client/v3${target}`,
+      headers: request.token === undefined ? {} : { authorization: `Bearer ${request.token}` },
+      remoteAddress: '10.0.0.1',
+      encrypted: true,
+      signal: request.signal ?? new AbortController().signal,
+      body: async () => new Uint8Array(Buffer.from(JSON.stringify(request.body ?? {}))),
+    })
+    const pieces = answer.body instanceof Uint8Array ? [answer.body] : answer.body
+    const chunks: Uint8Array[] = []
+    for await (const piece of pieces) chunks.push(piece)
+    return { status: answer.status, body: JSON.parse(Buffer.concat(chunks).toString() || '{}') }
+  }
+
+  /** Makes a user, whose requests are then made by `get`, `put`, `post` and `del`. */
+  const user = async (username: string) => {
+    const auth = { type: 'm.login.dummy' }
+    const body = { username, password: 'secret', auth }
+    const registered = await ask('POST', '/register', { body })
+    assert.equal(registered.status, 200, JSON.stringify(registered.body))
+    return client(`@${username}:${serverName}`, String(registered.body.access_token))
+  }
+
+  const client = (userId: `@${string}:${string}`, token: string) => {
+    const must = async (method: string, target: string, body?: unknown): Promise<Body> => {
+      const answer = await ask(method, target, { body, token })
+      assert.equal(answer.status, 200, `${method} ${target}: ${JSON.stringify(answer.body)}`)
+      return answer.body
+    }
+    let txn = 0
+    return {
+      userId,
+      token,
+      get: (target: string) => must('GET', target),
+      put: (target: string, body: unknown = {}) => must('PUT', target, body),
+      post: (target: string, body: unknown = {}) => must('POST', target, body),
+      del: (target: string) => must('DELETE', target),
+      /** The error code with which something is refused, and its status. */
+      refused: async (method: string, target: string, body?: unknown): Promise<string> => {
+        const answer = await ask(method, target, { body, token })
+        return `${answer.status} ${answer.body.errcode}`
+      },
+      sync: (query = '') => must('GET', `/sync?${query}`),
+      createRoom: async (body: unknown = {}): Promise<string> =>
+        (await must('POST', '/createRoom', body)).room_id,
+      say: async (roomId: string, body: string): Promise<string> => {
+        txn += 1
+        const target = `/rooms/${encodeURIComponent(roomId)}/send/m.room.message/t${txn}`
+        return (await must('PUT', target, { msgtype: 'm.text', body })).event_id
+      },
+    }
+  }
+
+  return { time, db, streams, rooms, users, typing, receipts, sentEdus, errors, ask, user, client }
+}
+
+export type TestUser = Awaited<ReturnType<RoomClientWorld['user']>>
+
+/** `room` in a path. */
+export function at(roomId: string, rest = ''): string {
+  return `/rooms/${encodeURIComponent(roomId)}${rest}`
+}
+
+export function query(values: Record<string, unknown>): string {
+  return new URLSearchParams(
+    Object.entries(values).map(([key, value]) => [
+      key,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  ).toString()
+}
+
+const unreachable = new FederationError('other.test' as ServerName, 'unreachable', 'no answer')
+const refuse = () => Promise.reject(unreachable)
+
+const noServers: RemoteServers = {
+  makeJoin: refuse,
+  sendJoin: refuse,
+  makeLeave: refuse,
+  sendLeave: refuse,
+  makeKnock: refuse,
+  sendKnock: refuse,
+  invite: refuse,
+  backfill: refuse,
+  missingEvents: refuse,
+  stateIds: refuse,
+  state: refuse,
+  event: refuse,
+  eventAuth: refuse,
+}
