@@ -147,7 +147,7 @@ function buildServer(
     signer,
     ownKeys: federation.ownKeys,
     notary: federation.notary,
-    federationAddress: undefined,
+    federationAddress: config.federation.address ?? undefined,
     keyring,
     remoteServers,
     roomsForServers,

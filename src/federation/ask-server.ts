@@ -31,7 +31,7 @@ export async function askServer(
   server: ServerName,
   request: ServerRequest,
 ): Promise<IncomingAnswer> {
-  let failure = new HttpFailure('dns', `nothing leads to ${server}`)
+  let failure: HttpFailure | undefined
   for (const target of await discover(discovery, server)) {
     try {
       return await httpClient.request(outgoing(target, request))
@@ -42,7 +42,7 @@ export async function askServer(
       if (!isBeforeConnection(error)) break
     }
   }
-  throw failure
+  throw failure ?? new HttpFailure('dns', `nothing leads to ${server}`)
 }
 
 async function discover(discovery: Discovery, server: ServerName): Promise<readonly Target[]> {
