@@ -111,6 +111,19 @@ test('the whole of the shared differential table is above', (t) => {
   )
 })
 
+test('of the values that servers take for power levels, those that are no JSON of the version are refused', (t) => {
+  const path = new URL('../../../shared/vectors/power-level-differential.txt', import.meta.url)
+  if (!existsSync(path)) return t.skip('the table of differences is not here')
+  const rows = readFileSync(path, 'utf8').trim().split('\n').slice(1)
+  const values = rows.map((row) => row.split('|')[0] ?? '')
+  assert.ok(values.length >= 24)
+  const refused = (numbers: NumberRule) =>
+    values.filter((json) => !readJson(Buffer.from(json), numbers).ok)
+  const noIntegers = ['50.0', '50.9', '-50.9', '1e2', '1E400', '9007199254740993']
+  assert.deepEqual(refused('canonical'), noIntegers)
+  assert.deepEqual(refused('raw'), ['1E400'])
+})
+
 test('nesting has a limit of 64 levels', () => {
   for (const [open, inner, close] of [
     ['[', '[]', ']'],

@@ -35,7 +35,7 @@ export interface Pdu {
   readonly json: JsonObject
   /**
    * The event's canonical JSON with signatures and hashes, without `unsigned`. In versions 1 to 5
-   * the bytes as received where encoding them anew would change them.
+   * numbers that JavaScript cannot keep are in it as they were received.
    */
   readonly bytes: Uint8Array
 }
