@@ -156,6 +156,9 @@ test('a large object is scanned in slices, its lists with it', () => {
       elements: { a: ['{"b":"]"}', '2', '"ccccccccccc"'], e: [] },
     },
   )
+  // A slice ends with the element that reaches its end.
+  assert.equal(scanned('{"a":["2345678"]}', 'a')?.pauses, 0)
+  assert.equal(scanned('{"a":["23456789"]}', 'a')?.pauses, 1)
   assert.deepEqual(scanned('{"a":{}}', 'a'), { pauses: 0, members: { a: '{}' }, elements: {} })
 })
 
