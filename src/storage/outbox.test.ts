@@ -1,0 +1,100 @@
+/** What federation keeps is kept alike by every database. */
+
+import assert from 'node:assert/strict'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { forEachDatabase } from '../../test/databases.ts'
+import { clearFailure, failingDestinations, saveFailure } from './destinations.ts'
+import { eduDestinations, edusFor, removeEdus, saveEdu, trimEdus } from './edu-outbox.ts'
+import {
+  addToOutbox,
+  isOutboxLongerThan,
+  keepNewestOfEachRoom,
+  outboxDestinations,
+  outboxOf,
+  quarantine,
+  refusedEvents,
+  removeFromOutbox,
+} from './outbox.ts'
+import { saveServerKey, serverKeysOf } from './server-keys.ts'
+
+const [a, b] = ['a.test' as ServerName, 'b.test' as ServerName]
+
+forEachDatabase('outbox rows are kept in order, thinned out, put aside and removed', async (db) => {
+  await db.write((tx) => {
+    for (const stream of [10, 9, 2, 30]) {
+      const roomId = stream < 10 ? '!one' : '!two'
+      addToOutbox(tx, { stream, roomId, eventId: `$${stream}`, destinations: [a, b] })
+    }
+    addToOutbox(tx, { stream: 30, sub: 1, roomId: '!two', eventId: '$31', destinations: [a] })
+  })
+  const left = async () => (await outboxOf(db, a, 10)).map((row) => row.event_id)
+  assert.deepEqual(await outboxDestinations(db), [a, b])
+  assert.deepEqual(await left(), ['$2', '$9', '$10', '$30', '$31'])
+  assert.equal(await isOutboxLongerThan(db, a, 4), true)
+  assert.equal(await isOutboxLongerThan(db, a, 5), false)
+  await db.write((tx) => keepNewestOfEachRoom(tx, a))
+  assert.deepEqual(await left(), ['$9', '$30', '$31'])
+  const [first, second] = await outboxOf(db, a, 2)
+  assert.ok(first && second)
+  await db.write((tx) => {
+    removeFromOutbox(tx, a, [first])
+    quarantine(tx, a, second, { reason: 'too strange', now: 7 })
+  })
+  assert.deepEqual(await left(), ['$31'])
+  const [refused] = await refusedEvents(db, 5)
+  assert.deepEqual(
+    [refused?.event_id, refused?.reason, refused?.refused_ts],
+    ['$30', 'too strange', 7],
+  )
+  assert.equal((await outboxOf(db, b, 10)).length, 4)
+})
+
+forEachDatabase(
+  'an EDU takes the place of the one before, and only what was sent is removed',
+  async (db) => {
+    const save = (edu_key: string, place: number) =>
+      db.write((tx) => saveEdu(tx, a, { edu_key, place, edu_json: `{"n":${place}}` }))
+    for (const [place, key] of ['x', 'y', 'z', 'x'].entries()) await save(key, place)
+    const keys = async () => (await edusFor(db, a, 10)).map((row) => `${row.edu_key}${row.place}`)
+    assert.deepEqual(await keys(), ['y1', 'z2', 'x3'])
+    const sent = await edusFor(db, a, 1)
+    await save('y', 9)
+    await db.write((tx) => removeEdus(tx, a, sent))
+    assert.deepEqual(await keys(), ['z2', 'x3', 'y9'])
+    await db.write((tx) => trimEdus(tx, a, 5))
+    assert.equal((await keys()).length, 3)
+    await db.write((tx) => trimEdus(tx, a, 2))
+    assert.deepEqual(await keys(), ['x3', 'y9'])
+    assert.deepEqual(await eduDestinations(db), [a])
+  },
+)
+
+forEachDatabase('failures and keys', async (db) => {
+  const failure = {
+    destination: a,
+    failing_since_ts: 1,
+    retry_at_ts: 2_000_000_000_000,
+    retry_interval_ms: 15_000,
+    reason: 'gone',
+  }
+  await db.write((tx) => saveFailure(tx, failure))
+  await db.write((tx) => saveFailure(tx, { ...failure, failing_since_ts: 5, reason: 'still gone' }))
+  assert.deepEqual(await failingDestinations(db), [{ ...failure, reason: 'still gone' }])
+  await db.write((tx) => clearFailure(tx, a))
+  assert.deepEqual(await failingDestinations(db), [])
+
+  const key = {
+    key_id: 'ed25519:1',
+    key_base64: 'AAAA',
+    valid_until_ts: 2_000_000_000_000,
+    expired: 0,
+    fetched_ts: 1,
+    fetched_from: a,
+    response_json: '{}',
+  }
+  await db.write((tx) => saveServerKey(tx, a, key))
+  await db.write((tx) => saveServerKey(tx, a, { ...key, key_base64: 'BBBB', fetched_ts: 2 }))
+  assert.deepEqual(await serverKeysOf(db, a), [key])
+  await db.write((tx) => saveServerKey(tx, a, { ...key, expired: 1, fetched_ts: 3 }))
+  assert.deepEqual(await serverKeysOf(db, a), [{ ...key, expired: 1, fetched_ts: 3 }])
+})
