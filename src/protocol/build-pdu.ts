@@ -40,7 +40,10 @@ export interface EventDraft {
 /** An event that another one names. */
 export interface EventReference {
   readonly event_id: EventId
-  /** Its reference hash in unpadded Base64, which room versions 1 and 2 write beside the ID. */
+  /**
+   * Its reference hash in unpadded Base64, which room versions 1 and 2 write beside the ID. Absent
+   * where another server gave a reference without one, as Synapse does.
+   */
   readonly sha256?: string
 }
 
@@ -118,6 +121,5 @@ function eventOf(version: RoomVersion, draft: EventDraft): JsonObject {
 
 function referenceJson(version: RoomVersion, { event_id, sha256 }: EventReference): Json {
   if (!version.referencesHaveHashes) return event_id
-  assert.ok(sha256 !== undefined, 'a reference of versions 1 and 2 has a hash')
-  return [event_id, { sha256 }]
+  return [event_id, sha256 === undefined ? {} : { sha256 }]
 }

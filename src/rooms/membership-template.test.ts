@@ -151,11 +151,18 @@ test('versions 1 and 2 want hashes beside the event IDs', () => {
   for (const reference of [
     '$a:there',
     ['$a:there'],
-    ['$a:there', {}],
     ['$a:there', { sha256: 'x' }],
+    ['$a:there', { sha256: 7 }],
+    ['$a:there', null],
   ]) {
     assert.equal(check('1', { ...honest('1'), prev_events: [reference] }), 'bad prev_events')
   }
+})
+
+test('a reference without its hash is taken as it is, since Synapse gives such ones', () => {
+  const made = check('1', { ...honest('1'), auth_events: [['$a:there', {}]] })
+  assert.ok(typeof made !== 'string', String(made))
+  assert.deepEqual(made.draft.auth_events, [{ event_id: '$a:there' }])
 })
 
 test('a depth beyond what JavaScript counts is the deepest that it does, before version 6', () => {

@@ -118,9 +118,11 @@ function readReference(version: RoomVersion, value: Json): EventReference | unde
   if (!Array.isArray(value) || value.length !== 2) return undefined
   const [id, hashes] = value as readonly Json[]
   const event_id = typeof id === 'string' ? parseEventIdIn(version, id) : undefined
-  const sha256 = isJsonObject(hashes) ? hashes.sha256 : undefined
-  if (event_id === undefined || typeof sha256 !== 'string') return undefined
-  return isHash(sha256, 'base64') ? { event_id, sha256 } : undefined
+  if (event_id === undefined || !isJsonObject(hashes)) return undefined
+  const { sha256 } = hashes
+  // SPEC: Synapse leaves the hash out of some references; nobody checks it against the event.
+  if (sha256 === undefined) return { event_id }
+  return typeof sha256 === 'string' && isHash(sha256, 'base64') ? { event_id, sha256 } : undefined
 }
 
 /** Rooms of old versions hold events that are deeper than JavaScript can count. */
