@@ -56,6 +56,8 @@ export async function checkJoinAnswer(
     throw unusable(from, 'the create event is not the one that we know')
   }
   const authChain = await admit(answer.authChain)
+  const lost = firstLostKey(event, state, authChain)
+  if (lost !== undefined) throw unusable(from, `the state has nothing for ${lost}`)
   const signed = await signedJoin(parts, { from, event, answer })
   const all = { roomId, version, event: signed, state, authChain }
   return version === event.version ? all : rereadAs(version, all)
@@ -140,6 +142,23 @@ function firstRepeatedKey(state: readonly Pdu[]): string | undefined {
     seen.add(key)
   }
   return undefined
+}
+
+/**
+ * What allows our event comes from the room's state, and an entry of a state may change but never
+ * vanishes: a place of the state that our event's auth events stand at cannot be empty.
+ */
+function firstLostKey(
+  event: Pdu,
+  state: readonly Pdu[],
+  authChain: readonly Pdu[],
+): string | undefined {
+  const keyOf = ({ type, state_key }: Pdu) => JSON.stringify([type, state_key])
+  const present = new Set(state.map(keyOf))
+  return authChain
+    .filter(({ event_id }) => event.auth_events.includes(event_id))
+    .map(keyOf)
+    .find((key) => !present.has(key))
 }
 
 /** The same events in a version of the same format, where the template did not say which of the two. */

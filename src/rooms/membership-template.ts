@@ -15,6 +15,7 @@
 import type { EventDraft, EventReference } from '#protocol/build-pdu.ts'
 import { isHash, parseEventIdIn } from '#protocol/identifiers/event-id.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import { parseRoomIdIn } from '#protocol/identifiers/room-id.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { authEventsMax, integerMax, prevEventsMax } from '#protocol/limits.ts'
@@ -45,6 +46,7 @@ export function draftOfTemplate(
   // differs, and the create event in the answer to `send_join` says which it is.
   const version = roomVersions.get(template.roomVersion ?? '1')
   if (version === undefined) return 'the room is of a version that we do not know'
+  if (parseRoomIdIn(version, wanted.roomId) === undefined) return 'the version has other room IDs'
   const { event } = template
   const problem = templateProblem(event, wanted)
   if (problem !== undefined) return problem
