@@ -13,7 +13,7 @@ import type { Writer } from '#storage/database.ts'
 import { eventStatuses, placeEvent, putEvent, putVerdict, redactEvent } from '#storage/events.ts'
 import { addMissingParent, awaitRedacted, isRedactedNow, parentIsHere } from '#storage/gaps.ts'
 import { addToOutbox } from '#storage/outbox.ts'
-import { addRoom, setRoomHead } from '#storage/rooms.ts'
+import { addRoom, setImported, setImporting, setRoomHead } from '#storage/rooms.ts'
 import { unstagePdu } from '#storage/staging.ts'
 import { putCurrentState, putStateKey } from '#storage/states.ts'
 import { membershipCodeOf } from './membership-codes.ts'
@@ -123,16 +123,36 @@ export class Batch {
     this.room.replacePdu(read.pdu)
   }
 
+  /**
+   * Adds the first events to a unit of their own, ahead of the rest, and gives their IDs. Only for a
+   * room that nobody sees before the rest is committed.
+   */
+  writeFirst(tx: Writer, count: number): EventId[] {
+    const { room } = this
+    this.#writeKeys(tx)
+    const until = this.events.findIndex(({ place }) => place !== 'nowhere')
+    const first = this.events.splice(0, Math.min(count, until === -1 ? count : until))
+    for (const event of first) this.#writeEvent(tx, event, undefined)
+    setImporting(tx, room.roomNid)
+    return first.map(({ pdu }) => pdu.event_id)
+  }
+
+  #writeKeys(tx: Writer): void {
+    const { room } = this
+    for (const { id, key } of room.freshKeys.splice(0)) {
+      const row = { state_key_nid: id, type: key.type, state_key: key.stateKey }
+      putStateKey(tx, room.roomNid, row)
+    }
+  }
+
   /** Adds all of it to a unit whose first position in the stream is `first`. */
   write(tx: Writer, first: number): Written {
     const { room } = this
     if (this.isNewRoom) {
       addRoom(tx, { roomNid: room.roomNid, roomId: room.roomId, version: room.version.id })
+      setImported(tx, room.roomNid)
     }
-    for (const { id, key } of room.freshKeys.splice(0)) {
-      const row = { state_key_nid: id, type: key.type, state_key: key.stateKey }
-      putStateKey(tx, room.roomNid, row)
-    }
+    this.#writeKeys(tx)
     const states = room.states.write(tx)
     let stream = first
     const late: Position[] = []

@@ -10,7 +10,7 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { eventRows, highestEventNid, roomOfEvent } from '#storage/events.ts'
 import { gapRows } from '#storage/gaps.ts'
 import { forgetMembership, membershipRow, putMembership } from '#storage/memberships.ts'
-import { highestRoomNid } from '#storage/rooms.ts'
+import { highestRoomNid, removeCutImports } from '#storage/rooms.ts'
 import { highestStagedNid } from '#storage/staging.ts'
 import { admitPdus } from './admit-pdus.ts'
 import { authChainOf } from './auth-chain.ts'
@@ -81,6 +81,7 @@ async function partsOf(
   tell: (commit: RoomCommit) => void,
 ): Promise<EngineParts> {
   let eventNid = await highestEventNid(needs.db)
+  await removeCutImports(needs.db)
   let roomNid = await highestRoomNid(needs.db)
   const { db, streams } = needs
   const { serverName } = needs.signer

@@ -1,7 +1,7 @@
 /**
  * A whole room, as a resident server gives it to a server that joins: checked event by event, stored
- * in one unit, and visible only then. If our own event is not allowed by the state that was given,
- * nothing is kept.
+ * in units of a bounded size, and visible only with the last one. If our own event is not allowed by
+ * the state that was given, nothing is kept.
  *
  * A room that is known already jumps to the given state: there is a gap before our event.
  *
@@ -36,8 +36,26 @@ export async function importRoom(
   if (create === undefined) return reject('there is no create event in the state')
   const batch = await newRoom(parts, create)
   const verdict = await takeRoom(parts, batch, room)
-  if (verdict.allowed) await parts.queues.addRoom(batch)
+  if (!verdict.allowed) return verdict
+  await writeAhead(parts, batch)
+  await parts.queues.addRoom(batch)
   return verdict
+}
+
+/** How many events one unit holds. */
+const eventsPerUnit = 400
+
+/**
+ * Writes the outliers in units of a bounded size, so that neither this thread nor the database is kept
+ * from others. Nobody sees them before the room itself is committed; a crash before that undoes them.
+ */
+async function writeAhead({ db, clock }: EngineParts, batch: Batch): Promise<void> {
+  while (batch.events.length > eventsPerUnit) {
+    const eventIds = await db.write((tx) => batch.writeFirst(tx, eventsPerUnit))
+    if (eventIds.length === 0) return
+    batch.room.entered(eventIds)
+    await clock.yield()
+  }
 }
 
 function createEventOf({ roomId, state }: RoomImport): Pdu | undefined {

@@ -23,7 +23,7 @@ import { sql } from '#storage/database.ts'
 import { type MemoryImage, memoryImage, openSqlite, type SqliteDatabase } from '#storage/sqlite.ts'
 import { openStreams } from '#storage/streams.ts'
 import { createLocalRooms, type LocalRooms } from './create-engine.ts'
-import type { GapFiller, Outcome } from './engine.ts'
+import type { GapFiller, Outcome, RoomImport } from './engine.ts'
 import type { Signer } from './remote-servers.ts'
 import type { RoomCommit } from './rooms.ts'
 
@@ -470,4 +470,87 @@ test('bytes that a disk has changed are found when they are read', async () => {
     name: 'EventCorrupted',
     message: new RegExp(`The bytes stored for \\${event.event_id}`),
   })
+})
+
+/** A room of the other server with many members, as it is given to who joins. */
+function largeRoom(members: number): RoomImport & { readonly event: Pdu } {
+  const version = versionOf('11')
+  const roomId: RoomId = '!large:there.test'
+  const state: Pdu[] = []
+  const make = (
+    sender: UserId,
+    signer: Signer,
+    type: string,
+    stateKey: string,
+    content: JsonObject,
+  ) => {
+    const subject = { version, type, sender, content, state_key: stateKey }
+    const auth = selectAuthEvents(subject, authStateOf(state.slice(0, 4))).map(referenceTo)
+    const prev = state.slice(-1).map(referenceTo)
+    const built = buildPdu(
+      version,
+      {
+        room_id: roomId,
+        type,
+        sender,
+        state_key: stateKey,
+        content,
+        depth: state.length + 1,
+        origin_server_ts: 1_700_000_000_000,
+        prev_events: prev,
+        auth_events: auth,
+      },
+      signer,
+    )
+    assert.ok(built.ok)
+    return built.pdu
+  }
+  const join = { membership: 'join' }
+  state.push(make(bob, theirs, 'm.room.create', '', { room_version: '11' }))
+  state.push(make(bob, theirs, 'm.room.member', bob, join))
+  state.push(make(bob, theirs, 'm.room.power_levels', '', { users: { [bob]: 100 } }))
+  state.push(make(bob, theirs, 'm.room.join_rules', '', { join_rule: 'public' }))
+  for (let index = 0; index < members; index += 1) {
+    const user: UserId = `@user${index}:there.test`
+    state.push(make(user, theirs, 'm.room.member', user, join))
+  }
+  const event = make(alice, ours, 'm.room.member', alice, join)
+  return { roomId, version, event, state, authChain: [] }
+}
+
+test('a large room is imported whole, and is the same after a restart', async () => {
+  const world = await open(memoryImage())
+  const room = largeRoom(1000)
+  assert.deepEqual(await world.rooms.engine.importRoom(room, there), { allowed: true })
+  const again = await open(world.image)
+  for (const { rooms } of [world, again]) {
+    const state = (await rooms.currentState(room.roomId)) ?? assert.fail()
+    assert.equal(state.size, room.state.length + 1)
+    assert.equal((await state.events()).length, room.state.length + 1)
+    assert.equal((await rooms.joinedMembers(room.roomId)).length, 1002)
+    assert.deepEqual(await rooms.engine.forwardExtremities(room.roomId), [room.event.event_id])
+  }
+  await again.rooms.send(room.roomId, { sender: alice, type: 'm.room.message', content: {} })
+  assert.deepEqual(await world.db.all(sql`SELECT * FROM room_imports`), [])
+})
+
+test('an import that is cut short by a crash leaves no trace', async () => {
+  let left = Number.POSITIVE_INFINITY
+  const due: (() => void)[] = []
+  const schedule = (act: () => void) => {
+    left -= 1
+    return left >= 0 ? queueMicrotask(act) : due.push(act)
+  }
+  const world = await open(memoryImage(), schedule)
+  const room = largeRoom(1000)
+  left = 2
+  void world.rooms.engine.importRoom(room, there)
+  while (due.length === 0) await realClock.yield()
+  assert.equal(await world.rooms.currentState(room.roomId), undefined)
+  world.db.crash()
+  const again = await open(world.image)
+  for (const table of [sql`SELECT event_id FROM events`, sql`SELECT type FROM state_keys`]) {
+    assert.deepEqual(await again.db.all(table), [])
+  }
+  assert.deepEqual(await again.rooms.engine.importRoom(room, there), { allowed: true })
 })
