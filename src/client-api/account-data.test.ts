@@ -29,7 +29,7 @@ test('account data is kept by type, for all rooms and for one', async (t) => {
   }
   assert.equal((await ask('GET', `${userPath}/account_data/org.b`, { token })).status, 404)
   const [first = 0, , last = 0] = told
-  const all = await users.accountData.changes(userId, { from: 0, to: last })
+  const all = await users.accountData.changes(userId, { from: undefined, to: last })
   assert.deepEqual(all.slice(1), [
     { roomId: undefined, type: 'org.a', content: { global: [1] } },
     { roomId, type: 'org.a', content: { room: 2 } },

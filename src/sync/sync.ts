@@ -164,7 +164,7 @@ async function accountDataOf(
   { userId, since, filter }: SyncRequest,
   to: number,
 ): Promise<Map<RoomId | undefined, JsonObject[]>> {
-  const changes = await accountData.changes(userId, { from: since ?? 0, to })
+  const changes = await accountData.changes(userId, { from: since, to })
   const wanted = changes.filter(({ roomId, type, content }) => {
     if (roomId === undefined) return filter.accountData.matches({ type, content })
     const ofRoom = filter.room.accountData

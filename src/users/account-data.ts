@@ -45,12 +45,12 @@ export interface AccountData {
     change: (content: JsonObject) => JsonObject,
   ): Promise<void>
   /**
-   * What changed after `from`, up to and including `to`, in the order of the stream. From 0 on, it is
-   * all that there is, with the push rules.
+   * What changed after `from`, up to and including `to`, in the order of the stream. Without `from`, it
+   * is all that there is, with the push rules.
    */
   changes(
     userId: UserId,
-    range: { readonly from: number; readonly to: number },
+    range: { readonly from: number | undefined; readonly to: number },
   ): Promise<AccountDataEntry[]>
   /** Calls `listener` after each change. */
   onChange(listener: (userId: UserId, stream: number) => void): void
@@ -110,10 +110,10 @@ export function createAccountData(needs: {
         if (updates.get(key) === done) updates.delete(key)
       })
     },
-    changes: async (userId, range) => {
-      const rows = await accountDataChanges(db, userId, range)
+    changes: async (userId, { from, to }) => {
+      const rows = await accountDataChanges(db, userId, { from: from ?? 0, to })
       const changed = rows.map(entryFrom)
-      if (range.from > 0) return changed
+      if (from !== undefined) return changed
       const content = { global: defaultPushRules(userId) }
       return [{ roomId: undefined, type: 'm.push_rules', content }, ...changed]
     },

@@ -37,12 +37,14 @@ forEachDatabase('accounts are made, listed and closed', async (db, t) => {
   await users.accountData.set(alice, { roomId: undefined, type: 'org.a', content: { kept: 1 } })
   await users.deactivate(alice, { erase: false })
   assert.equal(
-    (await users.accountData.changes(alice, { from: 0, to: Number.MAX_SAFE_INTEGER })).length,
+    (await users.accountData.changes(alice, { from: undefined, to: Number.MAX_SAFE_INTEGER }))
+      .length,
     2,
   )
   await users.deactivate(alice, { erase: true })
   assert.equal(
-    (await users.accountData.changes(alice, { from: 0, to: Number.MAX_SAFE_INTEGER })).length,
+    (await users.accountData.changes(alice, { from: undefined, to: Number.MAX_SAFE_INTEGER }))
+      .length,
     1,
   )
   assert.equal(await users.profiles.local(alice), undefined)
