@@ -35,6 +35,8 @@ test('account data is kept by type, for all rooms and for one', async (t) => {
     { roomId, type: 'org.a', content: { room: 2 } },
   ])
   assert.equal(all[0]?.type, 'm.push_rules')
+  // Position 0 is that of a server where nothing has happened, and no reason to tell all again.
+  assert.deepEqual(await users.accountData.changes(userId, { from: 0, to: last }), all.slice(1))
   assert.deepEqual(await users.accountData.changes(userId, { from: first, to: last }), all.slice(2))
   assert.deepEqual(await users.accountData.changes(userId, { from: first, to: last - 1 }), [])
 })
