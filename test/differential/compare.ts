@@ -59,7 +59,7 @@ export function compare(room: RandomRoom, answer: Answer): Comparison {
     if (textOf(theirs) === ours) continue
     differ(
       `resolution ${place}: ${typeof theirs === 'string' ? theirs : 'another state'}`,
-      explainedBy(room),
+      explainedBy(room, theirs),
     )
   }
   return { verdicts, resolutions: room.resolutions.length, differences }
@@ -129,7 +129,7 @@ function explanationOf(pdu: Pdu, state: State, { ours }: { ours: boolean }): str
 }
 
 /** What of a room may make Synapse resolve it differently. */
-function explainedBy(room: RandomRoom): string | undefined {
+function explainedBy(room: RandomRoom, theirs: unknown): string | undefined {
   const pdus = room.events.map(({ pdu }) => pdu)
   if (pdus[0]?.content['m.federate'] !== undefined) return 'rooms that do not federate'
   if (pdus.some(hasOddLevels)) return 'odd power levels'
@@ -139,7 +139,18 @@ function explainedBy(room: RandomRoom): string | undefined {
     pdu.type === 'm.room.member' && parseUserId(pdu.state_key ?? '') === undefined
   if (pdus.some(isOddTarget)) return 'targets that are no users'
   if (pdus.some(hasOddAuthoriser)) return 'authorisers that are no users'
+  if (typeof theirs === 'string' && pdus.some(hasOddKeys)) return 'keys that are no keys'
   return undefined
+}
+
+/** Whether a third-party invite has something else where a key should be. */
+function hasOddKeys({ type, content }: Pdu): boolean {
+  if (type !== 'm.room.third_party_invite') return false
+  const { public_key, public_keys = [] } = content
+  if (!Array.isArray(public_keys)) return true
+  const listed = public_keys.map((holder) => (isJsonObject(holder) ? holder.public_key : holder))
+  const keys = public_key === undefined ? listed : [public_key, ...listed]
+  return keys.some((key) => typeof key !== 'string' || !/^[\w+/-]{43}$/.test(key))
 }
 
 function isForeignTarget(pdu: Pdu, state: State): boolean {

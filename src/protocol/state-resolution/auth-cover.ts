@@ -20,6 +20,7 @@ export class AuthCover {
   #state: StatePairs = new Int32Array()
   #isInState = new Uint8Array()
   #references = new Int32Array()
+  #marks = new Int32Array()
 
   constructor(graph: AuthGraph) {
     this.#graph = graph
@@ -31,6 +32,11 @@ export class AuthCover {
    */
   get references(): Int32Array {
     return this.#references
+  }
+
+  /** A place for each event, for walks along the cover: zero, and to be left zero. */
+  get marks(): Int32Array {
+    return this.#marks
   }
 
   /** Makes this the cover of another state. Costs a comparison, and what the change touches. */
@@ -98,5 +104,6 @@ export class AuthCover {
     const capacity = Math.max(size, this.#references.length * 2)
     this.#references = grown(this.#references, new Int32Array(capacity))
     this.#isInState = grown(this.#isInState, new Uint8Array(capacity))
+    this.#marks = new Int32Array(capacity)
   }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import assert from 'node:assert/strict'
 import type { AuthCover } from './auth-cover.ts'
 import type { AuthGraph } from './auth-graph.ts'
 import type { Separation, StatePairs } from './state-pairs.ts'
@@ -15,44 +16,54 @@ import type { Separation, StatePairs } from './state-pairs.ts'
  *
  * The auth chain of what the states agree on is in every Cᵢ. So that is covered first, and from the
  * conflicted events of each state only what lies outside the cover is walked. In no order.
+ *
+ * SPEC: the auth chain of an event does not have the event itself, so that of a state has only those
+ * of its events that others of them lead to. Synapse counts all of a state's events into it.
  */
 export function authDifference(
   graph: AuthGraph,
   cover: AuthCover,
   { unconflicted, conflicted }: Separation,
 ): number[] {
+  assert.ok(conflicted.length < 0x8000, 'so many states are never resolved at once')
   cover.moveTo(unconflicted)
-  const { references } = cover
-  // Of each event outside the cover: in how many chains it is, and which was the last.
-  const chains = new Map<number, { count: number; last: number }>()
-  for (const [state, pairs] of conflicted.entries()) {
-    walkChain(graph, pairs, (event) => {
-      if ((references[event] as number) > 0) return false
-      const found = chains.get(event)
-      if (found === undefined) chains.set(event, { count: 1, last: state })
-      else if (found.last === state) return false
-      else {
-        found.count++
-        found.last = state
-      }
-      return true
-    })
-  }
+  const chains: Chains = { references: cover.references, marks: cover.marks, found: [] }
+  for (const [at, pairs] of conflicted.entries()) walkChain(graph, pairs, at + 1, chains)
   const difference: number[] = []
-  for (const [event, { count }] of chains) if (count < conflicted.length) difference.push(event)
+  for (const event of chains.found) {
+    const count = (chains.marks[event] as number) >> 16
+    if (count < conflicted.length) difference.push(event)
+    chains.marks[event] = 0
+  }
   return difference
 }
 
-/** Walks the auth chain of a state's events, as far as `visit` says that it leads on. */
-function walkChain(graph: AuthGraph, state: StatePairs, visit: (event: number) => boolean): void {
-  const { offsets, edges } = graph
+/** What was walked of all chains. */
+interface Chains {
+  readonly references: Int32Array
+  /** Of each event found: how many chains have it (upper half), and the last that had (lower half). */
+  readonly marks: Int32Array
+  readonly found: number[]
+}
+
+/** Marks what the auth chain of a state's events has outside the cover. */
+function walkChain(
+  { offsets, edges }: AuthGraph,
+  state: StatePairs,
+  chain: number,
+  { references, marks, found }: Chains,
+): void {
   const walk: number[] = []
   for (let at = 1; at < state.length; at += 2) walk.push(state[at] as number)
   for (let next = walk.pop(); next !== undefined; next = walk.pop()) {
     const end = offsets[next + 1] as number
     for (let at = offsets[next] as number; at < end; at++) {
       const authEvent = edges[at] as number
-      if (visit(authEvent)) walk.push(authEvent)
+      const mark = marks[authEvent] as number
+      if ((references[authEvent] as number) > 0 || (mark & 0xffff) === chain) continue
+      if (mark === 0) found.push(authEvent)
+      marks[authEvent] = (((mark >> 16) + 1) << 16) | chain
+      walk.push(authEvent)
     }
   }
 }

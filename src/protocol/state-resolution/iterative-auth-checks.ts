@@ -26,13 +26,14 @@ export function iterativeAuthChecks(
   partial: PartialState,
   events: Iterable<number>,
 ): void {
-  for (const event of events) {
+  let event = -1
+  const state = authStateIn(room, partial, (type, stateKey) =>
+    ownAuthEvent(room, event, { type, stateKey }),
+  )
+  for (event of events) {
     if (room.isRejected(event)) continue
     const pdu = room.event(event)
     const key = stateKeyIdOf(room, pdu)
-    const state = authStateIn(room, partial, (type, stateKey) =>
-      ownAuthEvent(room, event, { type, stateKey }),
-    )
     if (key !== undefined && checkAuthRules(pdu, state).allowed) partial.decided.set(key, event)
   }
 }

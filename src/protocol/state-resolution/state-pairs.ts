@@ -47,54 +47,70 @@ export function eventAt(state: StatePairs, key: number): number | undefined {
  * (K, V) belongs to the unconflicted state map. Otherwise, V belongs to the conflicted state set.
  */
 export function separate(states: readonly StatePairs[]): Separation {
-  const first = states[0] ?? new Int32Array()
+  const [first = new Int32Array(), ...others] = states
   const unconflicted = new Int32Array(first.length)
   let length = 0
   const conflicted = states.map((): number[] => [])
+  // Where each state has got to. They all stand before the same keys.
   const places = new Int32Array(states.length)
 
   while (true) {
-    const key = smallestKey(states, places)
-    if (key === endOfState) break
-    const event = pairsAgree(states, places, key)
-    for (let state = 0; state < states.length; state++) {
-      const pairs = states[state] as StatePairs
-      const place = places[state] as number
-      if (pairs[place] !== key) continue
-      places[state] = place + 2
-      if (event === disagreement) conflicted[state]?.push(key, pairs[place + 1] as number)
-    }
-    if (event === disagreement) continue
-    unconflicted[length++] = key
-    unconflicted[length++] = event
+    const agreeing = lengthOfAgreement(first, others, places)
+    const start = places[0] as number
+    unconflicted.set(first.subarray(start, start + agreeing), length)
+    length += agreeing
+    for (let state = 0; state < places.length; state++) (places[state] as number) += agreeing
+    if (!passDisagreement(states, places, conflicted)) break
   }
   return {
-    unconflicted: unconflicted.slice(0, length),
+    unconflicted: unconflicted.subarray(0, length),
     conflicted: conflicted.map((pairs) => Int32Array.from(pairs)),
   }
 }
 
 const endOfState = 0x7fffffff
-const disagreement = -1
 
-function smallestKey(states: readonly StatePairs[], places: Int32Array): number {
-  let smallest = endOfState
-  for (let state = 0; state < states.length; state++) {
-    const key = states[state]?.[places[state] as number] ?? endOfState
-    if (key < smallest) smallest = key
+/** For how many integers all states go on alike. */
+function lengthOfAgreement(
+  first: StatePairs,
+  others: readonly StatePairs[],
+  places: Int32Array,
+): number {
+  const start = places[0] as number
+  let shortest = first.length - start
+  for (let other = 0; other < others.length && shortest > 0; other++) {
+    const pairs = others[other] as StatePairs
+    const shift = (places[other + 1] as number) - start
+    let at = start
+    const end = start + shortest
+    while (at < end && first[at] === pairs[at + shift] && first[at + 1] === pairs[at + shift + 1]) {
+      at += 2
+    }
+    shortest = at - start
   }
-  return smallest
+  return shortest
 }
 
-/** The event that all states have for the key, or `disagreement`. */
-function pairsAgree(states: readonly StatePairs[], places: Int32Array, key: number): number {
-  const event = states[0]?.[(places[0] as number) + 1]
+/** Takes the smallest key there is in any state as a conflict. Whether there was one. */
+function passDisagreement(
+  states: readonly StatePairs[],
+  places: Int32Array,
+  conflicted: readonly number[][],
+): boolean {
+  let key = endOfState
+  for (let state = 0; state < states.length; state++) {
+    const next = states[state]?.[places[state] as number] ?? endOfState
+    if (next < key) key = next
+  }
+  if (key === endOfState) return false
   for (let state = 0; state < states.length; state++) {
     const pairs = states[state] as StatePairs
     const place = places[state] as number
-    if (pairs[place] !== key || pairs[place + 1] !== event) return disagreement
+    if (pairs[place] !== key) continue
+    conflicted[state]?.push(key, pairs[place + 1] as number)
+    places[state] = place + 2
   }
-  return event ?? disagreement
+  return true
 }
 
 /** The entries of `base`, and those of `added` whose keys it does not have. */
@@ -129,17 +145,18 @@ export function compareStates(
 ): void {
   let left = 0
   let right = 0
-  while (left < before.length || right < after.length) {
-    const leftKey = before[left] ?? endOfState
-    const rightKey = after[right] ?? endOfState
-    const isSame = leftKey === rightKey && before[left + 1] === after[right + 1]
-    if (leftKey <= rightKey) {
-      if (!isSame) removed(before[left + 1] as number, leftKey)
-      left += 2
-    }
-    if (rightKey <= leftKey) {
-      if (!isSame) added(after[right + 1] as number, rightKey)
-      right += 2
-    }
+  while (left < before.length && right < after.length) {
+    const leftKey = before[left] as number
+    const rightKey = after[right] as number
+    const leftEvent = before[left + 1] as number
+    const rightEvent = after[right + 1] as number
+    if (leftKey <= rightKey) left += 2
+    if (rightKey <= leftKey) right += 2
+    if (leftKey === rightKey && leftEvent === rightEvent) continue
+    if (leftKey <= rightKey) removed(leftEvent, leftKey)
+    if (rightKey <= leftKey) added(rightEvent, rightKey)
   }
+  for (; left < before.length; left += 2)
+    removed(before[left + 1] as number, before[left] as number)
+  for (; right < after.length; right += 2) added(after[right + 1] as number, after[right] as number)
 }

@@ -45,7 +45,7 @@ export function* resolveV2(
 
   // Take all remaining events that weren't picked in step 1 and order them by the mainline ordering
   // based on the power level in the partially resolved state obtained in step 2.
-  const powerLevels = numberAt(room, partial, 'm.room.power_levels', '')
+  const powerLevels = numberAt(partial, room.stateKeyId('m.room.power_levels', ''))
   const remaining = [...conflicted].filter((event) => !x.has(event))
   const ordering = mainlineOrdering(room, remaining, powerLevels)
 
