@@ -21,6 +21,7 @@ import { createRoom } from './create-room.ts'
 import type { Engine, Gap, GapFiller, OutsideMembership } from './engine.ts'
 import type { EngineNeeds, EngineParts } from './engine-parts.ts'
 import { importRoom } from './import-room.ts'
+import { extremityMerger } from './merge-extremities.ts'
 import { RoomQueues } from './queues.ts'
 import { createReads, type RoomReads } from './reads.ts'
 import { acceptHistory, destinationsFrom, receive, storeOutliers } from './receive.ts'
@@ -50,6 +51,8 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
   let filler = noFiller
   const staged = new StagedWork(parts, () => filler, (await highestStagedNid(needs.db)) + 1)
   const engine = createEngine(parts, staged)
+  const merge = extremityMerger(parts, engine.send)
+  listeners.push(({ roomId }) => merge(roomId))
   return {
     ...createReads(parts),
     engine,

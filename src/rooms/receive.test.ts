@@ -554,3 +554,19 @@ test('an import that is cut short by a crash leaves no trace', async () => {
   }
   assert.deepEqual(await again.rooms.engine.importRoom(room, there), { allowed: true })
 })
+
+test('a room that others tear into many ends is merged by us', async () => {
+  const world = await open(memoryImage())
+  const room = await roomWithThem(world, versionOf('12'))
+  const root = await room.ours('m.room.message', { body: 'root' })
+  const forks: Pdu[] = []
+  for (let index = 0; index < 70; index += 1) forks.push(await room.message(bob, [root]))
+  const merged = new Promise<void>((resolve) => {
+    world.rooms.onCommit(() => {
+      void room.ends().then(({ length }) => length <= 20 && resolve())
+    })
+  })
+  const outcomes = await world.rooms.engine.receive(room.roomId, forks, { origin: there })
+  assert.ok(outcomes.every(({ outcome }) => outcome === 'accepted'))
+  await merged
+})
