@@ -1,0 +1,153 @@
+/**
+ * What must hold when everything is healed and all queues have had time to drain.
+ *
+ * - Servers that share a room hold the same events, and none rejects what another accepts.
+ * - After each has sent an event that merges what it knows, they hold the same state, key by key.
+ * - What was acknowledged is there: at home at once and for ever, elsewhere in the timeline, or
+ *   soft-failed.
+ * - What a client put together from `/sync` and `/messages` is the timeline: each event once, none
+ *   missing, in the server's one order.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
+import type { SimulatedClient } from './client.ts'
+import { count, type Run, type SimulatedRoom } from './run.ts'
+import type { SimulatedServer } from './world.ts'
+
+export async function checkInvariants(run: Run): Promise<void> {
+  for (const room of run.rooms) {
+    const closers = await joinedClients(run, room)
+    for (let round = 0; round < 2; round += 1) await close(run, room, closers)
+    const servers = [...new Set(closers.map((client) => client.server))]
+    await sameState(run, room, servers)
+    await sameEvents(run, room, servers)
+    await nothingLost(run, room, servers)
+    for (const client of closers) await wholeTimelines(run, room, client)
+  }
+}
+
+/** One client of each server that has somebody joined in the room, by that server's own view. */
+async function joinedClients(run: Run, { roomId }: SimulatedRoom): Promise<SimulatedClient[]> {
+  const joined: SimulatedClient[] = []
+  for (const client of run.clients) {
+    const { rooms } = client.server.running.server
+    const state = await run.world.time.await(rooms.currentState(roomId as RoomId))
+    const member =
+      state && (await run.world.time.await(state.event('m.room.member', client.userId)))
+    if (member?.content.membership === 'join') joined.push(client)
+  }
+  return joined
+}
+
+/** Each server's people say something, and it reaches everybody. */
+async function close(
+  run: Run,
+  { roomId }: SimulatedRoom,
+  closers: readonly SimulatedClient[],
+): Promise<void> {
+  for (const client of closers) {
+    try {
+      const eventId = await run.world.time.await(client.send(roomId, 'closing'))
+      run.acknowledged.push({ roomId, eventId, by: client })
+    } catch {
+      count(run, 'closing refused')
+    }
+    await run.world.settle(30_000)
+  }
+  await run.world.settle(600_000)
+}
+
+async function stateOf(server: SimulatedServer, roomId: string): Promise<Map<string, EventId>> {
+  const state = await server.running.server.rooms.currentState(roomId as RoomId)
+  const entries = state?.ids() ?? []
+  return new Map(entries.map((entry) => [`${entry.type}|${entry.stateKey}`, entry.eventId]))
+}
+
+async function sameState(
+  run: Run,
+  room: SimulatedRoom,
+  servers: readonly SimulatedServer[],
+): Promise<void> {
+  const [first, ...others] = servers
+  if (first === undefined) return
+  const expected = await run.world.time.await(stateOf(first, room.roomId))
+  count(run, 'states compared', others.length)
+  for (const other of others) {
+    const found = await run.world.time.await(stateOf(other, room.roomId))
+    for (const key of new Set([...expected.keys(), ...found.keys()])) {
+      if (expected.get(key) === found.get(key)) continue
+      run.problems.push(
+        `version ${room.version}: ${key} is ${expected.get(key)} at ${first.name} and ${found.get(key)} at ${other.name}`,
+      )
+    }
+  }
+}
+
+/** Every event that anyone acknowledged has the same verdict on all servers in the room. */
+async function sameEvents(
+  run: Run,
+  { roomId, version }: SimulatedRoom,
+  servers: readonly SimulatedServer[],
+): Promise<void> {
+  for (const { eventId } of run.acknowledged.filter((one) => one.roomId === roomId)) {
+    const verdicts: string[] = []
+    for (const server of servers) {
+      const stored = await run.world.time.await(
+        server.running.server.rooms.event(roomId as RoomId, eventId as EventId),
+      )
+      const status = stored?.status ?? 'missing'
+      count(run, status)
+      verdicts.push(`${server.name}: ${status}`)
+    }
+    const rejected = verdicts.filter((verdict) => verdict.endsWith('rejected')).length
+    if (rejected !== 0 && rejected !== verdicts.length) {
+      run.problems.push(`version ${version}: ${eventId} ${verdicts.join(', ')}`)
+    }
+  }
+}
+
+async function nothingLost(
+  run: Run,
+  { roomId, version }: SimulatedRoom,
+  servers: readonly SimulatedServer[],
+): Promise<void> {
+  for (const { eventId, by } of run.acknowledged.filter((one) => one.roomId === roomId)) {
+    for (const server of new Set([by.server, ...servers])) {
+      const stored = await run.world.time.await(
+        server.running.server.rooms.event(roomId as RoomId, eventId as EventId),
+      )
+      const home = server === by.server
+      if (home ? stored?.status === 'accepted' : stored !== undefined) continue
+      run.problems.push(
+        `version ${version}: ${eventId} of ${by.userId} is ${stored?.status ?? 'missing'} at ${server.name}`,
+      )
+    }
+  }
+}
+
+async function wholeTimelines(
+  run: Run,
+  { roomId, version }: SimulatedRoom,
+  client: SimulatedClient,
+): Promise<void> {
+  const { time } = run.world
+  // Whatever sync was under way has its answer or is lost by then.
+  await time.await(client.sync({ limit: 5 }))
+  await time.await(client.readToTheStart(roomId))
+  const truth = (await time.await(client.wholeTimeline(roomId))).map((event) => event.event_id)
+  const model = client.rooms.get(roomId)?.timeline ?? []
+  count(run, 'timelines compared')
+  if (new Set(truth).size !== truth.length) {
+    run.problems.push(`version ${version}: /messages gives ${client.userId} an event twice`)
+  }
+  const difference = model.findIndex((id, index) => truth[index] !== id)
+  if (difference !== -1 || model.length !== truth.length) {
+    const at = difference === -1 ? model.length : difference
+    run.problems.push(
+      `version ${version}: the timeline of ${client.userId} has ${model.length} events and the server's ${truth.length}; they part at ${at}: ${model[at]} and ${truth[at]}`,
+    )
+  }
+  run.problems.push(...client.complaints)
+}

@@ -1,0 +1,44 @@
+/**
+ * What a run of the simulation has made and counted.
+ *
+ * @module
+ */
+
+import type { SimulatedClient } from './client.ts'
+import type { World } from './world.ts'
+
+/** What happened in a run, counted: a run in which nothing bites shows nothing. */
+export type Counters = Map<string, number>
+
+export interface RunOutcome {
+  readonly seed: number
+  readonly trace: string
+  readonly problems: readonly string[]
+  readonly counters: Counters
+}
+
+/** An event that a server acknowledged to a client. */
+export interface Acknowledged {
+  readonly roomId: string
+  readonly eventId: string
+  readonly by: SimulatedClient
+}
+
+export interface SimulatedRoom {
+  readonly roomId: string
+  readonly version: string
+}
+
+/** All that a run has made, for its actions and for the invariants. */
+export interface Run {
+  readonly world: World
+  readonly clients: SimulatedClient[]
+  readonly rooms: SimulatedRoom[]
+  readonly acknowledged: Acknowledged[]
+  readonly counters: Counters
+  readonly problems: string[]
+}
+
+export function count(run: { counters: Counters }, what: string, by = 1): void {
+  run.counters.set(what, (run.counters.get(what) ?? 0) + by)
+}

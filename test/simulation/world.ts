@@ -1,0 +1,208 @@
+/**
+ * A world of whole servers in one process: the code of Hansa as it is, on virtual time, a seeded
+ * network, and databases that lose what was not committed when their server crashes.
+ *
+ * The same seed gives the same world to the last byte; `trace` is a hash over all that the servers
+ * say to each other, to compare two runs by.
+ *
+ * @module
+ */
+
+import { createHash, type Hash } from 'node:crypto'
+import { loadConfig } from '../../src/config/load.ts'
+import { simulatedArgon2id } from '../../src/io/argon2id.ts'
+import type { Io } from '../../src/io/io.ts'
+import { type Log, silentLog } from '../../src/io/log.ts'
+import { pduCheckerInPlace } from '../../src/io/pdu-checker-in-place.ts'
+import { type StoppableClock, VirtualTime } from '../../src/io/simulated/simulated-clock.ts'
+import { simulatedFiles } from '../../src/io/simulated/simulated-files.ts'
+import { SimulatedNetwork } from '../../src/io/simulated/simulated-network.ts'
+import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulated-random.ts'
+import { type RunningServer, startServer } from '../../src/start-server.ts'
+import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
+import { SimulatedClient } from './client.ts'
+
+const federationPort = 8448
+const clientPort = 8008
+/** How long a commit may take; most take far less. */
+const commitMsMax = 50
+
+export class World {
+  readonly seed: number
+  readonly time: VirtualTime
+  readonly network: SimulatedNetwork
+  readonly random: SeededRandom
+  readonly servers: SimulatedServer[] = []
+  readonly #hash: Hash = createHash('sha256')
+  /** Called with each line of the trace, for looking into a failure. */
+  onTrace: ((line: string) => void) | undefined
+
+  constructor(seed: number) {
+    this.seed = seed
+    this.random = seededRandom(seed)
+    this.time = new VirtualTime()
+    this.network = new SimulatedNetwork(this.time.clock(), this.random.fork('network'))
+    this.network.onRequest = (from, to, request) => {
+      this.note(`${from} > ${to} ${request.method} ${request.target} ${String(request.body ?? '')}`)
+    }
+  }
+
+  /** Adds a line to the trace. */
+  note(line: string): void {
+    const stamped = `${this.time.elapsedMs.toFixed(3)} ${line}`
+    this.#hash.update(`${stamped}\n`)
+    this.onTrace?.(stamped)
+  }
+
+  /** The hash of the trace so far. */
+  trace(): string {
+    return this.#hash.copy().digest('hex')
+  }
+
+  /** Starts another server. Its clock may be wrong by some milliseconds. */
+  async addServer(name: string, { skewMs = 0 } = {}): Promise<SimulatedServer> {
+    const address = `10.0.0.${this.servers.length + 1}`
+    const server = new SimulatedServer(this, {
+      name: `${name}.test:${federationPort}`,
+      address,
+      skewMs,
+    })
+    this.network.name(`${name}.test`, address)
+    this.servers.push(server)
+    await this.time.await(server.start())
+    return server
+  }
+
+  /** Cuts all ways between the servers of one group and those of the other. */
+  partition(some: readonly SimulatedServer[], others: readonly SimulatedServer[]): void {
+    for (const one of some) {
+      for (const other of others) {
+        this.network.cut(one.address, other.address)
+        this.network.cut(other.address, one.address)
+      }
+    }
+    this.note(`cut ${some.map((one) => one.name)} from ${others.map((other) => other.name)}`)
+  }
+
+  heal(): void {
+    this.network.healAll()
+    this.note('heal')
+  }
+
+  /** Lets the world run for some time, in which queues drain. */
+  async settle(durationMs = 120_000): Promise<void> {
+    await this.time.run(durationMs)
+  }
+
+  /** Ends all servers. */
+  async end(): Promise<void> {
+    for (const server of this.servers) server.crash()
+  }
+}
+
+export class SimulatedServer {
+  readonly world: World
+  readonly name: string
+  readonly address: string
+  readonly #skewMs: number
+  readonly #files = simulatedFiles()
+  /** What is committed outlives a crash. */
+  readonly #image = memoryImage()
+  readonly #random: SeededRandom
+  #life: { running: RunningServer; clock: StoppableClock; database: SqliteDatabase } | undefined
+  #starts = 0
+
+  constructor(world: World, options: { name: string; address: string; skewMs: number }) {
+    this.world = world
+    this.name = options.name
+    this.address = options.address
+    this.#skewMs = options.skewMs
+    this.#random = world.random.fork(options.name)
+  }
+
+  get isUp(): boolean {
+    return this.#life !== undefined
+  }
+
+  /** What runs. Throws if the server is down. */
+  get running(): RunningServer {
+    if (this.#life === undefined) throw new Error(`${this.name} is down`)
+    return this.#life.running
+  }
+
+  /** Starts it, or starts it again on what it had committed. */
+  async start(): Promise<void> {
+    this.#starts += 1
+    this.world.note(`start ${this.name}`)
+    const clock = this.world.time.clock(this.#skewMs)
+    const config = loadConfig(this.#configuration(), {})
+    const disk = this.#random.fork(`disk ${this.#starts}`)
+    const schedule = (act: () => void) => {
+      clock.after(commitMsMax * disk.fraction() ** 4, act)
+    }
+    const database = await openSqlite({ image: this.#image, schedule })
+    const around = { io: this.#io(clock), db: database, argon2id: simulatedArgon2id }
+    const running = await startServer(config, { ...around, checkAnswers: true })
+    this.#life = { running, clock, database }
+  }
+
+  /** Kills it: nothing of it goes on, and what was not committed is lost. */
+  crash(): void {
+    if (this.#life === undefined) return
+    this.world.note(`crash ${this.name}`)
+    this.#life.clock.stop()
+    this.#life.database.crash()
+    this.world.network.silence(this.address)
+    this.#life = undefined
+  }
+
+  /** A client at home here, with an account of its own. */
+  async register(localpart: string): Promise<SimulatedClient> {
+    const client = new SimulatedClient(this, localpart)
+    await this.world.time.await(client.register())
+    return client
+  }
+
+  get clientPort(): number {
+    return clientPort
+  }
+
+  #io(clock: StoppableClock): Io {
+    const { network } = this.world
+    return {
+      clock,
+      random: this.#random.fork(`start ${this.#starts}`),
+      httpClient: network.client(this.address, clock),
+      listen: network.listen(this.address),
+      dns: network.dns(),
+      files: this.#files,
+      log: this.#log(),
+      pduChecker: pduCheckerInPlace(clock),
+    }
+  }
+
+  #log(): Log {
+    if (process.env.HANSA_TEST_LOG === undefined) return silentLog
+    const line = (level: string) => (message: string, fields?: unknown) =>
+      console.error(
+        `${this.world.time.elapsedMs.toFixed(0)} ${this.name} ${level} ${message}`,
+        fields ?? '',
+      )
+    return { error: line('error'), warn: line('warn'), info: line('info'), debug: () => {} }
+  }
+
+  #configuration(): string {
+    const host = this.name.split(':')[0]
+    return `
+server_name: ${this.name}
+data_dir: /data
+listeners:
+  - {host: ${this.address}, port: ${federationPort}, tls: {cert: ${host}, key: k}, apis: [federation]}
+  - {host: ${this.address}, port: ${clientPort}, apis: [client]}
+federation: {allow_private_ips: true, retry: {min_ms: 5000, max_ms: 600000}}
+registration: {enabled: true}
+password_hash_cost: 1
+rate_limits: false
+`
+  }
+}
