@@ -15,9 +15,9 @@ import { type Log, silentLog } from '../src/io/log.ts'
 import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
 import { seededRandom } from '../src/io/simulated/simulated-random.ts'
 import type { ServerName } from '../src/protocol/identifiers/ids.ts'
-import { openSqlite } from '../src/storage/sqlite.ts'
 import { openStreams } from '../src/storage/streams.ts'
 import { createUsers, type UserNeeds } from '../src/users/users.ts'
+import { testDisk } from './databases.ts'
 
 const serverName = 'hansa.test' as ServerName
 
@@ -37,7 +37,7 @@ export async function clientWorld(
   const time = new VirtualTime()
   const clock = time.clock()
   const random = seededRandom(options.seed ?? 1)
-  const db = options.db ?? (await openSqlite({ path: ':memory:' }))
+  const db = options.db ?? (await testDisk().open())
   if (options.db === undefined) t.after(() => db.close())
   const errors: unknown[] = []
   const log: Log = { ...silentLog, error: (_, fields) => errors.push(fields?.error) }

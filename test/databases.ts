@@ -14,7 +14,7 @@ import { realClock } from '#io/real-clock.ts'
 import type { Database } from '#storage/database.ts'
 import type { Migration } from '#storage/migrate.ts'
 import { openPostgres } from '#storage/postgres.ts'
-import { openSqlite } from '#storage/sqlite.ts'
+import { memoryImage, openSqlite } from '#storage/sqlite.ts'
 import { openSqliteWorker } from '#storage/sqlite-worker.ts'
 import { postgresBinaries, postgresUrl } from './postgres-cluster.ts'
 
@@ -62,6 +62,32 @@ export const databaseKinds: readonly DatabaseKind[] = [
     },
   },
 ]
+
+/**
+ * A database that a test opens, and opens again as after a restart. It is one in memory, unless
+ * `HANSA_TEST_DATABASE=postgres` asks the whole run to use PostgreSQL (`npm run unit:postgres`).
+ */
+export interface TestDisk {
+  open(): Promise<Database>
+}
+
+export function testDisk(): TestDisk {
+  if (process.env.HANSA_TEST_DATABASE !== 'postgres') {
+    const image = memoryImage()
+    return { open: () => openSqlite({ image }) }
+  }
+  let schema: string | undefined
+  let opened: Database | undefined
+  return {
+    open: async () => {
+      const url = await postgresUrl()
+      schema ??= await emptySchema(url)
+      await opened?.close()
+      opened = await openPostgres({ url, schema, clock: realClock, onFatal })
+      return opened
+    },
+  }
+}
 
 /** Why a kind cannot be tested here, if so. In CI everything must be there. */
 export function reasonToSkip({ name }: DatabaseKind): string | false {

@@ -9,8 +9,8 @@ import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/
 import type { Pdu } from '#protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { Database } from '#storage/database.ts'
-import { memoryImage, openSqlite } from '#storage/sqlite.ts'
 import { openStreams } from '#storage/streams.ts'
+import { testDisk } from '../../test/databases.ts'
 import { createLocalRooms, type LocalRooms } from './create-engine.ts'
 import type { Keyring, Signer } from './remote-servers.ts'
 
@@ -56,14 +56,12 @@ async function openRooms(db: Database, servers: Servers, signer: Signer): Promis
 async function pair() {
   const servers = new Servers()
   const [a, b] = [servers.signer('a.test'), servers.signer('b.test')]
-  const images = [memoryImage(), memoryImage()] as const
-  const dbs = [await openSqlite({ image: images[0] }), await openSqlite({ image: images[1] })]
-  const [dbA, dbB] = dbs
-  assert.ok(dbA && dbB)
+  const [diskA, diskB] = [testDisk(), testDisk()]
+  const [dbA, dbB] = [await diskA.open(), await diskB.open()]
   return {
     servers,
-    a: { signer: a, rooms: await openRooms(dbA, servers, a), image: images[0] },
-    b: { signer: b, rooms: await openRooms(dbB, servers, b), image: images[1] },
+    a: { signer: a, rooms: await openRooms(dbA, servers, a), disk: diskA },
+    b: { signer: b, rooms: await openRooms(dbB, servers, b), disk: diskB },
   }
 }
 
@@ -161,7 +159,7 @@ for (const version of roomVersions.values()) {
     })
     assert.deepEqual(await a.rooms.engine.forwardExtremities(roomId), [merging])
 
-    const reopened = await openRooms(await openSqlite({ image: a.image }), world.servers, a.signer)
+    const reopened = await openRooms(await a.disk.open(), world.servers, a.signer)
     assert.deepEqual(await idsOfState(reopened, roomId), await idsOfState(a.rooms, roomId))
     assert.deepEqual(await reopened.engine.forwardExtremities(roomId), [merging])
     const from = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
@@ -223,7 +221,7 @@ test('a redaction takes the content away, in the store too', async () => {
   const stored = (await a.rooms.event(roomId, eventId)) ?? assert.fail()
   assert.deepEqual(stored.pdu.content, {})
   assert.equal(stored.redactedBy, redaction)
-  const rows = await (await openSqlite({ image: a.image })).all<{ bytes: Uint8Array }>({
+  const rows = await (await a.disk.open()).all<{ bytes: Uint8Array }>({
     texts: ['SELECT bytes FROM events'],
     values: [],
   })

@@ -229,22 +229,25 @@ async function assertDurable(client: Client): Promise<void> {
   }
 }
 
+/** Applies all or nothing. */
 async function migrate(client: Client, known: readonly Migration[]): Promise<void> {
   const applied = await client.query<AppliedMigration>('SELECT name, checksum FROM migrations')
-  for (const migration of pendingMigrations(known, applied.rows)) {
-    await client.query('BEGIN')
+  const pending = pendingMigrations(known, applied.rows)
+  await client.query('BEGIN')
+  for (const migration of pending) {
     try {
-      for (const statement of statementsOf(migration, 'postgres')) await client.query(statement)
-      await client.query('INSERT INTO migrations (name, checksum) VALUES ($1, $2)', [
-        migration.name,
-        migration.checksum,
-      ])
-      await client.query('COMMIT')
+      const statements = statementsOf(migration, 'postgres').map((text) => client.query(text))
+      await Promise.all(statements)
     } catch (cause) {
       await client.query('ROLLBACK')
       throw new Error(`The migration ${migration.name} failed.`, { cause })
     }
+    await client.query('INSERT INTO migrations (name, checksum) VALUES ($1, $2)', [
+      migration.name,
+      migration.checksum,
+    ])
   }
+  await client.query('COMMIT')
 }
 
 /** Runs a unit's steps without waiting between them. Those after one that fails have no effect. */
