@@ -362,9 +362,10 @@ export class TestServer {
     to: TestServer,
     method: OutgoingRequest['method'],
     target: string,
-    body?: JsonObject,
+    body?: JsonObject | Uint8Array,
   ): Promise<{ status: number; body: JsonObject }> {
-    const content = body === undefined ? undefined : Buffer.from(canonicalJson(body))
+    const content =
+      body === undefined || body instanceof Uint8Array ? body : Buffer.from(canonicalJson(body))
     const authorization = authorizationOf(this.signer, {
       method,
       target,
