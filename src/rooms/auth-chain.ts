@@ -40,6 +40,6 @@ export async function authChainOf(
   }
   const chain = [...inChain].map((number) => room.eventId(number))
   const create = room.version.roomIdIsCreateEventId ? room.eventId(room.create) : undefined
-  if (create !== undefined && !eventIds.includes(create)) chain.push(create)
+  if (create !== undefined && eventIds.some((id) => id !== create)) chain.push(create)
   return chain
 }
