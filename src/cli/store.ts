@@ -22,18 +22,27 @@ export async function openServerStore(
   return await openSqliteWorker({ path: sqlitePath(config), onFatal })
 }
 
-/** Opens the database for a command, whose work is done on this thread. */
+/**
+ * Opens the database for a command, whose work is done on this thread, beside a server that uses it
+ * if there is one.
+ */
 export async function openStore(config: Config): Promise<Database> {
   await realFiles.makeFolder(config.data_dir)
   const onFatal = (error: Error) => {
     throw error
   }
-  if (config.database.type === 'postgres') return await openPostgresOf(config, onFatal)
+  if (config.database.type === 'postgres') {
+    return await openPostgresOf(config, onFatal, { mayShare: true })
+  }
   return await openSqlite({ path: sqlitePath(config) })
 }
 
-function openPostgresOf(config: Config, onFatal: (error: Error) => void): Promise<Database> {
-  return openPostgres({ url: config.database.url ?? '', clock: realClock, onFatal })
+function openPostgresOf(
+  config: Config,
+  onFatal: (error: Error) => void,
+  options: { readonly mayShare?: boolean } = {},
+): Promise<Database> {
+  return openPostgres({ url: config.database.url ?? '', clock: realClock, onFatal, ...options })
 }
 
 function sqlitePath(config: Config): string {

@@ -99,6 +99,13 @@ export function pendingMigrations(
   return known.filter(({ name }) => !done.has(name))
 }
 
+/** For a command that finds a database in use which it would have to migrate. */
+export function mustMigrate(): DatabaseRefused {
+  return new DatabaseRefused(
+    'The database is used by a server of an older version of Hansa. End that server first.',
+  )
+}
+
 /** The statements of a migration as one of the databases understands them. */
 export function statementsOf(migration: Migration, dialect: Dialect): string[] {
   return migration.text

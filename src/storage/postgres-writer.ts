@@ -20,6 +20,7 @@ import {
   type AppliedMigration,
   type Migration,
   migrationsTable,
+  mustMigrate,
   pendingMigrations,
   statementsOf,
 } from './migrate.ts'
@@ -29,6 +30,8 @@ import type { PendingUnit, Row, Step, UnitOutcome } from './units.ts'
 const writerTable =
   'CREATE TABLE IF NOT EXISTS writer ' +
   '(id BIGINT PRIMARY KEY, epoch BIGINT NOT NULL, commits BIGINT NOT NULL)'
+
+const lockStatement = "SELECT pg_advisory_lock(hashtextextended('hansa ' || current_schema(), 0))"
 
 /** How often a group is sent when the connection breaks under it. */
 const attemptsMax = 3
@@ -40,22 +43,24 @@ class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost'
 }
 
+export interface PostgresWriterOptions {
+  readonly clock: Clock
+  readonly lockWaitMs: number
+  readonly mayShare: boolean
+}
+
 export class PostgresWriter {
   readonly #config: ClientConfig
-  readonly #clock: Clock
-  readonly #lockWaitMs: number
+  readonly #options: PostgresWriterOptions
+  #isOwner = true
   #client: Client | undefined
   #epoch = 0
   /** How many transactions this writer has committed. */
   #commits = 0
 
-  constructor(
-    config: ClientConfig,
-    { clock, lockWaitMs }: { readonly clock: Clock; readonly lockWaitMs: number },
-  ) {
+  constructor(config: ClientConfig, options: PostgresWriterOptions) {
     this.#config = config
-    this.#clock = clock
-    this.#lockWaitMs = lockWaitMs
+    this.#options = options
   }
 
   /** Connects, refuses a server that may lose what it has acknowledged, migrates, takes over. */
@@ -63,6 +68,12 @@ export class PostgresWriter {
     const client = await this.#connect()
     try {
       await assertDurable(client)
+      if (!this.#isOwner) {
+        const applied = await appliedMigrations(client)
+        if (pendingMigrations(migrations, applied).length > 0) throw mustMigrate()
+        this.#client = client
+        return
+      }
       await client.query(migrationsTable.postgres)
       await client.query(writerTable)
       await migrate(client, migrations)
@@ -123,19 +134,26 @@ export class PostgresWriter {
     client.on('error', () => this.#drop(client))
     try {
       await client.connect()
-      await client.query(`SET lock_timeout = ${this.#lockWaitMs}`)
-      await client.query(
-        "SELECT pg_advisory_lock(hashtextextended('hansa ' || current_schema(), 0))",
-      )
-      await client.query('SET lock_timeout = 0')
-    } catch (cause) {
+      await this.#own(client)
+    } catch (error) {
       client.end().catch(() => {})
-      if (cause instanceof DatabaseError && cause.code === '55P03') {
-        throw new DatabaseRefused('Another process uses the database.', { cause })
-      }
-      throw cause
+      throw error
     }
     return client
+  }
+
+  /** Takes the lock that only one process has, or finds out that another has it. */
+  async #own(client: Client): Promise<void> {
+    const { lockWaitMs, mayShare } = this.#options
+    await client.query(`SET lock_timeout = ${mayShare ? 1 : lockWaitMs}`)
+    try {
+      await client.query(lockStatement)
+    } catch (cause) {
+      if (!(cause instanceof DatabaseError) || cause.code !== '55P03') throw cause
+      if (!mayShare) throw new DatabaseRefused('Another process uses the database.', { cause })
+      this.#isOwner = false
+    }
+    await client.query('SET lock_timeout = 0')
   }
 
   #drop(client = this.#client): void {
@@ -147,7 +165,7 @@ export class PostgresWriter {
   async #reconnect(): Promise<Client> {
     let cause: unknown
     for (const waitMs of reconnectWaitMs) {
-      await this.#clock.sleep(waitMs)
+      await this.#options.clock.sleep(waitMs)
       try {
         this.#client = await this.#connect()
         return this.#client
@@ -160,6 +178,7 @@ export class PostgresWriter {
 
   /** Whether the transaction whose `COMMIT` was sent is stored. */
   async #wasCommitted(): Promise<boolean> {
+    if (!this.#isOwner) throw new DatabaseFailed('The connection broke during a commit.')
     const client = await this.#reconnect()
     // The lock is ours again, so the backend that had it has ended and nothing is under way there.
     const { rows } = await client.query<{ epoch: number; commits: number }>(
@@ -198,6 +217,7 @@ export class PostgresWriter {
   }
 
   async #count(client: Client): Promise<void> {
+    if (!this.#isOwner) return
     const counted = await run(
       client,
       queryOf(sql`
@@ -229,10 +249,13 @@ async function assertDurable(client: Client): Promise<void> {
   }
 }
 
+async function appliedMigrations(client: Client): Promise<AppliedMigration[]> {
+  return (await client.query<AppliedMigration>('SELECT name, checksum FROM migrations')).rows
+}
+
 /** Applies all or nothing. */
 async function migrate(client: Client, known: readonly Migration[]): Promise<void> {
-  const applied = await client.query<AppliedMigration>('SELECT name, checksum FROM migrations')
-  const pending = pendingMigrations(known, applied.rows)
+  const pending = pendingMigrations(known, await appliedMigrations(client))
   await client.query('BEGIN')
   for (const migration of pending) {
     try {

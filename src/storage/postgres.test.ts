@@ -27,6 +27,7 @@ interface Opening {
   readonly url?: string
   readonly schema?: string
   readonly migrations?: readonly Migration[]
+  readonly mayShare?: boolean
 }
 
 async function open(t: TestContext, opening: Opening = {}) {
@@ -80,6 +81,15 @@ test('a database has one writer, and is as it was when it is opened again', asyn
   assert.equal(await counted(again), 1)
   await again.close()
   await assert.rejects(open(t, { schema, migrations: [] }), /does not know/)
+})
+
+test('a command writes beside a server, but does not migrate under it', async (t) => {
+  const { db, schema } = await open(t)
+  const { db: beside } = await open(t, { schema, mayShare: true })
+  await Promise.all([count(beside), count(db), count(beside)])
+  assert.equal(await counted(db), 3)
+  const newer = [...migrations, migration('0002-more.sql', 'CREATE TABLE more (a TEXT);')]
+  await assert.rejects(open(t, { schema, mayShare: true, migrations: newer }), /older version/)
 })
 
 test('a migration that fails leaves nothing', async (t) => {

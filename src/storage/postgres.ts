@@ -29,6 +29,11 @@ export interface PostgresOptions {
   readonly migrations?: readonly Migration[]
   /** How long to wait for another process to let go of the database. */
   readonly lockWaitMs?: number
+  /**
+   * For commands: if a server uses the database, writes beside it. What the server keeps in memory
+   * (streams, rooms) must be left alone then.
+   */
+  readonly mayShare?: boolean
 }
 
 /** Connects and applies the migrations the database has not had. Throws `DatabaseRefused`. */
@@ -40,7 +45,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     types: postgresTypes,
     ...(schema !== undefined && { options: `-c search_path=${schema}` }),
   }
-  const writer = new PostgresWriter(config, { clock, lockWaitMs: options.lockWaitMs ?? 5000 })
+  const { lockWaitMs = 5000, mayShare = false } = options
+  const writer = new PostgresWriter(config, { clock, lockWaitMs, mayShare })
   await writer.open(migrations)
   return new Postgres(writer, new Pool({ ...config, max: readConnectionsMax }), onFatal)
 }

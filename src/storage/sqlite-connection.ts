@@ -15,6 +15,7 @@ import {
   type AppliedMigration,
   type Migration,
   migrationsTable,
+  mustMigrate,
   pendingMigrations,
   statementsOf,
 } from './migrate.ts'
@@ -55,11 +56,12 @@ export class SqliteConnection {
     this.#undo = this.#db.prepare('ROLLBACK TO unit')
   }
 
-  /** Applies what this database has not had. Throws `DatabaseRefused`. */
-  migrate(known: readonly Migration[]): void {
-    this.#db.exec(migrationsTable.sqlite)
+  /** Applies what this database has not had; only its owner may. Throws `DatabaseRefused`. */
+  migrate(known: readonly Migration[], { isOwner }: { readonly isOwner: boolean }): void {
+    if (isOwner) this.#db.exec(migrationsTable.sqlite)
     const applied = this.#db.prepare('SELECT name, checksum FROM migrations').all()
     for (const migration of pendingMigrations(known, applied as unknown as AppliedMigration[])) {
+      if (!isOwner) throw mustMigrate()
       this.#begin.run()
       try {
         for (const statement of statementsOf(migration, 'sqlite')) this.#db.exec(statement)

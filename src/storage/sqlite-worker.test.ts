@@ -21,7 +21,12 @@ const thing = (name: string, body: Uint8Array | null = null) =>
 
 async function open(t: TestContext, path = join(temporaryFolder(t), 'a.db')) {
   const fatal: DatabaseFailed[] = []
-  const db = await openSqliteWorker({ path, migrations, onFatal: (error) => fatal.push(error) })
+  const db = await openSqliteWorker({
+    path,
+    migrations,
+    lockWaitMs: 50,
+    onFatal: (error) => fatal.push(error),
+  })
   t.after(() => db.close())
   return { db, path, fatal }
 }
@@ -44,6 +49,19 @@ test('a database of a newer program is refused', async (t) => {
   const newer = [...migrations, migration('0002-more.sql', 'CREATE TABLE more (a TEXT);')]
   await (await openSqlite({ path, migrations: newer })).close()
   await assert.rejects(open(t, path), DatabaseRefused)
+})
+
+test('a command writes beside a server, but does not migrate under it', async (t) => {
+  const { db, path } = await open(t)
+  const beside = await openSqlite({ path, migrations })
+  await Promise.all([
+    beside.write((tx) => tx.run(thing('beside'))),
+    db.write((tx) => tx.run(thing('server'))),
+  ])
+  assert.equal((await db.all(sql`SELECT name FROM things`)).length, 2)
+  await beside.close()
+  const newer = [...migrations, migration('0002-more.sql', 'CREATE TABLE more (a TEXT);')]
+  await assert.rejects(openSqlite({ path, migrations: newer }), /older version/)
 })
 
 test('when the writer fails, everybody who waits is told, and the process', async (t) => {

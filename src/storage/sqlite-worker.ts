@@ -33,12 +33,14 @@ export interface SqliteWorkerOptions {
   /** Told once if the database fails: nothing can be written any more, and the process ought to end. */
   readonly onFatal: (error: DatabaseFailed) => void
   readonly migrations?: readonly Migration[]
+  /** How long to wait for another process to let go of the file. */
+  readonly lockWaitMs?: number
 }
 
 /** Opens the file, makes it if it is not there, and applies the migrations it has not had. */
 export async function openSqliteWorker(options: SqliteWorkerOptions): Promise<Database> {
-  const { path, onFatal, migrations = programMigrations } = options
-  const start: WriterStart = { path, migrations }
+  const { path, onFatal, migrations = programMigrations, lockWaitMs = 5000 } = options
+  const start: WriterStart = { path, migrations, lockWaitMs }
   const worker = new Worker(new URL('./sqlite-writer.ts', import.meta.url), { workerData: start })
   await started(worker)
   return new SqliteWorker(worker, new SqliteConnection(path, { readOnly: true }), onFatal)

@@ -2,8 +2,7 @@
  * The thread that writes to an SQLite file: it migrates the file, then commits the units it is sent
  * in their order, as many together as have arrived while it was waiting for the disk.
  *
- * It is the only writer of the file. So that no second process becomes another one, it holds a lock
- * on a file beside it for as long as it lives; the system releases it however the process ends.
+ * It owns the file for as long as it lives (`sqlite-lock.ts`), so no second server uses it.
  *
  * An error that is not a unit's own ends the thread, and `sqlite-worker.ts` is told by that.
  *
@@ -11,11 +10,11 @@
  */
 
 import assert from 'node:assert/strict'
-import { DatabaseSync } from 'node:sqlite'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { DatabaseRefused, type Parameter } from './database.ts'
 import type { Migration } from './migrate.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
+import { lockSqlite } from './sqlite-lock.ts'
 import { type Step, takeGroup, type UnitOutcome } from './units.ts'
 
 /** A step on its way: the number of its statement, its values, and what is to be made of it. */
@@ -29,6 +28,7 @@ export type SentStep = readonly [
 export interface WriterStart {
   readonly path: string
   readonly migrations: readonly Migration[]
+  readonly lockWaitMs: number
 }
 
 export type ToWriter =
@@ -45,11 +45,12 @@ export type FromWriter = 'ready' | number | readonly UnitOutcome[]
 /** While units keep arriving, a group still ends here, so that the first need not wait for long. */
 const groupStepsMax = 5000
 
-function write(port: MessagePort, { path, migrations }: WriterStart): void {
+function write(port: MessagePort, { path, migrations, lockWaitMs }: WriterStart): void {
   const tell = (message: FromWriter) => port.postMessage(message)
-  const lock = lockBeside(path)
+  const lock = lockSqlite(path, lockWaitMs)
+  if (lock === undefined) throw new DatabaseRefused(`Another process uses the database ${path}.`)
   const connection = new SqliteConnection(path)
-  connection.migrate(migrations)
+  connection.migrate(migrations, { isOwner: true })
   const statements: (readonly string[])[] = []
   const queue: { readonly steps: readonly Step[] }[] = []
   let closing = false
@@ -84,17 +85,6 @@ function write(port: MessagePort, { path, migrations }: WriterStart): void {
     port.close()
   })
   tell('ready')
-}
-
-function lockBeside(path: string): DatabaseSync {
-  const lock = new DatabaseSync(`${path}.lock`, { timeout: 0 })
-  try {
-    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
-  } catch (cause) {
-    lock.close()
-    throw new DatabaseRefused(`Another process uses the database ${path}.`, { cause })
-  }
-  return lock
 }
 
 function stepOf(

@@ -12,6 +12,7 @@ import assert from 'node:assert/strict'
 import type { Database, Sql, Writer } from './database.ts'
 import { type Migration, programMigrations } from './migrate.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
+import { lockSqlite } from './sqlite-lock.ts'
 import { collectUnit, type PendingUnit, takeGroup, type UnitOutcome } from './units.ts'
 
 /** How many statements may be run before other work of the thread gets its turn. */
@@ -44,21 +45,32 @@ export interface SqliteDatabase extends Database {
   crash(): void
 }
 
-/** Opens the database and applies the migrations it has not had. */
+/**
+ * Opens the database and applies the migrations it has not had. A file that a server uses is written
+ * beside it; what the server keeps in memory (streams, rooms) must be left alone then.
+ */
 export async function openSqlite(options: SqliteOptions): Promise<SqliteDatabase> {
   const { path = ':memory:', image, migrations = programMigrations } = options
-  const connection = image?.connection ?? new SqliteConnection(path)
-  connection.migrate(migrations)
-  return new InProcessSqlite(connection, {
-    schedule: options.schedule ?? queueMicrotask,
-    closes: image === undefined,
-  })
+  const schedule = options.schedule ?? queueMicrotask
+  if (image !== undefined || path === ':memory:') {
+    const connection = image?.connection ?? new SqliteConnection(':memory:')
+    connection.migrate(migrations, { isOwner: true })
+    return new InProcessSqlite(connection, { schedule, close: () => {} })
+  }
+  const lock = lockSqlite(path, 0)
+  const connection = new SqliteConnection(path)
+  connection.migrate(migrations, { isOwner: lock !== undefined })
+  const close = () => {
+    connection.close()
+    lock?.close()
+  }
+  return new InProcessSqlite(connection, { schedule, close })
 }
 
 class InProcessSqlite implements SqliteDatabase {
   readonly #connection: SqliteConnection
   readonly #schedule: (act: () => void) => void
-  readonly #closesConnection: boolean
+  readonly #closeFile: () => void
   readonly #queue: PendingUnit[] = []
   #scheduled = false
   #state: 'open' | 'closed' | 'crashed' = 'open'
@@ -66,11 +78,11 @@ class InProcessSqlite implements SqliteDatabase {
 
   constructor(
     connection: SqliteConnection,
-    { schedule, closes }: { schedule: (act: () => void) => void; closes: boolean },
+    { schedule, close }: { schedule: (act: () => void) => void; close: () => void },
   ) {
     this.#connection = connection
     this.#schedule = schedule
-    this.#closesConnection = closes
+    this.#closeFile = close
   }
 
   async all<Row>(statement: Sql): Promise<Row[]> {
@@ -97,13 +109,13 @@ class InProcessSqlite implements SqliteDatabase {
     if (this.#state !== 'open') return
     this.#state = 'closed'
     while (this.#queue.length > 0) this.#commitGroup()
-    if (this.#closesConnection) this.#connection.close()
+    this.#closeFile()
   }
 
   crash(): void {
     this.#state = 'crashed'
     this.#queue.length = 0
-    if (this.#closesConnection) this.#connection.close()
+    this.#closeFile()
   }
 
   #commitSoon(): void {

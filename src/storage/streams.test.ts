@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { forEachDatabase } from '../../test/databases.ts'
 import { sql } from './database.ts'
 import { migration, programMigrations } from './migrate.ts'
 import { memoryImage, openSqlite } from './sqlite.ts'
@@ -44,11 +45,39 @@ test('a unit that cannot be collected does not stop the stream', async () => {
   assert.equal(streams.settled(), position)
 })
 
-test('a stream is not opened twice', async () => {
-  const db = await openSqlite({ migrations })
-  const openings = await Promise.allSettled([openStreams(db), openStreams(db)])
-  assert.deepEqual(openings.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
-})
+forEachDatabase(
+  'whoever awaits a write finds it settled, and begins above it after a restart',
+  async (db) => {
+    const streams = await openStreams(db)
+    const write = async (fails: boolean) => {
+      const outcome = await Promise.allSettled([
+        streams.write(2, (tx, first) => {
+          tx.run(sql`INSERT INTO seen (position) VALUES (${first})`)
+          if (fails) tx.run(sql`INSERT INTO seen (position) VALUES (${first})`)
+          return first
+        }),
+      ])
+      const first = outcome[0].status === 'fulfilled' ? outcome[0].value : undefined
+      assert.equal(first === undefined, fails)
+      if (first !== undefined) assert.ok(streams.settled() > first)
+    }
+    await Promise.all(Array.from({ length: 60 }, (_, n) => write(n % 7 === 3)))
+    const last = streams.take()
+    assert.equal(streams.settled(), last)
+    const again = await openStreams(db)
+    assert.ok(again.take() > last)
+  },
+  { migrations },
+)
+
+forEachDatabase(
+  'a stream is not opened twice',
+  async (db) => {
+    const openings = await Promise.allSettled([openStreams(db), openStreams(db)])
+    assert.deepEqual(openings.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
+  },
+  { migrations },
+)
 
 /** What somebody does with the stream, or what happens to the machine. */
 const act = fc.oneof(
