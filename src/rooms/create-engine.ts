@@ -105,7 +105,12 @@ async function partsOf(
     roomNid += 1
     return roomNid
   }
-  return { ...needs, serverName, queues, nextEventNid, nextRoomNid, tell }
+  let createTs = 0
+  const nextCreateTs = () => {
+    createTs = Math.max(createTs + 1, needs.clock.now())
+    return createTs
+  }
+  return { ...needs, serverName, queues, nextEventNid, nextRoomNid, nextCreateTs, tell }
 }
 
 function createEngine(parts: EngineParts, staged: StagedWork): Engine {

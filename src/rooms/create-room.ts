@@ -70,7 +70,7 @@ function buildCreateEvent(
   parts: EngineParts,
   { creator, version, createContent }: Parameters<Rooms['createRoom']>[0],
 ): Pdu {
-  const { random, clock, serverName } = parts
+  const { random, serverName } = parts
   const draft: EventDraft = {
     ...(version.eventId === 'in-event' ? { event_id: newEventId(parts, { sender: creator }) } : {}),
     // The room ID of an m.room.create event is its event ID since version 12.
@@ -81,7 +81,7 @@ function buildCreateEvent(
     state_key: '',
     sender: creator,
     depth: 1,
-    origin_server_ts: clock.now(),
+    origin_server_ts: parts.nextCreateTs(),
     prev_events: [],
     auth_events: [],
     content: {

@@ -31,6 +31,11 @@ export interface EngineParts extends EngineNeeds {
   readonly queues: RoomQueues
   readonly nextRoomNid: () => number
   readonly nextEventNid: () => number
+  /**
+   * A time for a create event, later than that of any other of this process: since version 12 two
+   * create events that say the same at the same time would make the same room.
+   */
+  readonly nextCreateTs: () => number
   /** Tells a commit that was not made by a room's queue. */
   readonly tell: (commit: RoomCommit) => void
 }

@@ -1,0 +1,220 @@
+/**
+ * What a server may read of a room, by its relation to it; and that an event of another room is
+ * answered to the byte like one that does not exist.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { EventId, RoomId } from '../src/protocol/identifiers/ids.ts'
+import type { JsonObject } from '../src/protocol/json.ts'
+import { roomVersions } from '../src/protocol/room-version.ts'
+import { FederationWorld, type TestServer } from './federation-world.ts'
+
+const newest = roomVersions.get('12') ?? assert.fail()
+
+const federation = (operation: string, ...ids: string[]) =>
+  ['/_matrix/federation/v1', operation, ...ids.map(encodeURIComponent)].join('/')
+
+interface Question {
+  readonly method: 'GET' | 'POST'
+  readonly target: string
+  readonly body?: JsonObject
+}
+
+const routes: Readonly<Record<string, (roomId: RoomId, eventId: EventId) => Question>> = {
+  backfill: (roomId, eventId) => ({
+    method: 'GET',
+    target: `${federation('backfill', roomId)}?v=${encodeURIComponent(eventId)}&limit=10`,
+  }),
+  get_missing_events: (roomId, eventId) => ({
+    method: 'POST',
+    target: federation('get_missing_events', roomId),
+    body: { earliest_events: [], latest_events: [eventId], limit: 10 },
+  }),
+  state: (roomId, eventId) => ({
+    method: 'GET',
+    target: `${federation('state', roomId)}?event_id=${encodeURIComponent(eventId)}`,
+  }),
+  state_ids: (roomId, eventId) => ({
+    method: 'GET',
+    target: `${federation('state_ids', roomId)}?event_id=${encodeURIComponent(eventId)}`,
+  }),
+  event_auth: (roomId, eventId) => ({
+    method: 'GET',
+    target: federation('event_auth', roomId, eventId),
+  }),
+  event: (_, eventId) => ({ method: 'GET', target: federation('event', eventId) }),
+}
+
+type Relation = 'never' | 'left' | 'invited' | 'banned' | 'denied' | 'joined'
+
+async function relate(
+  relation: Relation,
+  { a, c, roomId }: { a: TestServer; c: TestServer; roomId: RoomId },
+): Promise<void> {
+  const [alice, carol] = [a.user('alice'), c.user('carol')]
+  const { world } = a
+  if (relation === 'never') return
+  if (relation === 'invited') {
+    await world.await(a.rooms.invite({ sender: alice, target: carol, roomId, content: {} }))
+    return
+  }
+  await c.join(carol, roomId, [a])
+  await world.settle()
+  if (relation === 'left') await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  if (relation === 'banned') await a.setMembership(alice, roomId, carol, 'ban')
+  if (relation === 'denied') {
+    const content = { allow: ['*'], deny: ['c.test'] }
+    await a.send(roomId, { sender: alice, type: 'm.room.server_acl', state_key: '', content })
+  }
+  await world.settle()
+}
+
+const relations: Relation[] = ['never', 'left', 'invited', 'banned', 'denied', 'joined']
+const visibilities = ['world_readable', 'shared', 'invited', 'joined']
+
+for (const relation of relations) {
+  test(`what a server may read whose users are: ${relation}`, async () => {
+    for (const history_visibility of visibilities) {
+      const world = new FederationWorld()
+      const [a, c] = await world.start('a', 'c')
+      const alice = a.user('alice')
+      const visibility = { type: 'm.room.history_visibility', state_key: '' }
+      const events = [{ ...visibility, content: { history_visibility } }]
+      const roomId = await a.createRoom(alice, newest, { events })
+      const other = await a.createRoom(alice, newest, { events })
+      await relate(relation, { a, c, roomId })
+      const here = await a.say(alice, roomId, 'canary here')
+      const there = await a.say(alice, other, 'canary there')
+      const nowhere: EventId = `$${'A'.repeat(43)}`
+      for (const [name, question] of Object.entries(routes)) {
+        const ask = async (eventId: EventId) => {
+          const { method, target, body } = question(roomId, eventId)
+          return await c.request(a, method, target, body)
+        }
+        const [got, foreign, missing] = [await ask(here), await ask(there), await ask(nowhere)]
+        const label = `${history_visibility} ${name}`
+        assert.deepEqual(foreign, missing, label)
+        assert.ok(!JSON.stringify(foreign).includes('canary'), label)
+        if (relation === 'joined') {
+          assert.equal(got.status, 200, label)
+          if (name !== 'get_missing_events') assert.equal(foreign.status, 404, label)
+        } else {
+          assert.equal(got.status, name === 'event' && relation !== 'denied' ? 404 : 403, label)
+          assert.ok(!JSON.stringify(got).includes('canary'), label)
+          if (name === 'event' && relation !== 'denied') assert.deepEqual(got, missing, label)
+        }
+      }
+      assert.deepEqual(a.errors, [])
+    }
+  })
+}
+
+// What a server is given of the history from before its first user joined.
+const before: [history_visibility: string, body: string | undefined][] = [
+  ['world_readable', 'from before'],
+  ['shared', 'from before'],
+  ['invited', undefined],
+  ['joined', undefined],
+]
+
+for (const [history_visibility, expected] of before) {
+  test(`history from before a join is given ${expected === undefined ? 'redacted' : 'whole'}: ${history_visibility}`, async () => {
+    const world = new FederationWorld()
+    const [a, c] = await world.start('a', 'c')
+    const [alice, carol] = [a.user('alice'), c.user('carol')]
+    const roomId = await a.createRoom(alice, newest, {
+      events: [
+        {
+          type: 'm.room.history_visibility',
+          state_key: '',
+          content: { history_visibility },
+        },
+      ],
+    })
+    await a.say(alice, roomId, 'from before')
+    await c.join(carol, roomId, [a])
+    const latest = await a.say(alice, roomId, 'from after')
+    await world.settle()
+    const backfill = routes.backfill?.(roomId, latest) ?? assert.fail()
+    const { body } = await c.request(a, backfill.method, backfill.target)
+    const messages = (body.pdus as readonly JsonObject[])
+      .filter(({ type }) => type === 'm.room.message')
+      .map(({ content }) => (content as JsonObject).body)
+    assert.deepEqual(messages, ['from after', expected])
+    // The graph is whole all the same, and what is redacted is still what its sender signed.
+    const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+    for (let tries = 0; tries < 3; tries += 1)
+      await world.await(c.rooms.fillHistory(roomId, end, 100))
+    const [first] = await c.rooms.timeline(roomId, {
+      from: { stream: -1, sub: -1_000_000 },
+      direction: 'forwards',
+      limit: 1,
+    })
+    assert.equal(first?.pdu.type, 'm.room.create')
+    assert.ok(
+      !JSON.stringify(await c.messages(roomId)).includes(expected ?? 'from before') ===
+        (expected === undefined),
+    )
+  })
+}
+
+test('get_missing_events goes back from the latest, not past the earliest, and says the oldest first', async () => {
+  const world = new FederationWorld()
+  const [a, c] = await world.start('a', 'c')
+  const [alice, carol] = [a.user('alice'), c.user('carol')]
+  const roomId = await a.createRoom(alice, newest)
+  await c.join(carol, roomId, [a])
+  const ids: EventId[] = []
+  for (let count = 0; count < 30; count += 1) ids.push(await a.say(alice, roomId, `${count}`))
+  await world.settle()
+  const at = (index: number) => ids[index] ?? assert.fail()
+  const ask = async (body: JsonObject) => {
+    const target = federation('get_missing_events', roomId)
+    const { status, body: answer } = await c.request(a, 'POST', target, body)
+    if (status !== 200) return `${status} ${answer.errcode}`
+    return (answer.events as readonly JsonObject[])
+      .map(({ content }) => (content as JsonObject).body)
+      .join(' ')
+  }
+  const between = (earliest: number, latest: number, more: JsonObject = {}) =>
+    ask({ earliest_events: [at(earliest)], latest_events: [at(latest)], ...more })
+  assert.equal(await between(5, 10), '6 7 8 9')
+  // Ten where no limit is given, and never more than twenty.
+  assert.equal(await between(0, 15), '5 6 7 8 9 10 11 12 13 14')
+  assert.equal((await between(0, 29, { limit: 1000 })).split(' ').length, 20)
+  assert.equal(await between(0, 29, { limit: 3 }), '26 27 28')
+  const event = await a.rooms.event(roomId, at(8))
+  assert.equal(await between(0, 10, { min_depth: event?.pdu.depth ?? 0 }), '8 9')
+  assert.equal(await between(0, 10, { limit: 0 }), '400 M_INVALID_PARAM')
+  assert.equal(await ask({ earliest_events: [], latest_events: [] }), '')
+  assert.equal(await ask({ latest_events: [] }), '400 M_MISSING_PARAM')
+  assert.equal(await ask({ earliest_events: ['x'], latest_events: [] }), '400 M_BAD_JSON')
+})
+
+test('state and state_ids are of before the event, and name the same', async () => {
+  const world = new FederationWorld()
+  const [a, c] = await world.start('a', 'c')
+  const [alice, carol] = [a.user('alice'), c.user('carol')]
+  const roomId = await a.createRoom(alice, newest)
+  await c.join(carol, roomId, [a])
+  const topic = (text: string) =>
+    a.send(roomId, { sender: alice, type: 'm.room.topic', state_key: '', content: { topic: text } })
+  await topic('one')
+  const change = await topic('two')
+  const ask = async (name: string) => {
+    const { method, target } = routes[name]?.(roomId, change) ?? assert.fail()
+    return (await c.request(a, method, target)).body
+  }
+  const { pdus, auth_chain } = await ask('state')
+  const { pdu_ids, auth_chain_ids } = await ask('state_ids')
+  const topics = (pdus as readonly JsonObject[]).filter(({ type }) => type === 'm.room.topic')
+  assert.deepEqual(
+    topics.map(({ content }) => content),
+    [{ topic: 'one' }],
+  )
+  assert.equal((pdu_ids as unknown[]).length, (pdus as unknown[]).length)
+  assert.equal((auth_chain_ids as unknown[]).length, (auth_chain as unknown[]).length)
+})
