@@ -75,7 +75,7 @@ async function measure(name: string, db: Database) {
   const alone = await unitsPerSecond(db, { callers: 1, rows: 1, seconds })
   const single = await unitsPerSecond(db, { callers: 64, rows: 1, seconds })
   const fifty = await unitsPerSecond(db, { callers: 16, rows: 50, seconds })
-  const reads = await readsPerSecond(db, 8, seconds)
+  const reads = await readsPerSecond(db, 64, seconds)
   await db.close()
   const show = (value: number) => Math.round(value).toLocaleString('en').padStart(12)
   console.log(`${name.padEnd(22)}${show(alone)}${show(single)}${show(fifty * 50)}${show(reads)}`)

@@ -38,7 +38,7 @@ export function postgresBinaries(): string | undefined {
 export async function postgresUrl(): Promise<string> {
   // The processes of test files have the runner as their parent, and that is the run.
   const run = process.env.NODE_TEST_CONTEXT === undefined ? process.pid : process.ppid
-  const folder = join(tmpdir(), `hansa-postgres-${run}`)
+  const folder = join(tmpdir(), `hansa-postgres-${run}-${startOf(run)}`)
   if (madeFolder(folder)) {
     const args = [import.meta.filename, folder, String(run)]
     spawn(process.execPath, args, { detached: true, stdio: 'ignore' }).unref()
@@ -51,6 +51,15 @@ export async function postgresUrl(): Promise<string> {
   const failure = readFileSync(outcome, 'utf8')
   if (failure !== '') throw new Error(`PostgreSQL did not start: ${failure}`)
   return `postgresql:///postgres?user=hansa&host=${folder}`
+}
+
+/** When a process started, so that a folder that was left behind by its number's last owner is no bother. */
+function startOf(pid: number): string {
+  const path = `/proc/${pid}/stat`
+  // The name of the program, in brackets, may hold spaces; the start is the 20th field after it.
+  return existsSync(path)
+    ? (readFileSync(path, 'utf8').split(') ').at(-1)?.split(' ')[19] ?? '')
+    : ''
 }
 
 function madeFolder(folder: string): boolean {

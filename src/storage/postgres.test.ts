@@ -130,6 +130,16 @@ test('each unit counts once, however often connections are cut', async (t) => {
   assert.deepEqual(fatal, [])
 })
 
+test('a reader that is cut is replaced', async (t) => {
+  const { db } = await open(t)
+  const other = await session(t)
+  for (let cut = 0; cut < 3; cut += 1) {
+    const row = await db.first<{ pid: number }>(sql`SELECT pg_backend_pid() AS pid`)
+    await other.query('SELECT pg_terminate_backend($1)', [row?.pid])
+    assert.equal(await counted(db), 0)
+  }
+})
+
 for (const arrives of [true, false]) {
   test(`a connection cut at COMMIT, which ${arrives ? 'arrives' : 'is lost'}`, async (t) => {
     const cutter = await cuttingProxy(t, arrives)

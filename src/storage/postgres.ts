@@ -6,13 +6,14 @@
  */
 
 import assert from 'node:assert/strict'
-import { type ClientConfig, Pool } from 'pg'
+import type { ClientConfig } from 'pg'
 import type { Clock } from '#io/clock.ts'
 import { afterTurn } from '#io/turn.ts'
 import { type Database, DatabaseFailed, type Sql, type Writer } from './database.ts'
 import { type Migration, programMigrations } from './migrate.ts'
+import { PostgresReaders } from './postgres-readers.ts'
 import { postgresTypes, queryOf } from './postgres-sql.ts'
-import { isConnectionLost, PostgresWriter } from './postgres-writer.ts'
+import { PostgresWriter } from './postgres-writer.ts'
 import { assertReads, collectUnit, type PendingUnit, takeGroup } from './units.ts'
 
 const readConnectionsMax = 4
@@ -48,36 +49,31 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const { lockWaitMs = 5000, mayShare = false } = options
   const writer = new PostgresWriter(config, { clock, lockWaitMs, mayShare })
   await writer.open(migrations)
-  return new Postgres(writer, new Pool({ ...config, max: readConnectionsMax }), onFatal)
+  return new Postgres(writer, new PostgresReaders(config, readConnectionsMax), onFatal)
 }
 
 class Postgres implements Database {
   readonly #writer: PostgresWriter
-  readonly #readers: Pool
+  readonly #readers: PostgresReaders
   readonly #onFatal: (error: DatabaseFailed) => void
   readonly #queue: PendingUnit[] = []
   #committing: Promise<void> | undefined
   #isClosing = false
   #failure: DatabaseFailed | undefined
 
-  constructor(writer: PostgresWriter, readers: Pool, onFatal: (error: DatabaseFailed) => void) {
+  constructor(
+    writer: PostgresWriter,
+    readers: PostgresReaders,
+    onFatal: (error: DatabaseFailed) => void,
+  ) {
     this.#writer = writer
     this.#readers = readers
     this.#onFatal = onFatal
-    // A connection that breaks while nobody uses it is replaced at the next use.
-    readers.on('error', () => {})
   }
 
   async all<Row>(statement: Sql): Promise<Row[]> {
     assertReads(statement)
-    const query = queryOf(statement)
-    const read = () => this.#readers.query(query)
-    const { rows } = await read().catch((error) => {
-      if (!isConnectionLost(error)) throw error
-      // The server was started again, or the network broke: reading twice does no harm.
-      return read()
-    })
-    return rows
+    return await this.#readers.read<Row>(queryOf(statement))
   }
 
   async first<Row>(statement: Sql): Promise<Row | undefined> {

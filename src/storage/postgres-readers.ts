@@ -1,0 +1,71 @@
+/**
+ * The connections that read from PostgreSQL. A question goes to the one with the fewest before it
+ * and is sent at once, without waiting for the answers to those; that is several times as fast as
+ * one question at a time. A connection that breaks is replaced at its next use.
+ *
+ * @module
+ */
+
+import { Client, type ClientConfig, type QueryResult } from 'pg'
+import type { PostgresQuery } from './postgres-sql.ts'
+import { isConnectionLost } from './postgres-writer.ts'
+
+interface Connection {
+  client: Promise<Client> | undefined
+  pending: number
+}
+
+export class PostgresReaders {
+  readonly #config: ClientConfig
+  readonly #connections: readonly Connection[]
+
+  constructor(config: ClientConfig, connectionsMax: number) {
+    this.#config = config
+    this.#connections = Array.from({ length: connectionsMax }, () => ({
+      client: undefined,
+      pending: 0,
+    }))
+  }
+
+  async read<Row>(query: PostgresQuery): Promise<Row[]> {
+    const { rows } = await this.#query(query).catch((error) => {
+      if (!isConnectionLost(error)) throw error
+      // The server was started again, or the network broke: asking twice does no harm.
+      return this.#query(query)
+    })
+    return rows as Row[]
+  }
+
+  async end(): Promise<void> {
+    const clients = await Promise.allSettled(this.#connections.map(({ client }) => client))
+    for (const client of clients) {
+      if (client.status === 'fulfilled') await client.value?.end()
+    }
+  }
+
+  async #query(query: PostgresQuery): Promise<QueryResult> {
+    const connection = this.#connections.reduce((least, other) =>
+      other.pending < least.pending ? other : least,
+    )
+    connection.pending += 1
+    connection.client ??= this.#connect()
+    const { client } = connection
+    try {
+      return await (await client).query(query)
+    } catch (error) {
+      // What waits for this connection fails too; nobody else is to use it.
+      if (isConnectionLost(error) && connection.client === client) connection.client = undefined
+      throw error
+    } finally {
+      connection.pending -= 1
+    }
+  }
+
+  async #connect(): Promise<Client> {
+    const client = new Client({ ...this.#config, pipeline: true })
+    // Who uses the connection next is told that it is broken.
+    client.on('error', () => {})
+    await client.connect()
+    return client
+  }
+}
