@@ -307,3 +307,35 @@ test('after a restart a server asks what it has missed, and learns it though nob
     assert.ok(!b.signed.some((message) => message.includes('"membership":"leave"')))
   }
 })
+
+test('what was said before a join and comes after it stands before it, not at the end', async () => {
+  const world = new FederationWorld()
+  const [a, b, c] = await world.start('a', 'b', 'c')
+  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
+  const roomId = await a.createRoom(alice, newest)
+  await c.join(carol, roomId, [a])
+  await world.settle()
+  world.cut(a, c)
+  const fork = await c.say(carol, roomId, 'on another branch')
+  for (const body of ['one', 'two', 'three']) await a.say(alice, roomId, body)
+  const join = await b.join(bob, roomId, [a])
+  world.heal()
+  await world.settle(120_000)
+  await c.say(carol, roomId, 'merged')
+  await world.settle(120_000)
+  const [joined, forked] = await b.rooms.events(roomId, [join, fork])
+  assert.equal(forked?.position?.stream, joined?.position?.stream)
+  assert.ok((forked?.position?.sub ?? 0) < 0)
+  assert.deepEqual((await b.messages(roomId)).slice(-2), ['on another branch', 'merged'])
+  // The room's first events were not told anew either.
+  const live = await b.rooms.timeline(roomId, {
+    from: joined?.position ?? assert.fail(),
+    direction: 'forwards',
+    limit: 100,
+  })
+  assert.deepEqual(
+    live.map(({ pdu }) => pdu.content.body),
+    ['merged'],
+  )
+  await assertAgree(roomId, [a, b, c])
+})

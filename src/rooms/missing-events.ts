@@ -15,7 +15,7 @@
 
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import type { GapFiller } from './engine.ts'
+import type { Gap, GapFiller } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStateBefore } from './fetch-state.ts'
 import {
@@ -62,15 +62,19 @@ export function createGapFiller(
 
 async function fillHistoryUpTo(fetch: Fetch, pdu: Pdu, origin: ServerName): Promise<void> {
   const { parts, roomId } = fetch
-  const between = await eventsBetween(fetch, pdu)
+  const gap = await latestGap(parts, roomId)
+  const between = await eventsBetween(fetch, pdu, gap?.depth ?? 0)
   const front = await missingParents(fetch, between, pdu)
   const statesBefore = new Map<EventId, readonly EventId[]>()
   if (front.length > 0 && front.length <= frontMax) {
     for (const parent of (await fetchEvents(fetch, front)).values()) {
-      between.set(parent.event_id, parent)
-      if ((await missingParentsOf(parts, roomId, between, [parent])).length === 0) continue
-      const state = await fetchStateBefore(fetch, parent.event_id)
+      const state = await stateIfNeeded(fetch, between, parent)
       if (state !== undefined) statesBefore.set(parent.event_id, state)
+      if (gap !== undefined && parent.depth < gap.depth) {
+        await acceptAsHistory(fetch, parent, gap, statesBefore)
+      } else {
+        between.set(parent.event_id, parent)
+      }
     }
   }
   if (between.size === 0) return
@@ -78,13 +82,56 @@ async function fillHistoryUpTo(fetch: Fetch, pdu: Pdu, origin: ServerName): Prom
   await parts.engine.receive(roomId, [...between.values()], { origin, statesBefore })
 }
 
-/** The events before `pdu`, as far as some rounds of `/get_missing_events` go. */
-async function eventsBetween(fetch: Fetch, pdu: Pdu): Promise<Map<EventId, Pdu>> {
+interface DeepGap extends Gap {
+  /** The depth of the event after the gap. */
+  readonly depth: number
+}
+
+/**
+ * The latest gap: where we joined, or came back. What is older than the event after it is history, and
+ * no user wants to be told of it as if it had just been said.
+ */
+async function latestGap(
+  { engine, rooms }: RoomParts,
+  roomId: RoomId,
+): Promise<DeepGap | undefined> {
+  const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+  const [gap] = await engine.gaps(roomId, end, 1)
+  const stored = gap && (await rooms.event(roomId, gap.eventId))
+  return stored && { ...gap, depth: stored.pdu.depth }
+}
+
+/** The state before an event of which a parent is missing here too. */
+async function stateIfNeeded(
+  fetch: Fetch,
+  between: ReadonlyMap<EventId, Pdu>,
+  event: Pdu,
+): Promise<readonly EventId[] | undefined> {
+  const missing = await missingParentsOf(fetch.parts, fetch.roomId, between, [event])
+  return missing.length === 0 ? undefined : await fetchStateBefore(fetch, event.event_id)
+}
+
+/** Puts an event that is older than what is after the gap before it. */
+async function acceptAsHistory(
+  fetch: Fetch,
+  event: Pdu,
+  { position }: Gap,
+  statesBefore: ReadonlyMap<EventId, readonly EventId[]>,
+): Promise<void> {
+  const { parts, roomId } = fetch
+  await fetchAuthChains(fetch, [event])
+  const origin = homeOf(event)
+  await parts.engine.acceptHistory(roomId, [event], { before: position, origin, statesBefore })
+}
+
+/** The events before `pdu`, as far as some rounds of `/get_missing_events` go, of at least a depth. */
+async function eventsBetween(fetch: Fetch, pdu: Pdu, minDepth: number): Promise<Map<EventId, Pdu>> {
   const between = new Map<EventId, Pdu>()
   let latest: readonly Pdu[] = [pdu]
   for (let round = 0; round < roundsMax && latest.length > 0; round += 1) {
-    const fresh = (await missingEventsBefore(fetch, latest)).filter(
-      ({ event_id }) => event_id !== pdu.event_id && !between.has(event_id),
+    const fresh = (await missingEventsBefore(fetch, latest, minDepth)).filter(
+      ({ event_id, depth }) =>
+        depth >= minDepth && event_id !== pdu.event_id && !between.has(event_id),
     )
     const unknown = new Set(await unplaced(fetch.parts, fetch.roomId, fresh.map(idOf)))
     const added = fresh.filter(({ event_id }) => unknown.has(event_id))
@@ -95,14 +142,18 @@ async function eventsBetween(fetch: Fetch, pdu: Pdu): Promise<Map<EventId, Pdu>>
   return between
 }
 
-async function missingEventsBefore(fetch: Fetch, latest: readonly Pdu[]): Promise<readonly Pdu[]> {
+async function missingEventsBefore(
+  fetch: Fetch,
+  latest: readonly Pdu[],
+  minDepth: number,
+): Promise<readonly Pdu[]> {
   const { parts, roomId } = fetch
   const [first] = latest
   if (first === undefined) return []
   const earliest = await parts.engine.forwardExtremities(roomId)
   const named = latest.slice(0, eventsPerRound).map(idOf)
   const events = await fromAnyServer(fetch, first.event_id, async (server) => {
-    const request = { roomId, earliest, latest: named, limit: eventsPerRound, minDepth: 0 }
+    const request = { roomId, earliest, latest: named, limit: eventsPerRound, minDepth }
     const bytes = await parts.remoteServers.missingEvents(server, request)
     const from = { origin: server, route: 'get_missing_events' } as const
     const admitted = await admitAffordable(fetch, bytes, from)
