@@ -1,0 +1,61 @@
+/**
+ * The bounds of a fetch: what it may cost, and how long a server is not asked again for what it could
+ * not give.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { VirtualTime } from '#io/simulated/simulated-clock.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { Avoidance, FetchBudget, fetchLimits } from './fetching.ts'
+
+const [a, b] = ['a' as ServerName, 'b' as ServerName]
+const pdus = (count: number, bytes: number) =>
+  Array.from({ length: count }, () => new Uint8Array(bytes))
+
+test('a budget affords so many events, and no more', () => {
+  const budget = new FetchBudget(new VirtualTime().clock())
+  assert.equal(budget.afford(pdus(9_990, 1)).length, 9_990)
+  assert.ok(!budget.isSpent)
+  assert.equal(budget.afford(pdus(20, 1)).length, 10)
+  assert.ok(budget.isSpent)
+  assert.equal(budget.afford(pdus(1, 1)).length, 0)
+})
+
+test('a budget affords so many bytes: the event that goes beyond them is the last', () => {
+  const budget = new FetchBudget(new VirtualTime().clock())
+  const huge = fetchLimits.bytes / 4
+  assert.equal(budget.afford(pdus(3, huge)).length, 3)
+  assert.equal(budget.afford(pdus(5, huge)).length, 1)
+  assert.ok(budget.isSpent)
+})
+
+test('a budget ends with its time', async () => {
+  const time = new VirtualTime()
+  const budget = new FetchBudget(time.clock())
+  await time.run(fetchLimits.timeMs)
+  assert.ok(!budget.isSpent)
+  await time.run(1)
+  assert.ok(budget.isSpent)
+})
+
+test('who could not give an event is asked again after a minute, then two, up to a day', async () => {
+  const time = new VirtualTime()
+  const avoidance = new Avoidance(time.clock())
+  const waits: number[] = []
+  for (let failure = 0; failure < 13; failure += 1) {
+    avoidance.failed(a, '$e')
+    let minutes = 0
+    while (avoidance.isAvoided(a, '$e')) {
+      await time.run(60_000)
+      minutes += 1
+    }
+    waits.push(minutes)
+  }
+  assert.deepEqual(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024])
+  avoidance.failed(a, '$e')
+  assert.ok(!avoidance.isAvoided(b, '$e'))
+  assert.ok(!avoidance.isAvoided(a, '$other'))
+})
