@@ -75,7 +75,7 @@ async function withTheirSignature(
     route: 'invite response',
   })
   if (!checked?.ok) throw bad(checked?.reason ?? 'it is no event')
-  if (!isSameEvent(ours, checked.pdu)) throw bad('it was changed')
+  if (checked.redacted || !isSameEvent(ours, checked.pdu)) throw bad('it was changed')
   const essentials = redact(ours.version, checked.pdu.json)
   const signatures = signaturesBy(essentials, destination) ?? {}
   const needs = Object.keys(signatures).map((keyId) => ({

@@ -84,7 +84,9 @@ export async function signedJoin(
     route: 'send_join response',
   })
   if (!checked?.ok) throw unusable(from, 'our event came back without a signature that counts')
-  if (!isSameEvent(event, checked.pdu)) throw unusable(from, 'our event came back changed')
+  if (checked.redacted || !isSameEvent(event, checked.pdu)) {
+    throw unusable(from, 'our event came back changed')
+  }
   return checked.pdu
 }
 
