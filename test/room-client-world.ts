@@ -186,7 +186,22 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     }
   }
 
-  return { time, db, streams, rooms, users, typing, receipts, sentEdus, errors, ask, user, client }
+  const { engine } = local
+  return {
+    time,
+    db,
+    streams,
+    rooms,
+    engine,
+    users,
+    typing,
+    receipts,
+    sentEdus,
+    errors,
+    ask,
+    user,
+    client,
+  }
 }
 
 export type TestUser = Awaited<ReturnType<RoomClientWorld['user']>>

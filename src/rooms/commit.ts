@@ -22,6 +22,7 @@ import { stateForOutsiders, strip } from './stripped-state.ts'
 interface LocalChange {
   readonly userId: UserId
   readonly membership: Membership
+  /** The event that says so; where state resolution took a membership away, that which said it. */
   readonly pdu: Pdu
   readonly strippedState: readonly JsonObject[]
 }
@@ -147,13 +148,15 @@ async function localChangesOf(
   serverName: ServerName,
 ): Promise<LocalChange[]> {
   const local: LocalChange[] = []
-  for (const { type, stateKey, after } of changes) {
-    if (type !== 'm.room.member' || after === undefined) continue
+  for (const { type, stateKey, before, after } of changes) {
+    const eventId = after ?? before
+    if (type !== 'm.room.member' || eventId === undefined) continue
     const userId = memberAt(room, room.stateKeyId(type, stateKey) ?? -1)
     if (userId === undefined || serverNameOf(userId) !== serverName) continue
-    const pdu = (await room.pdus([after])).get(after)
+    const pdu = (await room.pdus([eventId])).get(eventId)
     if (pdu === undefined) continue
-    const membership = pdu.content.membership as Membership
+    // Of whom the state says nothing any more, they are out, as who was never in.
+    const membership = after === undefined ? 'leave' : (pdu.content.membership as Membership)
     const isOutside = membership === 'invite' || membership === 'knock'
     const strippedState = isOutside ? await stateForUser(room, userId) : []
     local.push({ userId, membership, pdu, strippedState })

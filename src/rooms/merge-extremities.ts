@@ -13,7 +13,7 @@ import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { localUsersWith } from '#storage/memberships.ts'
 import type { EngineParts } from './engine-parts.ts'
-import type { LocalEvent } from './rooms.ts'
+import { type LocalEvent, mergingEventType } from './rooms.ts'
 
 /** More than these are merged. */
 const extremitiesMax = 20
@@ -50,7 +50,7 @@ async function sendMerge({ db }: EngineParts, send: Send, roomId: RoomId): Promi
   const users = await localUsersWith(db, roomId, 'join')
   for (const sender of users.slice(0, usersMax)) {
     try {
-      await send(roomId, { sender, type: 'org.matrix.dummy_event', content: {} })
+      await send(roomId, { sender, type: mergingEventType, content: {} })
       return true
     } catch (error) {
       if (!(error instanceof MatrixError)) throw error

@@ -99,6 +99,7 @@ export function createReads(parts: EngineParts): RoomReads {
     },
     roomsChangedSince: async (from, rooms) => {
       const rows = await newestPositions(db, { rooms, after: from })
+      rows.sort((a, b) => a.stream - b.stream)
       return new Map(rows.map(({ room_id, stream }) => [room_id as RoomId, stream]))
     },
     localMembers: (roomId) => localUsersWith(db, roomId, 'join'),

@@ -14,33 +14,24 @@ import { realRandom } from '#io/real-random.ts'
 import { selectAuthEvents } from '#protocol/auth-rules/auth-events.ts'
 import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
 import { buildPdu, referenceTo } from '#protocol/build-pdu.ts'
-import { signingKeyOf } from '#protocol/ed25519.ts'
-import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import { sql } from '#storage/database.ts'
 import { type MemoryImage, memoryImage, openSqlite, type SqliteDatabase } from '#storage/sqlite.ts'
 import { openStreams } from '#storage/streams.ts'
+import { bob, carol, signerOf, TheirRoom, theirs, there } from '../../test/their-room.ts'
 import { createLocalRooms, type LocalRooms } from './create-engine.ts'
-import type { GapFiller, Outcome, RoomImport } from './engine.ts'
+import type { GapFiller, RoomImport } from './engine.ts'
 import type { Signer } from './remote-servers.ts'
 import type { RoomCommit } from './rooms.ts'
 
 const here = 'here.test' as ServerName
-const there = 'there.test' as ServerName
 const alice: UserId = '@alice:here.test'
-const bob: UserId = '@bob:there.test'
-const carol: UserId = '@carol:there.test'
 const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
 
-function signerOf(serverName: ServerName, seed: number): Signer {
-  const { publicKey, sign } = signingKeyOf(new Uint8Array(32).fill(seed))
-  return { serverName, keyId: 'ed25519:1', publicKey, sign }
-}
-
 const ours = signerOf(here, 1)
-const theirs = signerOf(there, 2)
 
 interface World {
   readonly image: MemoryImage
@@ -81,109 +72,9 @@ async function roomWithThem(world: World, version: RoomVersion) {
       { type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } },
     ],
   })
-  const room = new TheirRoom(world, roomId, version)
-  for (const user of [bob, carol]) {
-    const join = await room.make(user, 'm.room.member', { membership: 'join' }, { stateKey: user })
-    assert.equal((await room.receive(join)).outcome, 'accepted')
-  }
+  const room = new TheirRoom(world, roomId, version, alice)
+  await room.join()
   return room
-}
-
-/** The room as the other server sees it. */
-class TheirRoom {
-  readonly world: World
-  readonly roomId: RoomId
-  readonly version: RoomVersion
-  #depth = 100
-
-  constructor(world: World, roomId: RoomId, version: RoomVersion) {
-    this.world = world
-    this.roomId = roomId
-    this.version = version
-  }
-
-  /** An event at the given place in the graph, by default at its end; its auth events fit its place. */
-  async make(
-    sender: UserId,
-    type: string,
-    content: JsonObject,
-    place: {
-      stateKey?: string
-      after?: readonly Pdu[]
-      redacts?: EventId
-      auth?: readonly Pdu[]
-    } = {},
-  ): Promise<Pdu> {
-    const { version, roomId } = this
-    const { rooms } = this.world
-    const { stateKey, redacts } = place
-    const ends = await rooms.engine.forwardExtremities(roomId)
-    const after = place.after ?? (await rooms.events(roomId, ends)).map(({ pdu }) => pdu)
-    const [first] = after
-    const state =
-      (first && (await rooms.stateAfter(roomId, first.event_id))) ??
-      (await rooms.currentState(roomId)) ??
-      assert.fail()
-    const events = place.auth ?? (await state.events())
-    const key = stateKey === undefined ? {} : { state_key: stateKey }
-    const subject = { version, type, sender, content, ...key }
-    this.#depth += 1
-    const built = buildPdu(
-      version,
-      {
-        ...(version.eventId === 'in-event' ? { event_id: `$${this.#depth}:there.test` } : {}),
-        room_id: roomId,
-        type,
-        sender,
-        content,
-        ...key,
-        ...(redacts === undefined ? {} : { redacts }),
-        depth: this.#depth,
-        origin_server_ts: 1_700_000_000_000 + this.#depth,
-        prev_events: after.map(referenceTo),
-        auth_events: (place.auth ?? selectAuthEvents(subject, authStateOf(events))).map(
-          referenceTo,
-        ),
-      },
-      theirs,
-    )
-    assert.ok(built.ok)
-    return built.pdu
-  }
-
-  async message(sender: UserId, after?: readonly Pdu[]): Promise<Pdu> {
-    return await this.make(sender, 'm.room.message', { body: 'x' }, after ? { after } : {})
-  }
-
-  async receive(
-    pdu: Pdu,
-    statesBefore?: ReadonlyMap<EventId, readonly EventId[]>,
-  ): Promise<Outcome> {
-    const options = { origin: there, ...(statesBefore ? { statesBefore } : {}) }
-    const [outcome] = await this.world.rooms.engine.receive(this.roomId, [pdu], options)
-    return outcome ?? assert.fail()
-  }
-
-  async ours(type: string, content: JsonObject, stateKey?: string): Promise<Pdu> {
-    const key = stateKey === undefined ? {} : { state_key: stateKey }
-    const { rooms } = this.world
-    const eventId = await rooms.send(this.roomId, { sender: alice, type, content, ...key })
-    return (await rooms.event(this.roomId, eventId))?.pdu ?? assert.fail()
-  }
-
-  ends(): Promise<EventId[]> {
-    return this.world.rooms.engine.forwardExtremities(this.roomId)
-  }
-
-  async timeline(): Promise<EventId[]> {
-    const range = { from: end, direction: 'backwards', limit: 100 } as const
-    const events = await this.world.rooms.timeline(this.roomId, range)
-    return events.map(({ pdu }) => pdu.event_id).reverse()
-  }
-
-  async current(type: string, stateKey = ''): Promise<EventId | undefined> {
-    return (await this.world.rooms.currentState(this.roomId))?.eventId(type, stateKey)
-  }
 }
 
 function versionOf(id: string): RoomVersion {
@@ -244,7 +135,7 @@ test('who refers to a soft-failed event takes the place of its parents, too', as
 })
 
 /** The auth events of a message of `sender` after `event`. */
-async function authOf(room: TheirRoom, event: Pdu, sender: UserId): Promise<Pdu[]> {
+async function authOf(room: TheirRoom<World>, event: Pdu, sender: UserId): Promise<Pdu[]> {
   const state = await room.world.rooms.stateAfter(room.roomId, event.event_id)
   const events = (await state?.events()) ?? []
   const subject = { version: room.version, type: 'm.room.message', sender, content: {} }

@@ -81,6 +81,10 @@ export interface LocalMembership {
   readonly roomId: RoomId
   readonly userId: UserId
   readonly membership: Membership
+  /**
+   * The event that says so. Where a membership ended without one, that which it was by: an invite that
+   * nobody helped to reject, a join that state resolution took away.
+   */
   readonly eventId: EventId
   readonly sender: UserId
   /** When it became so, in the stream. */
@@ -104,6 +108,12 @@ export interface LocalEvent {
   /** Statements for the commit of the event, to be durable with it: the client's transaction ID. */
   readonly alongside?: (tx: Writer, eventId: EventId) => void
 }
+
+/**
+ * The type of an event that says nothing and only merges the ends of a room. Synapse sends it, too.
+ * Clients are not shown it.
+ */
+export const mergingEventType = 'org.matrix.dummy_event'
 
 export interface Rooms {
   // Writing, for local users. All throw `MatrixError`: 403 `M_FORBIDDEN` with the auth rule that

@@ -153,7 +153,10 @@ export async function lowestSub(db: Reader, roomNid: number, stream: number): Pr
   return row?.least ?? 0
 }
 
-/** The newest position of each room's timeline. */
+/**
+ * The newest position of each room's timeline, and that of its current state, which may change without
+ * an event in the timeline that says so.
+ */
 export async function newestPositions(
   db: Reader,
   { rooms, after }: { readonly rooms: readonly string[]; readonly after: number },
@@ -162,6 +165,11 @@ export async function newestPositions(
     SELECT rooms.room_id AS room_id, MAX(events.stream) AS stream FROM events
     JOIN rooms ON rooms.room_nid = events.room_nid
     WHERE rooms.room_id IN ${texts(rooms)} AND events.stream > ${after} GROUP BY rooms.room_id
+    UNION ALL
+    SELECT rooms.room_id AS room_id, MAX(current_states.stream) AS stream FROM current_states
+    JOIN rooms ON rooms.room_nid = current_states.room_nid
+    WHERE rooms.room_id IN ${texts(rooms)} AND current_states.stream > ${after}
+    GROUP BY rooms.room_id
   `)
 }
 

@@ -17,8 +17,22 @@ import type { LocalMembership, Position, Rooms, StateView } from '#rooms/rooms.t
 /** What is needed of the rooms to read their history. */
 export type HistoryRooms = Pick<
   Rooms,
-  'currentState' | 'event' | 'events' | 'membership' | 'stateAfter' | 'stateBefore' | 'timeline'
+  | 'currentState'
+  | 'event'
+  | 'events'
+  | 'membership'
+  | 'stateAfter'
+  | 'stateAtStream'
+  | 'stateBefore'
+  | 'timeline'
 >
+
+/** How a user's stay in a room ended. */
+export interface Departure {
+  readonly position: Position
+  /** The event by which it did; `undefined` if state resolution took their membership away. */
+  readonly eventId: EventId | undefined
+}
 
 export interface RoomAccess {
   readonly roomId: RoomId
@@ -30,7 +44,7 @@ export interface RoomAccess {
    */
   readonly kind: 'joined' | 'left' | 'peeking'
   /** Where the user's last stay in the room ended; `undefined` if it lasts, or never was. */
-  readonly left: { readonly eventId: EventId; readonly position: Position } | undefined
+  readonly left: Departure | undefined
   /** Whether all may read what is sent now, those who left too. */
   readonly worldReadable: boolean
 }
@@ -70,10 +84,21 @@ export async function readableState(rooms: HistoryRooms, access: RoomAccess): Pr
   const { roomId, left } = access
   const leftForGood = left !== undefined && !access.worldReadable
   const state = leftForGood
-    ? await rooms.stateAfter(roomId, left.eventId)
+    ? await stateWhenLeft(rooms, roomId, left)
     : await rooms.currentState(roomId)
   if (state !== undefined) return state
   throw new MatrixError(404, 'M_NOT_FOUND', 'The state of this room is not known here.')
+}
+
+/** The state of the room as it was when the user's stay ended. */
+export async function stateWhenLeft(
+  rooms: Pick<Rooms, 'stateAfter' | 'stateAtStream'>,
+  roomId: RoomId,
+  { eventId, position }: Departure,
+): Promise<StateView | undefined> {
+  return eventId === undefined
+    ? await rooms.stateAtStream(roomId, position.stream)
+    : await rooms.stateAfter(roomId, eventId)
 }
 
 /** Refuses whoever is not in the room at the moment. */
@@ -97,13 +122,17 @@ async function isWorldReadable(rooms: HistoryRooms, roomId: RoomId): Promise<boo
 const membershipChangesMax = 50
 
 /**
- * The event by which a user who is not in the room ceased to be: they may have been kicked, then
- * banned, then invited since.
+ * How a user who is not in the room ceased to be: they may have been kicked, then banned, then invited
+ * since.
  */
 async function endOfLastStay(
   rooms: HistoryRooms,
-  { roomId, userId, eventId }: LocalMembership,
-): Promise<RoomAccess['left']> {
+  { roomId, userId, eventId, stream }: LocalMembership,
+): Promise<Departure | undefined> {
+  const last = await rooms.event(roomId, eventId)
+  if (last?.pdu.content.membership === 'join') {
+    return { position: { stream, sub: 0 }, eventId: undefined }
+  }
   let laterId = eventId
   for (let step = 0; step < membershipChangesMax; step++) {
     const before = await rooms.stateBefore(roomId, laterId)

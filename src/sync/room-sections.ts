@@ -13,7 +13,7 @@ import { prunedStrippedState, strippedEvent } from './client-event.ts'
 import { pickFields } from './event-fields.ts'
 import type { SyncFilter } from './filter.ts'
 import { type PresentingNeeds, presentEvents, presentState } from './present-events.ts'
-import { type RoomAccess, tryRoomAccess } from './room-access.ts'
+import { type RoomAccess, stateWhenLeft, tryRoomAccess } from './room-access.ts'
 import { roomState } from './room-state.ts'
 import { type RoomSummaries, summaryJson } from './room-summary.ts'
 import { type RoomTimeline, roomTimeline } from './room-timeline.ts'
@@ -92,13 +92,15 @@ export async function joinedSection(
 export async function leftSection(needs: SectionNeeds, part: RoomPart): Promise<JsonObject> {
   const { userId, roomId, eventId } = part.membership
   const access = await tryRoomAccess(needs.rooms, userId, roomId)
-  const end = access?.left && (await needs.rooms.stateAfter(roomId, access.left.eventId))
+  const end = access?.left && (await stateWhenLeft(needs.rooms, roomId, access.left))
   const accountData = { events: part.accountData }
   if (access?.left === undefined || end === undefined) {
     // They were never in the room as far as we know it: they rejected an invite, or took back a
     // knock. That event is all there is to tell.
     const last = await needs.rooms.event(roomId, eventId)
-    const events = last ? [{ stored: last, membership: undefined, replaces: undefined }] : []
+    // Unless it ended without one.
+    const isEnd = last?.pdu.content.membership === 'leave' || last?.pdu.content.membership === 'ban'
+    const events = isEnd ? [{ stored: last, membership: undefined, replaces: undefined }] : []
     const presented = await present(needs, { access: strangerTo(roomId, part), part, events })
     return {
       [part.stateKey]: { events: [] },

@@ -1,5 +1,6 @@
 /**
- * Which events of a room a user may see, by the state of the room at each.
+ * Which events of a room a user may see, by the state of the room at each. Nobody is shown those which
+ * only merge the ends of a room: neither in timelines nor on their own.
  *
  * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
  *
@@ -13,7 +14,7 @@ import {
   type Viewpoint,
 } from '#protocol/history-visibility.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
-import type { StateView, StoredEvent } from '#rooms/rooms.ts'
+import { mergingEventType, type StateView, type StoredEvent } from '#rooms/rooms.ts'
 import type { HistoryRooms, RoomAccess } from './room-access.ts'
 import { comparePositions } from './token.ts'
 
@@ -78,6 +79,7 @@ class Viewpoints {
     isOwnState: boolean,
   ): Promise<VisibleEvent | undefined> {
     const { pdu } = stored
+    if (pdu.type === mergingEventType && pdu.state_key === undefined) return undefined
     const before = await this.#before(state, isOwnState)
     const after = this.#after(stored, before)
     if (!this.#allows(stored, before, after)) return undefined
