@@ -1,6 +1,10 @@
 /**
  * Fetching history: the events from before we were in a room, or from a time when we were away.
  *
+ * What is fetched stands before all that is here of the same stretch of history. So a stretch is
+ * fetched from its end on without holes: what cannot be placed for want of a state is left out with
+ * all that follows it, and nothing is taken that does not lead to what is here already.
+ *
  * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
  *
  * @module
@@ -12,7 +16,7 @@ import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Gap } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
-import { fetchStateBefore } from './fetch-state.ts'
+import { fetchStatesBefore } from './fetch-state.ts'
 import {
   type Avoidance,
   admitAffordable,
@@ -27,8 +31,8 @@ import type { Position } from './rooms.ts'
 
 /** Servers give at most 100 events an answer. */
 const eventsPerAnswer = 100
-/** How many events at the far end may each need the state before them fetched. */
-const statesMax = 5
+/** How many events may have a gap in one stretch of history: servers follow that many parents. */
+const gapsMax = 50
 /** How many servers are named as likely to have the history. */
 const likelyMax = 3
 
@@ -43,7 +47,7 @@ export async function fillHistory(
 ): Promise<number> {
   const { engine, rooms } = parts
   const version = await rooms.version(roomId)
-  const [gap] = await engine.gaps(roomId, before, 1)
+  const gap = wholeGap(await engine.gaps(roomId, before, gapsMax))
   if (version === undefined || gap === undefined) return 0
   const likely = await serversAt(parts, roomId, gap)
   const servers = await serversToAsk(parts, roomId, likely)
@@ -64,6 +68,17 @@ export async function fillHistory(
   return 0
 }
 
+/**
+ * The latest of the gaps, with what is missing anywhere in the same stretch of history: the branches of
+ * a room are fetched side by side, as they were spoken.
+ */
+function wholeGap([latest, ...others]: readonly Gap[]): Gap | undefined {
+  if (latest === undefined) return undefined
+  const same = others.filter(({ position }) => position.stream === latest.position.stream)
+  const missing = new Set([latest, ...same].flatMap((gap) => gap.missing))
+  return { ...latest, missing: [...missing].slice(0, eventsPerAnswer) }
+}
+
 async function backfillFrom(
   fetch: Fetch,
   server: ServerName,
@@ -73,9 +88,13 @@ async function backfillFrom(
   const { parts, roomId } = fetch
   const pdus = await historyFrom(fetch, server, gap, limit)
   if (pdus.size === 0) return 0
-  const events = [...pdus.values()]
-  await fetchAuthChains(fetch, events)
-  const statesBefore = await statesAtFarEnd(fetch, pdus)
+  await fetchAuthChains(fetch, [...pdus.values()])
+  const missing = new Set(await missingParentsOf(parts, roomId, pdus, [...pdus.values()]))
+  const ends = [...pdus.values()].filter((pdu) => pdu.prev_events.some((id) => missing.has(id)))
+  const statesBefore = await fetchStatesBefore(fetch, ends)
+  for (const { event_id: end } of ends) if (!statesBefore.has(end)) removeWithLater(pdus, end)
+  const events = [...connected(pdus, gap.missing).values()]
+  if (events.length === 0) return 0
   const outcomes = await parts.engine.acceptHistory(roomId, events, {
     before: gap.position,
     origin: server,
@@ -95,7 +114,7 @@ async function historyFrom(
   try {
     const bytes = await parts.remoteServers.backfill(server, {
       roomId,
-      from: gap.missing.slice(0, eventsPerAnswer),
+      from: gap.missing,
       limit: Math.max(Math.min(limit, eventsPerAnswer), gap.missing.length),
     })
     const from = { origin: server, route: 'backfill' } as const
@@ -126,20 +145,15 @@ function connected(pdus: ReadonlyMap<EventId, Pdu>, from: readonly EventId[]): M
   return reached
 }
 
-/** The states before the events whose parents are missing here too. */
-async function statesAtFarEnd(
-  fetch: Fetch,
-  pdus: ReadonlyMap<EventId, Pdu>,
-): Promise<Map<EventId, readonly EventId[]>> {
-  const { parts, roomId } = fetch
-  const states = new Map<EventId, readonly EventId[]>()
-  const missing = new Set(await missingParentsOf(parts, roomId, pdus, [...pdus.values()]))
-  const ends = [...pdus.values()].filter((pdu) => pdu.prev_events.some((id) => missing.has(id)))
-  for (const { event_id: eventId } of ends.slice(0, statesMax)) {
-    const state = await fetchStateBefore(fetch, eventId)
-    if (state !== undefined) states.set(eventId, state)
+/** Takes away an event and those that follow it, for which there is no state either. */
+function removeWithLater(pdus: Map<EventId, Pdu>, eventId: EventId): void {
+  const border = [eventId]
+  for (let removed = border.pop(); removed !== undefined; removed = border.pop()) {
+    if (!pdus.delete(removed)) continue
+    for (const { event_id, prev_events } of pdus.values()) {
+      if (prev_events.includes(removed)) border.push(event_id)
+    }
   }
-  return states
 }
 
 /** Servers that were in the room at the gap: their users have seen what came before. */

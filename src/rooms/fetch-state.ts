@@ -16,6 +16,27 @@ import { admitAffordable, type Fetch, fetchEvents, fromAnyServer } from './fetch
 
 /** Beyond so many unknown events, all of the state is fetched in one answer rather than singly. */
 const singlyMax = 50
+/** Before how many events the state is asked for at once, not counting those with the same parents. */
+const statesMax = 20
+
+/**
+ * The states before events, as `fetchStateBefore` gives them, without those that cannot be had. In a
+ * room where many speak at once, many events have the same parents, and so the same state before them.
+ */
+export async function fetchStatesBefore(
+  fetch: Fetch,
+  events: readonly Pdu[],
+): Promise<Map<EventId, readonly EventId[]>> {
+  const siblings = Map.groupBy(events, ({ prev_events }) => prev_events.toSorted().join(' '))
+  const states = new Map<EventId, readonly EventId[]>()
+  for (const group of [...siblings.values()].slice(0, statesMax)) {
+    const [first] = group
+    const state = first && (await fetchStateBefore(fetch, first.event_id))
+    if (state === undefined) continue
+    for (const { event_id: eventId } of group) states.set(eventId, state)
+  }
+  return states
+}
 
 /**
  * The IDs of the state before an event; all of them are stored then. `undefined` if no server gives

@@ -29,6 +29,7 @@ import {
   serversToAsk,
 } from './fetching.ts'
 import type { RoomParts } from './parts.ts'
+import { byAge } from './receive.ts'
 
 /** Servers give at most 20 events an answer: so far back a gap is filled with its events. */
 const roundsMax = 10
@@ -79,7 +80,8 @@ async function fillHistoryUpTo(fetch: Fetch, pdu: Pdu, origin: ServerName): Prom
   }
   if (between.size === 0) return
   await fetchAuthChains(fetch, [...between.values()])
-  await parts.engine.receive(roomId, [...between.values()], { origin, statesBefore })
+  const events = [...between.values()].toSorted(byAge)
+  await parts.engine.receive(roomId, events, { origin, statesBefore })
 }
 
 interface DeepGap extends Gap {

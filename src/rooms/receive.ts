@@ -75,7 +75,8 @@ export async function acceptHistory(
   },
 ): Promise<Outcome[]> {
   const { before, statesBefore } = options
-  const ordered = inOrder(pdus.filter((pdu) => pdu.room_id === roomId))
+  const own = pdus.filter((pdu) => pdu.room_id === roomId)
+  const ordered = inOrder(own.toSorted(byAge))
   const outcomes = await parts.queues.inTurn(roomId, async (batch) => {
     const lowest = await lowestSub(parts.db, batch.room.roomNid, before.stream)
     // The last of them stands right before what is there.
@@ -99,6 +100,14 @@ export async function acceptHistory(
     return taken
   })
   return outcomes ?? []
+}
+
+/**
+ * The order of what nobody here saw come: that of the graph, and between its branches the order in
+ * which it was spoken, as far as the servers tell the truth about it.
+ */
+export function byAge(a: Pdu, b: Pdu): number {
+  return a.depth - b.depth || a.origin_server_ts - b.origin_server_ts
 }
 
 /** Events without their place in the room, each judged on its own auth events. */

@@ -1,0 +1,87 @@
+/**
+ * The history of a room in which many speak at once: its graph is a braid, so that every stretch of it
+ * that is fetched ends at many events, and begins at many.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { buildPdu, referenceTo } from '../src/protocol/build-pdu.ts'
+import type { RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
+import type { Pdu } from '../src/protocol/pdu.ts'
+import { type RoomVersion, roomVersions } from '../src/protocol/room-version.ts'
+import { FederationWorld, type TestServer } from './federation-world.ts'
+
+const newest = roomVersions.get('12') ?? assert.fail()
+const oldest = roomVersions.get('1') ?? assert.fail()
+const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+
+/** Four events at a time, each after those of the two rounds before it. Gives their bodies. */
+async function speakAtOnce(
+  server: TestServer,
+  { roomId, sender, version }: { roomId: RoomId; sender: UserId; version: RoomVersion },
+  rounds: number,
+): Promise<string[]> {
+  const said: string[] = []
+  const { draft } = await server.engine.draft(roomId, {
+    sender,
+    type: 'm.room.message',
+    content: {},
+  })
+  let older: Pdu[] = []
+  let newer: Pdu[] = []
+  for (let round = 0; round < rounds; round += 1) {
+    const parents = [...older, ...newer]
+    const fresh: Pdu[] = []
+    for (let voice = 0; voice < 4; voice += 1) {
+      said.push(`round ${round} voice ${voice}`)
+      const built = buildPdu(
+        version,
+        {
+          ...draft,
+          ...(version.eventId === 'in-event' ? { event_id: `$${said.length}:${server.name}` } : {}),
+          content: { msgtype: 'm.text', body: `round ${round} voice ${voice}` },
+          depth: draft.depth + round,
+          origin_server_ts: draft.origin_server_ts + said.length,
+          prev_events: round === 0 ? draft.prev_events : parents.map(referenceTo),
+        },
+        server.signer,
+      )
+      assert.ok(built.ok)
+      fresh.push(built.pdu)
+    }
+    for (const pdu of fresh) {
+      await server.world.await(server.engine.sendBuilt(roomId, pdu))
+    }
+    older = newer
+    newer = fresh
+  }
+  return said
+}
+
+for (const version of [oldest, newest]) {
+  test(`version ${version.id}: the history of a braided room comes whole, and in its order`, async () => {
+    const world = new FederationWorld()
+    const [a, b] = await world.start('a', 'b')
+    const [alice, bob] = [a.user('alice'), b.user('bob')]
+    const roomId = await a.createRoom(alice, version)
+    const said = await speakAtOnce(a, { roomId, sender: alice, version }, 75)
+    await b.join(bob, roomId, [a])
+    const brought: number[] = []
+    for (let count = -1; count !== 0; brought.push(count)) {
+      count = await world.await(b.rooms.fillHistory(roomId, end, 100))
+    }
+    assert.deepEqual(await b.messages(roomId), said)
+    assert.equal(brought.length, 5, brought.join())
+    // The room's first event is the first of all, and nothing is missing before it.
+    const [first] = await b.rooms.timeline(roomId, {
+      from: { stream: -1, sub: 0 },
+      direction: 'forwards',
+      limit: 1,
+    })
+    assert.equal(first?.pdu.type, 'm.room.create')
+    assert.deepEqual(await b.engine.gaps(roomId, end, 1), [])
+    assert.deepEqual([a.errors, b.errors], [[], []])
+  })
+}
