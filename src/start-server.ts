@@ -6,7 +6,7 @@
  */
 
 import { join } from 'node:path/posix'
-import { adminRoutes } from '#admin-api/register.ts'
+import { adminRoutes } from '#admin-api/routes.ts'
 import { explainFailure } from '#client-api/explain-failure.ts'
 import { clientRateLimits } from '#client-api/rate-limits.ts'
 import { clientRoutes } from '#client-api/routes.ts'
@@ -202,6 +202,7 @@ function shellOf(
     checkAnswers,
     authenticateServer: federation.authenticateServer,
     authenticateUser: (token) => server.users.sessions.authenticate(token),
+    isAdmin: async (userId) => (await server.users.accounts.account(userId))?.admin ?? false,
     explain: explainFailure,
     ...(config.rate_limits && { limitRate: createRateLimiter(io.clock, clientRateLimits) }),
   }

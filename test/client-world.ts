@@ -6,7 +6,7 @@
  */
 
 import type { TestContext } from 'node:test'
-import { adminRoutes } from '../src/admin-api/register.ts'
+import { registerRoutes } from '../src/admin-api/register.ts'
 import { accountRoutes } from '../src/client-api/routes.ts'
 import type { Session } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
@@ -66,7 +66,7 @@ export async function clientWorld(
     publicBaseUrl: 'https://hansa.test',
     defaultRoomVersion: '12',
   }
-  const handler = serve([...accountRoutes, ...adminRoutes], server, {
+  const handler = serve([...accountRoutes, ...registerRoutes], server, {
     log,
     checkAnswers: true,
     authenticateUser: (token): Promise<Session> => users.sessions.authenticate(token),

@@ -34,7 +34,7 @@ const mayImport: Record<string, readonly string[]> = {
     'federation',
     'server.ts',
   ],
-  'admin-api': ['protocol', 'endpoints', 'http', 'users', 'server.ts'],
+  'admin-api': ['protocol', 'endpoints', 'http', 'rooms', 'users', 'server.ts'],
   config: ['schema', 'protocol', 'io'],
 }
 

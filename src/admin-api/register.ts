@@ -35,7 +35,7 @@ async function register(
   return { user_id: userId, home_server: serverName, ...issued }
 }
 
-export const adminRoutes: readonly Route<Needs>[] = [
+export const registerRoutes: readonly Route<Needs>[] = [
   answer(getRegisterNonce, nonce),
   answer(registerWithSecret, register),
   answer(getHansaRegisterNonce, nonce),

@@ -23,8 +23,8 @@ export interface Endpoint {
   readonly path: `/${string}`
   /** Whether the last parameter may be left out of the path, with its slash or without: it is empty then. */
   readonly lastParamMayBeEmpty?: true
-  /** `optional-user`: a valid token is used if there is one, none is fine. */
-  readonly auth: 'none' | 'server' | 'user' | 'optional-user'
+  /** `admin`: a user who is an administrator of this server. `optional-user`: a valid token is used if there is one, none is fine. */
+  readonly auth: 'none' | 'server' | 'user' | 'optional-user' | 'admin'
   /** Whether guests may ask, where users may. */
   readonly guests?: boolean
   readonly params?: Fields
@@ -45,7 +45,7 @@ export function endpoint<const E extends Endpoint>(definition: E): E {
   return definition
 }
 
-/** Who asks, on endpoints with `auth: 'user'`. */
+/** Who asks, on endpoints for users and administrators. */
 export interface Session {
   readonly userId: UserId
   readonly deviceId: string
@@ -65,7 +65,7 @@ export type RequestOf<E extends Endpoint> = {
 } & (E['auth'] extends 'server'
   ? { readonly origin: ServerName; readonly rawBody: Uint8Array }
   : unknown) &
-  (E['auth'] extends 'user' ? { readonly session: Session } : unknown) &
+  (E['auth'] extends 'user' | 'admin' ? { readonly session: Session } : unknown) &
   (E['auth'] extends 'optional-user' ? { readonly session: Session | undefined } : unknown)
 
 export type ResponseOf<E extends Endpoint> = Static<E['response']>

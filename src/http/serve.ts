@@ -9,7 +9,7 @@
 import assert from 'node:assert/strict'
 import type { HttpHandler, IncomingRequest, OutgoingAnswer } from '#io/http.ts'
 import type { Log } from '#io/log.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { NumberRule } from '#protocol/json-reader.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { problemWith, sentence } from '#schema/check.ts'
@@ -41,6 +41,8 @@ export interface Shell {
   ) => Promise<ServerName>
   /** Whose token it is; throws a 401 `MatrixError`. */
   readonly authenticateUser?: (token: string) => Promise<Session>
+  /** Whether a user is an administrator of this server. */
+  readonly isAdmin?: (userId: UserId) => Promise<boolean>
   /** Throws a 429 `MatrixError` if this is too much. */
   readonly limitRate?: (endpoint: Endpoint, requester: Requester) => void
   /** What a client is told of an error that is no `MatrixError`, if anything. */
@@ -132,6 +134,9 @@ async function authenticate(
   const session = await shell.authenticateUser(token)
   if (session.guest && !endpoint.guests) {
     throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this.')
+  }
+  if (endpoint.auth === 'admin' && !(await shell.isAdmin?.(session.userId))) {
+    throw new MatrixError(403, 'M_FORBIDDEN', 'This is for administrators of this server.')
   }
   return { requester: { ...nobody, session } }
 }

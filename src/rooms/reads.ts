@@ -26,6 +26,7 @@ import type { EngineParts } from './engine-parts.ts'
 import { joinedServers, membersWith } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
+import { roomGraph } from './room-graph.ts'
 import type {
   LocalMembership,
   Membership,
@@ -55,6 +56,7 @@ export type RoomReads = Pick<
   | 'roomsChangedSince'
   | 'localMembers'
   | 'joinedMembers'
+  | 'graph'
 >
 
 const beginning: Position = { stream: -1, sub: 0 }
@@ -107,6 +109,7 @@ export function createReads(parts: EngineParts): RoomReads {
       const found = await room(roomId)
       return found ? await membersWith(found, found.published.state, joinCode) : []
     },
+    graph: (roomId, options) => roomGraph(parts, roomId, options),
   }
 }
 

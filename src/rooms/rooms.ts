@@ -18,6 +18,7 @@ import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import type { Writer } from '#storage/database.ts'
+import type { RoomGraph } from './room-graph.ts'
 
 export interface Position {
   readonly stream: number
@@ -217,6 +218,15 @@ export interface Rooms {
    * Gives how many events it brought. Never throws for what other servers do.
    */
   fillHistory(roomId: RoomId, before: Position, limit: number): Promise<number>
+
+  /**
+   * What leads to the event `from`, else to the forward extremities, up to `limit` events, with what
+   * this server thinks of them and how it resolved states. `undefined` for a room we do not know.
+   */
+  graph(
+    roomId: RoomId,
+    options: { readonly from?: EventId | undefined; readonly limit: number },
+  ): Promise<RoomGraph | undefined>
 
   /** Calls `listener` after each commit, in stream order. */
   onCommit(listener: (commit: RoomCommit) => void): void

@@ -204,16 +204,31 @@ export function putVerdict(tx: Writer, roomNid: number, eventId: EventId, rule: 
   `)
 }
 
-/** Why an event was rejected or soft-failed. */
-export async function verdictRule(
+/** Why events were rejected or soft-failed; those that were not are left out. */
+export async function verdictRules(
   db: Reader,
   roomNid: number,
-  eventId: EventId,
-): Promise<string | undefined> {
-  const row = await db.first<{ rule: string }>(sql`
-    SELECT rule FROM verdicts WHERE room_nid = ${roomNid} AND event_id = ${eventId}
+  eventIds: readonly EventId[],
+): Promise<Map<EventId, string>> {
+  const rows = await db.all<{ event_id: EventId; rule: string }>(sql`
+    SELECT event_id, rule FROM verdicts
+    WHERE room_nid = ${roomNid} AND event_id IN ${texts(eventIds)}
   `)
-  return row?.rule
+  return new Map(rows.map(({ event_id, rule }) => [event_id, rule]))
+}
+
+/** Events that were rejected or soft-failed, within a range of depths, the newest first. */
+export async function refusedEventRows(
+  db: Reader,
+  roomNid: number,
+  range: { readonly least: number; readonly most: number; readonly limit: number },
+): Promise<EventRow[]> {
+  return await db.all<EventRow>(sql`
+    SELECT ${columns} FROM events
+    WHERE room_nid = ${roomNid} AND depth BETWEEN ${range.least} AND ${range.most}
+      AND event_id IN (SELECT event_id FROM verdicts WHERE room_nid = ${roomNid})
+    ORDER BY event_nid DESC LIMIT ${range.limit}
+  `)
 }
 
 /** The room of an event. */

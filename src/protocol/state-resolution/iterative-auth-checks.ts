@@ -7,6 +7,7 @@
  */
 
 import { checkAuthRules } from '../auth-rules/check.ts'
+import { reject, type Verdict } from '../auth-rules/verdict.ts'
 import type { Pdu } from '../pdu.ts'
 import { authStateIn, type PartialState } from './partial-state.ts'
 import { type RoomEvents, stateKeyIdOf } from './room-events.ts'
@@ -20,23 +21,34 @@ import { type RoomEvents, stateKeyIdOf } from './room-events.ts'
  * SPEC: an event that was rejected because of the state before it is to be handled as usual. Synapse
  * ignores it here, so that what was rejected stays rejected; if Hansa did not, the two would come to
  * different states whenever somebody sends such an event as part of a state.
+ *
+ * `tell` hears of each event.
  */
 export function iterativeAuthChecks(
   room: RoomEvents,
   partial: PartialState,
   events: Iterable<number>,
+  tell?: (event: number, verdict: Verdict) => void,
 ): void {
   let event = -1
   const state = authStateIn(room, partial, (type, stateKey) =>
     ownAuthEvent(room, event, { type, stateKey }),
   )
   for (event of events) {
-    if (room.isRejected(event)) continue
+    if (room.isRejected(event)) {
+      tell?.(event, wasRejected)
+      continue
+    }
     const pdu = room.event(event)
     const key = stateKeyIdOf(room, pdu)
-    if (key !== undefined && checkAuthRules(pdu, state).allowed) partial.decided.set(key, event)
+    if (key === undefined) continue
+    const verdict = checkAuthRules(pdu, state)
+    if (verdict.allowed) partial.decided.set(key, event)
+    tell?.(event, verdict)
   }
 }
+
+const wasRejected = reject('the event was rejected when it arrived')
 
 /**
  * If a `(event_type, state_key)` key that is required for checking the authorisation rules is not

@@ -22,12 +22,14 @@ import type { RoomEvents } from './room-events.ts'
  *    `origin_server_ts`; or
  * 3. the mainline positions of the events are the same and the events have the same
  *    `origin_server_ts`, but x's `event_id` is less than y's `event_id`.
+ *
+ * Each comes with its mainline position.
  */
 export function mainlineOrdering(
   room: RoomEvents,
   events: Iterable<number>,
   powerLevels: number | undefined,
-): number[] {
+): { readonly event: number; readonly position: number }[] {
   const positions = new MainlinePositions(room.graph, powerLevels)
   const entries = Array.from(events, (event) => {
     return { event, position: positions.of(event), pdu: room.event(event) }
@@ -36,7 +38,7 @@ export function mainlineOrdering(
     if (x.position === y.position) return compareByAge(x.pdu, y.pdu)
     return x.position > y.position ? -1 : 1
   })
-  return entries.map(({ event }) => event)
+  return entries
 }
 
 class MainlinePositions {

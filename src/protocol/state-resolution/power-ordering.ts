@@ -69,7 +69,7 @@ function verticesOf(room: RoomEvents, events: ReadonlySet<number>): Iterable<Ver
  * The power level of an event's sender, when looking at its `auth_event`s. A level that cannot be
  * read, which some old versions let into a room, counts as none: an order must compare everything.
  */
-function levelOfSender(room: RoomEvents, event: number): PowerLevel {
+export function levelOfSender(room: RoomEvents, event: number): PowerLevel {
   const { graph, version } = room
   const create = version.roomIdIsCreateEventId ? room.create : graph.createOf(event)
   const powerLevels = graph.powerLevelsOf(event)

@@ -26,15 +26,20 @@
  * @module
  */
 
+import type { TellDecision } from './decisions.ts'
 import type { RoomEvents } from './room-events.ts'
 import { type StatePairs, separate, withMissing } from './state-pairs.ts'
 import { resolveV1 } from './v1.ts'
 import { resolveV2 } from './v2.ts'
 
-/** Resolves the states, by the algorithm of the room's version. */
+/**
+ * Resolves the states, by the algorithm of the room's version. `tell` hears of each decision about an
+ * event.
+ */
 export function* resolveStates(
   room: RoomEvents,
   states: readonly StatePairs[],
+  tell?: TellDecision,
 ): Generator<readonly number[], StatePairs, void> {
   const distinct = [...new Set(states)]
   const [only = new Int32Array()] = distinct
@@ -43,8 +48,8 @@ export function* resolveStates(
   if (separation.conflicted.every((pairs) => pairs.length === 0)) return only
   const decided =
     room.version.stateResolution === 'v1'
-      ? yield* resolveV1(room, separation)
-      : yield* resolveV2(room, separation)
+      ? yield* resolveV1(room, separation, tell)
+      : yield* resolveV2(room, separation, tell)
   // Update the result by replacing any event with the event with the same key from the unconflicted
   // state map, if such an event exists, to get the final resolved state.
   return withMissing(separation.unconflicted, decided)

@@ -9,7 +9,7 @@
 
 import { hash } from 'node:crypto'
 import { checkAuthRules } from '../auth-rules/check.ts'
-import type { Pdu } from '../pdu.ts'
+import type { TellDecision } from './decisions.ts'
 import { authStateIn, type PartialState } from './partial-state.ts'
 import type { RoomEvents } from './room-events.ts'
 import type { Separation } from './state-pairs.ts'
@@ -33,6 +33,7 @@ interface Conflict {
 export function* resolveV1(
   room: RoomEvents,
   { unconflicted, conflicted }: Separation,
+  tell?: TellDecision,
 ): Generator<readonly number[], ReadonlyMap<number, number>, void> {
   // A conflict occurs between states where those states have different `event_ids` for the same
   // `(event_type, state_key)`.
@@ -51,15 +52,16 @@ export function* resolveV1(
 
   const partial: PartialState = { base: unconflicted, decided }
   const conflicts = conflictsOf(room, candidates)
+  const isAllowed = trial(room, tell)
   // First we resolve conflicts between `m.room.power_levels` events. Repeat the above process for
   // conflicts between `m.room.join_rules` events. Repeat the above process for conflicts between
   // `m.room.member` events.
   for (const type of ['m.room.power_levels', 'm.room.join_rules', 'm.room.member']) {
     const ofType = conflicts.filter((conflict) => conflict.type === type)
-    decideAll(partial, ofType, (conflict) => lastInAllowedRun(room, partial, conflict))
+    decideAll(partial, ofType, (conflict) => lastInAllowedRun(partial, conflict, isAllowed))
   }
   const others = conflicts.filter(({ key }) => !decided.has(key))
-  decideAll(partial, others, (conflict) => firstAllowed(room, partial, conflict))
+  decideAll(partial, others, (conflict) => firstAllowed(partial, conflict, isAllowed))
   return decided
 }
 
@@ -112,15 +114,15 @@ function decideAll(
  * allowed, stop.
  */
 function lastInAllowedRun(
-  room: RoomEvents,
   { base, decided }: PartialState,
   { key, events }: Conflict,
+  isAllowed: Trial,
 ): number | undefined {
   let [current] = events
   for (const event of events.slice(1)) {
     const r = new Map(decided)
     if (current !== undefined) r.set(key, current)
-    if (!isAllowed(room, { base, decided: r }, room.event(event))) break
+    if (!isAllowed(event, { base, decided: r })) break
     current = event
   }
   return current
@@ -131,13 +133,20 @@ function lastInAllowedRun(
  * the highest depth and lowest `sha1(event_id)` that passes authentication in R and add it to R.
  */
 function firstAllowed(
-  room: RoomEvents,
   partial: PartialState,
   { events }: Conflict,
+  isAllowed: Trial,
 ): number | undefined {
-  return events.findLast((event) => isAllowed(room, partial, room.event(event))) ?? events[0]
+  return events.findLast((event) => isAllowed(event, partial)) ?? events[0]
 }
 
-function isAllowed(room: RoomEvents, partial: PartialState, pdu: Pdu): boolean {
-  return checkAuthRules(pdu, authStateIn(room, partial)).allowed
+/** Whether the rules allow an event in a state. */
+type Trial = (event: number, partial: PartialState) => boolean
+
+function trial(room: RoomEvents, tell: TellDecision | undefined): Trial {
+  return (event, partial) => {
+    const verdict = checkAuthRules(room.event(event), authStateIn(room, partial))
+    tell?.({ event, basis: { list: 'depth' }, verdict })
+    return verdict.allowed
+  }
 }

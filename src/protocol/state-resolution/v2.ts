@@ -8,13 +8,15 @@
  */
 
 import { authStateKeys } from '../auth-rules/auth-events.ts'
+import type { Verdict } from '../auth-rules/verdict.ts'
 import type { Pdu } from '../pdu.ts'
 import { authDifference } from './auth-difference.ts'
 import { conflictedSubgraph } from './conflicted-subgraph.ts'
+import type { TellDecision } from './decisions.ts'
 import { iterativeAuthChecks } from './iterative-auth-checks.ts'
 import { mainlineOrdering } from './mainline-ordering.ts'
 import { numberAt, type PartialState } from './partial-state.ts'
-import { reverseTopologicalPowerOrdering } from './power-ordering.ts'
+import { levelOfSender, reverseTopologicalPowerOrdering } from './power-ordering.ts'
 import type { RoomEvents } from './room-events.ts'
 import { eventAt, type Separation, type StatePairs } from './state-pairs.ts'
 
@@ -25,6 +27,7 @@ import { eventAt, type Separation, type StatePairs } from './state-pairs.ts'
 export function* resolveV2(
   room: RoomEvents,
   separation: Separation,
+  tell?: TellDecision,
 ): Generator<readonly number[], ReadonlyMap<number, number>, void> {
   const startsEmpty = room.version.stateResolution === 'v2.1'
   const conflicted = fullConflictedSet(room, separation, { withSubgraph: startsEmpty })
@@ -41,7 +44,7 @@ export function* resolveV2(
   // Apply the iterative auth checks algorithm, starting from the unconflicted state map (2.1: from an
   // empty state map), to the list of events from the previous step to get a partially resolved state.
   const partial: PartialState = { base, decided: new Map() }
-  iterativeAuthChecks(room, partial, powerOrdering)
+  iterativeAuthChecks(room, partial, powerOrdering, tell && tellByPower(room, tell))
 
   // Take all remaining events that weren't picked in step 1 and order them by the mainline ordering
   // based on the power level in the partially resolved state obtained in step 2.
@@ -51,8 +54,29 @@ export function* resolveV2(
 
   // Apply the iterative auth checks algorithm on the partial resolved state and the list of events
   // from the previous step.
-  iterativeAuthChecks(room, partial, ordering)
+  const events = ordering.map(({ event }) => event)
+  iterativeAuthChecks(room, partial, events, tell && tellInMainline(ordering, tell))
   return partial.decided
+}
+
+function tellByPower(
+  room: RoomEvents,
+  tell: TellDecision,
+): (event: number, verdict: Verdict) => void {
+  return (event, verdict) => {
+    tell({ event, verdict, basis: { list: 'power', senderLevel: levelOfSender(room, event) } })
+  }
+}
+
+function tellInMainline(
+  ordering: readonly { readonly event: number; readonly position: number }[],
+  tell: TellDecision,
+): (event: number, verdict: Verdict) => void {
+  const positions = new Map(ordering.map(({ event, position }) => [event, position]))
+  return (event, verdict) => {
+    const mainlinePosition = positions.get(event) ?? Number.POSITIVE_INFINITY
+    tell({ event, verdict, basis: { list: 'mainline', mainlinePosition } })
+  }
 }
 
 /**

@@ -1,0 +1,12 @@
+/**
+ * All that administrators, and their tools, can ask.
+ *
+ * @module
+ */
+
+import type { Route } from '#http/endpoint.ts'
+import type { Server } from '#server.ts'
+import { registerRoutes } from './register.ts'
+import { roomRoutes } from './rooms.ts'
+
+export const adminRoutes: readonly Route<Server>[] = [...registerRoutes, ...roomRoutes]
