@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { PublicRooms } from '#directory/public-rooms.ts'
 import type { EduSender } from '#federation/edus.ts'
 import type { Notary } from '#federation/notary.ts'
 import type { TransactionReceiver } from '#federation/receive-transactions.ts'
@@ -48,6 +49,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly streams: Streams
   readonly sync: Sync
   readonly aliases: Aliases
+  readonly publicRooms: PublicRooms
   readonly receipts: Receipts
   readonly clientTransactions: Transactions
   readonly typing: Typing

@@ -11,10 +11,12 @@ import { explainFailure } from '#client-api/explain-failure.ts'
 import { clientRateLimits } from '#client-api/rate-limits.ts'
 import { clientRoutes } from '#client-api/routes.ts'
 import type { Config } from '#config/settings.ts'
+import { createPublicRooms, type DirectoryRules } from '#directory/public-rooms.ts'
 import type { EduReceiver } from '#federation/edus.ts'
 import { createFederation, type Federation } from '#federation/federation.ts'
 import { createTransactionReceiver } from '#federation/receive-transactions.ts'
 import { loadSigningKey } from '#federation/signing-key.ts'
+import { directoryRoutes } from '#federation-api/directory-routes.ts'
 import { keyRoutes } from '#federation-api/key-routes.ts'
 import { roomRoutes } from '#federation-api/room-routes.ts'
 import type { Route } from '#http/endpoint.ts'
@@ -112,7 +114,7 @@ function buildServer(
 ): { readonly server: Server; readonly resume: () => Promise<void> } {
   const { streams, signer, federation, local } = parts
   const { serverName } = signer
-  const { edus, queries, keyring, remoteServers } = federation
+  const { edus, queries, remoteLists, keyring, remoteServers } = federation
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
     db,
@@ -161,15 +163,28 @@ function buildServer(
     typing,
     receipts,
     aliases: createAliases({ ...common, remoteDirectory: queries }),
+    publicRooms: createPublicRooms({
+      ...common,
+      remotePublicRooms: remoteLists,
+      rules: directoryRules(config),
+    }),
     clientTransactions: createTransactions(common),
     sync: createSync({ ...common, typing, receipts, accountData: users.accountData }),
   }
   return { server, resume }
 }
 
+function directoryRules({ room_directory: rules }: Config): DirectoryRules {
+  return {
+    overFederation: rules.over_federation,
+    withoutAuth: rules.without_auth,
+    publication: rules.publication,
+  }
+}
+
 const routesOf: Readonly<Record<string, readonly Route<Server>[]>> = {
   client: clientRoutes,
-  federation: [...keyRoutes, ...roomRoutes],
+  federation: [...keyRoutes, ...roomRoutes, ...directoryRoutes],
   admin: adminRoutes,
 }
 

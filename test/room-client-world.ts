@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { accountRoutes, roomRoutes } from '../src/client-api/routes.ts'
+import { createPublicRooms, type DirectoryRules } from '../src/directory/public-rooms.ts'
 import type { Edu } from '../src/federation/edus.ts'
 import type { Route } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
@@ -53,6 +54,7 @@ export interface WorldOptions {
   readonly seed?: number
   readonly image?: MemoryImage
   readonly remoteDirectory?: RemoteDirectory
+  readonly directoryRules?: Partial<DirectoryRules>
   /** Changes what the rooms do, for what only other servers could bring about. */
   readonly rooms?: (rooms: Rooms) => Rooms
 }
@@ -103,6 +105,17 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     receipts,
     typing,
     aliases: createAliases({ ...base, rooms, remoteDirectory }),
+    publicRooms: createPublicRooms({
+      ...base,
+      rooms,
+      remotePublicRooms: { list: () => Promise.reject(unreachable) },
+      rules: {
+        overFederation: true,
+        withoutAuth: true,
+        publication: 'anyone',
+        ...options.directoryRules,
+      },
+    }),
     clientTransactions: createTransactions(base),
     sync: createSync({ ...base, rooms, receipts, typing, accountData: users.accountData }),
     publicBaseUrl: 'https://hansa.test',

@@ -17,9 +17,13 @@ import { MatrixError } from '#protocol/matrix-error.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { LocalEvent } from '#rooms/rooms.ts'
 import type { Server } from '#server.ts'
+import { requireMayPublish } from './list-public-rooms.ts'
 import { profileContent } from './room-content.ts'
 
-type Needs = Pick<Server, 'aliases' | 'defaultRoomVersion' | 'rooms' | 'serverName' | 'users'>
+type Needs = Pick<
+  Server,
+  'aliases' | 'defaultRoomVersion' | 'publicRooms' | 'rooms' | 'serverName' | 'users'
+>
 type Body = RequestOf<typeof createRoom>['body']
 type StateEvent = Omit<LocalEvent, 'sender'>
 
@@ -37,11 +41,13 @@ export const createRoomRoute = answer(
   createRoom,
   async ({ body, session: { userId } }, needs: Needs) => {
     const plan = planOf(needs, userId, body)
+    const isPublished = body.visibility === 'public'
+    if (isPublished) await requireMayPublish(needs, userId)
     const make = () => makeRoom(needs, plan)
     const { alias } = plan
     const room_id =
       alias === undefined ? await make() : await needs.aliases.createWith(alias, userId, make)
-    if (body.visibility === 'public') await needs.aliases.setPublished(room_id, true)
+    if (isPublished) await needs.publicRooms.setPublished(room_id, true)
     await inviteAll(needs, plan, room_id)
     return { room_id }
   },

@@ -1,5 +1,5 @@
 /**
- * Room aliases, and which rooms are in the published directory.
+ * Room aliases.
  *
  * @module
  */
@@ -10,10 +10,6 @@ import {
   getRoomIdByAlias,
   setRoomAlias,
 } from '#endpoints/client-server/directory.ts'
-import {
-  getRoomVisibilityOnDirectory,
-  setRoomVisibilityOnDirectory,
-} from '#endpoints/client-server/list-public-rooms.ts'
 import { answer } from '#http/endpoint.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomAlias, RoomId, UserId } from '#protocol/identifiers/ids.ts'
@@ -74,37 +70,9 @@ export const localAliasesRoute = answer(
   },
 )
 
-export const roomVisibilityRoute = answer(
-  getRoomVisibilityOnDirectory,
-  async ({ params: { roomId } }, { aliases, rooms }: Needs) => {
-    await checkKnown({ rooms }, roomId)
-    const published = await aliases.isPublished(roomId)
-    return { visibility: published ? ('public' as const) : ('private' as const) }
-  },
-)
-
-export const setRoomVisibilityRoute = answer(
-  setRoomVisibilityOnDirectory,
-  async ({ params: { roomId }, body, session: { userId } }, { aliases, rooms }: Needs) => {
-    await checkKnown({ rooms }, roomId)
-    // Servers MAY implement additional access control checks. As in Synapse, it is for those who may
-    // name the room.
-    if (!(await maySendState({ rooms }, { roomId, userId }, 'm.room.canonical_alias'))) {
-      throw new MatrixError(403, 'M_FORBIDDEN', 'You may not publish this room.')
-    }
-    await aliases.setPublished(roomId, body.visibility !== 'private')
-    return {}
-  },
-)
-
 function checkOwnAlias({ serverName }: Needs, alias: RoomAlias): void {
   if (serverNameOf(alias) === serverName) return
   throw new MatrixError(400, 'M_INVALID_PARAM', `${alias} belongs to another server.`)
-}
-
-async function checkKnown({ rooms }: Pick<Server, 'rooms'>, roomId: RoomId): Promise<void> {
-  if ((await rooms.version(roomId)) !== undefined) return
-  throw new MatrixError(404, 'M_NOT_FOUND', 'This server does not know the room.')
 }
 
 /** Takes a deleted alias out of the room's `m.room.canonical_alias`. */

@@ -14,13 +14,17 @@ import {
   deleteRoomAliasRoute,
   localAliasesRoute,
   roomIdByAliasRoute,
-  roomVisibilityRoute,
   setRoomAliasRoute,
-  setRoomVisibilityRoute,
 } from './directory.ts'
 import { postReceiptRoute, setReadMarkerRoute, setTypingRoute } from './ephemeral.ts'
 import { defineFilterRoute, getFilterRoute } from './filter.ts'
 import { joinRoomByIdRoute, joinRoomRoute, knockRoomRoute } from './joining.ts'
+import {
+  publicRoomsRoute,
+  roomVisibilityRoute,
+  searchPublicRoomsRoute,
+  setRoomVisibilityRoute,
+} from './list-public-rooms.ts'
 import { loginFlowsRoute, loginRoute } from './login.ts'
 import { loginTokenRoute } from './login-token.ts'
 import { logoutAllRoute, logoutRoute } from './logout.ts'
@@ -110,12 +114,14 @@ export const roomRoutes: readonly Route<Server>[] = [
   membersRoute,
   oneRoomEventRoute,
   postReceiptRoute,
+  publicRoomsRoute,
   redactEventRoute,
   roomEventsRoute,
   roomIdByAliasRoute,
   roomStateRoute,
   roomStateWithKeyRoute,
   roomVisibilityRoute,
+  searchPublicRoomsRoute,
   sendMessageRoute,
   setReadMarkerRoute,
   setRoomAliasRoute,

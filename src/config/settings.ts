@@ -173,7 +173,6 @@ export const settings = table({
 /** Keys that change nothing in this version. */
 export const withoutEffect: readonly string[] = [
   'presence',
-  'room_directory',
   'user_directory',
   'url_previews',
   'outbound_http',

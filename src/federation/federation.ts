@@ -25,6 +25,7 @@ import type { EduSender } from './edus.ts'
 import { createNotary, type Notary } from './notary.ts'
 import { createOwnKeys, type OldKey } from './own-keys.ts'
 import { createRemoteQueries, type RemoteQueries } from './queries.ts'
+import { createRemoteLists, type RemoteLists } from './remote-public-rooms.ts'
 import { createRemoteServers } from './remote-servers.ts'
 import type { PduSource } from './sender/destination-queue.ts'
 import { createSender } from './sender/sender.ts'
@@ -52,6 +53,7 @@ export interface Federation {
   readonly keyring: ArchivingKeyring
   readonly remoteServers: RemoteServers
   readonly queries: RemoteQueries
+  readonly remoteLists: RemoteLists
   readonly notary: Notary
   readonly ownKeys: () => JsonObject
   readonly edus: EduSender
@@ -91,6 +93,7 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
     keyring,
     remoteServers: createRemoteServers(client),
     queries: createRemoteQueries(client),
+    remoteLists: createRemoteLists(client, clock),
     notary: createNotary({ keyring, signer, clock, ownKeys }),
     ownKeys,
     edus: sender,

@@ -55,6 +55,7 @@ export type RoomReads = Pick<
   | 'membership'
   | 'roomsChangedSince'
   | 'localMembers'
+  | 'joinedMemberCount'
   | 'joinedMembers'
   | 'graph'
 >
@@ -105,6 +106,11 @@ export function createReads(parts: EngineParts): RoomReads {
       return new Map(rows.map(({ room_id, stream }) => [room_id as RoomId, stream]))
     },
     localMembers: (roomId) => localUsersWith(db, roomId, 'join'),
+    joinedMemberCount: async (roomId) => {
+      const found = await room(roomId)
+      const byServer = found && (await joinedServers(found, found.published.state))
+      return byServer ? byServer.values().reduce((sum, members) => sum + members, 0) : 0
+    },
     joinedMembers: async (roomId) => {
       const found = await room(roomId)
       return found ? await membersWith(found, found.published.state, joinCode) : []

@@ -211,6 +211,8 @@ export interface Rooms {
   roomsChangedSince(from: number, rooms: readonly RoomId[]): Promise<Map<RoomId, number>>
   /** Local users joined to the room. */
   localMembers(roomId: RoomId): Promise<UserId[]>
+  /** How many members are joined in the current state; 0 in a room we do not know. */
+  joinedMemberCount(roomId: RoomId): Promise<number>
   /** Joined members in the current state. */
   joinedMembers(roomId: RoomId): Promise<UserId[]>
   /**

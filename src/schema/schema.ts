@@ -14,6 +14,7 @@ import {
   type TBoolean,
   type TInteger,
   type TLiteral,
+  type TNull,
   type TObject,
   type TOptional,
   type TProperties,
@@ -27,6 +28,7 @@ import {
 } from 'typebox'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
 import { parseKeyId } from '#protocol/identifiers/key-id.ts'
+import { parseMxcUri } from '#protocol/identifiers/mxc-uri.ts'
 import { parseRoomAlias } from '#protocol/identifiers/room-alias.ts'
 import { parseRoomId } from '#protocol/identifiers/room-id.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
@@ -94,6 +96,11 @@ export function literal<const V extends string | number | boolean>(value: V): TL
   return Type.Literal(value)
 }
 
+/** JSON's `null`. */
+export function nothing(): TNull {
+  return Type.Null()
+}
+
 /** One of some words. */
 export function oneOf<const V extends string>(...values: V[]): TUnsafe<V> {
   return Type.Unsafe<V>({ type: 'string', enum: values })
@@ -126,6 +133,10 @@ export const roomId = parsed(parseRoomId, 'a room ID such as !abc:example.org')
 export const eventId = parsed(parseEventId, 'an event ID such as $abc')
 export const roomAlias = parsed(parseRoomAlias, 'a room alias such as #room:example.org')
 export const serverName = parsed(parseServerName, 'a server name such as example.org')
+export const mxcUri = parsed<string>(
+  (text) => (parseMxcUri(text) === undefined ? undefined : text),
+  'an mxc URI such as mxc://example.org/abc',
+)
 export const keyId = parsed(parseKeyId, 'a key ID such as ed25519:a1')
 
 /** Milliseconds since the Unix epoch. */

@@ -1,5 +1,5 @@
 /**
- * The room aliases of this server, and which rooms are in its published directory.
+ * The room aliases of this server.
  *
  * https://spec.matrix.org/v1.19/client-server-api/#room-aliases
  *
@@ -42,16 +42,4 @@ export async function aliasesOfRoom(db: Reader, roomId: RoomId): Promise<RoomAli
     SELECT room_alias FROM room_aliases WHERE room_id = ${roomId} ORDER BY created_ts, room_alias
   `)
   return rows.map(({ room_alias }) => room_alias)
-}
-
-export async function isPublished(db: Reader, roomId: RoomId): Promise<boolean> {
-  const row = await db.first(sql`SELECT room_id FROM published_rooms WHERE room_id = ${roomId}`)
-  return row !== undefined
-}
-
-export function setPublished(tx: Writer, roomId: RoomId, published: boolean): void {
-  if (!published) tx.run(sql`DELETE FROM published_rooms WHERE room_id = ${roomId}`)
-  else {
-    tx.run(sql`INSERT INTO published_rooms (room_id) VALUES (${roomId}) ON CONFLICT DO NOTHING`)
-  }
 }

@@ -13,14 +13,7 @@ import { MatrixError } from '#protocol/matrix-error.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import { type Database, UnitFailed } from '#storage/database.ts'
-import {
-  addAlias,
-  aliasesOfRoom,
-  aliasRow,
-  deleteAlias,
-  isPublished,
-  setPublished,
-} from '#storage/room-aliases.ts'
+import { addAlias, aliasesOfRoom, aliasRow, deleteAlias } from '#storage/room-aliases.ts'
 
 /** Where an alias leads, and through which servers the room can be joined. */
 export interface ResolvedAlias {
@@ -54,9 +47,6 @@ export interface Aliases {
    * Throws 400 `M_ROOM_IN_USE` if it is taken.
    */
   createWith(alias: RoomAlias, creator: UserId, create: () => Promise<RoomId>): Promise<RoomId>
-  /** Whether the room is in the published directory. */
-  isPublished(roomId: RoomId): Promise<boolean>
-  setPublished(roomId: RoomId, published: boolean): Promise<void>
 }
 
 export interface AliasNeeds {
@@ -115,8 +105,6 @@ export function createAliases(needs: AliasNeeds): Aliases {
         reserved.delete(alias)
       }
     },
-    isPublished: (roomId) => isPublished(db, roomId),
-    setPublished: (roomId, published) => db.write((tx) => setPublished(tx, roomId, published)),
   }
 }
 

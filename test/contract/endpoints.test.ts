@@ -19,6 +19,9 @@ const departures: Readonly<Record<string, { readonly [part: string]: string }>> 
   'POST /_matrix/client/v3/knock/{roomIdOrAlias}': {
     query: '`server_name` is what `via` was called before, and what older clients send.',
   },
+  'GET /_matrix/client/v3/publicRooms': {
+    auth: 'A setting hides the list from who has no token, and only users make us ask other servers.',
+  },
   'POST /_matrix/client/v3/account/password': {
     auth: 'Without a session it needs an e-mail address, which no account has.',
   },

@@ -59,13 +59,14 @@ export class World {
     return this.#hash.copy().digest('hex')
   }
 
-  /** Starts another server. Its clock may be wrong by some milliseconds. */
-  async addServer(name: string, { skewMs = 0 } = {}): Promise<SimulatedServer> {
+  /** Starts another server. Its clock may be wrong by some milliseconds. `settings` is YAML. */
+  async addServer(name: string, { skewMs = 0, settings = '' } = {}): Promise<SimulatedServer> {
     const address = `10.0.0.${this.servers.length + 1}`
     const server = new SimulatedServer(this, {
       name: `${name}.test:${federationPort}`,
       address,
       skewMs,
+      settings,
     })
     this.network.name(`${name}.test`, address)
     this.servers.push(server)
@@ -105,6 +106,7 @@ export class SimulatedServer {
   readonly name: string
   readonly address: string
   readonly #skewMs: number
+  readonly #settings: string
   readonly #files = simulatedFiles()
   /** What is committed outlives a crash. */
   readonly #image = memoryImage()
@@ -112,11 +114,15 @@ export class SimulatedServer {
   #life: { running: RunningServer; clock: StoppableClock; database: SqliteDatabase } | undefined
   #starts = 0
 
-  constructor(world: World, options: { name: string; address: string; skewMs: number }) {
+  constructor(
+    world: World,
+    options: { name: string; address: string; skewMs: number; settings: string },
+  ) {
     this.world = world
     this.name = options.name
     this.address = options.address
     this.#skewMs = options.skewMs
+    this.#settings = options.settings
     this.#random = world.random.fork(options.name)
   }
 
@@ -203,6 +209,7 @@ federation: {allow_private_ips: true, retry: {min_ms: 5000, max_ms: 600000}}
 registration: {enabled: true}
 password_hash_cost: 1
 rate_limits: false
+${this.#settings}
 `
   }
 }
