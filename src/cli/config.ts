@@ -22,9 +22,18 @@ export async function readNamed(key: string, path: string): Promise<string> {
   return text
 }
 
+/** The authorities that are trusted beside the usual ones: PEM texts. */
+export async function authoritiesOf(config: Config): Promise<string[]> {
+  const ca: string[] = []
+  for (const file of config.federation.ca_files) {
+    ca.push(await readNamed('federation.ca_files', file))
+  }
+  return ca
+}
+
 export async function checkConfig({ config: path }: { config: string }): Promise<void> {
   const config = await readConfig(path)
-  for (const file of config.federation.ca_files) await readNamed('federation.ca_files', file)
+  await authoritiesOf(config)
   for (const { tls } of config.listeners) {
     if (tls === null) continue
     await readNamed('listeners.tls.cert', tls.cert)

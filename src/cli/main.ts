@@ -8,6 +8,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '#config/load.ts'
 import { checkConfig } from './config.ts'
+import { doctor } from './doctor.ts'
 import { start } from './start.ts'
 import { createUser, listUsers, resetPassword } from './user.ts'
 
@@ -60,6 +61,16 @@ program
       .option(...configOption)
       .action(listUsers),
   )
+
+program
+  .command('doctor')
+  .description(
+    'examine another server as our federation sees it; exit code 1 if something is wrong',
+  )
+  .argument('<server>', 'its server name')
+  .option('--json', 'print what is found as JSON', false)
+  .option(...configOption)
+  .action(doctor)
 
 /** What is printed and the exit code for something that was thrown. */
 function explain(error: unknown): { message: string; code: number } {

@@ -10,6 +10,7 @@ import type { Clock } from '#io/clock.ts'
 import type { Dns, SrvRecord } from '#io/dns.ts'
 import type { Random } from '#io/random.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
+import type { TellStep } from './discovery-steps.ts'
 import { type Found, MergedCache } from './merged-cache.ts'
 
 export interface SrvNeeds {
@@ -27,9 +28,10 @@ export interface SrvTarget {
 export interface SrvTargets {
   /**
    * The targets of a host in the order in which to try them; none if there are no records. Throws if
-   * the look-up fails, for then it is not known whether there are records.
+   * the look-up fails, for then it is not known whether there are records. `tell` hears what is looked
+   * up, unless it is known from before.
    */
-  targets(host: string): Promise<readonly SrvTarget[]>
+  targets(host: string, tell?: TellStep): Promise<readonly SrvTarget[]>
 }
 
 /** The domain says that it offers no such service (RFC 2782: a target of "."). */
@@ -47,9 +49,9 @@ const longestMs = 24 * 3_600_000
 export function createSrvTargets(needs: SrvNeeds): SrvTargets {
   const cache = new MergedCache<readonly SrvRecord[]>(needs.clock, hostsMax)
   return {
-    async targets(host) {
+    async targets(host, tell) {
       const name = host.toLowerCase()
-      const records = await cache.get(name, () => lookUp(needs.dns, name))
+      const records = await cache.get(name, () => lookUp(needs.dns, name, tell))
       if (records.length === 0) return []
       const usable = records.filter(isUsable)
       if (usable.length === 0)
@@ -61,10 +63,19 @@ export function createSrvTargets(needs: SrvNeeds): SrvTargets {
   }
 }
 
-async function lookUp(dns: Dns, host: string): Promise<Found<readonly SrvRecord[]>> {
-  const current = await dns.srv(`_matrix-fed._tcp.${host}`)
+async function lookUp(
+  dns: Dns,
+  host: string,
+  tell: TellStep | undefined,
+): Promise<Found<readonly SrvRecord[]>> {
+  const ask = async (name: string) => {
+    const answer = await dns.srv(name)
+    tell?.({ step: 'srv', name, records: answer.records })
+    return answer
+  }
+  const current = await ask(`_matrix-fed._tcp.${host}`)
   // [Deprecated] If a `_matrix-fed._tcp` SRV record was not found, `_matrix._tcp` is looked up.
-  const answer = current.records.length > 0 ? current : await dns.srv(`_matrix._tcp.${host}`)
+  const answer = current.records.length > 0 ? current : await ask(`_matrix._tcp.${host}`)
   const ttlSeconds = Math.min(answer.ttlSeconds, current.ttlSeconds)
   return {
     value: answer.records,

@@ -20,6 +20,7 @@ import {
 } from '#protocol/identifiers/server-name.ts'
 import { isJsonObject } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
+import type { TellStep } from './discovery-steps.ts'
 import { type Found, MergedCache } from './merged-cache.ts'
 
 export interface WellKnownNeeds {
@@ -35,8 +36,11 @@ export interface Delegation extends ServerAddress {
 }
 
 export interface WellKnown {
-  /** To whom a host delegates; `undefined` if it does not, or says so in a way we cannot use. */
-  delegation(host: string): Promise<Delegation | undefined>
+  /**
+   * To whom a host delegates; `undefined` if it does not, or says so in a way we cannot use. `tell`
+   * hears what is asked and found, unless it is known from before.
+   */
+  delegation(host: string, tell?: TellStep): Promise<Delegation | undefined>
 }
 
 const minuteMs = 60_000
@@ -72,23 +76,29 @@ interface Entry {
 export function createWellKnown(needs: WellKnownNeeds): WellKnown {
   const cache = new MergedCache<Entry>(needs.clock, hostsMax)
   return {
-    async delegation(host) {
-      const entry = await cache.get(host.toLowerCase(), (last) => lookUp(needs, host, last))
+    async delegation(host, tell) {
+      const asking = { ...needs, ...(tell && { tell }) }
+      const entry = await cache.get(host.toLowerCase(), (last) => lookUp(asking, host, last))
       return entry.delegation
     },
   }
 }
 
-async function lookUp(
-  needs: WellKnownNeeds,
-  host: string,
-  last: Entry | undefined,
-): Promise<Found<Entry>> {
+const lost = 'its redirects lead nowhere'
+
+interface Asking extends WellKnownNeeds {
+  readonly tell?: TellStep
+}
+
+async function lookUp(needs: Asking, host: string, last: Entry | undefined): Promise<Found<Entry>> {
   const spread = 1 - jitter + 2 * jitter * needs.random.fraction()
   const nowMs = needs.clock.monotonicMs()
-  const answer = await fetchFollowing(needs.httpClient, host)
+  const answer = await fetchFollowing(needs, host)
   if (answer === 'silent') return afterSilence(last, nowMs, spread)
-  const delegation = answer && readDelegation(answer)
+  const read = answer && readDelegation(answer)
+  const delegation = typeof read === 'string' ? undefined : read
+  if (delegation !== undefined) needs.tell?.({ step: 'delegated', host, to: delegation.name })
+  else needs.tell?.({ step: 'not-delegated', host, why: typeof read === 'string' ? read : lost })
   const holdsMs =
     (delegation && answer ? cacheTimeMs(answer, needs.clock.now()) : errorMsMax) * spread
   const usableUntilMs = nowMs + holdsMs + staleMsMax
@@ -109,7 +119,7 @@ function afterSilence(last: Entry | undefined, nowMs: number, spread: number): F
  * answer or said that it cannot just then.
  */
 async function fetchFollowing(
-  httpClient: HttpClient,
+  { httpClient, tell }: Asking,
   host: string,
 ): Promise<IncomingAnswer | 'silent' | undefined> {
   let url = new URL('https://host.invalid/.well-known/matrix/server')
@@ -119,9 +129,16 @@ async function fetchFollowing(
   while (visited.size <= redirectsMax && !visited.has(url.href)) {
     visited.add(url.href)
     const answer = await fetchOnce(httpClient, url)
-    if (answer === undefined || answer.status >= 500 || answer.status === 429) return 'silent'
-    if (answer.status < 300 || answer.status >= 400) return answer
-    const next = redirectOf(answer, url)
+    if (answer instanceof HttpFailure) {
+      tell?.({ step: 'well-known', url: url.href, failure: answer.message })
+      return 'silent'
+    }
+    const { status } = answer
+    const isRedirect = status >= 300 && status < 400
+    const next = isRedirect ? redirectOf(answer, url) : undefined
+    tell?.({ step: 'well-known', url: url.href, status, ...(next && { redirect: next.href }) })
+    if (status >= 500 || status === 429) return 'silent'
+    if (!isRedirect) return answer
     if (next === undefined) return undefined
     url = next
   }
@@ -137,7 +154,7 @@ function redirectOf(answer: IncomingAnswer, from: URL): URL | undefined {
   return url.username === '' && url.password === '' ? url : undefined
 }
 
-async function fetchOnce(httpClient: HttpClient, url: URL): Promise<IncomingAnswer | undefined> {
+async function fetchOnce(httpClient: HttpClient, url: URL): Promise<IncomingAnswer | HttpFailure> {
   const hostname = url.hostname.replace(/^\[|\]$/g, '')
   try {
     return await httpClient.request({
@@ -152,21 +169,23 @@ async function fetchOnce(httpClient: HttpClient, url: URL): Promise<IncomingAnsw
       answerBytesMax,
     })
   } catch (error) {
-    if (error instanceof HttpFailure) return undefined
+    if (error instanceof HttpFailure) return error
     throw error
   }
 }
 
-/** The delegation in an answer: `undefined` for bad JSON, missing properties, a non-200 response, etc. */
-function readDelegation(answer: IncomingAnswer): Delegation | undefined {
-  if (answer.status !== 200) return undefined
+/** The delegation in an answer, or why there is none: bad JSON, missing properties, a non-200 response. */
+function readDelegation(answer: IncomingAnswer): Delegation | string {
+  if (answer.status !== 200) return `it answers with status ${answer.status}`
   const read = readJson(answer.body, 'any')
-  if (!read.ok || !isJsonObject(read.value) || !Object.hasOwn(read.value, 'm.server'))
-    return undefined
+  if (!read.ok || !isJsonObject(read.value)) return 'its answer is no JSON object'
+  if (!Object.hasOwn(read.value, 'm.server')) return 'its answer has no m.server'
   const name = read.value['m.server']
-  if (typeof name !== 'string' || parseServerName(name) === undefined) return undefined
-  const address = splitServerName(name)
-  if (address === undefined || !isPort(address.port)) return undefined
+  const isName = typeof name === 'string' && parseServerName(name) !== undefined
+  const address = isName ? splitServerName(name) : undefined
+  if (!isName || address === undefined || !isPort(address.port)) {
+    return 'the m.server of its answer is no server name'
+  }
   return { ...address, name }
 }
 

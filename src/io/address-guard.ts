@@ -12,6 +12,11 @@
 import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
+/** Whether a host is an address, IPv4 or IPv6 without brackets, and no name. */
+export function isAddress(host: string): boolean {
+  return isIP(host) !== 0
+}
+
 /** Whether an address, IPv4 or IPv6 without brackets, is one of the public internet. */
 export function isPublicAddress(address: string): boolean {
   if (isIP(address) === 0) return false

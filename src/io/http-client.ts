@@ -8,7 +8,6 @@
  * @module
  */
 
-import { createSecureContext, getCACertificates } from 'node:tls'
 import { LRUCache } from 'lru-cache'
 import { Pool } from 'undici'
 import type { Dns } from './dns.ts'
@@ -19,7 +18,7 @@ import {
   type IncomingAnswer,
   type OutgoingRequest,
 } from './http.ts'
-import { type ConnectorOptions, connectorTo } from './tls-connector.ts'
+import { type ConnectorOptions, connectorTo, trusting } from './tls-connector.ts'
 
 export interface HttpClientOptions {
   readonly dns: Dns
@@ -46,10 +45,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const connector: ConnectorOptions = {
     dns: options.dns,
     allowPrivateIps: options.allowPrivateIps ?? false,
-    secureContext: createSecureContext({
-      ca: [...trustedCertificates(), ...(options.ca ?? [])],
-      minVersion: 'TLSv1.2',
-    }),
+    secureContext: trusting(options.ca ?? []),
     verifyTls: options.verifyTls ?? true,
     connectTimeoutMs,
   }
@@ -74,11 +70,6 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       pools.clear()
     },
   }
-}
-
-/** Node's own authorities (and those of `NODE_EXTRA_CA_CERTS`) and the system's, each once. */
-function trustedCertificates(): string[] {
-  return [...new Set([...getCACertificates('default'), ...getCACertificates('system')])]
 }
 
 function openPool(

@@ -4,39 +4,25 @@
  * @module
  */
 
-import { getServers } from 'node:dns'
-import { createDnsClient } from './dns-client.ts'
-import { hostsFile } from './hosts-file.ts'
-import { createHttpClient } from './http-client.ts'
 import { listen } from './http-server.ts'
 import type { Io } from './io.ts'
 import { pduCheckerWorkers } from './pdu-checker-workers.ts'
 import { realClock } from './real-clock.ts'
 import { realFiles } from './real-files.ts'
 import { type LogLevel, realLog } from './real-log.ts'
+import { type RealNetworkOptions, realNetwork } from './real-network.ts'
 import { realRandom } from './real-random.ts'
 
-export interface RealIoOptions {
+export interface RealIoOptions extends RealNetworkOptions {
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' }
-  /** PEM texts of authorities to trust beside the system's. */
-  readonly ca: readonly string[]
-  readonly allowPrivateIps: boolean
 }
 
 export function realIo(options: RealIoOptions): Io {
-  const dns = createDnsClient({
-    servers: getServers(),
-    random: realRandom,
-    hosts: hostsFile('/etc/hosts', realClock.monotonicMs),
-  })
+  const { dns, httpClient } = realNetwork(options)
   return {
     clock: realClock,
     random: realRandom,
-    httpClient: createHttpClient({
-      dns,
-      ca: options.ca,
-      allowPrivateIps: options.allowPrivateIps,
-    }),
+    httpClient,
     listen,
     dns,
     files: realFiles,

@@ -11,6 +11,8 @@ import {
   type ConnectionOptions,
   checkServerIdentity,
   connect as connectTls,
+  createSecureContext,
+  getCACertificates,
   type SecureContext,
 } from 'node:tls'
 import { isPublicAddress } from './address-guard.ts'
@@ -30,6 +32,12 @@ export interface ConnectorOptions {
   readonly secureContext: SecureContext
   readonly verifyTls: boolean
   readonly connectTimeoutMs: number
+}
+
+/** Trusts these authorities, PEM texts, beside Node's own (with `NODE_EXTRA_CA_CERTS`) and the system's. */
+export function trusting(ca: readonly string[]): SecureContext {
+  const known = [...getCACertificates('default'), ...getCACertificates('system')]
+  return createSecureContext({ ca: [...new Set(known), ...ca], minVersion: 'TLSv1.2' })
 }
 
 type Callback = (...outcome: [null, Socket] | [Error, null]) => void
