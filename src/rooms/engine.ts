@@ -126,7 +126,8 @@ export interface Engine {
 
   /**
    * Stores events without their place in the room: auth chains, state. Each is checked on its own
-   * auth events, which must be here or among `pdus`. Those already here stay as they are.
+   * auth events, which must be here or among `pdus`. Those already here stay as they are. In several
+   * commits, if they are many.
    */
   storeOutliers(roomId: RoomId, pdus: readonly Pdu[], origin: ServerName): Promise<Outcome[]>
 
@@ -147,8 +148,9 @@ export interface Engine {
   ): Promise<Outcome[]>
 
   /**
-   * Takes in a whole room, or jumps to the given state in a room that is known already. Visible only
-   * once it is complete; leaves no trace if it is refused.
+   * Takes in a whole room, or jumps to the given state in a room that is known already but that no
+   * user of ours is in. Visible only once it is complete. If it is refused, nothing is left of it but
+   * outliers of a room that was known before.
    */
   importRoom(room: RoomImport, origin: ServerName): Promise<Verdict>
 

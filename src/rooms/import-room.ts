@@ -3,11 +3,13 @@
  * in units of a bounded size, and visible only with the last one. If our own event is not allowed by
  * the state that was given, nothing is kept.
  *
- * A room that is known already jumps to the given state: there is a gap before our event.
+ * A room that is known already, and that none of our users is in, jumps to the given state: there is
+ * a gap before our event.
  *
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import { ALLOW, reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
@@ -15,31 +17,47 @@ import type { Batch } from './batch.ts'
 import { newRoom } from './create-room.ts'
 import type { RoomImport } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
-import { takeOutlier } from './receive.ts'
+import { joinedServers } from './joined.ts'
+import { storeOutliers, takeOutlier } from './receive.ts'
 import { inOrder, takeEvent } from './turn.ts'
-
-/** How long one slice of work may keep everything else waiting. */
-const sliceMs = 10
 
 export async function importRoom(
   parts: EngineParts,
   room: RoomImport,
   _origin: ServerName,
 ): Promise<Verdict> {
-  const { roomId } = room
-  const known = await parts.queues.room(roomId)
-  if (known !== undefined) {
-    const verdict = await parts.queues.inTurn(roomId, (batch) => takeRoom(parts, batch, room))
-    return verdict ?? reject('the room is not there any more')
-  }
+  const problem = problemWith(room)
+  if (problem !== undefined) return reject(problem)
+  const verdict = await parts.queues.make(room.roomId, () => importNew(parts, room))
+  return verdict ?? (await rejoin(parts, room))
+}
+
+async function importNew(parts: EngineParts, room: RoomImport): Promise<Verdict> {
   const create = createEventOf(room)
   if (create === undefined) return reject('there is no create event in the state')
   const batch = await newRoom(parts, create)
-  const verdict = await takeRoom(parts, batch, room)
+  const slices = new Slices(parts.clock)
+  for (const pdu of inOrder([...room.authChain, ...room.state])) {
+    await takeOutlier(batch, pdu)
+    if (slices.isOver) await slices.next()
+  }
+  const verdict = await takeOwnEvent(parts, batch, room, { jumps: true })
   if (!verdict.allowed) return verdict
   await writeAhead(parts, batch)
   await parts.queues.addRoom(batch)
   return verdict
+}
+
+/** Comes back to a room that is known: what is said of its state is stored, then our event. */
+async function rejoin(parts: EngineParts, room: RoomImport): Promise<Verdict> {
+  const { roomId } = room
+  await storeOutliers(parts, roomId, [...room.authChain, ...room.state])
+  const verdict = await parts.queues.inTurn(roomId, async (batch) => {
+    // Somebody else of ours may have joined meanwhile; then our event is one of two ends of the room.
+    const joined = await joinedServers(batch.room, batch.room.head.state)
+    return await takeOwnEvent(parts, batch, room, { jumps: !joined.has(parts.serverName) })
+  })
+  return verdict ?? reject('the room is not there any more')
 }
 
 /** How many events one unit holds. */
@@ -64,17 +82,13 @@ function createEventOf({ roomId, state }: RoomImport): Pdu | undefined {
   return creates.length === 1 && create?.room_id === roomId ? create : undefined
 }
 
-async function takeRoom(parts: EngineParts, batch: Batch, room: RoomImport): Promise<Verdict> {
-  const problem = problemWith(room)
-  if (problem !== undefined) return reject(problem)
-  const { clock } = parts
-  let sliceEndMs = clock.monotonicMs() + sliceMs
-  for (const pdu of inOrder([...room.authChain, ...room.state])) {
-    if (pdu.room_id === room.roomId) await takeOutlier(batch, pdu)
-    if (clock.monotonicMs() < sliceEndMs) continue
-    await clock.yield()
-    sliceEndMs = clock.monotonicMs() + sliceMs
-  }
+/** Takes our event into the room. With `jumps` the room goes on from it alone. */
+async function takeOwnEvent(
+  parts: EngineParts,
+  batch: Batch,
+  room: RoomImport,
+  { jumps }: { readonly jumps: boolean },
+): Promise<Verdict> {
   const { event } = room
   const stateIds = room.state.map((pdu) => pdu.event_id)
   const outcome = await takeEvent(batch, event, {
@@ -82,15 +96,15 @@ async function takeRoom(parts: EngineParts, batch: Batch, room: RoomImport): Pro
     mustBeAccepted: true,
     statesBefore: new Map([[event.event_id, stateIds]]),
     place: 'end',
-    isNewestState: true,
+    isNewestState: jumps,
     destinationsOf: async () => [],
   })
   if ('rule' in outcome) return reject(outcome.rule)
   if (outcome.outcome === 'missing')
     return reject('the auth events of our event are not in the answer')
-  // What we knew of the room before is history now: our event is where it goes on.
-  const { stateAfter } = (await batch.room.facts([event.event_id])).get(event.event_id) ?? {}
-  if (outcome.outcome === 'accepted') {
+  if (outcome.outcome === 'accepted' && jumps) {
+    // What we knew of the room before is history now: our event is where it goes on.
+    const { stateAfter } = (await batch.room.facts([event.event_id])).get(event.event_id) ?? {}
     batch.room.head = { extremities: [event.event_id], state: stateAfter ?? batch.room.head.state }
   }
   return ALLOW

@@ -2,8 +2,9 @@
  * The queues of rooms: one writer a room. All jobs that wait when a turn begins are done in it, one
  * after the other, and share its commit; each is answered when that is durable.
  *
- * A room is loaded at its first turn and stays in memory while it is used. When a commit fails, what
- * is in memory is thrown away: the next turn begins with what is stored.
+ * A room is loaded when it is first asked for and stays in memory while it is used. There is never
+ * more than one of it: while its queue works, or it is being made, everybody gets that one. When a
+ * commit fails, what is in memory is thrown away: the next turn begins with what is stored.
  *
  * @module
  */
@@ -22,6 +23,8 @@ interface Job {
 interface Queue {
   readonly jobs: Job[]
   working: Promise<void> | undefined
+  /** The room that the turn works on. However many others are read meanwhile, it is not forgotten. */
+  room: Room | undefined
 }
 
 /** How many jobs may share a commit. */
@@ -31,8 +34,9 @@ const roomsMax = 500
 
 export class RoomQueues {
   readonly #queues = new Map<RoomId, Queue>()
-  readonly #rooms = new LRUCache<RoomId, Room>({ max: roomsMax })
+  readonly #rooms: LRUCache<RoomId, Room>
   readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
+  readonly #making = new Map<RoomId, Promise<unknown>>()
   readonly #load: (roomId: RoomId) => Promise<Room | undefined>
   readonly #begin: (room: Room) => Batch
   readonly #commit: (batch: Batch) => Promise<void>
@@ -41,7 +45,9 @@ export class RoomQueues {
     readonly load: (roomId: RoomId) => Promise<Room | undefined>
     readonly begin: (room: Room) => Batch
     readonly commit: (batch: Batch) => Promise<void>
+    readonly roomsMax?: number
   }) {
+    this.#rooms = new LRUCache({ max: needs.roomsMax ?? roomsMax })
     this.#load = needs.load
     this.#begin = needs.begin
     this.#commit = needs.commit
@@ -49,54 +55,91 @@ export class RoomQueues {
 
   /** The room, for reading what is published. */
   async room(roomId: RoomId): Promise<Room | undefined> {
-    const known = this.#rooms.get(roomId)
+    const known = this.#known(roomId)
     if (known !== undefined) return known
     const loading = this.#loading.getOrInsertComputed(roomId, () => this.#load(roomId))
     try {
       const room = await loading
-      if (room !== undefined && !this.#rooms.has(roomId)) this.#rooms.set(roomId, room)
-      return this.#rooms.get(roomId)
+      if (room !== undefined && this.#known(roomId) === undefined) this.#rooms.set(roomId, room)
+      return this.#known(roomId)
     } finally {
-      this.#loading.delete(roomId)
+      if (this.#loading.get(roomId) === loading) this.#loading.delete(roomId)
     }
+  }
+
+  #known(roomId: RoomId): Room | undefined {
+    return this.#queues.get(roomId)?.room ?? this.#rooms.get(roomId)
   }
 
   /** Does something in the room's next turn. `undefined` if there is no such room. */
   async inTurn<T>(roomId: RoomId, run: (batch: Batch) => Promise<T>): Promise<T | undefined> {
     if ((await this.room(roomId)) === undefined) return undefined
     const outcome = Promise.withResolvers<unknown>()
-    const queue = this.#queues.getOrInsertComputed(roomId, () => ({ jobs: [], working: undefined }))
+    const queue = this.#queues.getOrInsertComputed(roomId, () => ({
+      jobs: [],
+      working: undefined,
+      room: undefined,
+    }))
     queue.jobs.push({ run, outcome })
     queue.working ??= this.#work(roomId, queue)
     return (await outcome.promise) as T
   }
 
-  /** Commits the first batch of a room that is new here. */
-  async addRoom(batch: Batch): Promise<void> {
-    await this.#commit(batch)
-    this.#rooms.set(batch.room.roomId, batch.room)
+  /**
+   * Makes a room that is not here, one attempt at a time. `undefined` if it is here, be it that
+   * another attempt has just made it.
+   */
+  async make<T>(roomId: RoomId, make: () => Promise<T>): Promise<T | undefined> {
+    const before = this.#making.get(roomId) ?? Promise.resolve()
+    const making = before.then(async () =>
+      (await this.room(roomId)) === undefined ? await make() : undefined,
+    )
+    const over = making.then(ignore, ignore)
+    this.#making.set(roomId, over)
+    try {
+      return await making
+    } finally {
+      if (this.#making.get(roomId) === over) this.#making.delete(roomId)
+    }
   }
 
-  /** Forgets what is in memory of a room. */
-  forget(roomId: RoomId): void {
-    this.#rooms.delete(roomId)
+  /** Commits the first batch of a room that is new here. */
+  async addRoom(batch: Batch): Promise<void> {
+    const { room } = batch
+    const { roomId } = room
+    // Whoever has begun to look for it may find what is about to be written, and make a second one.
+    while (this.#loading.has(roomId)) await this.#loading.get(roomId)
+    const adding = this.#commit(batch).then(() => {
+      this.#rooms.set(roomId, room)
+      return room
+    })
+    const loading = adding.catch(() => undefined)
+    this.#loading.set(roomId, loading)
+    try {
+      await adding
+    } finally {
+      if (this.#loading.get(roomId) === loading) this.#loading.delete(roomId)
+    }
   }
 
   async #work(roomId: RoomId, queue: Queue): Promise<void> {
-    while (queue.jobs.length > 0) await this.#turn(roomId, queue.jobs.splice(0, jobsMax))
-    queue.working = undefined
+    while (queue.jobs.length > 0) await this.#turn(roomId, queue)
     this.#queues.delete(roomId)
+    if (queue.room !== undefined) this.#rooms.set(roomId, queue.room)
   }
 
-  async #turn(roomId: RoomId, jobs: readonly Job[]): Promise<void> {
+  async #turn(roomId: RoomId, queue: Queue): Promise<void> {
+    const jobs = queue.jobs.splice(0, jobsMax)
     const done: { readonly job: Job; readonly value: unknown }[] = []
     try {
       const room = await this.room(roomId)
       if (room === undefined) throw new Error(`room ${roomId} is not there any more`)
+      queue.room = room
       const batch = this.#begin(room)
       for (const job of jobs) await this.#run(job, batch, done)
       if (!batch.isEmpty) await this.#commit(batch)
     } catch (error) {
+      queue.room = undefined
       this.#rooms.delete(roomId)
       for (const job of jobs) job.outcome.reject(error)
       return
@@ -118,3 +161,5 @@ export class RoomQueues {
     }
   }
 }
+
+function ignore(): void {}

@@ -7,79 +7,24 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { silentLog } from '#io/log.ts'
-import { pduCheckerInPlace } from '#io/pdu-checker-in-place.ts'
-import { realClock } from '#io/real-clock.ts'
-import { realRandom } from '#io/real-random.ts'
 import { selectAuthEvents } from '#protocol/auth-rules/auth-events.ts'
 import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
-import { buildPdu, referenceTo } from '#protocol/build-pdu.ts'
-import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
-import type { JsonObject } from '#protocol/json.ts'
+import { buildPdu } from '#protocol/build-pdu.ts'
+import type { UserId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import { sql } from '#storage/database.ts'
-import { type MemoryImage, memoryImage, openSqlite, type SqliteDatabase } from '#storage/sqlite.ts'
-import { openStreams } from '#storage/streams.ts'
-import { bob, carol, signerOf, TheirRoom, theirs, there } from '../../test/their-room.ts'
-import { createLocalRooms, type LocalRooms } from './create-engine.ts'
-import type { GapFiller, RoomImport } from './engine.ts'
-import type { Signer } from './remote-servers.ts'
-import type { RoomCommit } from './rooms.ts'
-
-const here = 'here.test' as ServerName
-const alice: UserId = '@alice:here.test'
-const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
-
-const ours = signerOf(here, 1)
-
-interface World {
-  readonly image: MemoryImage
-  readonly db: SqliteDatabase
-  readonly rooms: LocalRooms
-  readonly commits: RoomCommit[]
-}
-
-async function open(image: MemoryImage, schedule?: (act: () => void) => void): Promise<World> {
-  const db = await openSqlite({ image, ...(schedule ? { schedule } : {}) })
-  const key = { server: there, keyId: theirs.keyId, key: theirs.publicKey, validUntilTs: 2 ** 52 }
-  const rooms = await createLocalRooms({
-    db,
-    streams: await openStreams(db),
-    clock: realClock,
-    random: realRandom,
-    log: silentLog,
-    signer: ours,
-    keyring: { verifyKeys: async () => [key] },
-    pduChecker: pduCheckerInPlace(realClock),
-  })
-  const commits: RoomCommit[] = []
-  rooms.onCommit((commit) => commits.push(commit))
-  return { image, db, rooms, commits }
-}
-
-/** A room of ours in which Bob and Carol of the other server are. Bob has the level 50. */
-async function roomWithThem(world: World, version: RoomVersion) {
-  const { rooms } = world
-  const users = version.privilegedCreators ? { [bob]: 50 } : { [alice]: 100, [bob]: 50 }
-  const roomId = await rooms.createRoom({
-    creator: alice,
-    version,
-    createContent: {},
-    joinContent: {},
-    events: [
-      { type: 'm.room.power_levels', state_key: '', content: { users } },
-      { type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } },
-    ],
-  })
-  const room = new TheirRoom(world, roomId, version, alice)
-  await room.join()
-  return room
-}
-
-function versionOf(id: string): RoomVersion {
-  return roomVersions.get(id) ?? assert.fail()
-}
+import { memoryImage, openSqlite } from '#storage/sqlite.ts'
+import {
+  alice,
+  type EngineWorld,
+  end,
+  openEngine,
+  ours,
+  roomWithThem,
+  versionOf,
+} from '../../test/engine-world.ts'
+import { bob, carol, type TheirRoom, there } from '../../test/their-room.ts'
+import type { GapFiller } from './engine.ts'
 
 // The example of the spec's section on soft failure. "In the original version of the algorithm `C`
 // would be in the resolved state, whereas in latter versions the algorithm tries to prioritise the
@@ -91,7 +36,7 @@ for (const [id, isInState] of [
   ['12', false],
 ] as const) {
   test(`version ${id}: a banned user's topic is soft-failed, until an event refers to it`, async () => {
-    const room = await roomWithThem(await open(memoryImage()), versionOf(id))
+    const room = await roomWithThem(await openEngine(memoryImage()), versionOf(id))
     const a = await room.ours('m.room.message', { body: 'A' })
     const c = await room.make(bob, 'm.room.topic', { topic: 'C' }, { stateKey: '', after: [a] })
     const b = await room.ours('m.room.member', { membership: 'ban' }, bob)
@@ -111,7 +56,7 @@ for (const [id, isInState] of [
 }
 
 test('who refers to a soft-failed event takes the place of its parents, too', async () => {
-  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
   const a = await room.ours('m.room.message', { body: 'A' })
   const c = await room.make(bob, 'm.room.topic', { topic: 'C' }, { stateKey: '', after: [a] })
   const banned = await room.ours('m.room.member', { membership: 'ban' }, bob)
@@ -135,7 +80,7 @@ test('who refers to a soft-failed event takes the place of its parents, too', as
 })
 
 /** The auth events of a message of `sender` after `event`. */
-async function authOf(room: TheirRoom<World>, event: Pdu, sender: UserId): Promise<Pdu[]> {
+async function authOf(room: TheirRoom<EngineWorld>, event: Pdu, sender: UserId): Promise<Pdu[]> {
   const state = await room.world.rooms.stateAfter(room.roomId, event.event_id)
   const events = (await state?.events()) ?? []
   const subject = { version: room.version, type: 'm.room.message', sender, content: {} }
@@ -144,7 +89,7 @@ async function authOf(room: TheirRoom<World>, event: Pdu, sender: UserId): Promi
 
 for (const id of ['1', '6', '12']) {
   test(`version ${id}: a rejected event changes nothing, and events after it are judged as ever`, async () => {
-    const room = await roomWithThem(await open(memoryImage()), versionOf(id))
+    const room = await roomWithThem(await openEngine(memoryImage()), versionOf(id))
     const rejected = await room.make(carol, 'm.room.topic', { topic: 'no' }, { stateKey: '' })
     const before = await room.ends()
     const outcome = await room.receive(rejected)
@@ -168,7 +113,7 @@ for (const id of ['1', '6', '12']) {
 }
 
 test('what refers to unknown events is missing them, and leaves no trace', async () => {
-  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
   const parent = await room.message(bob)
   const member = await room.make(
     bob,
@@ -204,7 +149,7 @@ test('what refers to unknown events is missing them, and leaves no trace', async
 })
 
 test('a parent that was missing stands at its place in the graph when it comes', async () => {
-  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
   const root = await room.ours('m.room.message', { body: 'root' })
   const parent = await room.message(bob, [root])
   const child = await room.message(carol, [parent])
@@ -223,7 +168,7 @@ test('a parent that was missing stands at its place in the graph when it comes',
 })
 
 test('a parent whose only child was soft-failed becomes an extremity', async () => {
-  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
   const root = await room.ours('m.room.message', { body: 'root' })
   const parent = await room.message(carol, [root])
   const child = await room.message(bob, [parent])
@@ -237,7 +182,7 @@ test('a parent whose only child was soft-failed becomes an extremity', async () 
 })
 
 test('a room has one create event', async () => {
-  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
   const built = buildPdu(
     room.version,
     {
@@ -263,7 +208,7 @@ test('a room has one create event', async () => {
 
 for (const id of ['1', '3', '12']) {
   test(`version ${id}: a redaction that comes before its target waits for it`, async () => {
-    const room = await roomWithThem(await open(memoryImage()), versionOf(id))
+    const room = await roomWithThem(await openEngine(memoryImage()), versionOf(id))
     const root = await room.ours('m.room.message', { body: 'root' })
     const target = await room.make(bob, 'm.room.message', { body: 'a secret' }, { after: [root] })
     const redacts = target.event_id
@@ -272,7 +217,7 @@ for (const id of ['1', '3', '12']) {
     const isShown = (await room.timeline()).includes(redaction.event_id)
     assert.equal(isShown, room.version.redactionAuthRule, 'clients wait for both of them')
 
-    const again = await open(room.world.image)
+    const again = await openEngine(room.world.image)
     await again.rooms.engine.receive(room.roomId, [target], { origin: there })
     const stored = (await again.rooms.event(room.roomId, redacts)) ?? assert.fail()
     assert.deepEqual(stored.pdu.content, {})
@@ -286,7 +231,7 @@ for (const id of ['1', '3', '12']) {
 }
 
 test('a redaction by who may not redact changes nothing', async () => {
-  const room = await roomWithThem(await open(memoryImage()), versionOf('11'))
+  const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
   const secret = await room.ours('m.room.message', { body: 'ours' })
   const redacts = secret.event_id
   await room.receive(await room.make(carol, 'm.room.redaction', {}, { redacts }))
@@ -298,17 +243,19 @@ test('a redaction by who may not redact changes nothing', async () => {
 
 test('what was staged is worked off after a crash', async () => {
   const due: (() => void)[] = []
-  const first = await open(memoryImage())
+  const first = await openEngine(memoryImage())
   const room = await roomWithThem(first, versionOf('12'))
   const pdu = await room.message(bob)
   first.db.crash()
   // The second process stages the event and dies before it commits anything else.
   let isHeld = false
-  const second = await open(first.image, (act) => (isHeld ? due.push(act) : queueMicrotask(act)))
+  const second = await openEngine(first.image, (act) =>
+    isHeld ? due.push(act) : queueMicrotask(act),
+  )
   const taking = second.rooms.engine.takeIn(there, [pdu.bytes])
   assert.deepEqual([...(await taking.finally(() => (isHeld = true)))], [[pdu.event_id, undefined]])
   second.db.crash()
-  const third = await open(first.image)
+  const third = await openEngine(first.image)
   assert.equal(await third.rooms.event(room.roomId, pdu.event_id), undefined)
   await third.rooms.resume()
   await third.rooms.engine.settled()
@@ -317,7 +264,7 @@ test('what was staged is worked off after a crash', async () => {
 })
 
 test('events that cannot be had do not keep others waiting', async () => {
-  const world = await open(memoryImage())
+  const world = await openEngine(memoryImage())
   const room = await roomWithThem(world, versionOf('11'))
   const asked = Promise.withResolvers<void>()
   const answer = Promise.withResolvers<void>()
@@ -344,14 +291,14 @@ test('events that cannot be had do not keep others waiting', async () => {
 })
 
 test('bytes that a disk has changed are found when they are read', async () => {
-  const { rooms, image } = await open(memoryImage())
+  const { rooms, image } = await openEngine(memoryImage())
   const room = await roomWithThem(
     { rooms, image, db: await openSqlite({ image }), commits: [] },
     versionOf('11'),
   )
   const event = await room.ours('m.room.message', { body: 'as it was' })
   const changed = Buffer.from(Buffer.from(event.bytes).toString().replace('alice', 'alicf'))
-  const again = await open(image)
+  const again = await openEngine(image)
   await again.db.write((tx) =>
     tx.run(
       sql`UPDATE events SET bytes = ${new Uint8Array(changed)} WHERE event_id = ${event.event_id}`,
@@ -363,91 +310,8 @@ test('bytes that a disk has changed are found when they are read', async () => {
   })
 })
 
-/** A room of the other server with many members, as it is given to who joins. */
-function largeRoom(members: number): RoomImport & { readonly event: Pdu } {
-  const version = versionOf('11')
-  const roomId: RoomId = '!large:there.test'
-  const state: Pdu[] = []
-  const make = (
-    sender: UserId,
-    signer: Signer,
-    type: string,
-    stateKey: string,
-    content: JsonObject,
-  ) => {
-    const subject = { version, type, sender, content, state_key: stateKey }
-    const auth = selectAuthEvents(subject, authStateOf(state.slice(0, 4))).map(referenceTo)
-    const prev = state.slice(-1).map(referenceTo)
-    const built = buildPdu(
-      version,
-      {
-        room_id: roomId,
-        type,
-        sender,
-        state_key: stateKey,
-        content,
-        depth: state.length + 1,
-        origin_server_ts: 1_700_000_000_000,
-        prev_events: prev,
-        auth_events: auth,
-      },
-      signer,
-    )
-    assert.ok(built.ok)
-    return built.pdu
-  }
-  const join = { membership: 'join' }
-  state.push(make(bob, theirs, 'm.room.create', '', { room_version: '11' }))
-  state.push(make(bob, theirs, 'm.room.member', bob, join))
-  state.push(make(bob, theirs, 'm.room.power_levels', '', { users: { [bob]: 100 } }))
-  state.push(make(bob, theirs, 'm.room.join_rules', '', { join_rule: 'public' }))
-  for (let index = 0; index < members; index += 1) {
-    const user: UserId = `@user${index}:there.test`
-    state.push(make(user, theirs, 'm.room.member', user, join))
-  }
-  const event = make(alice, ours, 'm.room.member', alice, join)
-  return { roomId, version, event, state, authChain: [] }
-}
-
-test('a large room is imported whole, and is the same after a restart', async () => {
-  const world = await open(memoryImage())
-  const room = largeRoom(1000)
-  assert.deepEqual(await world.rooms.engine.importRoom(room, there), { allowed: true })
-  const again = await open(world.image)
-  for (const { rooms } of [world, again]) {
-    const state = (await rooms.currentState(room.roomId)) ?? assert.fail()
-    assert.equal(state.size, room.state.length + 1)
-    assert.equal((await state.events()).length, room.state.length + 1)
-    assert.equal((await rooms.joinedMembers(room.roomId)).length, 1002)
-    assert.deepEqual(await rooms.engine.forwardExtremities(room.roomId), [room.event.event_id])
-  }
-  await again.rooms.send(room.roomId, { sender: alice, type: 'm.room.message', content: {} })
-  assert.deepEqual(await world.db.all(sql`SELECT * FROM room_imports`), [])
-})
-
-test('an import that is cut short by a crash leaves no trace', async () => {
-  let left = Number.POSITIVE_INFINITY
-  const due: (() => void)[] = []
-  const schedule = (act: () => void) => {
-    left -= 1
-    return left >= 0 ? queueMicrotask(act) : due.push(act)
-  }
-  const world = await open(memoryImage(), schedule)
-  const room = largeRoom(1000)
-  left = 2
-  void world.rooms.engine.importRoom(room, there)
-  while (due.length === 0) await realClock.yield()
-  assert.equal(await world.rooms.currentState(room.roomId), undefined)
-  world.db.crash()
-  const again = await open(world.image)
-  for (const table of [sql`SELECT event_id FROM events`, sql`SELECT type FROM state_keys`]) {
-    assert.deepEqual(await again.db.all(table), [])
-  }
-  assert.deepEqual(await again.rooms.engine.importRoom(room, there), { allowed: true })
-})
-
 test('a room that others tear into many ends is merged by us', async () => {
-  const world = await open(memoryImage())
+  const world = await openEngine(memoryImage())
   const room = await roomWithThem(world, versionOf('12'))
   const root = await room.ours('m.room.message', { body: 'root' })
   const forks: Pdu[] = []

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { lowestSub } from '#storage/events.ts'
@@ -110,19 +111,36 @@ export function byAge(a: Pdu, b: Pdu): number {
   return a.depth - b.depth || a.origin_server_ts - b.origin_server_ts
 }
 
-/** Events without their place in the room, each judged on its own auth events. */
+/** How many outliers one turn of the room takes. */
+const outliersPerTurn = 400
+
+/**
+ * Events without their place in the room, each judged on its own auth events. Many of them are taken
+ * in many turns, so that neither the room nor the thread is kept from others.
+ */
 export async function storeOutliers(
   parts: EngineParts,
   roomId: RoomId,
   pdus: readonly Pdu[],
 ): Promise<Outcome[]> {
   const ordered = inOrder(pdus.filter((pdu) => pdu.room_id === roomId))
-  const outcomes = await parts.queues.inTurn(roomId, async (batch) => {
-    const taken: Outcome[] = []
-    for (const pdu of ordered) taken.push(await takeOutlier(batch, pdu))
-    return taken
-  })
-  return outcomes ?? []
+  const outcomes: Outcome[] = []
+  while (outcomes.length < ordered.length) {
+    const slices = new Slices(parts.clock)
+    const rest = ordered.slice(outcomes.length, outcomes.length + outliersPerTurn)
+    const taken = await parts.queues.inTurn(roomId, async (batch) => {
+      const ofTurn: Outcome[] = []
+      for (const pdu of rest) {
+        ofTurn.push(await takeOutlier(batch, pdu))
+        if (slices.isOver) break
+      }
+      return ofTurn
+    })
+    if (taken === undefined) return outcomes
+    outcomes.push(...taken)
+    await slices.next()
+  }
+  return outcomes
 }
 
 export async function takeOutlier(batch: Batch, pdu: Pdu): Promise<Outcome> {

@@ -1,0 +1,102 @@
+/**
+ * There is one of each room in memory, whoever asks for it and when: two would number new events
+ * alike.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { RoomId } from '#protocol/identifiers/ids.ts'
+import { roomVersions } from '#protocol/room-version.ts'
+import { openSqlite } from '#storage/sqlite.ts'
+import { Batch } from './batch.ts'
+import { RoomQueues } from './queues.ts'
+import { Room } from './room.ts'
+import { StateVersions } from './state-versions.ts'
+
+/** Queues over a store that is a set of names: each look makes a room of its own. */
+async function openQueues(commit: (batch: Batch) => Promise<void>, roomsMax?: number) {
+  const db = await openSqlite({ path: ':memory:' })
+  const states = await StateVersions.open(db, 1)
+  const version = roomVersions.get('12') ?? assert.fail()
+  const newRoom = (roomId: RoomId) => {
+    const head = { extremities: [], state: 0 }
+    return new Room(db, { roomId, roomNid: 1, version, states, head })
+  }
+  const stored = new Set<RoomId>()
+  const begin = (room: Room) => new Batch(room, () => 1)
+  const queues = new RoomQueues({
+    load: async (roomId) => (stored.has(roomId) ? newRoom(roomId) : undefined),
+    begin,
+    commit,
+    ...(roomsMax === undefined ? {} : { roomsMax }),
+  })
+  return { queues, stored, newBatch: (roomId: RoomId) => begin(newRoom(roomId)) }
+}
+
+test('who looks for a room while it is being stored gets that one', async () => {
+  const told = Promise.withResolvers<void>()
+  const { queues, stored, newBatch } = await openQueues(() => told.promise)
+  const batch = newBatch('!new')
+  const early = queues.room('!new')
+  const adding = queues.addRoom(batch)
+  await early
+  // It can be read before the writer has said so.
+  stored.add('!new')
+  const found = queues.room('!new')
+  told.resolve()
+  await adding
+  assert.equal(await found, batch.room)
+  assert.equal(await queues.room('!new'), batch.room)
+})
+
+test('a room that could not be stored is not there', async () => {
+  const { queues, newBatch } = await openQueues(() => Promise.reject(new Error('the disk is full')))
+  const adding = queues.addRoom(newBatch('!new'))
+  const found = queues.room('!new')
+  await assert.rejects(adding, { message: 'the disk is full' })
+  assert.equal(await found, undefined)
+})
+
+test('a room is not forgotten while its queue works', async () => {
+  const { queues, stored } = await openQueues(async () => {}, 2)
+  for (const roomId of ['!busy', '!b', '!c', '!d'] as const) stored.add(roomId)
+  const end = Promise.withResolvers<void>()
+  const begun = Promise.withResolvers<Room>()
+  const working = queues.inTurn('!busy', async ({ room }) => {
+    begun.resolve(room)
+    await end.promise
+    return room
+  })
+  const room = await begun.promise
+  for (const roomId of ['!b', '!c', '!d'] as const) await queues.room(roomId)
+  assert.equal(await queues.room('!busy'), room)
+  const next = queues.inTurn('!busy', async (batch) => batch.room)
+  end.resolve()
+  assert.equal(await working, room)
+  assert.equal(await next, room)
+  assert.equal(await queues.room('!busy'), room)
+})
+
+test('a room is made once, and by the second attempt if the first one fails', async () => {
+  const { queues, stored } = await openQueues(async () => {})
+  const attempts: string[] = []
+  const failing = queues.make('!new', async () => {
+    attempts.push('fails')
+    await Promise.resolve()
+    throw new Error('refused')
+  })
+  const making = queues.make('!new', async () => {
+    attempts.push('makes')
+    stored.add('!new')
+    return 'made'
+  })
+  const late = queues.make('!new', async () => {
+    attempts.push('late')
+    return 'made twice'
+  })
+  await assert.rejects(failing, { message: 'refused' })
+  assert.deepEqual([await making, await late], ['made', undefined])
+  assert.deepEqual(attempts, ['fails', 'makes'])
+})
