@@ -53,6 +53,8 @@ export interface SentEdu {
 export interface WorldOptions {
   readonly seed?: number
   readonly image?: MemoryImage
+  /** When the database commits what was collected. */
+  readonly schedule?: (act: () => void) => void
   readonly remoteDirectory?: RemoteDirectory
   readonly directoryRules?: Partial<DirectoryRules>
   /** Changes what the rooms do, for what only other servers could bring about. */
@@ -65,7 +67,8 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   const time = new VirtualTime()
   const clock = time.clock()
   const random = seededRandom(options.seed ?? 1)
-  const db = await openSqlite({ image: options.image ?? memoryImage() })
+  const { image = memoryImage(), schedule = queueMicrotask } = options
+  const db = await openSqlite({ image, schedule })
   const errors: unknown[] = []
   const log: Log = { ...silentLog, error: (_, fields) => errors.push(fields?.error) }
   const streams = await openStreams(db)

@@ -15,7 +15,7 @@ import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
-import type { LocalEvent } from '#rooms/rooms.ts'
+import type { AlongsideRoom, LocalEvent } from '#rooms/rooms.ts'
 import type { Server } from '#server.ts'
 import { requireMayPublish } from './list-public-rooms.ts'
 import { profileContent } from './room-content.ts'
@@ -43,11 +43,17 @@ export const createRoomRoute = answer(
     const plan = planOf(needs, userId, body)
     const isPublished = body.visibility === 'public'
     if (isPublished) await requireMayPublish(needs, userId)
-    const make = () => makeRoom(needs, plan)
+    const make = (nameIn: AlongsideRoom) =>
+      makeRoom(needs, plan, (tx, roomId) => {
+        nameIn(tx, roomId)
+        if (isPublished) needs.publicRooms.publishIn(tx, roomId)
+      })
     const { alias } = plan
     const room_id =
-      alias === undefined ? await make() : await needs.aliases.createWith(alias, userId, make)
-    if (isPublished) await needs.publicRooms.setPublished(room_id, true)
+      alias === undefined
+        ? await make(() => {})
+        : await needs.aliases.createWith(alias, userId, make)
+    // Whoever is not invited yet when this ends halfway was not said to be: nobody was answered.
     await inviteAll(needs, plan, room_id)
     return { room_id }
   },
@@ -87,7 +93,7 @@ function aliasOf({ serverName }: Needs, { room_alias_name: name }: Body): RoomAl
   throw new MatrixError(400, 'M_INVALID_PARAM', "'room_alias_name' is no localpart of an alias.")
 }
 
-async function makeRoom(needs: Needs, plan: Plan): Promise<RoomId> {
+async function makeRoom(needs: Needs, plan: Plan, alongside: AlongsideRoom): Promise<RoomId> {
   try {
     return await needs.rooms.createRoom({
       creator: plan.creator,
@@ -95,6 +101,7 @@ async function makeRoom(needs: Needs, plan: Plan): Promise<RoomId> {
       createContent: createContent(plan),
       joinContent: await profileContent(needs, plan.creator),
       events: eventsOf(plan),
+      alongside,
     })
   } catch (error) {
     // The initial state implied by the parameters to the request is invalid: for example, the user's

@@ -14,7 +14,7 @@ import type { Clock } from '#io/clock.ts'
 import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Rooms } from '#rooms/rooms.ts'
-import type { Database } from '#storage/database.ts'
+import type { Database, Writer } from '#storage/database.ts'
 import {
   isPublished,
   type ListedRoomRow,
@@ -70,6 +70,8 @@ export interface PublicRooms {
   listOf(server: ServerName, query: PublicRoomsQuery): Promise<PublicRoomsPage>
   isPublished(roomId: RoomId): Promise<boolean>
   setPublished(roomId: RoomId, published: boolean): Promise<void>
+  /** Puts a room on the list in the same commit that makes it. */
+  publishIn(tx: Writer, roomId: RoomId): void
   /** Throws 403 `M_FORBIDDEN` if such users may put no room on the list. */
   requireMayPublish(user: { readonly admin: boolean }): void
 }
@@ -120,6 +122,7 @@ export function createPublicRooms(needs: PublicRoomsNeeds): PublicRooms {
         : await remotePublicRooms.list(server, { ...query, limit: limitOf(query) }),
     isPublished: (roomId) => isPublished(db, roomId),
     setPublished: (roomId, published) => db.write((tx) => setPublished(tx, roomId, published)),
+    publishIn: (tx, roomId) => setPublished(tx, roomId, true),
     requireMayPublish: ({ admin }) => {
       if (rules.publication === 'anyone' || (rules.publication === 'admins' && admin)) return
       const message = 'You may not put rooms on the directory of this server.'

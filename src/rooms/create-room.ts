@@ -21,7 +21,7 @@ export async function createRoom(
   parts: EngineParts,
   request: Parameters<Rooms['createRoom']>[0],
 ): Promise<RoomId> {
-  const { creator, version } = request
+  const { creator, version, alongside: ofRoom } = request
   const create = buildCreateEvent(parts, request)
   const batch = await newRoom(parts, create)
   await take(parts, batch, create)
@@ -34,8 +34,10 @@ export async function createRoom(
     const { alongside } = event
     if (alongside !== undefined) batch.alongside.push((tx) => alongside(tx, pdu.event_id))
   }
+  const roomId = roomIdOf(create, version.roomIdIsCreateEventId)
+  if (ofRoom !== undefined) batch.alongside.push((tx) => ofRoom(tx, roomId))
   await parts.queues.addRoom(batch)
-  return roomIdOf(create, version.roomIdIsCreateEventId)
+  return roomId
 }
 
 function roomIdOf(create: Pdu, isCreateEventId: boolean): RoomId {

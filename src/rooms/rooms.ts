@@ -110,6 +110,9 @@ export interface LocalEvent {
   readonly alongside?: (tx: Writer, eventId: EventId) => void
 }
 
+/** Statements for the commit of a room that is made, to be durable with it: what leads to it. */
+export type AlongsideRoom = (tx: Writer, roomId: RoomId) => void
+
 /**
  * The type of an event that says nothing and only merges the ends of a room. Synapse sends it, too.
  * Clients are not shown it.
@@ -131,6 +134,7 @@ export interface Rooms {
     readonly createContent: JsonObject
     readonly joinContent: JsonObject
     readonly events: readonly Omit<LocalEvent, 'sender'>[]
+    readonly alongside?: AlongsideRoom
   }): Promise<RoomId>
   /** Builds, authorises, signs, commits and queues one event. Not for joining a room we are not in, nor for invites of remote users. */
   send(roomId: RoomId, event: LocalEvent): Promise<EventId>

@@ -11,7 +11,7 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomAlias, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
-import type { Rooms } from '#rooms/rooms.ts'
+import type { AlongsideRoom, Rooms } from '#rooms/rooms.ts'
 import { type Database, UnitFailed } from '#storage/database.ts'
 import { addAlias, aliasesOfRoom, aliasRow, deleteAlias } from '#storage/room-aliases.ts'
 
@@ -43,10 +43,14 @@ export interface Aliases {
   /** This server's aliases of a room. */
   ofRoom(roomId: RoomId): Promise<RoomAlias[]>
   /**
-   * Runs `create` while nobody else can take the alias, then gives it to the room that was made.
-   * Throws 400 `M_ROOM_IN_USE` if it is taken.
+   * Runs `create` while nobody else can take the alias. What it is given is to be committed with the
+   * room: so there is never the one without the other. Throws 400 `M_ROOM_IN_USE` if it is taken.
    */
-  createWith(alias: RoomAlias, creator: UserId, create: () => Promise<RoomId>): Promise<RoomId>
+  createWith(
+    alias: RoomAlias,
+    creator: UserId,
+    create: (alongside: AlongsideRoom) => Promise<RoomId>,
+  ): Promise<RoomId>
 }
 
 export interface AliasNeeds {
@@ -98,9 +102,13 @@ export function createAliases(needs: AliasNeeds): Aliases {
       reserved.add(alias)
       try {
         if ((await aliasRow(db, alias)) !== undefined) throw inUse()
-        const roomId = await create()
-        await insertAlias(needs, { alias, roomId, creator })
-        return roomId
+        return await create((tx, roomId) => {
+          addAlias(tx, { room_alias: alias, room_id: roomId, creator }, needs.clock.now())
+        })
+      } catch (error) {
+        const isLate = error instanceof UnitFailed && error.kind === 'unique'
+        if (isLate && (await aliasRow(db, alias)) !== undefined) throw inUse()
+        throw error
       } finally {
         reserved.delete(alias)
       }
