@@ -5,6 +5,7 @@
  */
 
 import type { PublicRooms } from '#directory/public-rooms.ts'
+import type { Spaces } from '#directory/spaces.ts'
 import type { EduSender } from '#federation/edus.ts'
 import type { Notary } from '#federation/notary.ts'
 import type { TransactionReceiver } from '#federation/receive-transactions.ts'
@@ -50,6 +51,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly sync: Sync
   readonly aliases: Aliases
   readonly publicRooms: PublicRooms
+  readonly spaces: Spaces
   readonly receipts: Receipts
   readonly clientTransactions: Transactions
   readonly typing: Typing

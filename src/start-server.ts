@@ -12,6 +12,7 @@ import { clientRateLimits } from '#client-api/rate-limits.ts'
 import { clientRoutes } from '#client-api/routes.ts'
 import type { Config } from '#config/settings.ts'
 import { createPublicRooms, type DirectoryRules } from '#directory/public-rooms.ts'
+import { createSpaces } from '#directory/spaces.ts'
 import type { EduReceiver } from '#federation/edus.ts'
 import { createFederation, type Federation } from '#federation/federation.ts'
 import { createTransactionReceiver } from '#federation/receive-transactions.ts'
@@ -114,7 +115,7 @@ function buildServer(
 ): { readonly server: Server; readonly resume: () => Promise<void> } {
   const { streams, signer, federation, local } = parts
   const { serverName } = signer
-  const { edus, queries, remoteLists, keyring, remoteServers } = federation
+  const { edus, queries, remoteLists, remoteSpaces, keyring, remoteServers } = federation
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
     db,
@@ -168,6 +169,7 @@ function buildServer(
       remotePublicRooms: remoteLists,
       rules: directoryRules(config),
     }),
+    spaces: createSpaces({ ...common, remoteSpaces }),
     clientTransactions: createTransactions(common),
     sync: createSync({ ...common, typing, receipts, accountData: users.accountData }),
   }

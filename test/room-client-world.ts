@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { accountRoutes, roomRoutes } from '../src/client-api/routes.ts'
 import { createPublicRooms, type DirectoryRules } from '../src/directory/public-rooms.ts'
+import { createSpaces } from '../src/directory/spaces.ts'
 import type { Edu } from '../src/federation/edus.ts'
 import type { Route } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
@@ -118,6 +119,11 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
         publication: 'anyone',
         ...options.directoryRules,
       },
+    }),
+    spaces: createSpaces({
+      ...base,
+      rooms,
+      remoteSpaces: { level: () => Promise.reject(unreachable) },
     }),
     clientTransactions: createTransactions(base),
     sync: createSync({ ...base, rooms, receipts, typing, accountData: users.accountData }),

@@ -27,16 +27,14 @@ export const publicRoomsRoute = answer(
     if (session === undefined && needsToken) {
       throw new MatrixError(401, 'M_MISSING_TOKEN', 'This needs an access token.')
     }
-    const page = await publicRooms.listOf(asked, query)
-    return { ...page, chunk: [...page.chunk] }
+    return await publicRooms.listOf(asked, query)
   },
 )
 
 export const searchPublicRoomsRoute = answer(
   queryPublicRooms,
   async ({ query: { server }, body }, { publicRooms, serverName }: Needs) => {
-    const page = await publicRooms.listOf(server ?? serverName, body)
-    return { ...page, chunk: [...page.chunk] }
+    return await publicRooms.listOf(server ?? serverName, body)
   },
 )
 

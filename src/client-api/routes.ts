@@ -57,7 +57,9 @@ import {
 import { refreshRoute } from './refresh.ts'
 import { registerRoute, usernameAvailabilityRoute } from './registration.ts'
 import { registrationTokenValidityRoute } from './registration-tokens.ts'
+import { roomSummaryRoute } from './room-summary.ts'
 import { redactEventRoute, sendMessageRoute, setRoomStateRoute } from './sending.ts'
+import { spaceHierarchyRoute } from './space-hierarchy.ts'
 import { syncRoute } from './sync.ts'
 import { tagRoutes } from './tags.ts'
 import { versionsRoute } from './versions.ts'
@@ -120,6 +122,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   roomIdByAliasRoute,
   roomStateRoute,
   roomStateWithKeyRoute,
+  roomSummaryRoute,
   roomVisibilityRoute,
   searchPublicRoomsRoute,
   sendMessageRoute,
@@ -128,6 +131,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   setRoomStateRoute,
   setRoomVisibilityRoute,
   setTypingRoute,
+  spaceHierarchyRoute,
   syncRoute,
   unbanRoute,
 ]

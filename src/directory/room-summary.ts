@@ -13,6 +13,8 @@ import type { RoomAlias, RoomId } from '#protocol/identifiers/ids.ts'
 import { parseMxcUri } from '#protocol/identifiers/mxc-uri.ts'
 import { parseRoomAlias } from '#protocol/identifiers/room-alias.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
+import type { RoomVersion } from '#protocol/room-version.ts'
+import { allowedRooms } from '#rooms/restricted-join.ts'
 import type { StateView } from '#rooms/rooms.ts'
 
 /** A room as a list of published rooms shows it. */
@@ -27,6 +29,33 @@ export interface PublicRoom {
   readonly avatar_url?: string
   readonly join_rule?: string
   readonly room_type?: string
+}
+
+/** The same, with what helps to join it. */
+export interface RoomSummary extends PublicRoom {
+  /** If the room is restricted, the rooms which are specified by the join rules. */
+  readonly allowed_room_ids?: readonly RoomId[]
+  /** The encryption algorithm to be used to encrypt messages sent in the room. */
+  readonly encryption?: string
+  readonly room_version?: string
+}
+
+export async function roomSummaryOf(
+  room: { readonly roomId: RoomId; readonly joinedMembers: number; readonly version: RoomVersion },
+  state: StateView,
+): Promise<RoomSummary> {
+  const publicRoom = await publicRoomOf(room, state)
+  const joinRules = (await state.event('m.room.join_rules', ''))?.content
+  const encryption = (await state.event('m.room.encryption', ''))?.content
+  const algorithm = encryption && stringAt(encryption, 'algorithm')
+  return {
+    ...publicRoom,
+    ...(publicRoom.join_rule?.endsWith('restricted') && {
+      allowed_room_ids: allowedRooms(joinRules?.allow),
+    }),
+    ...(algorithm !== undefined && { encryption: algorithm }),
+    room_version: room.version.id,
+  }
 }
 
 /** A room that this server is in, as it is in a state. */

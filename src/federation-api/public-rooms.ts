@@ -26,6 +26,5 @@ async function listed(publicRooms: Server['publicRooms'], query: Query) {
   if (!publicRooms.rules.overFederation) {
     throw new MatrixError(403, 'M_FORBIDDEN', 'The directory is not shown to other servers.')
   }
-  const page = await publicRooms.list(query)
-  return { ...page, chunk: [...page.chunk] }
+  return await publicRooms.list(query)
 }

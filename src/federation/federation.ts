@@ -27,6 +27,7 @@ import { createOwnKeys, type OldKey } from './own-keys.ts'
 import { createRemoteQueries, type RemoteQueries } from './queries.ts'
 import { createRemoteLists, type RemoteLists } from './remote-public-rooms.ts'
 import { createRemoteServers } from './remote-servers.ts'
+import { createRemoteSpaces, type RemoteSpaceLevels } from './remote-spaces.ts'
 import type { PduSource } from './sender/destination-queue.ts'
 import { createSender } from './sender/sender.ts'
 import { type ArchivingKeyring, createKeyring } from './server-keys.ts'
@@ -54,6 +55,7 @@ export interface Federation {
   readonly remoteServers: RemoteServers
   readonly queries: RemoteQueries
   readonly remoteLists: RemoteLists
+  readonly remoteSpaces: RemoteSpaceLevels
   readonly notary: Notary
   readonly ownKeys: () => JsonObject
   readonly edus: EduSender
@@ -94,6 +96,7 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
     remoteServers: createRemoteServers(client),
     queries: createRemoteQueries(client),
     remoteLists: createRemoteLists(client, clock),
+    remoteSpaces: createRemoteSpaces(client, clock),
     notary: createNotary({ keyring, signer, clock, ownKeys }),
     ownKeys,
     edus: sender,

@@ -10,7 +10,6 @@
  * @module
  */
 
-import { publicRoomFields } from '#endpoints/client-server/definitions/public-rooms.ts'
 import { getPublicRooms, queryPublicRooms } from '#endpoints/server-server/public-rooms.ts'
 import type { Clock } from '#io/clock.ts'
 import { canonicalJson } from '#protocol/canonical-json.ts'
@@ -18,14 +17,9 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
-import { matches } from '#schema/check.ts'
-import { object, type Static, type TSchema } from '#schema/schema.ts'
 import type { CallOptions, FederationClient } from './call.ts'
 import { MergedCache } from './merged-cache.ts'
-
-const publicRoom = object(publicRoomFields)
-
-export type RemotePublicRoom = Static<typeof publicRoom>
+import { publicRoomOf, type RemotePublicRoom } from './remote-rooms.ts'
 
 /** What is asked of another server's list. */
 export interface RemoteListQuery {
@@ -97,24 +91,6 @@ function listOf(answer: JsonObject, chunk: readonly Json[], limit: number): Remo
     ...(isToken(prev_batch) && { prev_batch }),
     ...(Number.isSafeInteger(total) && { total_room_count_estimate: total as number }),
   }
-}
-
-/** What is known of a room's fields, without what is not as it should be; nothing if that is needed. */
-function publicRoomOf(value: Json): RemotePublicRoom | undefined {
-  if (!isJsonObject(value)) return undefined
-  return fieldsOf(publicRoomFields, value, publicRoom)
-}
-
-function fieldsOf<T extends TSchema>(
-  fields: Readonly<Record<string, TSchema>>,
-  value: JsonObject,
-  schema: T,
-): Static<T> | undefined {
-  const known = Object.entries(fields).filter(
-    ([name, field]) => Object.hasOwn(value, name) && matches(field, value[name]),
-  )
-  const object = Object.fromEntries(known.map(([name]) => [name, value[name]]))
-  return matches(schema, object) ? object : undefined
 }
 
 function isToken(value: Json | undefined): value is string {

@@ -68,7 +68,14 @@ export type RequestOf<E extends Endpoint> = {
   (E['auth'] extends 'user' | 'admin' ? { readonly session: Session } : unknown) &
   (E['auth'] extends 'optional-user' ? { readonly session: Session | undefined } : unknown)
 
-export type ResponseOf<E extends Endpoint> = Static<E['response']>
+export type ResponseOf<E extends Endpoint> = Kept<Static<E['response']>>
+
+/** A value that nobody changes: whoever answers may give what it keeps. */
+type Kept<T> = T extends readonly (infer Item)[]
+  ? readonly Kept<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Kept<T[K]> }
+    : T
 
 /** An endpoint and the function that answers it, which names the parts of the server it needs. */
 export interface Route<Needs> {

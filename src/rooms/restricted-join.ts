@@ -80,7 +80,8 @@ async function fulfilsCondition(
   return outcome
 }
 
-function allowedRooms(allow: Json | undefined): RoomId[] {
+/** The rooms of which a membership lets somebody in, as far as the conditions are in order. */
+export function allowedRooms(allow: Json | undefined): RoomId[] {
   if (!Array.isArray(allow)) return []
   const roomIds = new Set<RoomId>()
   for (const condition of (allow as readonly Json[]).slice(0, conditionsMax)) {
