@@ -19,6 +19,7 @@ import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Sync } from '#sync/sync.ts'
 import type { Aliases } from '#users/aliases.ts'
+import type { EndToEnd } from '#users/end-to-end/end-to-end.ts'
 import type { Receipts } from '#users/receipts.ts'
 import type { Transactions } from '#users/transactions.ts'
 import type { Typing } from '#users/typing.ts'
@@ -47,6 +48,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly transactions: TransactionReceiver
   readonly edus: EduSender
   readonly users: Users
+  readonly endToEnd: EndToEnd
   readonly streams: Streams
   readonly sync: Sync
   readonly aliases: Aliases

@@ -33,6 +33,7 @@ import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
 import { createAliases } from '#users/aliases.ts'
+import { createEndToEnd } from '#users/end-to-end/end-to-end.ts'
 import { createReceipts } from '#users/receipts.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
@@ -161,6 +162,7 @@ function buildServer(
       eduReceivers,
     }),
     users,
+    endToEnd: createEndToEnd({ ...common, accounts: users.accounts }),
     typing,
     receipts,
     aliases: createAliases({ ...common, remoteDirectory: queries }),
@@ -218,8 +220,8 @@ function shellOf(
     log: io.log,
     checkAnswers,
     authenticateServer: federation.authenticateServer,
-    authenticateUser: (token) => server.users.sessions.authenticate(token),
     isAdmin: async (userId) => (await server.users.accounts.account(userId))?.admin ?? false,
+    authenticateUser: server.users.sessions.authenticate,
     explain: explainFailure,
     ...(config.rate_limits && { limitRate: createRateLimiter(io.clock, clientRateLimits) }),
   }

@@ -16,6 +16,7 @@ import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
 import { seededRandom } from '../src/io/simulated/simulated-random.ts'
 import type { ServerName } from '../src/protocol/identifiers/ids.ts'
 import { openStreams } from '../src/storage/streams.ts'
+import { createEndToEnd } from '../src/users/end-to-end/end-to-end.ts'
 import { createUsers, type UserNeeds } from '../src/users/users.ts'
 import { testDisk } from './databases.ts'
 
@@ -60,8 +61,10 @@ export async function clientWorld(
     passwordHashCost: 1,
     ...options,
   })
+  const endToEnd = createEndToEnd({ db, serverName, accounts: users.accounts })
   const server = {
     users,
+    endToEnd,
     serverName,
     publicBaseUrl: 'https://hansa.test',
     defaultRoomVersion: '12',
@@ -69,17 +72,15 @@ export async function clientWorld(
   const handler = serve([...accountRoutes, ...registerRoutes], server, {
     log,
     checkAnswers: true,
-    authenticateUser: (token): Promise<Session> => users.sessions.authenticate(token),
+    authenticateUser: (token, from): Promise<Session> => users.sessions.authenticate(token, from),
   })
 
-  /** Sends a request; a body that is not bytes is sent as JSON. */
-  const ask = async (
+  /** Sends a request, and gives the answer as it came. */
+  const askText = async (
     method: string,
     target: string,
-    request: { readonly body?: unknown; readonly token?: string | undefined } = {},
-  ): Promise<Answered> => {
-    const { body, token } = request
-    const sent = body === undefined ? '' : JSON.stringify(body)
+    { text: sent, token }: { readonly text: string; readonly token?: string | undefined },
+  ) => {
     const answer = await handler({
       method,
       target,
@@ -93,7 +94,19 @@ export async function clientWorld(
     const pieces = answer.body instanceof Uint8Array ? [answer.body] : answer.body
     for await (const piece of pieces) chunks.push(piece)
     const text = Buffer.concat(chunks).toString()
-    return { status: answer.status, headers: answer.headers, body: JSON.parse(text || '{}') }
+    return { status: answer.status, headers: answer.headers, text }
+  }
+
+  /** Sends a request with a body as JSON. */
+  const ask = async (
+    method: string,
+    target: string,
+    request: { readonly body?: unknown; readonly token?: string | undefined } = {},
+  ): Promise<Answered> => {
+    const { body, token } = request
+    const sent = body === undefined ? '' : JSON.stringify(body)
+    const { text, ...answer } = await askText(method, target, { text: sent, token })
+    return { ...answer, body: JSON.parse(text || '{}') }
   }
 
   /** Makes an account with the password `secret` and logs it in. */
@@ -108,7 +121,7 @@ export async function clientWorld(
     }
   }
 
-  return { time, clock, db, users, errors, ask, register }
+  return { time, clock, db, users, endToEnd, errors, ask, askText, register }
 }
 
 /** A text of an answer, empty if it is not there. */

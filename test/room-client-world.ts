@@ -30,6 +30,7 @@ import { type MemoryImage, memoryImage, openSqlite } from '../src/storage/sqlite
 import { openStreams } from '../src/storage/streams.ts'
 import { createSync } from '../src/sync/sync.ts'
 import { createAliases, type RemoteDirectory } from '../src/users/aliases.ts'
+import { createEndToEnd } from '../src/users/end-to-end/end-to-end.ts'
 import { createReceipts } from '../src/users/receipts.ts'
 import { createTransactions } from '../src/users/transactions.ts'
 import { createTyping } from '../src/users/typing.ts'
@@ -105,6 +106,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   const server = {
     ...base,
     users,
+    endToEnd: createEndToEnd({ ...base, accounts: users.accounts }),
     rooms,
     receipts,
     typing,
@@ -136,7 +138,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     {
       log,
       checkAnswers: true,
-      authenticateUser: (token) => users.sessions.authenticate(token),
+      authenticateUser: users.sessions.authenticate,
       explain: (error) =>
         error instanceof FederationError
           ? new MatrixError(502, 'M_UNKNOWN', error.message)

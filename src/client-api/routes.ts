@@ -10,6 +10,7 @@ import { accountDataRoutes } from './account-data.ts'
 import { deactivateAccountRoute } from './account-deactivation.ts'
 import { capabilitiesRoute } from './capabilities.ts'
 import { createRoomRoute } from './create-room.ts'
+import { deviceManagementRoutes } from './device-management.ts'
 import {
   deleteRoomAliasRoute,
   localAliasesRoute,
@@ -19,6 +20,7 @@ import {
 import { postReceiptRoute, setReadMarkerRoute, setTypingRoute } from './ephemeral.ts'
 import { defineFilterRoute, getFilterRoute } from './filter.ts'
 import { joinRoomByIdRoute, joinRoomRoute, knockRoomRoute } from './joining.ts'
+import { keyRoutes } from './keys.ts'
 import {
   publicRoomsRoute,
   roomVisibilityRoute,
@@ -66,11 +68,13 @@ import { versionsRoute } from './versions.ts'
 import { wellknownRoute } from './wellknown.ts'
 import { whoamiRoute } from './whoami.ts'
 
-type AccountNeeds = Pick<Server, 'users' | 'publicBaseUrl' | 'defaultRoomVersion'>
+type AccountNeeds = Pick<Server, 'users' | 'endToEnd' | 'publicBaseUrl' | 'defaultRoomVersion'>
 
 /** What concerns the user alone. */
 export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountDataRoutes,
+  ...deviceManagementRoutes,
+  ...keyRoutes,
   ...tagRoutes,
   capabilitiesRoute,
   changePasswordRoute,

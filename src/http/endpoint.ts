@@ -36,6 +36,8 @@ export interface Endpoint {
   readonly body?: TSchema
   /** The body is not parsed: whoever answers takes `rawBody` apart, and `body` is `undefined`. */
   readonly bodyIsBytes?: true
+  /** Numbers in the body keep their text, also those of clients: for what they have signed. */
+  readonly keepsNumbers?: true
   /** The largest body in bytes; 64 KiB where it is not said. */
   readonly bodyBytesMax?: number
   readonly response: TSchema

@@ -40,9 +40,9 @@ export interface Shell {
     rawBody: Uint8Array,
   ) => Promise<ServerName>
   /** Whose token it is; throws a 401 `MatrixError`. */
-  readonly authenticateUser?: (token: string) => Promise<Session>
   /** Whether a user is an administrator of this server. */
   readonly isAdmin?: (userId: UserId) => Promise<boolean>
+  readonly authenticateUser?: (token: string, remoteAddress: string) => Promise<Session>
   /** Throws a 429 `MatrixError` if this is too much. */
   readonly limitRate?: (endpoint: Endpoint, requester: Requester) => void
   /** What a client is told of an error that is no `MatrixError`, if anything. */
@@ -131,7 +131,7 @@ async function authenticate(
     throw new MatrixError(401, 'M_MISSING_TOKEN', 'This needs an access token.')
   }
   assert(shell.authenticateUser, 'this listener serves no users')
-  const session = await shell.authenticateUser(token)
+  const session = await shell.authenticateUser(token, remoteAddress)
   if (session.guest && !endpoint.guests) {
     throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this.')
   }
@@ -151,9 +151,9 @@ function parsesBody(endpoint: Endpoint): endpoint is Endpoint & { body: TSchema 
   return endpoint.body !== undefined && endpoint.bodyIsBytes !== true
 }
 
-/** What servers send may be signed, so its numbers keep their text; what clients send never is. */
+/** What servers send may be signed, so its numbers keep their text; what clients send rarely is. */
 function numbersIn(endpoint: Endpoint): NumberRule {
-  return endpoint.auth === 'server' ? 'raw' : 'any'
+  return endpoint.auth === 'server' || endpoint.keepsNumbers ? 'raw' : 'any'
 }
 
 /** Path and query of a request target, still encoded and decoded. */

@@ -1,5 +1,5 @@
 /**
- * Devices and their tokens. Only hashes of tokens come here.
+ * The tokens of devices. Only hashes of tokens come here.
  *
  * @module
  */
@@ -15,23 +15,6 @@ export interface TokenRow {
   readonly device_id: string
   readonly expires_ts: number | null
   readonly replaces: string | null
-}
-
-/** Adds a device unless the user has it. The name of one that is there stays. */
-export function addDevice(
-  tx: Writer,
-  device: {
-    readonly userId: UserId
-    readonly deviceId: string
-    readonly displayName: string | undefined
-    readonly now: number
-  },
-): void {
-  tx.run(sql`
-    INSERT INTO devices (user_id, device_id, display_name, created_ts)
-    VALUES (${device.userId}, ${device.deviceId}, ${device.displayName ?? null}, ${device.now})
-    ON CONFLICT DO NOTHING
-  `)
 }
 
 export function addToken(tx: Writer, token: TokenRow): void {
@@ -85,16 +68,4 @@ export function expectRefreshToken(tx: Writer, refreshHash: string): void {
 
 export function endTokensOfDevice(tx: Writer, userId: UserId, deviceId: string): void {
   tx.run(sql`DELETE FROM tokens WHERE user_id = ${userId} AND device_id = ${deviceId}`)
-}
-
-export function deleteDevice(tx: Writer, userId: UserId, deviceId: string): void {
-  endTokensOfDevice(tx, userId, deviceId)
-  tx.run(sql`DELETE FROM devices WHERE user_id = ${userId} AND device_id = ${deviceId}`)
-}
-
-/** Deletes all devices of a user, but `except` if it is given. */
-export function deleteDevices(tx: Writer, userId: UserId, except: string | undefined): void {
-  const kept = except ?? ''
-  tx.run(sql`DELETE FROM tokens WHERE user_id = ${userId} AND device_id <> ${kept}`)
-  tx.run(sql`DELETE FROM devices WHERE user_id = ${userId} AND device_id <> ${kept}`)
 }

@@ -20,10 +20,10 @@ import {
   setPasswordHash,
 } from '#storage/accounts.ts'
 import { type Database, type Reader, UnitFailed, type Writer } from '#storage/database.ts'
+import { deleteAllDevices } from '#storage/devices.ts'
 import { deleteFilters } from '#storage/filters.ts'
 import { deleteProfile, setProfileField } from '#storage/profiles.ts'
 import { useRegistrationToken } from '#storage/registration-tokens.ts'
-import { deleteDevices } from '#storage/sessions.ts'
 import type { Passwords } from './passwords.ts'
 import type { DeviceRequest, Issued, Sessions } from './sessions.ts'
 import { randomWord } from './tokens.ts'
@@ -110,7 +110,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
     deactivate: async (userId, { erase }) => {
       await db.write((tx) => {
         deactivateAccount(tx, userId, clock.now())
-        deleteDevices(tx, userId, undefined)
+        deleteAllDevices(tx, userId, undefined)
         deleteProfile(tx, userId)
         if (!erase) return
         deleteAccountData(tx, userId)

@@ -13,15 +13,14 @@
  */
 
 import type { Clock } from '#io/clock.ts'
+import type { Log } from '#io/log.ts'
 import type { Random } from '#io/random.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { type Database, UnitFailed, type Writer } from '#storage/database.ts'
+import { addDevice, countOtherDevices, deleteAllDevices, deleteDevices } from '#storage/devices.ts'
 import {
-  addDevice,
   addToken,
-  deleteDevice,
-  deleteDevices,
   endReplaced,
   endReplacements,
   endTokensOfDevice,
@@ -30,6 +29,7 @@ import {
   tokenByAccess,
   tokenByRefresh,
 } from '#storage/sessions.ts'
+import { createDeviceSightings } from './device-sightings.ts'
 import { type KnownSession, KnownTokens } from './known-tokens.ts'
 import { hashOf, isToken, makeToken, randomWord } from './tokens.ts'
 
@@ -38,6 +38,8 @@ const accessTokenMs = 3_600_000
 
 const deviceIdLengthMax = 255
 const displayNameLengthMax = 100
+/** What other servers take of one user, too. */
+const devicesMax = 1_000
 
 /** Who asks: a user on a device. */
 export interface UserSession {
@@ -68,8 +70,11 @@ export interface Sessions {
   issue(tx: Writer, userId: UserId, device: DeviceRequest): Issued
   /** Logs a device in; tokens it had end. */
   login(userId: UserId, device: DeviceRequest): Promise<Issued>
-  /** Whose access token it is. Throws a 401 `M_UNKNOWN_TOKEN`. */
-  authenticate(token: string): Promise<UserSession>
+  /**
+   * Whose access token it is. Throws a 401 `M_UNKNOWN_TOKEN`. The device is noted as used from the
+   * address, if one is given.
+   */
+  authenticate(token: string, remoteAddress?: string): Promise<UserSession>
   /** Gives new tokens for a refresh token. Throws a 401 `M_UNKNOWN_TOKEN`. */
   refresh(token: string): Promise<Omit<Issued, 'device_id'>>
   /** Ends a session and deletes its device. */
@@ -84,22 +89,26 @@ export function createSessions(needs: {
   readonly db: Database
   readonly clock: Clock
   readonly random: Random
+  readonly log?: Pick<Log, 'warn'>
 }): Sessions {
   const { db, clock } = needs
   const known = new KnownTokens()
+  const noteSighting = createDeviceSightings(needs)
   const issue: Sessions['issue'] = (tx, userId, device) => issueToDevice(needs, tx, userId, device)
   return {
     issue,
     login: async (userId, device) => {
+      await checkRoom(db, userId, device.deviceId ?? '')
       const issued = await db.write((tx) => issue(tx, userId, device))
       known.forget(userId)
       return issued
     },
-    authenticate: async (token) => {
+    authenticate: async (token, remoteAddress) => {
       if (!isToken('access', token)) throw unknownToken()
       const { expiresTs, ...session } = await findSession(db, known, hashOf(token))
       // The session is still there, the client may refresh its token.
       if (expiresTs !== null && expiresTs <= clock.now()) throw unknownToken(true)
+      if (remoteAddress !== undefined) noteSighting(session, remoteAddress)
       return session
     },
     refresh: async (token) => {
@@ -111,11 +120,11 @@ export function createSessions(needs: {
       return issued
     },
     logout: async ({ userId, deviceId }) => {
-      await db.write((tx) => deleteDevice(tx, userId, deviceId))
+      await db.write((tx) => deleteDevices(tx, userId, [deviceId]))
       known.forget(userId)
     },
     logoutAll: async (userId, except) => {
-      await db.write((tx) => deleteDevices(tx, userId, except))
+      await db.write((tx) => deleteAllDevices(tx, userId, except))
       known.forget(userId)
     },
     forgetTokens: (userId) => known.forget(userId),
@@ -206,6 +215,12 @@ function unknownToken(softLogout = false): MatrixError {
 function asUnknownToken(error: unknown): never {
   if (error instanceof UnitFailed && error.kind === 'expectation') throw unknownToken(true)
   throw error
+}
+
+async function checkRoom(db: Database, userId: UserId, deviceId: string): Promise<void> {
+  if ((await countOtherDevices(db, userId, deviceId)) < devicesMax) return
+  const problem = `There are ${devicesMax} devices already: delete some.`
+  throw new MatrixError(400, 'M_RESOURCE_LIMIT_EXCEEDED', problem)
 }
 
 function checkDeviceId(deviceId: string): void {

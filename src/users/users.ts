@@ -14,6 +14,7 @@ import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import { type AccountData, createAccountData } from './account-data.ts'
 import { type Accounts, createAccounts } from './accounts.ts'
+import { createDevices, type Devices } from './devices.ts'
 import { createFilters, type Filters } from './filters.ts'
 import { createInteractiveAuth, type InteractiveAuth } from './interactive-auth.ts'
 import { createLoginTokens, type LoginTokens } from './login-tokens.ts'
@@ -35,6 +36,7 @@ export interface RegistrationPolicy {
 export interface Users {
   readonly accounts: Accounts
   readonly sessions: Sessions
+  readonly devices: Devices
   readonly profiles: Profiles
   readonly accountData: AccountData
   readonly filters: Filters
@@ -73,6 +75,7 @@ export function createUsers(needs: UserNeeds): Users {
   return {
     accounts,
     sessions,
+    devices: createDevices({ ...needs, sessions }),
     profiles: createProfiles(needs),
     accountData: createAccountData(needs),
     filters: createFilters(needs),

@@ -1,0 +1,88 @@
+/**
+ * The keys of devices, for end-to-end encryption.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#key-management-api
+ *
+ * @module
+ */
+
+import { endpoint } from '#http/endpoint.ts'
+import * as t from '#schema/schema.ts'
+
+const name = t.string({ min: 1, max: 255 })
+
+const deviceKeys = t.object({
+  user_id: t.userId,
+  device_id: name,
+  algorithms: t.array(name, { max: 100 }),
+  keys: t.record(t.string({ max: 1_000 })),
+  signatures: t.record(t.record(t.string({ max: 1_000 }))),
+})
+
+const keyObject = t.object({
+  key: t.string({ max: 1_000 }),
+  signatures: t.record(t.record(t.string({ max: 1_000 }))),
+})
+
+const namedKeys = t.record(t.union(t.string({ max: 1_000 }), keyObject))
+
+/** What was uploaded by others is not measured again. */
+const byUser = t.record(t.record(t.unknown()))
+
+/** `POST /_matrix/client/v3/keys/upload` */
+export const uploadKeys = endpoint({
+  operationId: 'uploadKeys',
+  method: 'POST',
+  path: '/_matrix/client/v3/keys/upload',
+  auth: 'user',
+  guests: true,
+  body: t.object({
+    device_keys: t.optional(deviceKeys),
+    one_time_keys: t.optional(namedKeys),
+    fallback_keys: t.optional(namedKeys),
+  }),
+  // A thousand keys, each with a signature.
+  bodyBytesMax: 524_288,
+  keepsNumbers: true,
+  response: t.object({ one_time_key_counts: t.record(t.integer({ min: 0 })) }),
+})
+
+/** `POST /_matrix/client/v3/keys/query` */
+export const queryKeys = endpoint({
+  operationId: 'queryKeys',
+  method: 'POST',
+  path: '/_matrix/client/v3/keys/query',
+  auth: 'user',
+  guests: true,
+  body: t.object({
+    timeout: t.optional(t.integer({ min: 0 })),
+    device_keys: t.record(t.array(name)),
+  }),
+  // Some thousand users.
+  bodyBytesMax: 1_048_576,
+  response: t.object({
+    failures: t.optional(t.record(t.jsonObject)),
+    device_keys: t.optional(byUser),
+    master_keys: t.optional(t.record(t.jsonObject)),
+    self_signing_keys: t.optional(t.record(t.jsonObject)),
+    user_signing_keys: t.optional(t.record(t.jsonObject)),
+  }),
+})
+
+/** `POST /_matrix/client/v3/keys/claim` */
+export const claimKeys = endpoint({
+  operationId: 'claimKeys',
+  method: 'POST',
+  path: '/_matrix/client/v3/keys/claim',
+  auth: 'user',
+  guests: true,
+  body: t.object({
+    timeout: t.optional(t.integer({ min: 0 })),
+    one_time_keys: t.record(t.record(name)),
+  }),
+  bodyBytesMax: 1_048_576,
+  response: t.object({
+    failures: t.optional(t.record(t.jsonObject)),
+    one_time_keys: byUser,
+  }),
+})
