@@ -34,13 +34,16 @@ export interface AuthenticationNeeds {
   readonly onSignOfLife?: (server: ServerName) => void
 }
 
+/** What of a request is signed, beside its body. */
+export type SignedIncoming = Pick<IncomingRequest, 'method' | 'target' | 'headers'>
+
 /** How many signatures of one request are looked at. */
 const headersMax = 5
 
 /** Gives the server that sent the request. Throws 401 `M_UNAUTHORIZED`. */
 export async function authenticateRequest(
   needs: AuthenticationNeeds,
-  request: IncomingRequest,
+  request: SignedIncoming,
   rawBody: Uint8Array,
 ): Promise<ServerName> {
   const claims = readClaims(request)
@@ -65,7 +68,7 @@ function unauthorized(sentence: string): MatrixError {
   return new MatrixError(401, 'M_UNAUTHORIZED', sentence)
 }
 
-function readClaims(request: IncomingRequest): XMatrix[] {
+function readClaims(request: SignedIncoming): XMatrix[] {
   const { authorization = [] } = request.headers
   const headers = typeof authorization === 'string' ? [authorization] : authorization
   if (headers.length === 0) throw unauthorized('The Authorization header is missing.')
@@ -110,7 +113,7 @@ async function keyOf(
 
 function isSigned(signed: {
   readonly needs: AuthenticationNeeds
-  readonly request: IncomingRequest
+  readonly request: SignedIncoming
   readonly rawBody: Uint8Array
   readonly origin: ServerName
   readonly claim: XMatrix

@@ -22,6 +22,7 @@ import { type BackOff, createBackOff, type RetryTimes, usualRetryTimes } from '.
 import { createFederationClient, type FederationClient } from './call.ts'
 import { createDiscovery } from './discovery.ts'
 import type { EduSender } from './edus.ts'
+import { storedKeys } from './key-archive.ts'
 import { createNotary, type Notary } from './notary.ts'
 import { createOwnKeys, type OldKey } from './own-keys.ts'
 import { createRemoteQueries, type RemoteQueries } from './queries.ts'
@@ -74,7 +75,13 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
   const backOff = await createBackOff(needs, needs.retry ?? usualRetryTimes)
   const client = createFederationClient({ ...needs, discovery, backOff, isAllowed })
   const trustedKeyServers = needs.trustedKeyServers ?? []
-  const keyring = createKeyring({ ...needs, client, discovery, trustedKeyServers })
+  const keyring = createKeyring({
+    ...needs,
+    archive: storedKeys(db),
+    client,
+    discovery,
+    trustedKeyServers,
+  })
   const ownKeys = createOwnKeys(signer, clock, needs.oldKeys)
   let source: PduSource | undefined
   const pdusOf: PduSource = async (roomId, eventIds) => {

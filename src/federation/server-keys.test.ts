@@ -20,6 +20,7 @@ import type { Signer } from '#rooms/remote-servers.ts'
 import { memoryImage, openSqlite } from '#storage/sqlite.ts'
 import { createBackOff } from './back-off.ts'
 import { createFederationClient } from './call.ts'
+import { storedKeys } from './key-archive.ts'
 import { createNotary } from './notary.ts'
 import { createOwnKeys } from './own-keys.ts'
 import { createKeyring } from './server-keys.ts'
@@ -89,8 +90,8 @@ async function open(
   const backOff = await createBackOff({ db, clock, random: seededRandom(1), log })
   const client = createFederationClient({ signer: us, httpClient, discovery, backOff })
   const trustedKeyServers = options.notaries ?? []
-  const needs = { db, clock, log, signer: us, client, httpClient, discovery, trustedKeyServers }
-  const keyring = createKeyring(needs)
+  const common = { clock, log, signer: us, client, httpClient, discovery, trustedKeyServers }
+  const keyring = createKeyring({ ...common, archive: storedKeys(db) })
   /** The keys of `them` that can be had, as `id until days`. */
   const check = async (keyIds: string[], at = clock.now(), server = them): Promise<string[]> => {
     const found = time.await(keyring.verifyKeys(keyIds.map((keyId) => ({ server, keyId, at }))))

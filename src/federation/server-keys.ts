@@ -1,5 +1,5 @@
 /**
- * The keyring: the public keys of other servers, from memory, the store, the server itself, or a
+ * The keyring: the public keys of other servers, from memory, the archive, the server itself, or a
  * notary, in this order.
  *
  * A key ID belongs to the first key that was seen under it, for ever: another key under the same ID
@@ -24,16 +24,16 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
 import type { KeyNeed, Keyring, Signer } from '#rooms/remote-servers.ts'
-import type { Database } from '#storage/database.ts'
-import { type ServerKeyRow, saveServerKey, serverKeysOf } from '#storage/server-keys.ts'
+import type { ServerKeyRow } from '#storage/server-keys.ts'
 import { askServer, type WayOut } from './ask-server.ts'
 import type { FederationClient } from './call.ts'
+import type { KeyArchive } from './key-archive.ts'
 import { Limiter } from './limiter.ts'
 import { createNotaries, type Notaries } from './notaries.ts'
 import { type PublishedServerKey, readServerKeys } from './server-keys-answer.ts'
 
 export interface KeyringNeeds extends WayOut {
-  readonly db: Database
+  readonly archive: KeyArchive
   readonly clock: Clock
   readonly log: Log
   readonly signer: Signer
@@ -44,7 +44,7 @@ export interface KeyringNeeds extends WayOut {
 
 /** A keyring that also knows what servers said of their keys, for others. */
 export interface ArchivingKeyring extends Keyring {
-  /** All keys of a server that are stored. */
+  /** All keys of a server that are in the archive. */
   stored(server: ServerName): Promise<ServerKeyRow[]>
   /** Asks a server itself for its keys, unless that was done a moment ago. */
   refresh(server: ServerName): Promise<void>
@@ -112,7 +112,7 @@ class StoredKeyring implements ArchivingKeyring {
   }
 
   async stored(server: ServerName): Promise<ServerKeyRow[]> {
-    return await serverKeysOf(this.#needs.db, server)
+    return await this.#needs.archive.keysOf(server)
   }
 
   async refresh(server: ServerName): Promise<void> {
@@ -142,14 +142,14 @@ class StoredKeyring implements ArchivingKeyring {
   async #load(server: ServerName): Promise<KnownKeys> {
     const known = this.#known.get(server)
     if (known !== undefined) return known
-    const rows = await serverKeysOf(this.#needs.db, server)
+    const rows = await this.#needs.archive.keysOf(server)
     const loaded = new Map<string, KnownKey>()
     for (const row of rows) {
       const key = decodeBase64(row.key_base64)
       if (key === undefined) continue
       loaded.set(row.key_id, { key, validUntilTs: row.valid_until_ts, expired: row.expired === 1 })
     }
-    // What was learned while the store was read is newer.
+    // What was learned while the archive was read is newer.
     const learned = this.#known.get(server)
     if (learned !== undefined) return learned
     this.#known.set(server, loaded)
@@ -214,7 +214,7 @@ class StoredKeyring implements ArchivingKeyring {
     from: ServerName,
     answer: JsonObject,
   ): Promise<string | undefined> {
-    const { clock, db } = this.#needs
+    const { clock, archive } = this.#needs
     const now = clock.now()
     const read = readServerKeys(answer, server, now)
     if (!read.ok) return read.reason
@@ -237,9 +237,7 @@ class StoredKeyring implements ArchivingKeyring {
       })
     }
     this.#known.set(server, known)
-    await db.write((tx) => {
-      for (const row of rows) saveServerKey(tx, server, row)
-    })
+    await archive.save(server, rows)
     return undefined
   }
 

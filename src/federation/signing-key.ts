@@ -45,13 +45,14 @@ export async function loadSigningKey(
 }
 
 /** The text of a new key file. */
-function makeSigningKey(random: Random): string {
+export function makeSigningKey(random: Random): string {
   const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
   const version = [...random.bytes(4)].map((byte) => letters[byte % letters.length]).join('')
   return `ed25519 a_${version} ${encodeBase64(random.bytes(32))}\n`
 }
 
-function parseSigningKey(serverName: ServerName, path: string, text: string): Signer {
+/** The signer of a key file's text. Throws `SigningKeyRefused`. */
+export function parseSigningKey(serverName: ServerName, path: string, text: string): Signer {
   const refuse = (problem: string) => new SigningKeyRefused(`The signing key ${path} ${problem}.`)
   const lines = text.split('\n').filter((line) => line.trim() !== '')
   const [algorithm, version, seedText, ...rest] = (lines[0] ?? '').trim().split(/\s+/)
