@@ -261,4 +261,5 @@ const noServers: RemoteServers = {
   state: refuse,
   event: refuse,
   eventAuth: refuse,
+  eventByTime: refuse,
 }

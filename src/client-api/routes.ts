@@ -59,6 +59,7 @@ import {
 import { refreshRoute } from './refresh.ts'
 import { registerRoute, usernameAvailabilityRoute } from './registration.ts'
 import { registrationTokenValidityRoute } from './registration-tokens.ts'
+import { eventByTimestampRoute } from './room-event-by-timestamp.ts'
 import { roomSummaryRoute } from './room-summary.ts'
 import { redactEventRoute, sendMessageRoute, setRoomStateRoute } from './sending.ts'
 import { spaceHierarchyRoute } from './space-hierarchy.ts'
@@ -106,6 +107,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   banRoute,
   createRoomRoute,
   deleteRoomAliasRoute,
+  eventByTimestampRoute,
   eventContextRoute,
   forgetRoomRoute,
   inviteUserRoute,

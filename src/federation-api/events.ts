@@ -4,7 +4,12 @@
  * @module
  */
 
-import { getEvent, getRoomState, getRoomStateIds } from '#endpoints/server-server/events.ts'
+import {
+  getEvent,
+  getEventByTimestamp,
+  getRoomState,
+  getRoomStateIds,
+} from '#endpoints/server-server/events.ts'
 import { answer } from '#http/endpoint.ts'
 import { RawJson } from '#http/raw-json.ts'
 import type { Server } from '#server.ts'
@@ -44,5 +49,15 @@ export const eventRoute = answer(
   ) => {
     const bytes = await roomsForServers.event(origin, params.eventId)
     return { origin: serverName, origin_server_ts: clock.now(), pdus: [new RawJson(bytes)] }
+  },
+)
+
+export const eventByTimestampRoute = answer(
+  getEventByTimestamp,
+  async ({ origin, params: { roomId }, query }, { roomsForServers }: Needs) => {
+    const direction = query.dir === 'f' ? 'forwards' : 'backwards'
+    const request = { origin, roomId, ts: query.ts, direction } as const
+    const { eventId, ts } = await roomsForServers.eventByTime(request)
+    return { event_id: eventId, origin_server_ts: ts }
   },
 )

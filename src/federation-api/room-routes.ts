@@ -8,7 +8,7 @@ import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { backfillRoute, missingEventsRoute } from './backfill.ts'
 import { eventAuthRoute } from './event-auth.ts'
-import { eventRoute, roomStateIdsRoute, roomStateRoute } from './events.ts'
+import { eventByTimestampRoute, eventRoute, roomStateIdsRoute, roomStateRoute } from './events.ts'
 import { sendInviteV1Route } from './invites-v1.ts'
 import { sendInviteV2Route } from './invites-v2.ts'
 import { makeJoinRoute, sendJoinV1Route } from './joins-v1.ts'
@@ -23,6 +23,7 @@ type Needs = Pick<Server, 'roomsForServers' | 'transactions' | 'serverName' | 'c
 export const roomRoutes: readonly Route<Needs>[] = [
   backfillRoute,
   eventAuthRoute,
+  eventByTimestampRoute,
   eventRoute,
   makeJoinRoute,
   makeKnockRoute,

@@ -12,7 +12,12 @@
 
 import { backfillRoom, getMissingPreviousEvents } from '#endpoints/server-server/backfill.ts'
 import { getEventAuth } from '#endpoints/server-server/event-auth.ts'
-import { getEvent, getRoomState, getRoomStateIds } from '#endpoints/server-server/events.ts'
+import {
+  getEvent,
+  getEventByTimestamp,
+  getRoomState,
+  getRoomStateIds,
+} from '#endpoints/server-server/events.ts'
 import { sendInviteV1 } from '#endpoints/server-server/invites-v1.ts'
 import { sendInviteV2 } from '#endpoints/server-server/invites-v2.ts'
 import { makeJoin, sendJoinV1 } from '#endpoints/server-server/joins-v1.ts'
@@ -219,6 +224,12 @@ function history(client: FederationClient): History {
       const request = { params: { roomId, eventId } }
       const bytes = await client.callForBytes(destination, getEventAuth, request, fetchRoom)
       return new Answer(destination, bytes).pdus('auth_chain')
+    },
+    eventByTime: async (destination, { roomId, ts, direction }) => {
+      const query = { ts, dir: direction === 'forwards' ? ('f' as const) : ('b' as const) }
+      const request = { params: { roomId }, query }
+      const { json } = await client.call(destination, getEventByTimestamp, request, fetchEvent)
+      return { eventId: json.event_id, ts: json.origin_server_ts }
     },
   }
 }

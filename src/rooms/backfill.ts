@@ -157,7 +157,7 @@ function removeWithLater(pdus: Map<EventId, Pdu>, eventId: EventId): void {
 }
 
 /** Servers that were in the room at the gap: their users have seen what came before. */
-async function serversAt(
+export async function serversAt(
   { rooms, serverName }: RoomParts,
   roomId: RoomId,
   { eventId }: Gap,

@@ -191,6 +191,7 @@ export class Batch {
         pdu.state_key === undefined ? null : (room.stateKeyId(pdu.type, pdu.state_key) ?? null),
       auth_numbers: number === undefined ? null : bytesOf(room.graph.authEvents(number)),
       membership: membershipCodeOf(pdu),
+      origin_server_ts: pdu.origin_server_ts,
       bytes: pdu.bytes,
     })
     if (rule !== undefined) putVerdict(tx, room.roomNid, pdu.event_id, rule)

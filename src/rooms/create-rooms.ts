@@ -10,6 +10,7 @@ import { allRooms } from '#storage/rooms.ts'
 import { fillHistory } from './backfill.ts'
 import { catchUp } from './catch-up.ts'
 import type { LocalRooms } from './create-engine.ts'
+import { fetchByTime } from './fetch-by-time.ts'
 import { Avoidance } from './fetching.ts'
 import { invite } from './invite.ts'
 import { createJoins, type Joins } from './join.ts'
@@ -56,6 +57,7 @@ export function createRooms(
       knock: (request) => knock(parts, request),
       invite: (request) => invite(parts, request),
       fillHistory: createHistoryFiller(parts, avoidance),
+      fetchByTime: (roomId, search) => fetchByTime(parts, avoidance, roomId, search),
       close: async () => {
         closing.abort()
         await ownRooms.close()

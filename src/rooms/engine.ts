@@ -144,6 +144,11 @@ export interface Engine {
       readonly before: Position
       readonly origin: ServerName
       readonly statesBefore: ReadonlyMap<EventId, readonly EventId[]>
+      /**
+       * Whether further history may be missing between them and the gap, which will be put in between
+       * then. Nothing is taken in if there is no room for that.
+       */
+      readonly apart?: boolean
     },
   ): Promise<Outcome[]>
 

@@ -23,6 +23,7 @@ export type RoomReader = Pick<
   | 'stateBefore'
   | 'event'
   | 'events'
+  | 'eventsByTime'
   | 'membership'
   | 'localMembers'
 >

@@ -23,6 +23,7 @@ import {
 import { currentStateAt } from '#storage/states.ts'
 import { stateDifference } from './commit.ts'
 import type { EngineParts } from './engine-parts.ts'
+import { eventsByTime } from './events-by-time.ts'
 import { joinedServers, membersWith } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
@@ -48,6 +49,7 @@ export type RoomReads = Pick<
   | 'stateBefore'
   | 'event'
   | 'events'
+  | 'eventsByTime'
   | 'timeline'
   | 'stateChanges'
   | 'stateAtStream'
@@ -70,6 +72,7 @@ export function createReads(parts: EngineParts): RoomReads {
   return {
     events,
     event: async (roomId, eventId) => (await events(roomId, [eventId]))[0],
+    eventsByTime: (roomId, search) => eventsByTime(parts, roomId, search),
     version: async (roomId) => (await room(roomId))?.version,
     isServerInRoom: async (server, roomId) => {
       const found = await room(roomId)

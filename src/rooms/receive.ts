@@ -7,7 +7,7 @@
 import { Slices } from '#io/slices.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { lowestSub } from '#storage/events.ts'
+import { lowestSub, streamBefore } from '#storage/events.ts'
 import type { Batch } from './batch.ts'
 import type { Outcome, ReceiveOptions } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
@@ -73,19 +73,15 @@ export async function acceptHistory(
   options: {
     readonly before: Position
     readonly statesBefore: ReadonlyMap<EventId, readonly EventId[]>
+    readonly apart?: boolean
   },
 ): Promise<Outcome[]> {
-  const { before, statesBefore } = options
+  const { statesBefore } = options
   const own = pdus.filter((pdu) => pdu.room_id === roomId)
   const ordered = inOrder(own.toSorted(byAge))
   const outcomes = await parts.queues.inTurn(roomId, async (batch) => {
-    const lowest = await lowestSub(parts.db, batch.room.roomNid, before.stream)
-    // The last of them stands right before what is there.
-    let sub = Math.min(lowest, before.sub) - ordered.length - 1
-    const next = () => {
-      sub += 1
-      return { stream: before.stream, sub }
-    }
+    const next = await placesFor(parts, batch.room, ordered.length, options)
+    if (next === undefined) return []
     const taken: Outcome[] = []
     for (const pdu of ordered) {
       taken.push(
@@ -101,6 +97,29 @@ export async function acceptHistory(
     return taken
   })
   return outcomes ?? []
+}
+
+/** Gives the places for history, one after the other; `undefined` if there is no room for it. */
+async function placesFor(
+  { db }: EngineParts,
+  { roomNid }: Room,
+  count: number,
+  { before, apart = false }: { readonly before: Position; readonly apart?: boolean },
+): Promise<(() => Position) | undefined> {
+  let { stream } = before
+  let sub = Math.min(await lowestSub(db, roomNid, stream), before.sub) - count - 1
+  if (apart) {
+    // What is fetched later for the gap stands at the position of the event after it. So this is
+    // given a position that the room does not use, in the middle of those that lie before.
+    const previous = await streamBefore(db, roomNid, before.stream)
+    stream = Math.floor((previous + before.stream) / 2)
+    sub = -count
+    if (stream <= previous) return undefined
+  }
+  return () => {
+    sub += 1
+    return { stream, sub }
+  }
 }
 
 /**

@@ -122,6 +122,11 @@ export interface RemoteServers {
     destination: ServerName,
     request: { roomId: RoomId; eventId: EventId },
   ): Promise<readonly Uint8Array[]>
+  /** The event that was sent nearest to a time, in one direction. */
+  eventByTime(
+    destination: ServerName,
+    request: { roomId: RoomId; ts: number; direction: 'backwards' | 'forwards' },
+  ): Promise<{ readonly eventId: EventId; readonly ts: number }>
 }
 
 /** Which key of a server a signature needs. */

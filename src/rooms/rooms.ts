@@ -5,7 +5,9 @@
  * `/sync` and `/messages` both follow it, so that no client sees an event twice or misses one. An
  * event that reaches us live stands at `{stream: S, sub: 0}`, where S is the position of its commit
  * in the one stream of this server. History that is fetched later stands before the event whose
- * past it fills: `{stream: S, sub: -1}`, `{stream: S, sub: -2}` and so on, going back.
+ * past it fills: `{stream: S, sub: -1}`, `{stream: S, sub: -2}` and so on, going back. An event that
+ * was found by its time, with more missing around it, stands at a position that nothing else in the
+ * room has.
  *
  * Looking up an event always names its room; an event of another room is answered exactly like one
  * that does not exist.
@@ -233,6 +235,27 @@ export interface Rooms {
     roomId: RoomId,
     options: { readonly from?: EventId | undefined; readonly limit: number },
   ): Promise<RoomGraph | undefined>
+
+  /**
+   * Events of the timeline by their `origin_server_ts`: those at `ts` or on from it in a direction, the
+   * nearest first.
+   */
+  eventsByTime(
+    roomId: RoomId,
+    search: {
+      readonly ts: number
+      readonly direction: 'backwards' | 'forwards'
+      readonly limit: number
+    },
+  ): Promise<{ readonly eventId: EventId; readonly ts: number }[]>
+  /**
+   * Asks other servers for an event nearer to a time than those known here, if history is missing
+   * there, and takes it in. Gives whether it did. Never throws for what other servers do.
+   */
+  fetchByTime(
+    roomId: RoomId,
+    search: { readonly ts: number; readonly direction: 'backwards' | 'forwards' },
+  ): Promise<boolean>
 
   /** Calls `listener` after each commit, in stream order. */
   onCommit(listener: (commit: RoomCommit) => void): void

@@ -48,17 +48,19 @@ export function putEvent(
   tx: Writer,
   roomNid: number,
   event: Omit<EventRow, 'redacted_by'> & {
+    readonly origin_server_ts: number
     readonly auth_numbers: Uint8Array | null
     readonly membership: number
   },
 ): void {
   tx.run(sql`
     INSERT INTO events (event_nid, room_nid, event_id, status, stream, sub, depth, state_before,
-      state_after, number, state_key_nid, auth_numbers, membership,
+      state_after, number, state_key_nid, auth_numbers, membership, origin_server_ts,
       redacted_by, bytes)
     VALUES (${event.event_nid}, ${roomNid}, ${event.event_id}, ${event.status}, ${event.stream},
       ${event.sub}, ${event.depth}, ${event.state_before}, ${event.state_after}, ${event.number},
-      ${event.state_key_nid}, ${event.auth_numbers}, ${event.membership}, ${null}, ${event.bytes})
+      ${event.state_key_nid}, ${event.auth_numbers}, ${event.membership}, ${event.origin_server_ts},
+      ${null}, ${event.bytes})
     ON CONFLICT (room_nid, event_id) DO UPDATE SET status = excluded.status,
       stream = excluded.stream, sub = excluded.sub, state_before = excluded.state_before,
       state_after = excluded.state_after, number = excluded.number,
@@ -143,6 +145,14 @@ export async function eventsAfter(
       AND (stream, sub) < (${until.stream}, ${until.sub})
     ORDER BY stream, sub LIMIT ${limit}
   `)
+}
+
+/** The last position of the stream before `stream` at which the room has an event; 0 if there is none. */
+export async function streamBefore(db: Reader, roomNid: number, stream: number): Promise<number> {
+  const row = await db.first<{ most: number | null }>(sql`
+    SELECT MAX(stream) AS most FROM events WHERE room_nid = ${roomNid} AND stream < ${stream}
+  `)
+  return row?.most ?? 0
 }
 
 /** The lowest `sub` in use at a position of the stream: history is put before it. */

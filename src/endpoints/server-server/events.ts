@@ -53,3 +53,14 @@ export const getEvent = endpoint({
     pdus: t.array(t.unknown()),
   }),
 })
+
+/** `GET /_matrix/federation/v1/timestamp_to_event/{roomId}`: the event nearest to a time. */
+export const getEventByTimestamp = endpoint({
+  operationId: 'getEventByTimestamp',
+  method: 'GET',
+  path: '/_matrix/federation/v1/timestamp_to_event/{roomId}',
+  auth: 'server',
+  params: { roomId: t.roomId },
+  query: { ts: t.timestamp, dir: t.oneOf('f', 'b') },
+  response: t.object({ event_id: t.eventId, origin_server_ts: t.timestamp }),
+})

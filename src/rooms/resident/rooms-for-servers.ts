@@ -16,6 +16,7 @@ import {
   authChainForServer,
   backfillForServer,
   type EventRequest,
+  eventByTimeForServer,
   eventForServer,
   missingEventsForServer,
   stateForServer,
@@ -48,6 +49,10 @@ export interface RoomsForServers {
   event(origin: ServerName, eventId: EventId): Promise<Uint8Array>
   eventAuth(request: EventRequest): Promise<PduBytes>
   backfill(request: Parameters<typeof backfillForServer>[1]): Promise<PduBytes>
+  /** The event nearest to a time that the server may see. Throws 404 if there is none. */
+  eventByTime(
+    request: Parameters<typeof eventByTimeForServer>[1],
+  ): Promise<{ readonly eventId: EventId; readonly ts: number }>
   missingEvents(request: Parameters<typeof missingEventsForServer>[1]): Promise<PduBytes>
 }
 
@@ -78,6 +83,7 @@ export function createRoomsForServers(
     eventAuth: async (request) =>
       await bytesOf(parts, request.roomId, await authChainForServer(parts, request)),
     backfill: (request) => backfillForServer(parts, request),
+    eventByTime: (request) => eventByTimeForServer(parts, request),
     missingEvents: (request) => missingEventsForServer(parts, request),
   }
 }

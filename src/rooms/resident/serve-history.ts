@@ -11,10 +11,11 @@
  */
 
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
 import type { RoomParts } from '../parts.ts'
 import type { StateView, StoredEvent } from '../rooms.ts'
 import { sharedRoom, unknownEvent } from './access.ts'
-import { bytesForServer } from './visible-to-server.ts'
+import { bytesForServer, isVisibleToOrigin } from './visible-to-server.ts'
 
 /** The spec sets no limit; Synapse and Dendrite use 100. */
 const backfillMax = 100
@@ -68,6 +69,30 @@ export async function eventForServer(
     return stored.pdu.bytes
   }
   return await bytesForServer(parts, origin, stored)
+}
+
+/** How many events near a time are looked at for one that the server may see. */
+const eventsByTimeMax = 50
+
+/** The event that was sent nearest to a time, in one direction. */
+export async function eventByTimeForServer(
+  parts: RoomParts,
+  request: {
+    readonly origin: ServerName
+    readonly roomId: RoomId
+    readonly ts: number
+    readonly direction: 'backwards' | 'forwards'
+  },
+): Promise<{ readonly eventId: EventId; readonly ts: number }> {
+  const { origin, roomId, ts, direction } = request
+  await sharedRoom(parts, roomId, origin)
+  const search = { ts, direction, limit: eventsByTimeMax }
+  const near = await parts.rooms.eventsByTime(roomId, search)
+  for (const found of near) {
+    const stored = await parts.rooms.event(roomId, found.eventId)
+    if (stored && (await isVisibleToOrigin(parts, origin, stored))) return found
+  }
+  throw new MatrixError(404, 'M_NOT_FOUND', `There is no event from ${ts} in this direction.`)
 }
 
 /**

@@ -27,11 +27,12 @@ export async function bytesForServer(
 ): Promise<Uint8Array> {
   const { pdu } = event
   if (serverNameOf(pdu.sender) === origin) return pdu.bytes
-  if (await isVisible(parts, origin, event)) return pdu.bytes
+  if (await isVisibleToOrigin(parts, origin, event)) return pdu.bytes
   return Buffer.from(canonicalJson(redact(pdu.version, pdu.json)))
 }
 
-async function isVisible(
+/** Whether one of the users of a server that is in the room may see the event. */
+export async function isVisibleToOrigin(
   { rooms }: Pick<RoomParts, 'rooms'>,
   origin: ServerName,
   { pdu }: StoredEvent,
