@@ -20,6 +20,8 @@ export async function prepareHansa(options: {
   publicPort?: number
   /** Further lines of the configuration. */
   more?: string
+  /** Flags of Node. */
+  nodeFlags?: readonly string[]
 }): Promise<ServerProcess> {
   const { folder, host, authority } = options
   mkdirSync(folder, { recursive: true })
@@ -52,6 +54,6 @@ ${options.more ?? ''}
     baseUrl: `http://${host}:${plainPort}`,
     tlsPort,
     logFile: join(folder, 'hansa.log'),
-    command: [process.execPath, main, 'start', '--config', file],
+    command: [process.execPath, ...(options.nodeFlags ?? []), main, 'start', '--config', file],
   })
 }
