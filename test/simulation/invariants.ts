@@ -3,8 +3,8 @@
  *
  * - Servers that share a room hold the same events, and none rejects what another accepts.
  * - After each has sent an event that merges what it knows, they hold the same state, key by key.
- * - What was acknowledged is there: at home at once and for ever, elsewhere in the timeline, or
- *   soft-failed.
+ * - What was acknowledged is there: at home at once and for ever, elsewhere if it was sent there, or
+ *   can be had from those who are in the room.
  * - What a client put together from `/sync` and `/messages` is the timeline: each event once, none
  *   missing, in the server's one order.
  *
@@ -12,8 +12,9 @@
  */
 
 import type { EventId, RoomId, ServerName } from '../../src/protocol/identifiers/ids.ts'
+import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import type { SimulatedClient } from './client.ts'
-import { count, type Run, type SimulatedRoom } from './run.ts'
+import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
 import type { SimulatedServer } from './world.ts'
 
 export async function checkInvariants(run: Run): Promise<void> {
@@ -70,8 +71,9 @@ async function close(
 ): Promise<void> {
   for (const client of closers) {
     try {
+      const sentAtMs = run.world.time.elapsedMs
       const eventId = await run.world.time.await(client.send(roomId, 'closing'))
-      run.acknowledged.push({ roomId, eventId, by: client })
+      run.acknowledged.push({ roomId, eventId, by: client, sentAtMs })
     } catch {
       count(run, 'closing refused')
     }
@@ -112,12 +114,11 @@ async function sameEvents(
   { roomId, version }: SimulatedRoom,
   servers: readonly SimulatedServer[],
 ): Promise<void> {
-  for (const { eventId } of run.acknowledged.filter((one) => one.roomId === roomId)) {
+  for (const event of run.acknowledged.filter((one) => one.roomId === roomId)) {
+    const { eventId } = event
     const verdicts: string[] = []
     for (const server of servers) {
-      const stored = await run.world.time.await(
-        server.running.server.rooms.event(roomId as RoomId, eventId as EventId),
-      )
+      const stored = await storedAt(run, server, event)
       const status = stored?.status ?? 'missing'
       count(run, status)
       verdicts.push(`${server.name}: ${status}`)
@@ -129,23 +130,61 @@ async function sameEvents(
   }
 }
 
+/**
+ * At home an acknowledged event is there for ever. Another server must have it
+ * - if it was in the room when the event was made, by both views, and has been since: then the event
+ *   was queued for it;
+ * - if any of the servers that are in the room at the end has it: then it is history that can be had.
+ *
+ * What was said while a server was out is lost to it if all who heard it have left since.
+ */
 async function nothingLost(
   run: Run,
   { roomId, version }: SimulatedRoom,
   servers: readonly SimulatedServer[],
 ): Promise<void> {
-  for (const { eventId, by } of run.acknowledged.filter((one) => one.roomId === roomId)) {
-    for (const server of new Set([by.server, ...servers])) {
-      const stored = await run.world.time.await(
-        server.running.server.rooms.event(roomId as RoomId, eventId as EventId),
-      )
-      const home = server === by.server
-      if (home ? stored?.status === 'accepted' : stored !== undefined) continue
+  for (const event of run.acknowledged.filter((one) => one.roomId === roomId)) {
+    const { eventId, by } = event
+    const atHome = await storedAt(run, by.server, event)
+    if (atHome?.status !== 'accepted') {
+      run.problems.push(`version ${version}: ${eventId} is ${atHome?.status} at home`)
+    }
+    const stored = new Map<SimulatedServer, StoredEvent | undefined>()
+    for (const server of servers) stored.set(server, await storedAt(run, server, event))
+    const isHeld = [...stored.values()].some((one) => one?.position !== undefined)
+    const told = await serversTold(run, event)
+    for (const [server, one] of stored) {
+      if (one !== undefined) continue
+      const since = server.stays.get(roomId) ?? Number.POSITIVE_INFINITY
+      const wasTold = told.has(server.name) && since <= event.sentAtMs
+      count(run, wasTold || isHeld ? 'lost' : 'out of reach')
+      if (!wasTold && !isHeld) continue
+      const why = wasTold ? 'which was told of it' : 'and others have it'
       run.problems.push(
-        `version ${version}: ${eventId} of ${by.userId} is ${stored?.status ?? 'missing'} at ${server.name}`,
+        `version ${version}: ${eventId} of ${by.userId} is missing at ${server.name}, ${why}`,
       )
     }
   }
+}
+
+async function storedAt(
+  run: Run,
+  server: SimulatedServer,
+  { roomId, eventId }: Acknowledged,
+): Promise<StoredEvent | undefined> {
+  const { rooms } = server.running.server
+  return await run.world.time.await(rooms.event(roomId as RoomId, eventId as EventId))
+}
+
+/** The servers that were in the room when an event was made, as its home saw it. */
+async function serversTold(run: Run, { roomId, eventId, by }: Acknowledged): Promise<Set<string>> {
+  const { rooms } = by.server.running.server
+  const state = await run.world.time.await(rooms.stateBefore(roomId as RoomId, eventId as EventId))
+  const members = state?.events((type) => type === 'm.room.member') ?? Promise.resolve([])
+  const joined = (await run.world.time.await(members)).filter(
+    ({ content }) => content.membership === 'join',
+  )
+  return new Set(joined.map(({ state_key = '' }) => state_key.slice(state_key.indexOf(':') + 1)))
 }
 
 async function wholeTimelines(

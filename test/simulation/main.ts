@@ -17,6 +17,7 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '100' },
     from: { type: 'string' },
     trace: { type: 'boolean', default: false },
+    show: { type: 'boolean', default: false },
   },
 })
 
@@ -37,7 +38,7 @@ function add(total: Counters, counters: Counters): void {
 /** One seed, twice if `twice`. Gives its problems. */
 async function run(seed: number, twice: boolean): Promise<RunOutcome> {
   const onTrace = values.trace ? (line: string) => console.log(line) : undefined
-  const outcome = await randomRun(seed, onTrace ? { onTrace } : {})
+  const outcome = await randomRun(seed, { onTrace, show: values.show })
   if (!twice) return outcome
   const again = await randomRun(seed)
   if (again.trace === outcome.trace) return outcome

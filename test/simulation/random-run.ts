@@ -11,12 +11,13 @@ import { calmNetwork } from '../../src/io/simulated/simulated-network.ts'
 import { Refused, type SimulatedClient } from './client.ts'
 import { checkInvariants } from './invariants.ts'
 import { count, type Run, type RunOutcome } from './run.ts'
+import { showRooms } from './show-rooms.ts'
 import { type SimulatedServer, World } from './world.ts'
 
 /** Runs the world of a seed from its beginning to its end. Never throws for what the seed brings. */
 export async function randomRun(
   seed: number,
-  { onTrace }: { onTrace?: (line: string) => void } = {},
+  { onTrace, show }: { onTrace?: ((line: string) => void) | undefined; show?: boolean } = {},
 ): Promise<RunOutcome> {
   const world = new World(seed)
   world.onTrace = onTrace
@@ -36,6 +37,7 @@ export async function randomRun(
   } catch (error) {
     run.problems.push(`the run ended early: ${error instanceof Error ? error.stack : error}`)
   }
+  if (show) await showRooms(run)
   await world.end()
   return { seed, trace: world.trace(), problems: run.problems, counters: run.counters }
 }
@@ -89,9 +91,11 @@ async function attempt(run: Run, what: string, action: Promise<unknown>): Promis
 
 async function outcome(run: Run, what: string, action: Promise<unknown>): Promise<void> {
   try {
-    await action
+    const value = await action
     count(run, `${what} done`)
+    run.world.note(`${what} done: ${typeof value === 'string' ? value : ''}`)
   } catch (error) {
+    run.world.note(`${what} failed: ${error instanceof Error ? error.message : error}`)
     if (error instanceof Refused) count(run, `${what} refused`)
     else if (error instanceof HttpFailure) count(run, `${what} lost`)
     else run.problems.push(`${what}: ${error instanceof Error ? error.stack : error}`)
@@ -178,8 +182,9 @@ async function acknowledge(
   roomId: string,
   sent: Promise<string>,
 ): Promise<string> {
+  const sentAtMs = run.world.time.elapsedMs
   const eventId = await sent
-  run.acknowledged.push({ roomId, eventId, by })
+  run.acknowledged.push({ roomId, eventId, by, sentAtMs })
   return eventId
 }
 

@@ -22,6 +22,8 @@ export interface Acknowledged {
   readonly roomId: string
   readonly eventId: string
   readonly by: SimulatedClient
+  /** When the client began to send it. */
+  readonly sentAtMs: number
 }
 
 export interface SimulatedRoom {

@@ -18,7 +18,9 @@ import { type StoppableClock, VirtualTime } from '../../src/io/simulated/simulat
 import { simulatedFiles } from '../../src/io/simulated/simulated-files.ts'
 import { SimulatedNetwork } from '../../src/io/simulated/simulated-network.ts'
 import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulated-random.ts'
+import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
+import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
 import { SimulatedClient } from './client.ts'
 
@@ -105,6 +107,8 @@ export class SimulatedServer {
   readonly world: World
   readonly name: string
   readonly address: string
+  /** The rooms in which it has somebody joined, by its own view, and since when. */
+  readonly stays = new Map<string, number>()
   readonly #skewMs: number
   readonly #settings: string
   readonly #files = simulatedFiles()
@@ -136,6 +140,12 @@ export class SimulatedServer {
     return this.#life.running
   }
 
+  /** Its database, for looking into a failure. */
+  get database(): SqliteDatabase {
+    if (this.#life === undefined) throw new Error(`${this.name} is down`)
+    return this.#life.database
+  }
+
   /** Starts it, or starts it again on what it had committed. */
   async start(): Promise<void> {
     this.#starts += 1
@@ -150,6 +160,22 @@ export class SimulatedServer {
     const around = { io: this.#io(clock), db: database, argon2id: simulatedArgon2id }
     const running = await startServer(config, { ...around, checkAnswers: true })
     this.#life = { running, clock, database }
+    await this.#watchStays(running)
+  }
+
+  /** What was committed and not told before a crash is read. */
+  async #watchStays({ server: { rooms, db } }: RunningServer): Promise<void> {
+    const { stays, world } = this
+    const note = async (roomId: RoomId) => {
+      const members = await rooms.localMembers(roomId)
+      if (members.length === 0) stays.delete(roomId)
+      else if (!stays.has(roomId)) stays.set(roomId, world.time.elapsedMs)
+    }
+    rooms.onCommit(({ roomId, memberships }) => {
+      // Its process may be killed meanwhile.
+      if (memberships.length > 0) note(roomId).catch(() => {})
+    })
+    for (const roomId of await allRooms(db)) await note(roomId)
   }
 
   /** Kills it: nothing of it goes on, and what was not committed is lost. */
