@@ -27,7 +27,7 @@ import {
 import { missingParentsOf, unplaced } from './missing-events.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError } from './remote-servers.ts'
-import type { Position } from './rooms.ts'
+import type { Position, Rooms } from './rooms.ts'
 
 /** Servers give at most 100 events an answer. */
 const eventsPerAnswer = 100
@@ -35,6 +35,9 @@ const eventsPerAnswer = 100
 const gapsMax = 50
 /** How many servers are named as likely to have the history. */
 const likelyMax = 3
+
+/** What the log says of a gap that nobody fills. */
+export const unfilledGap = 'nobody gave the history before an event'
 
 /**
  * Fetches events from before the gap at or before a position, and commits them. Gives how many it
@@ -65,6 +68,7 @@ export async function fillHistory(
     const brought = await backfillFrom(fetch, server, gap, limit)
     if (brought > 0) return brought
   }
+  parts.log.info(unfilledGap, { roomId, eventId: gap.eventId })
   return 0
 }
 
@@ -77,6 +81,27 @@ function wholeGap([latest, ...others]: readonly Gap[]): Gap | undefined {
   const same = others.filter(({ position }) => position.stream === latest.position.stream)
   const missing = new Set([latest, ...same].flatMap((gap) => gap.missing))
   return { ...latest, missing: [...missing].slice(0, eventsPerAnswer) }
+}
+
+/**
+ * One fill at a time in each room. Who asks for the same history while it is being fetched waits for
+ * what comes. Who asks for other history waits for their turn: what comes before may be what they want.
+ */
+export function oneAtATime(fill: Rooms['fillHistory']): Rooms['fillHistory'] {
+  const underWay = new Map<RoomId, { before: Position; filling: Promise<number> }>()
+  return async (roomId, before, limit) => {
+    for (let other = underWay.get(roomId); other; other = underWay.get(roomId)) {
+      const brought = await other.filling
+      if (other.before.stream === before.stream && other.before.sub === before.sub) return brought
+    }
+    const filling = fill(roomId, before, limit)
+    underWay.set(roomId, { before, filling })
+    try {
+      return await filling
+    } finally {
+      underWay.delete(roomId)
+    }
+  }
 }
 
 async function backfillFrom(

@@ -4,10 +4,9 @@
  * @module
  */
 
-import type { RoomId } from '#protocol/identifiers/ids.ts'
 import type { Database } from '#storage/database.ts'
 import { allRooms } from '#storage/rooms.ts'
-import { fillHistory } from './backfill.ts'
+import { fillHistory, oneAtATime } from './backfill.ts'
 import { catchUp } from './catch-up.ts'
 import type { LocalRooms } from './create-engine.ts'
 import { fetchByTime } from './fetch-by-time.ts'
@@ -56,8 +55,10 @@ export function createRooms(
       leave: (request) => leave(parts, request),
       knock: (request) => knock(parts, request),
       invite: (request) => invite(parts, request),
-      fillHistory: createHistoryFiller(parts, avoidance),
       fetchByTime: (roomId, search) => fetchByTime(parts, avoidance, roomId, search),
+      fillHistory: oneAtATime((roomId, before, limit) =>
+        fillHistory(parts, avoidance, { roomId, before, limit }),
+      ),
       close: async () => {
         closing.abort()
         await ownRooms.close()
@@ -69,21 +70,5 @@ export function createRooms(
       await resume()
       await catchUp(parts, await allRooms(db), closing.signal)
     },
-  }
-}
-
-/** Who asks for history while it is being fetched waits for what comes. */
-function createHistoryFiller(parts: RoomParts, avoidance: Avoidance): Rooms['fillHistory'] {
-  const underWay = new Map<RoomId, Promise<number>>()
-  return async (roomId, before, limit) => {
-    const running = underWay.get(roomId)
-    if (running !== undefined) return await running
-    const filling = fillHistory(parts, avoidance, { roomId, before, limit })
-    underWay.set(roomId, filling)
-    try {
-      return await filling
-    } finally {
-      underWay.delete(roomId)
-    }
   }
 }

@@ -8,6 +8,7 @@
 
 import type { HttpClient } from '../../src/io/http.ts'
 import { HttpFailure } from '../../src/io/http.ts'
+import { type ClientTimeline, entriesOf, type TimelineEntry } from './client-timeline.ts'
 import type { SimulatedServer } from './world.ts'
 
 export type Answer = Record<string, unknown>
@@ -32,17 +33,16 @@ export class Refused extends Error {
   }
 }
 
-interface Timeline {
-  readonly events: TimelineEvent[]
+interface News {
+  readonly events: readonly TimelineEvent[]
   readonly limited?: boolean
   readonly prev_batch?: string
 }
 
-interface RoomModel {
-  /** Event IDs in the order in which the server gives them. */
-  timeline: string[]
-  /** Where the known timeline begins: a token for `/messages`. */
-  start: string | undefined
+/** A page of history, the latest event first. */
+interface Page {
+  readonly entries: readonly TimelineEntry[]
+  readonly end: string | undefined
 }
 
 const encode = encodeURIComponent
@@ -51,7 +51,7 @@ export class SimulatedClient {
   readonly server: SimulatedServer
   readonly localpart: string
   readonly userId: string
-  readonly rooms = new Map<string, RoomModel>()
+  readonly rooms = new Map<string, ClientTimeline>()
   /** What went wrong with a timeline: an event twice, a gap that could not be closed. */
   readonly complaints: string[] = []
   #token: string | undefined
@@ -78,7 +78,7 @@ export class SimulatedClient {
   async call(method: string, path: string, body?: unknown): Promise<Answer> {
     const { world } = this.server
     const clock = world.time.clock()
-    const client = world.network.client(`10.1.0.${world.servers.indexOf(this.server) + 1}`, clock)
+    const client = world.network.client(this.userId, clock)
     for (let tries = 0; ; tries += 1) {
       try {
         return await this.#callOnce(client, method, path, body)
@@ -110,7 +110,9 @@ export class SimulatedClient {
       timeoutMs: 90_000,
       answerBytesMax: 50_000_000,
     })
-    const parsed = JSON.parse(new TextDecoder().decode(answer.body)) as Answer
+    const text = new TextDecoder().decode(answer.body)
+    this.server.world.note(`${this.userId} < ${answer.status} ${method} ${path} ${text}`)
+    const parsed = JSON.parse(text) as Answer
     // A server in trouble is asked again; one that says no is not.
     if (answer.status >= 500) {
       throw new HttpFailure('broken', `${method} ${path}: ${answer.status} ${String(parsed.error)}`)
@@ -168,40 +170,54 @@ export class SimulatedClient {
       const answer = await this.call('GET', path)
       const { join = {}, leave = {} } = (answer.rooms ?? {}) as Record<
         string,
-        Record<string, { timeline?: Timeline }>
+        Record<string, { timeline?: News }>
       >
-      for (const [roomId, room] of Object.entries({ ...join, ...leave })) {
-        await this.#take(roomId, room.timeline ?? { events: [] })
+      // As a real client does, it takes an answer as a whole, or asks for it again.
+      const changed = new Map<string, ClientTimeline>()
+      for (const [roomId, { timeline }] of Object.entries({ ...join, ...leave })) {
+        if (timeline) changed.set(roomId, await this.#continued(roomId, timeline))
       }
+      for (const [roomId, timeline] of changed) this.rooms.set(roomId, timeline)
       this.#since = String(answer.next_batch)
     } finally {
       this.#syncing = false
     }
   }
 
-  async #take(roomId: string, timeline: Timeline): Promise<void> {
-    const ids = timeline.events.map((event) => event.event_id)
-    const model = this.rooms.get(roomId)
-    if (model === undefined) {
-      this.rooms.set(roomId, { timeline: ids, start: timeline.prev_batch })
-      return
+  /** What is known of a room and what is news. */
+  async #continued(roomId: string, { events, limited, ...news }: News): Promise<ClientTimeline> {
+    const ids = events.map((event) => event.event_id)
+    const known = this.rooms.get(roomId)
+    if (known === undefined) return { entries: entriesOf(ids), start: news.prev_batch }
+    const { entries, start } = known
+    if (!limited || news.prev_batch === undefined) {
+      return { entries: [...entries, ...entriesOf(ids)], start }
     }
-    if (timeline.limited && timeline.prev_batch !== undefined) {
-      model.timeline.push(...(await this.#between(roomId, model, timeline.prev_batch)))
+    // Who comes back into a room is shown its end, of which they may know a part.
+    const had = new Set(entries.map(({ eventId }) => eventId))
+    const overlap = ids.findLastIndex((id) => had.has(id)) + 1
+    const tail = entries.slice(entries.length - overlap).map(({ eventId }) => eventId)
+    if (ids.slice(0, overlap).join() !== tail.join()) {
+      this.complaints.push(`${this.userId} ${roomId}: /sync changed the order of what was known`)
     }
-    model.timeline.push(...ids)
+    const between = overlap === 0 ? await this.#between(roomId, entries, news.prev_batch) : []
+    return { entries: [...entries, ...between, ...entriesOf(ids.slice(overlap))], start }
   }
 
-  /** The events between what the model has and a token, by paging back. */
-  async #between(roomId: string, model: RoomModel, token: string): Promise<string[]> {
-    const known = new Set(model.timeline)
-    const missed: string[] = []
+  /** The events between what is known and a token, by paging back. */
+  async #between(
+    roomId: string,
+    entries: readonly TimelineEntry[],
+    token: string,
+  ): Promise<TimelineEntry[]> {
+    const known = new Set(entries.map(({ eventId }) => eventId))
+    const missed: TimelineEntry[] = []
     let from = token
     for (let pages = 0; pages < 200; pages += 1) {
       const page = await this.#page(roomId, from, 7)
-      for (const event of page.chunk) {
-        if (known.has(event.event_id)) return missed.reverse()
-        missed.push(event.event_id)
+      for (const entry of page.entries) {
+        if (known.has(entry.eventId)) return missed.reverse()
+        missed.push(entry)
       }
       if (page.end === undefined) break
       from = page.end
@@ -218,30 +234,32 @@ export class SimulatedClient {
     const model = this.rooms.get(roomId)
     while (model?.start !== undefined) {
       const page = await this.#page(roomId, model.start, 13)
-      model.timeline.unshift(...page.chunk.map((event) => event.event_id).reverse())
+      model.entries.unshift(...page.entries.toReversed())
       model.start = page.end
     }
   }
 
   /** The whole timeline as the server tells it now, from the end back to the start. */
-  async wholeTimeline(roomId: string): Promise<TimelineEvent[]> {
-    const events: TimelineEvent[] = []
+  async wholeTimeline(roomId: string): Promise<string[]> {
+    const eventIds: string[] = []
     let from: string | undefined
     do {
-      const page: { chunk: TimelineEvent[]; end?: string } = await this.#page(roomId, from, 50)
-      events.push(...page.chunk)
+      const page: Page = await this.#page(roomId, from, 50)
+      eventIds.push(...page.entries.map(({ eventId }) => eventId))
       from = page.end
     } while (from !== undefined)
-    return events.reverse()
+    return eventIds.reverse()
   }
 
-  async #page(
-    roomId: string,
-    from: string | undefined,
-    limit: number,
-  ): Promise<{ chunk: TimelineEvent[]; end?: string }> {
+  async #page(roomId: string, from: string | undefined, limit: number): Promise<Page> {
+    const { time } = this.server.world
+    const fromMs = time.elapsedMs
     const start = from === undefined ? '' : `&from=${encode(from)}`
     const path = `/v3/rooms/${encode(roomId)}/messages?dir=b&limit=${limit}${start}`
-    return (await this.call('GET', path)) as unknown as { chunk: TimelineEvent[]; end?: string }
+    const answer = await this.call('GET', path)
+    const paged = { fromMs, toMs: time.elapsedMs }
+    const chunk = answer.chunk as readonly TimelineEvent[]
+    const end = answer.end === undefined ? undefined : String(answer.end)
+    return { entries: chunk.map(({ event_id: eventId }) => ({ eventId, paged })), end }
   }
 }

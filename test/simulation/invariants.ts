@@ -6,7 +6,8 @@
  * - What was acknowledged is there: at home at once and for ever, elsewhere if it was sent there, or
  *   can be had from those who are in the room.
  * - What a client put together from `/sync` and `/messages` is the timeline: each event once, none
- *   missing, in the server's one order.
+ *   missing, in the server's one order. Only history that nobody could give when the client went past
+ *   it, and that came later, may be missing.
  *
  * @module
  */
@@ -14,6 +15,7 @@
 import type { EventId, RoomId, ServerName } from '../../src/protocol/identifiers/ids.ts'
 import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import type { SimulatedClient } from './client.ts'
+import { compareTimelines, type PassedOver } from './client-timeline.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
 import type { SimulatedServer } from './world.ts'
 
@@ -170,7 +172,7 @@ async function nothingLost(
 async function storedAt(
   run: Run,
   server: SimulatedServer,
-  { roomId, eventId }: Acknowledged,
+  { roomId, eventId }: Pick<Acknowledged, 'roomId' | 'eventId'>,
 ): Promise<StoredEvent | undefined> {
   const { rooms } = server.running.server
   return await run.world.time.await(rooms.event(roomId as RoomId, eventId as EventId))
@@ -198,18 +200,41 @@ async function wholeTimelines(
   await time.await(client.readToTheStart(roomId))
   // What history brings may let something through that waited for it: a redaction for its target.
   await time.await(client.sync({ limit: 5 }))
-  const truth = (await time.await(client.wholeTimeline(roomId))).map((event) => event.event_id)
-  const model = client.rooms.get(roomId)?.timeline ?? []
+  const truth = await time.await(client.wholeTimeline(roomId))
+  const { entries } = client.rooms.get(roomId) ?? { entries: [] }
   count(run, 'timelines compared')
-  if (new Set(truth).size !== truth.length) {
-    run.problems.push(`version ${version}: /messages gives ${client.userId} an event twice`)
+  const problem = (what: string) => {
+    run.problems.push(`version ${version}: the timeline of ${client.userId} ${what}`)
   }
-  const difference = model.findIndex((id, index) => truth[index] !== id)
-  if (difference !== -1 || model.length !== truth.length) {
-    const at = difference === -1 ? model.length : difference
-    run.problems.push(
-      `version ${version}: the timeline of ${client.userId} has ${model.length} events and the server's ${truth.length}; they part at ${at}: ${model[at]} and ${truth[at]}`,
-    )
+  if (new Set(truth).size !== truth.length) problem('has an event twice in /messages')
+  const compared = compareTimelines(entries, truth)
+  if ('partAt' in compared) {
+    const at = compared.partAt
+    const lengths = `${entries.length} events and the server's ${truth.length}`
+    problem(`has ${lengths}; they part for good at ${at}: ${entries[at]?.eventId}`)
+  } else {
+    for (const lacking of compared.passedOver) {
+      if (await isLateHistory(run, { client, roomId, ...lacking })) count(run, 'late history')
+      else problem(`lacks ${lacking.eventId}`)
+    }
   }
   run.problems.push(...client.complaints)
+}
+
+/**
+ * Whether a client may lack an event: when it paged past where that stands now, nobody who could be
+ * asked had the history. So the page went on, and what could be had later stands behind the client.
+ */
+async function isLateHistory(
+  run: Run,
+  passed: PassedOver & { readonly client: SimulatedClient; readonly roomId: string },
+): Promise<boolean> {
+  const { client, roomId, eventId, paged } = passed
+  const { server } = client
+  const stored = await storedAt(run, server, { roomId, eventId })
+  if (stored?.position === undefined || stored.position.sub >= 0 || paged === undefined)
+    return false
+  return server.unfilled.some(
+    (gap) => gap.roomId === roomId && gap.atMs >= paged.fromMs && gap.atMs <= paged.toMs,
+  )
 }

@@ -12,13 +12,14 @@ import { createHash, type Hash } from 'node:crypto'
 import { loadConfig } from '../../src/config/load.ts'
 import { simulatedArgon2id } from '../../src/io/argon2id.ts'
 import type { Io } from '../../src/io/io.ts'
-import { type Log, silentLog } from '../../src/io/log.ts'
+import type { Log } from '../../src/io/log.ts'
 import { pduCheckerInPlace } from '../../src/io/pdu-checker-in-place.ts'
 import { type StoppableClock, VirtualTime } from '../../src/io/simulated/simulated-clock.ts'
 import { simulatedFiles } from '../../src/io/simulated/simulated-files.ts'
 import { SimulatedNetwork } from '../../src/io/simulated/simulated-network.ts'
 import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulated-random.ts'
 import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
+import { unfilledGap } from '../../src/rooms/backfill.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
 import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
@@ -109,6 +110,8 @@ export class SimulatedServer {
   readonly address: string
   /** The rooms in which it has somebody joined, by its own view, and since when. */
   readonly stays = new Map<string, number>()
+  /** When history was asked for that nobody could give. */
+  readonly unfilled: { readonly roomId: string; readonly atMs: number }[] = []
   readonly #skewMs: number
   readonly #settings: string
   readonly #files = simulatedFiles()
@@ -214,12 +217,13 @@ export class SimulatedServer {
   }
 
   #log(): Log {
-    if (process.env.HANSA_TEST_LOG === undefined) return silentLog
-    const line = (level: string) => (message: string, fields?: unknown) =>
-      console.error(
-        `${this.world.time.elapsedMs.toFixed(0)} ${this.name} ${level} ${message}`,
-        fields ?? '',
-      )
+    const isShown = process.env.HANSA_TEST_LOG !== undefined
+    const line = (level: string) => (message: string, fields?: Record<string, unknown>) => {
+      const atMs = this.world.time.elapsedMs
+      if (message === unfilledGap) this.unfilled.push({ roomId: String(fields?.roomId), atMs })
+      if (isShown)
+        console.error(`${atMs.toFixed(0)} ${this.name} ${level} ${message}`, fields ?? '')
+    }
     return { error: line('error'), warn: line('warn'), info: line('info'), debug: () => {} }
   }
 

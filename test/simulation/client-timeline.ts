@@ -1,0 +1,50 @@
+/**
+ * What a client knows of a room's timeline, put together from `/sync` and `/messages`, and whether the
+ * server agrees.
+ *
+ * @module
+ */
+
+/** An event of a timeline. */
+export interface TimelineEntry {
+  readonly eventId: string
+  /** When the client paged back from the entry after it to this one, if it did. */
+  readonly paged: Period | undefined
+}
+
+export interface Period {
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+export interface ClientTimeline {
+  /** In the order in which the server gives them. */
+  entries: TimelineEntry[]
+  /** Where the known timeline begins: a token for `/messages`. */
+  start: string | undefined
+}
+
+export function entriesOf(eventIds: readonly string[]): TimelineEntry[] {
+  return eventIds.map((eventId) => ({ eventId, paged: undefined }))
+}
+
+/** What the server's timeline has and the client's has not. */
+export interface PassedOver {
+  readonly eventId: string
+  /** When the client paged past where it stands. */
+  readonly paged: Period | undefined
+}
+
+/** Where two timelines part for good; else what the client's lacks, each of which needs an excuse. */
+export function compareTimelines(
+  known: readonly TimelineEntry[],
+  truth: readonly string[],
+): { readonly partAt: number } | { readonly passedOver: readonly PassedOver[] } {
+  const passedOver: PassedOver[] = []
+  let index = 0
+  for (const eventId of truth) {
+    if (known[index]?.eventId === eventId) index += 1
+    else passedOver.push({ eventId, paged: known[index - 1]?.paged })
+  }
+  return index === known.length ? { passedOver } : { partAt: index }
+}
