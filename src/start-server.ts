@@ -35,6 +35,7 @@ import { createSync } from '#sync/sync.ts'
 import { createAliases } from '#users/aliases.ts'
 import { createEndToEnd } from '#users/end-to-end/end-to-end.ts'
 import { createReceipts } from '#users/receipts.ts'
+import { createToDevice } from '#users/to-device.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
 import { createUsers } from '#users/users.ts'
@@ -139,6 +140,8 @@ function buildServer(
   })
   const typing = createTyping(common)
   const receipts = createReceipts(common)
+  const toDevice = createToDevice(common)
+  const endToEnd = createEndToEnd({ ...common, accounts: users.accounts })
   const eduReceivers = new Map<string, EduReceiver>([
     ['m.typing', typing.receive],
     ['m.receipt', receipts.receive],
@@ -162,7 +165,8 @@ function buildServer(
       eduReceivers,
     }),
     users,
-    endToEnd: createEndToEnd({ ...common, accounts: users.accounts }),
+    endToEnd,
+    toDevice,
     typing,
     receipts,
     aliases: createAliases({ ...common, remoteDirectory: queries }),
@@ -173,7 +177,14 @@ function buildServer(
     }),
     spaces: createSpaces({ ...common, remoteSpaces }),
     clientTransactions: createTransactions(common),
-    sync: createSync({ ...common, typing, receipts, accountData: users.accountData }),
+    sync: createSync({
+      ...common,
+      typing,
+      receipts,
+      toDevice,
+      accountData: users.accountData,
+      localKeys: endToEnd.localKeys,
+    }),
   }
   return { server, resume }
 }

@@ -32,6 +32,7 @@ import { createSync } from '../src/sync/sync.ts'
 import { createAliases, type RemoteDirectory } from '../src/users/aliases.ts'
 import { createEndToEnd } from '../src/users/end-to-end/end-to-end.ts'
 import { createReceipts } from '../src/users/receipts.ts'
+import { createToDevice } from '../src/users/to-device.ts'
 import { createTransactions } from '../src/users/transactions.ts'
 import { createTyping } from '../src/users/typing.ts'
 import { createUsers } from '../src/users/users.ts'
@@ -100,13 +101,16 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   })
   const receipts = createReceipts({ ...base, rooms, edus })
   const typing = createTyping({ ...base, rooms, edus })
+  const toDevice = createToDevice(base)
+  const endToEnd = createEndToEnd({ ...base, accounts: users.accounts })
   const remoteDirectory = options.remoteDirectory ?? {
     queryDirectory: () => Promise.reject(unreachable),
   }
   const server = {
     ...base,
     users,
-    endToEnd: createEndToEnd({ ...base, accounts: users.accounts }),
+    endToEnd,
+    toDevice,
     rooms,
     receipts,
     typing,
@@ -128,7 +132,15 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       remoteSpaces: { level: () => Promise.reject(unreachable) },
     }),
     clientTransactions: createTransactions(base),
-    sync: createSync({ ...base, rooms, receipts, typing, accountData: users.accountData }),
+    sync: createSync({
+      ...base,
+      rooms,
+      receipts,
+      typing,
+      toDevice,
+      accountData: users.accountData,
+      localKeys: endToEnd.localKeys,
+    }),
     publicBaseUrl: 'https://hansa.test',
     defaultRoomVersion: '12',
   }
@@ -151,11 +163,12 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     assert.deepEqual(errors, [])
   })
 
-  const ask = async (
+  /** Sends a request, and gives the answer as it came. */
+  const askText = async (
     method: string,
     target: string,
-    request: { body?: unknown; token?: string; signal?: AbortSignal } = {},
-  ): Promise<Answered> => {
+    request: { text: string; token?: string | undefined; signal?: AbortSignal | undefined },
+  ) => {
     const answer = await handler({
       method,
       target: target.startsWith('/_') ? target : `/_matrix/client/v3${target}`,
@@ -163,12 +176,23 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       remoteAddress: '10.0.0.1',
       encrypted: true,
       signal: request.signal ?? new AbortController().signal,
-      body: async () => new Uint8Array(Buffer.from(JSON.stringify(request.body ?? {}))),
+      body: async () => new Uint8Array(Buffer.from(request.text)),
     })
     const pieces = answer.body instanceof Uint8Array ? [answer.body] : answer.body
     const chunks: Uint8Array[] = []
     for await (const piece of pieces) chunks.push(piece)
-    return { status: answer.status, body: JSON.parse(Buffer.concat(chunks).toString() || '{}') }
+    return { status: answer.status, text: Buffer.concat(chunks).toString() }
+  }
+
+  const ask = async (
+    method: string,
+    target: string,
+    request: { body?: unknown; token?: string; signal?: AbortSignal } = {},
+  ): Promise<Answered> => {
+    const { body = {}, token, signal } = request
+    const sent = { text: JSON.stringify(body), token, signal }
+    const { status, text } = await askText(method, target, sent)
+    return { status, body: JSON.parse(text || '{}') }
   }
 
   /** Makes a user, whose requests are then made by `get`, `put`, `post` and `del`. */
@@ -223,6 +247,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     sentEdus,
     errors,
     ask,
+    askText,
     user,
     client,
   }

@@ -65,6 +65,7 @@ import { redactEventRoute, sendMessageRoute, setRoomStateRoute } from './sending
 import { spaceHierarchyRoute } from './space-hierarchy.ts'
 import { syncRoute } from './sync.ts'
 import { tagRoutes } from './tags.ts'
+import { sendToDeviceRoute } from './to-device.ts'
 import { versionsRoute } from './versions.ts'
 import { wellknownRoute } from './wellknown.ts'
 import { whoamiRoute } from './whoami.ts'
@@ -132,6 +133,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   roomVisibilityRoute,
   searchPublicRoomsRoute,
   sendMessageRoute,
+  sendToDeviceRoute,
   setReadMarkerRoute,
   setRoomAliasRoute,
   setRoomStateRoute,

@@ -6,6 +6,7 @@
 
 import { sync } from '#endpoints/client-server/sync.ts'
 import { answer } from '#http/endpoint.ts'
+import { RawJson } from '#http/raw-json.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
@@ -18,16 +19,24 @@ export const syncRoute = answer(
     const { userId, deviceId } = session
     const unstable = query['org.matrix.msc4222.use_state_after'] === true
     const stable = query.use_state_after === true
-    return await needs.sync.sync({
+    const since = query.since === undefined ? undefined : parseSince(query.since)
+    const { body, toDevice } = await needs.sync.sync({
       userId,
       deviceId,
-      since: query.since === undefined ? undefined : parseSince(query.since),
+      since: since?.stream,
+      toDeviceSince: since?.toDevice,
       filter: await filterOf(needs, userId, query.filter),
       fullState: query.full_state ?? false,
       stateKey: stable ? 'state_after' : unstable ? 'org.matrix.msc4222.state_after' : 'state',
       timeoutMs: query.timeout ?? 0,
       signal,
     })
+    const events = toDevice.map(({ sender, type, content_json }) => ({
+      sender,
+      type,
+      content: new RawJson(Buffer.from(content_json)),
+    }))
+    return { ...body, to_device: { events } }
   },
 )
 

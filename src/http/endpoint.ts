@@ -38,6 +38,8 @@ export interface Endpoint {
   readonly bodyIsBytes?: true
   /** Numbers in the body keep their text, also those of clients: for what they have signed. */
   readonly keepsNumbers?: true
+  /** The body is parsed, and `rawBody` is given too: for what is kept as the client wrote it. */
+  readonly keepsBytes?: true
   /** The largest body in bytes; 64 KiB where it is not said. */
   readonly bodyBytesMax?: number
   readonly response: TSchema
@@ -64,9 +66,10 @@ export type RequestOf<E extends Endpoint> = {
       : undefined
   readonly signal: AbortSignal
   readonly remoteAddress: string
-} & (E['auth'] extends 'server'
-  ? { readonly origin: ServerName; readonly rawBody: Uint8Array }
-  : unknown) &
+} & (E['keepsBytes'] extends true ? { readonly rawBody: Uint8Array } : unknown) &
+  (E['auth'] extends 'server'
+    ? { readonly origin: ServerName; readonly rawBody: Uint8Array }
+    : unknown) &
   (E['auth'] extends 'user' | 'admin' ? { readonly session: Session } : unknown) &
   (E['auth'] extends 'optional-user' ? { readonly session: Session | undefined } : unknown)
 

@@ -115,5 +115,7 @@ function deleteWhere(tx: Writer, userId: UserId, which: Sql): void {
   tx.run(sql`DELETE FROM device_keys WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM one_time_keys WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM fallback_keys WHERE user_id = ${userId} AND ${which}`)
+  tx.run(sql`DELETE FROM to_device_messages WHERE user_id = ${userId} AND ${which}`)
+  tx.run(sql`DELETE FROM to_device_sends WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM devices WHERE user_id = ${userId} AND ${which}`)
 }

@@ -16,9 +16,13 @@ import type { JsonObject } from '#protocol/json.ts'
 import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
+import type { ToDeviceMessage } from '#storage/to-device.ts'
 import type { AccountData } from '#users/account-data.ts'
+import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
 import type { Receipts } from '#users/receipts.ts'
+import type { ToDevice } from '#users/to-device.ts'
 import type { Typing } from '#users/typing.ts'
+import { keysLeft } from './device-sections.ts'
 import type { SyncFilter } from './filter.ts'
 import { createNotifier, type Notifier } from './notifier.ts'
 import {
@@ -30,7 +34,7 @@ import {
   strippedSection,
 } from './room-sections.ts'
 import { createRoomSummaries } from './room-summary.ts'
-import { afterStream, formatToken } from './token.ts'
+import { formatSince } from './token.ts'
 
 /** How long a client may wait for news. Longer is cut short, so that dead connections end. */
 const timeoutMsMax = 300_000
@@ -42,6 +46,8 @@ export interface SyncRequest {
   readonly userId: UserId
   readonly deviceId: string
   readonly since: number | undefined
+  /** Up to where the device has its messages; what is before it is deleted. */
+  readonly toDeviceSince: number | undefined
   readonly filter: SyncFilter
   readonly fullState: boolean
   readonly stateKey: SyncPart['stateKey']
@@ -49,8 +55,14 @@ export interface SyncRequest {
   readonly signal: AbortSignal
 }
 
+export interface SyncAnswer {
+  readonly body: JsonObject & { readonly next_batch: string }
+  /** What belongs to the answer as `to_device`: its contents are JSON texts, to be left as they are. */
+  readonly toDevice: readonly ToDeviceMessage[]
+}
+
 export interface Sync {
-  sync(request: SyncRequest): Promise<JsonObject>
+  sync(request: SyncRequest): Promise<SyncAnswer>
 }
 
 export interface SyncNeeds {
@@ -61,6 +73,8 @@ export interface SyncNeeds {
   readonly accountData: AccountData
   readonly receipts: Receipts
   readonly typing: Typing
+  readonly toDevice: Pick<ToDevice, 'waiting' | 'acknowledge' | 'onChange'>
+  readonly localKeys: Pick<LocalKeys, 'left'>
 }
 
 export function createSync(needs: SyncNeeds): Sync {
@@ -80,30 +94,41 @@ function listen(needs: SyncNeeds, notifier: Notifier): void {
   needs.receipts.onChange((roomId, stream) => notifier.roomChanged(roomId, stream))
   needs.typing.onChange((roomId, stream) => notifier.roomChanged(roomId, stream))
   needs.accountData.onChange((userId, stream) => notifier.userChanged(userId, stream))
+  needs.toDevice.onChange((userId, stream) => notifier.userChanged(userId, stream))
 }
 
 /** Answers at once if there is news, or the client wants all; else waits for news. */
-async function answer(needs: AnswerNeeds, request: SyncRequest): Promise<JsonObject> {
+async function answer(needs: AnswerNeeds, request: SyncRequest): Promise<SyncAnswer> {
   const { userId, since, fullState, signal } = request
-  const { clock, notifier } = needs
+  const { clock, notifier, toDevice } = needs
+  await acknowledge(needs, request)
   const endMs = clock.monotonicMs() + Math.min(request.timeoutMs, timeoutMsMax)
   for (;;) {
     const { to, memberships } = await settledMemberships(needs, userId)
     // A token from the future was given by nobody: the database has been put back to an earlier day.
     const from = since === undefined ? undefined : Math.min(since, to)
     const news = await build(needs, { ...request, since: from }, { to, memberships })
-    const response = { next_batch: formatToken(afterStream(to)), ...news }
+    const fromDevice = Math.min(request.toDeviceSince ?? 0, to)
+    const { messages, upTo } = await toDevice.waiting(request, { from: fromDevice, to })
+    const isNews = news !== undefined || messages.length > 0 || fullState
     const timeoutMs = endMs - clock.monotonicMs()
-    if (news !== undefined || fullState || timeoutMs <= 0) return { ...response, ...deviceKeys }
+    if (isNews || timeoutMs <= 0) {
+      const next_batch = formatSince({ stream: to, toDevice: upTo })
+      const keys = await keysLeft(needs.localKeys, request)
+      return { body: { next_batch, ...news, ...keys }, toDevice: messages }
+    }
     const rooms = memberships.filter(isJoin).map(({ roomId }) => roomId)
     await notifier.wait({ userId, rooms, after: to, timeoutMs, signal })
   }
 }
 
-/** There are no end-to-end keys here yet, and clients want to be told so. */
-const deviceKeys: JsonObject = {
-  device_one_time_keys_count: { signed_curve25519: 0 },
-  device_unused_fallback_key_types: [],
+/**
+ * When the client calls `/sync` again with the `next_batch` token from the first response, the server
+ * should infer that any send-to-device messages in that response have been delivered successfully.
+ */
+async function acknowledge({ toDevice, streams }: AnswerNeeds, request: SyncRequest) {
+  if (request.toDeviceSince === undefined) return
+  await toDevice.acknowledge(request, Math.min(request.toDeviceSince, streams.settled()))
 }
 
 /** The user's memberships as they are at a position of the stream. */
@@ -153,7 +178,6 @@ async function build(
   return {
     account_data: { events: global },
     presence: { events: [] },
-    to_device: { events: [] },
     rooms,
   }
 }

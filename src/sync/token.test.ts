@@ -8,6 +8,7 @@ import {
   backwardsFrom,
   beforeEvent,
   comparePositions,
+  formatSince,
   formatToken,
   forwardsFrom,
   parseSince,
@@ -18,7 +19,12 @@ test('tokens are read as they are written', () => {
   for (const text of ['s0', 's123', 't123_0', 't123_-4', 't5_2']) {
     assert.equal(formatToken(parseToken(text, 'from')), text)
   }
-  assert.equal(parseSince('s72594'), 72594)
+  assert.deepEqual(parseSince('s72594'), { stream: 72594, toDevice: 72594 })
+  assert.deepEqual(parseSince('s5_3'), { stream: 5, toDevice: 3 })
+  assert.deepEqual(parseSince('s5_9'), { stream: 5, toDevice: 5 })
+  assert.deepEqual(parseToken('s5_3', 'from'), afterStream(5))
+  assert.equal(formatSince({ stream: 5, toDevice: 5 }), 's5')
+  assert.equal(formatSince({ stream: 5, toDevice: 3 }), 's5_3')
 })
 
 test('what is no token is refused', () => {
@@ -33,6 +39,8 @@ test('what is no token is refused', () => {
     't1_',
     't_1',
     't1_--1',
+    's1_',
+    's1_-2',
     's1_2_3',
     'x',
     '{}',

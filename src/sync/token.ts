@@ -5,6 +5,8 @@
  * lies after it is the same whichever operation gave it and whichever takes it:
  * - `s123`: after everything that has a position up to 123 in the stream of this server, and before
  *   all else, also before history that is fetched later for an event at 124.
+ * - `s123_45`: the same, but that the device has got messages from other devices only up to 45:
+ *   `/sync` gives this where too many waited for one answer.
  * - `t123_-4`: right before the event at `{stream: 123, sub: -4}`, and after all that stands, or
  *   ever comes to stand, before that event.
  *
@@ -41,9 +43,20 @@ export function formatToken(point: Point): string {
   return `t${point.position.stream}_${point.position.sub}`
 }
 
+/** What a client has after a sync: everything up to a position, and its device's messages. */
+export interface Since {
+  readonly stream: number
+  readonly toDevice: number
+}
+
+export function formatSince({ stream, toDevice }: Since): string {
+  return toDevice < stream ? `s${stream}_${toDevice}` : `s${stream}`
+}
+
 /** Reads a token; `name` is that of the parameter. Throws a `MatrixError` for what is none. */
 export function parseToken(text: string, name: string): Point {
-  const [, live, stream, sub] = /^(?:s(\d{1,15})|t(\d{1,15})_(-?\d{1,9}))$/.exec(text) ?? []
+  const [, live, stream, sub] =
+    /^(?:s(\d{1,15})(?:_\d{1,15})?|t(\d{1,15})_(-?\d{1,9}))$/.exec(text) ?? []
   if (live !== undefined) return afterStream(Number(live))
   if (stream === undefined || sub === undefined) {
     throw new MatrixError(400, 'M_INVALID_PARAM', `'${name}' is no token this server has given.`)
@@ -52,9 +65,13 @@ export function parseToken(text: string, name: string): Point {
 }
 
 /** Reads a `since` token, which `/sync` alone has given. */
-export function parseSince(text: string): number {
+export function parseSince(text: string): Since {
   const point = parseToken(text, 'since')
-  if (point.kind === 'stream') return point.stream
+  if (point.kind === 'stream') {
+    const { stream } = point
+    const [, toDevice = stream] = text.split('_')
+    return { stream, toDevice: Math.min(Number(toDevice), stream) }
+  }
   throw new MatrixError(400, 'M_INVALID_PARAM', `'since' is no 'next_batch' of a sync.`)
 }
 

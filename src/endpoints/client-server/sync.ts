@@ -26,5 +26,8 @@ export const sync = endpoint({
     // What clients send that knew it before it was in the spec.
     'org.matrix.msc4222.use_state_after': t.optional(t.boolean()),
   },
-  response: t.jsonObject,
+  response: t.object({
+    next_batch: t.string(),
+    to_device: t.optional(t.object({ events: t.array(t.unknown()) })),
+  }),
 })
