@@ -1,204 +1,167 @@
 /**
- * Draws a room's event graph as one HTML page: who sent what, what each event follows, what became
- * of it, and the state that each server has in the end, side by side.
- *
- * Time runs down. Each sender has a lane; the graph's depth gives the row, so that two events in one
- * row are two sides of a fork.
+ * Draws a room as one HTML page: its event graph, who sent what and what became of it, which branch
+ * won each contested place in the state and why, and the state that each server has in the end, side
+ * by side.
  *
  * @module
  */
 
-export interface DrawnEvent {
-  readonly event_id: string
-  readonly type: string
-  readonly state_key?: string
-  readonly sender: string
-  readonly depth: number
-  readonly prev_events: readonly string[]
-  readonly content: Readonly<Record<string, unknown>>
-  /** What became of it on each server, by the server's name. */
-  readonly verdicts: Readonly<Record<string, string>>
-}
+import { readFileSync } from 'node:fs'
+import { type Contest, placeInWords } from './contests.ts'
+import type { DrawnRoom, Meeting } from './drawn-room.ts'
+import { Html, html } from './html.ts'
+import { Picture, timeline } from './timeline.ts'
 
-/** Events that stood against each other for one place in the state. */
-export interface Contest {
-  readonly type: string
-  readonly state_key: string
-  readonly candidates: readonly string[]
-  readonly winner: string | undefined
-  /** Why: a sentence for each candidate, in their order. */
-  readonly reasons: readonly string[]
-}
+const style = readFileSync(new URL('page.css', import.meta.url), 'utf8')
 
-export interface DrawnRoom {
-  readonly title: string
-  readonly roomId: string
-  readonly version: string
-  readonly servers: readonly string[]
-  readonly events: readonly DrawnEvent[]
-  readonly contests: readonly Contest[]
-  /** The current state by server: key to event ID. */
-  readonly states: Readonly<Record<string, Readonly<Record<string, string>>>>
-}
-
-const rowHeight = 64
-const laneWidth = 270
-const boxWidth = 230
-const boxHeight = 44
-const marginLeft = 30
-const marginTop = 50
-
-/** Text as it may stand in HTML. */
-export function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-}
-
-function shorten(text: string, most: number): string {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text
-}
-
-interface Place {
-  readonly event: DrawnEvent
-  readonly x: number
-  readonly y: number
-}
-
-function places(room: DrawnRoom): Map<string, Place> {
-  const senders = [...new Set(room.events.map((event) => event.sender))]
-  const rows = [...new Set(room.events.map((event) => event.depth))].sort((a, b) => a - b)
-  const taken = new Map<string, number>()
-  return new Map(
-    room.events.map((event) => {
-      const lane = senders.indexOf(event.sender)
-      const spot = `${lane} ${event.depth}`
-      const nth = taken.get(spot) ?? 0
-      taken.set(spot, nth + 1)
-      const x = marginLeft + lane * laneWidth + nth * 18
-      const y = marginTop + rows.indexOf(event.depth) * rowHeight + nth * 10
-      return [event.event_id, { event, x, y }]
-    }),
-  )
-}
-
-function edge(from: Place, to: Place): string {
-  const [x1, y1] = [from.x + boxWidth / 2, from.y]
-  const [x2, y2] = [to.x + boxWidth / 2, to.y + boxHeight]
-  const middle = (y1 + y2) / 2
-  return `<path class="edge" d="M${x1} ${y1} C${x1} ${middle} ${x2} ${middle} ${x2} ${y2}"/>`
-}
-
-/** What an event says, in a few words. */
-export function gist({ type, state_key, content }: DrawnEvent): string {
-  if (type === 'm.room.message') return `“${String(content.body)}”`
-  if (type === 'm.room.member') return `${state_key}: ${String(content.membership)}`
-  if (type === 'm.room.power_levels') return `levels ${JSON.stringify(content.users ?? {})}`
-  const [first] = Object.values(content)
-  return typeof first === 'string' ? first : JSON.stringify(content)
-}
-
-function box(place: Place, room: DrawnRoom): string {
-  const { event, x, y } = place
-  const verdicts = Object.values(event.verdicts)
-  const worst = verdicts.find((verdict) => !verdict.startsWith('accepted')) ?? 'accepted'
-  const won = room.contests.some((contest) => contest.winner === event.event_id)
-  const lost = room.contests.some(
-    (contest) => contest.candidates.includes(event.event_id) && contest.winner !== event.event_id,
-  )
-  const kind = worst === 'accepted' ? (won ? 'won' : lost ? 'lost' : 'plain') : 'refused'
-  const title = [event.event_id, ...Object.entries(event.verdicts).map((entry) => entry.join(': '))]
-  const state = event.state_key === undefined ? '' : ' state'
-  return `<g class="${kind}${state}" transform="translate(${x} ${y})"><title>${escapeHtml(title.join('\n'))}</title>
-<rect width="${boxWidth}" height="${boxHeight}" rx="6"/>
-<text x="8" y="17" class="type">${escapeHtml(event.type)}</text>
-<text x="8" y="35">${escapeHtml(shorten(gist(event), 34))}</text></g>`
-}
-
-function drawing(room: DrawnRoom): string {
-  const placed = places(room)
-  const all = [...placed.values()]
-  const edges = all.flatMap((place) =>
-    place.event.prev_events.flatMap((id) => {
-      const parent = placed.get(id)
-      return parent ? [edge(place, parent)] : []
-    }),
-  )
-  const senders = [...new Set(room.events.map((event) => event.sender))]
-  const names = senders.map(
-    (sender, lane) =>
-      `<text class="lane" x="${marginLeft + lane * laneWidth}" y="28">${escapeHtml(sender)}</text>`,
-  )
-  const width = Math.max(...all.map((place) => place.x)) + boxWidth + marginLeft
-  const height = Math.max(...all.map((place) => place.y)) + boxHeight + marginTop
-  return `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
-${names.join('\n')}${edges.join('\n')}${all.map((place) => box(place, room)).join('\n')}</svg>`
-}
-
-function contestRows(room: DrawnRoom): string {
-  const byId = new Map(room.events.map((event) => [event.event_id, event]))
-  return room.contests
-    .map((contest) => {
-      const items = contest.candidates.map((id, index) => {
-        const event = byId.get(id)
-        const text = event ? `${gist(event)} (${event.sender})` : id
-        const mark = id === contest.winner ? 'won' : 'lost'
-        return `<li class="${mark}">${escapeHtml(text)}<br><small>${escapeHtml(contest.reasons[index] ?? '')}</small></li>`
-      })
-      return `<h3><code>${escapeHtml(contest.type)} ${escapeHtml(contest.state_key)}</code></h3><ul>${items.join('')}</ul>`
-    })
-    .join('\n')
-}
-
-function stateTable(room: DrawnRoom): string {
-  const byId = new Map(room.events.map((event) => [event.event_id, event]))
-  const keys = [
-    ...new Set(Object.values(room.states).flatMap((state) => Object.keys(state))),
-  ].sort()
-  const rows = keys.map((key) => {
-    const ids = room.servers.map((server) => room.states[server]?.[key])
-    const same = ids.every((id) => id === ids[0])
-    const cells = ids.map((id) => {
-      const event = id === undefined ? undefined : byId.get(id)
-      return `<td title="${escapeHtml(id ?? '')}">${escapeHtml(event ? shorten(gist(event), 60) : (id ?? '—'))}</td>`
-    })
-    return `<tr class="${same ? 'same' : 'differs'}"><th>${escapeHtml(key)}</th>${cells.join('')}</tr>`
-  })
-  const heads = room.servers.map((server) => `<th>${escapeHtml(server)}</th>`)
-  return `<table><tr><th></th>${heads.join('')}</tr>${rows.join('\n')}</table>`
-}
-
-const style = `
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #1d2430; background: #fbfbf9; }
-.scroll { overflow-x: auto; border: 1px solid #dcdcd4; background: #fff; }
-svg { display: block; font: 12px system-ui, sans-serif; }
-.edge { fill: none; stroke: #9aa3b2; stroke-width: 1.4; }
-.lane { font-weight: 600; }
-rect { fill: #fff; stroke: #9aa3b2; }
-.state rect { stroke-width: 2; }
-.type { fill: #5a6475; font-size: 11px; }
-.won rect { fill: #e4f5e6; stroke: #2c8a3d; }
-.lost rect { fill: #fdf0dc; stroke: #c07a14; }
-.refused rect { fill: #fbe3e1; stroke: #b8352a; stroke-dasharray: 5 3; }
-li.won { color: #1f6f2e; } li.lost { color: #93600f; } small { color: #5a6475; }
-table { border-collapse: collapse; } th, td { border: 1px solid #dcdcd4; padding: .3rem .6rem; text-align: left; }
-tr.differs td { background: #fbe3e1; }
-`
-
-/** The whole page. */
+/** The whole page. It needs nothing from anywhere else. */
 export function drawRoom(room: DrawnRoom): string {
-  return `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>${escapeHtml(room.title)}</title><style>${style}</style>
-<h1>${escapeHtml(room.title)}</h1>
-<p>Room <code>${escapeHtml(room.roomId)}</code>, version ${escapeHtml(room.version)}. Time runs down; two events in one row are two sides of a fork.
-Green won its place in the state, amber lost it, red was refused. Point at an event to see its ID and verdicts.</p>
-<div class="scroll">${drawing(room)}</div>
-<h2>Which branch won, and why</h2>
-${contestRows(room) || '<p>Nothing was contested.</p>'}
-<h2>The state of each server</h2>
-${stateTable(room)}
-</html>
-`
+  const picture = new Picture(room)
+  return html`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>${room.title}</title><style>${new Html(style)}</style></head>
+<body>
+<header><h1>${room.title}</h1>
+<p class="facts">Room <code>${room.roomId}</code> · version ${room.version} · ${room.events.length} events</p>
+${verdictLine(room)}</header>
+<section><h2>What happened</h2>
+<p>Time runs down. Each event follows those that its lines come from: where lines part, servers did
+not know of each other’s events; where they meet, an event has seen both sides.</p>
+${legend(picture)}
+${timeline(picture)}</section>
+<section><h2>Who won, and why</h2>
+${contested(picture)}</section>
+${refused(picture)}
+<section><h2>The state of each server</h2>
+${stateTable(picture)}</section>
+</body></html>
+`.text
+}
+
+/** The keys that not all servers have the same event for. */
+export function differingKeys({
+  servers,
+  states,
+}: Pick<DrawnRoom, 'servers' | 'states'>): string[] {
+  return allKeys(states).filter((key) => {
+    const ids = servers.map(({ name }) => states.get(name)?.get(key))
+    return ids.some((id) => id !== ids[0])
+  })
+}
+
+function allKeys(states: DrawnRoom['states']): string[] {
+  return [...new Set([...states.values()].flatMap((state) => [...state.keys()]))]
+}
+
+function verdictLine(room: DrawnRoom): Html {
+  const all = allKeys(room.states).length
+  const names = room.servers.map(({ title }) => title).join(' and ')
+  const differing = differingKeys(room).length
+  return differing === 0
+    ? html`<p class="outcome equal">${names} agree: all ${all} entries of the room’s state are the same event.</p>`
+    : html`<p class="outcome unequal">${names} do not agree: ${differing} of ${all} entries of the room’s state differ.</p>`
+}
+
+function legend({ room }: Picture): Html {
+  const servers = room.servers.map(({ name, title }, at) => {
+    return html`<li><i class="swatch s${Math.min(at, 1)}"></i>${title} <code>${name}</code></li>`
+  })
+  return html`<ul class="legend">${servers}
+<li><i class="shape circle"></i>message</li><li><i class="shape square"></i>change of state</li>
+<li><i class="shape square refused"></i>refused by a server</li>
+<li><span class="badge won">won</span> <span class="badge lost">lost</span> a place in the state</li></ul>`
+}
+
+function contested(picture: Picture): Html {
+  const contests = picture.contests.filter(({ candidates }) => candidates.length > 1)
+  if (contests.length === 0) return html`<p>Nothing was contested.</p>`
+  const meetings = Map.groupBy(contests, ({ meeting }) => meeting)
+  const byTime = picture.room.meetings.filter((meeting) => meetings.has(meeting))
+  return html`<p>These places in the state had different events on the two sides. Both servers tried
+them in the same order, each on what those before it had made of the state; the last one that the
+rules allow keeps the place.</p>
+<div class="contests">${contests.map((contest) => contestHtml(picture, contest))}</div>
+${byTime.map((meeting) => trials(picture, meeting, meetings.get(meeting) ?? []))}`
+}
+
+function contestHtml(picture: Picture, { type, state_key, candidates }: Contest): Html {
+  const { words } = picture
+  const items = candidates.map(({ event, won, reason }) => {
+    const server = picture.serverOf(event) === 0 ? 's0' : 's1'
+    return html`<li class="${won ? 'won' : 'lost'} ${server}"><div><span class="mark">${won ? '✓' : '✗'}</span>
+${picture.link(event.event_id)} <b>${words.name(event.sender)}</b> ${words.act(event)}</div><p>${reason}</p></li>`
+  })
+  return html`<article class="contest"><h3>${words.key(type, state_key)}</h3><ul>${items}</ul></article>`
+}
+
+const algorithms: Readonly<Record<string, string>> = {
+  v1: 'State resolution of room version 1',
+  v2: 'State resolution 2',
+  'v2.1': 'State resolution 2.1',
+}
+
+/** What was tried, in the order of trying. */
+function trials(
+  picture: Picture,
+  { algorithm, parents, decisions }: Meeting,
+  contests: readonly Contest[],
+): Html {
+  const { words, room } = picture
+  const byId = new Map(room.events.map((event) => [event.event_id as string, event]))
+  const rows = decisions.map((decision, at) => {
+    const { event_id: id, allowed, rule } = decision
+    const event = byId.get(id)
+    const who = event && html`<b>${words.name(event.sender)}</b> ${words.act(event)}`
+    const verdict = allowed ? html`<td class="ok">allowed</td>` : html`<td class="no">${rule}</td>`
+    return html`<tr><td>${at + 1}</td><td>${picture.link(id)} ${who}</td><td>${placeInWords(decision)}</td>${verdict}</tr>`
+  })
+  const keys = contests.map(({ type, state_key }) => words.key(type, state_key)).join(', ')
+  return html`<details open><summary>${algorithms[algorithm]}, step by step, where ${linkList(picture, parents)} met: ${keys}</summary>
+<div class="scroll"><table><thead><tr><th></th><th>Event</th><th>Its place in the order</th><th>Verdict</th></tr></thead>
+<tbody>${rows}</tbody></table></div></details>`
+}
+
+function linkList(picture: Picture, ids: readonly string[]): Html {
+  const links = ids.map((id) => picture.link(id).text)
+  return new Html([links.slice(0, -1).join(', '), links.at(-1)].filter(Boolean).join(' and '))
+}
+
+function refused(picture: Picture): Html | undefined {
+  const { words, room } = picture
+  const items = room.events.flatMap((event) =>
+    picture.refusals(event).map(({ title, word, rule }) => {
+      return html`<tr><td>${picture.link(event.event_id)} <b>${words.name(event.sender)}</b> ${words.act(event)}</td><td>${word} in ${title}</td><td class="no">${rule}</td></tr>`
+    }),
+  )
+  if (items.length === 0) return undefined
+  return html`<section><h2>What was refused</h2>
+<p>A soft-failed event was allowed by what its sender’s server knew, but not by what the receiving
+server knew by then: it stays part of the graph and of state resolution, and clients are not shown
+it. A rejected one breaks the rules for good.</p>
+<div class="scroll"><table><thead><tr><th>Event</th><th>Refused</th><th>By the rule</th></tr></thead><tbody>${items}</tbody></table></div></section>`
+}
+
+function stateTable(picture: Picture): Html {
+  const { room, words } = picture
+  const byId = new Map(room.events.map((event) => [event.event_id, event]))
+  const unequal = new Set(differingKeys(room))
+  const rows = allKeys(room.states).map((key) => {
+    const cells = room.servers.map(({ name }) => {
+      const id = room.states.get(name)?.get(key)
+      const event = id === undefined ? undefined : byId.get(id)
+      if (id === undefined) return html`<td class="absent">—</td>`
+      return html`<td title="${id}">${event && picture.link(id)} ${event ? words.value(event) : id}</td>`
+    })
+    const space = key.indexOf(' ')
+    const [type, stateKey] = space === -1 ? [key, ''] : [key.slice(0, space), key.slice(space + 1)]
+    const mark = unequal.has(key) ? html`<td class="no">≠</td>` : html`<td class="ok">=</td>`
+    const kind = unequal.has(key) ? 'unequal' : ''
+    return html`<tr class="${kind}"><th>${words.key(type, stateKey)}</th>${cells}${mark}</tr>`
+  })
+  const heads = room.servers.map(({ title }, at) => {
+    return html`<th class="s${Math.min(at, 1)}">${title}</th>`
+  })
+  return html`<div class="scroll"><table class="states"><thead><tr><th></th>${heads}<th></th></tr></thead>
+<tbody>${rows}</tbody></table></div>`
 }
