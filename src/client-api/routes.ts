@@ -39,6 +39,7 @@ import {
   leaveRoomRoute,
   unbanRoute,
 } from './membership.ts'
+import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
 import {
   deleteProfileFieldRoute,
@@ -70,7 +71,10 @@ import { versionsRoute } from './versions.ts'
 import { wellknownRoute } from './wellknown.ts'
 import { whoamiRoute } from './whoami.ts'
 
-type AccountNeeds = Pick<Server, 'users' | 'endToEnd' | 'publicBaseUrl' | 'defaultRoomVersion'>
+type AccountNeeds = Pick<
+  Server,
+  'defaultRoomVersion' | 'endToEnd' | 'publicBaseUrl' | 'serverName' | 'users'
+>
 
 /** What concerns the user alone. */
 export const accountRoutes: readonly Route<AccountNeeds>[] = [
@@ -89,6 +93,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   loginTokenRoute,
   logoutAllRoute,
   logoutRoute,
+  openIdTokenRoute,
   profileFieldRoute,
   profileRoute,
   pushRulesGlobalRoute,

@@ -10,6 +10,7 @@ import type { Server } from '#server.ts'
 import type { Aliases } from '#users/aliases.ts'
 import { keyQueryRoute, keysQueryRoute } from './keys-query.ts'
 import { serverKeyRoute } from './keys-server.ts'
+import { openIdUserRoute } from './openid.ts'
 import { queryDirectoryRoute, queryProfileRoute } from './query.ts'
 import { versionRoute } from './version.ts'
 import { wellKnownRoute } from './wellknown.ts'
@@ -22,6 +23,7 @@ type Needs = Pick<
 export const keyRoutes: readonly Route<Needs>[] = [
   keyQueryRoute,
   keysQueryRoute,
+  openIdUserRoute,
   queryDirectoryRoute,
   queryProfileRoute,
   serverKeyRoute,

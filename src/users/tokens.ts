@@ -9,12 +9,13 @@ import { createHash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { Random } from '#io/random.ts'
 
-export type TokenKind = 'access' | 'refresh' | 'login'
+export type TokenKind = 'access' | 'refresh' | 'login' | 'openid'
 
 const prefixes: Record<TokenKind, string> = {
   access: 'hansa_at_',
   refresh: 'hansa_rt_',
   login: 'hansa_lt_',
+  openid: 'hansa_ot_',
 }
 
 const secretBytes = 24

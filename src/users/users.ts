@@ -18,6 +18,7 @@ import { createDevices, type Devices } from './devices.ts'
 import { createFilters, type Filters } from './filters.ts'
 import { createInteractiveAuth, type InteractiveAuth } from './interactive-auth.ts'
 import { createLoginTokens, type LoginTokens } from './login-tokens.ts'
+import { createOpenId, type OpenId } from './openid.ts'
 import { createPasswords } from './passwords.ts'
 import { createProfiles, type Profiles, type RemoteProfiles } from './profiles.ts'
 import { createRegistrationTokens, type RegistrationTokens } from './registration-tokens.ts'
@@ -42,6 +43,7 @@ export interface Users {
   readonly filters: Filters
   readonly interactiveAuth: InteractiveAuth
   readonly loginTokens: LoginTokens
+  readonly openId: OpenId
   readonly registrationTokens: RegistrationTokens
   readonly sharedSecret: SharedSecret
   readonly registration: RegistrationPolicy
@@ -81,6 +83,7 @@ export function createUsers(needs: UserNeeds): Users {
     filters: createFilters(needs),
     interactiveAuth: createInteractiveAuth(needs),
     loginTokens: createLoginTokens(needs),
+    openId: createOpenId({ ...needs, accounts }),
     registrationTokens: createRegistrationTokens(needs),
     sharedSecret: createSharedSecret(needs, registration.sharedSecret),
     registration,

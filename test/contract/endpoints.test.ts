@@ -22,6 +22,9 @@ const departures: Readonly<Record<string, { readonly [part: string]: string }>> 
   'GET /_matrix/client/v3/publicRooms': {
     auth: 'A setting hides the list from who has no token, and only users make us ask other servers.',
   },
+  'GET /_matrix/federation/v1/timestamp_to_event/{roomId}': {
+    auth: 'The file says that users ask it, which is a mistake: all else there is between servers.',
+  },
   'GET /_matrix/client/v1/room_summary/{roomIdOrAlias}': {
     auth: 'The file says that servers sign it, which is a mistake: it is for users, or nobody.',
   },
