@@ -5,7 +5,8 @@
  */
 
 import assert from 'node:assert/strict'
-import { silentLog } from '#io/log.ts'
+import type { Clock } from '#io/clock.ts'
+import { type Log, silentLog } from '#io/log.ts'
 import { pduCheckerInPlace } from '#io/pdu-checker-in-place.ts'
 import { realClock } from '#io/real-clock.ts'
 import { realRandom } from '#io/real-random.ts'
@@ -20,6 +21,7 @@ import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
 import type { RoomImport } from '#rooms/engine.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import type { RoomCommit } from '#rooms/rooms.ts'
+import type { Database } from '#storage/database.ts'
 import { type MemoryImage, openSqlite, type SqliteDatabase } from '#storage/sqlite.ts'
 import { openStreams } from '#storage/streams.ts'
 import { bob, signerOf, TheirRoom, theirs, there } from './their-room.ts'
@@ -37,21 +39,31 @@ export interface EngineWorld {
   readonly commits: RoomCommit[]
 }
 
+interface EngineOptions {
+  /** When the database commits what was collected. */
+  readonly schedule?: (act: () => void) => void
+  readonly clock?: Clock
+  readonly log?: Log
+  /** What the engine gets for a database: one that fails at something. */
+  readonly failing?: (db: Database) => Database
+}
+
 export async function openEngine(
   image: MemoryImage,
-  schedule?: (act: () => void) => void,
+  { schedule = queueMicrotask, clock = realClock, ...options }: EngineOptions = {},
 ): Promise<EngineWorld> {
-  const db = await openSqlite({ image, ...(schedule ? { schedule } : {}) })
+  const db = await openSqlite({ image, schedule })
+  const used = options.failing?.(db) ?? db
   const key = { server: there, keyId: theirs.keyId, key: theirs.publicKey, validUntilTs: 2 ** 52 }
   const rooms = await createLocalRooms({
-    db,
-    streams: await openStreams(db),
-    clock: realClock,
+    db: used,
+    streams: await openStreams(used),
+    clock,
     random: realRandom,
-    log: silentLog,
+    log: options.log ?? silentLog,
     signer: ours,
     keyring: { verifyKeys: async () => [key] },
-    pduChecker: pduCheckerInPlace(realClock),
+    pduChecker: pduCheckerInPlace(clock),
   })
   const commits: RoomCommit[] = []
   rooms.onCommit((commit) => commits.push(commit))

@@ -24,7 +24,7 @@ const wholeTables: Readonly<Record<string, string>> = {
   failingDestinations: 'read once, at the start',
   outboxDestinations: 'read once, at the start',
   eduDestinations: 'read once, at the start',
-  stagedPdus: 'read once, at the start; few are ever left',
+  roomsWithStaged: 'read once, at the start; few are ever left',
   allRooms: 'what it gives is all of them',
   outdatedRooms: 'each published room is compared with its state; there are thousands at most',
   refusedEvents: 'for a person who asks',

@@ -8,5 +8,10 @@ import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { registerRoutes } from './register.ts'
 import { roomRoutes } from './rooms.ts'
+import { waitingEventRoutes } from './waiting-events.ts'
 
-export const adminRoutes: readonly Route<Server>[] = [...registerRoutes, ...roomRoutes]
+export const adminRoutes: readonly Route<Server>[] = [
+  ...registerRoutes,
+  ...roomRoutes,
+  ...waitingEventRoutes,
+]

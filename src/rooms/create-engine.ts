@@ -11,7 +11,6 @@ import { eventRows, highestEventNid, roomOfEvent } from '#storage/events.ts'
 import { gapRows } from '#storage/gaps.ts'
 import { forgetMembership, membershipRow, putMembership } from '#storage/memberships.ts'
 import { highestRoomNid, removeCutImports } from '#storage/rooms.ts'
-import { highestStagedNid } from '#storage/staging.ts'
 import { admitPdus } from './admit-pdus.ts'
 import { authChainOf } from './auth-chain.ts'
 import { Batch } from './batch.ts'
@@ -33,7 +32,17 @@ import { takeEvent } from './turn.ts'
 /** The engine and what of `Rooms` needs no other server. */
 export interface LocalRooms
   extends RoomReads,
-    Pick<Rooms, 'createRoom' | 'send' | 'forget' | 'onCommit' | 'close'> {
+    Pick<
+      Rooms,
+      | 'createRoom'
+      | 'send'
+      | 'forget'
+      | 'waitingEvents'
+      | 'retryWaiting'
+      | 'discardWaiting'
+      | 'onCommit'
+      | 'close'
+    > {
   readonly engine: Engine
   /** Says who fetches what events lack. Without one, such events wait. */
   setGapFiller(filler: GapFiller): void
@@ -45,11 +54,14 @@ const noFiller: GapFiller = { fill: async () => {} }
 
 export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> {
   const listeners: ((commit: RoomCommit) => void)[] = []
-  const parts = await partsOf(needs, (commit) => {
-    for (const listener of listeners) listener(commit)
+  const parts = await partsOf(needs, {
+    tell: (commit) => {
+      for (const listener of listeners) tellOne(needs, listener, commit)
+    },
+    entered: (roomId, eventIds) => staged.entered(roomId, eventIds),
   })
   let filler = noFiller
-  const staged = new StagedWork(parts, () => filler, (await highestStagedNid(needs.db)) + 1)
+  const staged = await StagedWork.open(parts, () => filler)
   const engine = createEngine(parts, staged)
   const merge = extremityMerger(parts, engine.send)
   listeners.push(({ roomId }) => merge(roomId))
@@ -65,6 +77,9 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
       }
       await needs.db.write((tx) => forgetMembership(tx, userId, roomId))
     },
+    waitingEvents: (range) => staged.list(range),
+    retryWaiting: (roomId) => staged.retry(roomId),
+    discardWaiting: (roomId, eventId) => staged.discard(roomId, eventId),
     onCommit: (listener) => {
       listeners.push(listener)
     },
@@ -79,9 +94,28 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
   }
 }
 
+/** What was committed stays so, whatever those make of it who are told. */
+function tellOne(
+  { log }: EngineNeeds,
+  listener: (commit: RoomCommit) => void,
+  commit: RoomCommit,
+): void {
+  try {
+    listener(commit)
+  } catch (error) {
+    log.error('a commit could not be told', { roomId: commit.roomId, error })
+  }
+}
+
 async function partsOf(
   needs: EngineNeeds,
-  tell: (commit: RoomCommit) => void,
+  {
+    tell,
+    entered,
+  }: {
+    readonly tell: (commit: RoomCommit) => void
+    readonly entered: (roomId: RoomId, eventIds: readonly EventId[]) => void
+  },
 ): Promise<EngineParts> {
   let eventNid = await highestEventNid(needs.db)
   await removeCutImports(needs.db)
@@ -98,6 +132,11 @@ async function partsOf(
     commit: async (batch) => {
       const write = db.write.bind(db)
       const commit = await commitBatch(batch, { streams, serverName, write })
+      const placed = batch.events.filter(({ stateAfter }) => stateAfter !== undefined)
+      entered(
+        batch.room.roomId,
+        placed.map(({ pdu }) => pdu.event_id),
+      )
       if (commit !== undefined) tell(commit)
     },
   })

@@ -38,7 +38,7 @@ for (const stored of [0, 1, 2]) {
       left -= 1
       return left >= 0 ? queueMicrotask(act) : due.push(act)
     }
-    const world = await openEngine(memoryImage(), schedule)
+    const world = await openEngine(memoryImage(), { schedule })
     const room = largeRoom(1000)
     left = stored
     void world.rooms.engine.importRoom(room, there)

@@ -249,9 +249,8 @@ test('what was staged is worked off after a crash', async () => {
   first.db.crash()
   // The second process stages the event and dies before it commits anything else.
   let isHeld = false
-  const second = await openEngine(first.image, (act) =>
-    isHeld ? due.push(act) : queueMicrotask(act),
-  )
+  const schedule = (act: () => void) => (isHeld ? due.push(act) : queueMicrotask(act))
+  const second = await openEngine(first.image, { schedule })
   const taking = second.rooms.engine.takeIn(there, [pdu.bytes])
   assert.deepEqual([...(await taking.finally(() => (isHeld = true)))], [[pdu.event_id, undefined]])
   second.db.crash()

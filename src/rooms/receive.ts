@@ -40,7 +40,9 @@ export async function receiveIn(
   options: ReceiveOptions,
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
+  const slices = new Slices(parts.clock)
   for (const pdu of inOrder(pdus)) {
+    if (slices.isOver) await slices.next()
     outcomes.push(
       await takeEvent(batch, pdu, {
         db: parts.db,

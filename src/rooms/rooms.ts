@@ -112,6 +112,21 @@ export interface LocalEvent {
   readonly alongside?: (tx: Writer, eventId: EventId) => void
 }
 
+/** A PDU that was taken in and has no place in its room yet. */
+export interface WaitingEvent {
+  /** Larger for those that came later. */
+  readonly number: number
+  readonly roomId: RoomId
+  readonly eventId: EventId
+  /** The server that sent it to us. */
+  readonly origin: ServerName
+  readonly sinceTs: number
+  /** How often other servers were asked in vain for what it lacks. */
+  readonly tries: number
+  /** What is wrong with it, if it is not tried any more. */
+  readonly problem: string | undefined
+}
+
 /** Statements for the commit of a room that is made, to be durable with it: what leads to it. */
 export type AlongsideRoom = (tx: Writer, roomId: RoomId) => void
 
@@ -256,6 +271,13 @@ export interface Rooms {
     roomId: RoomId,
     search: { readonly ts: number; readonly direction: 'backwards' | 'forwards' },
   ): Promise<boolean>
+
+  /** Events that wait for a place in their room, the oldest first, from after a number on. */
+  waitingEvents(range: { readonly after: number; readonly limit: number }): Promise<WaitingEvent[]>
+  /** Tries those of a room now, also those that were set aside. */
+  retryWaiting(roomId: RoomId): Promise<void>
+  /** Gives up one of them. Whether there was one. */
+  discardWaiting(roomId: RoomId, eventId: EventId): Promise<boolean>
 
   /** Calls `listener` after each commit, in stream order. */
   onCommit(listener: (commit: RoomCommit) => void): void

@@ -5,22 +5,28 @@
  */
 
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
-import { type Reader, sql, type Writer } from './database.ts'
+import { integers, type Reader, sql, type Writer } from './database.ts'
 
 export interface StagedRow {
   readonly staged_nid: number
   readonly room_id: RoomId
   readonly event_id: EventId
   readonly origin: ServerName
+  readonly staged_ts: number
+  /** How often what it lacks was asked for. */
   readonly tries: number
+  /** What is wrong with it, so that it is not tried any more. */
+  readonly problem: string | null
   readonly bytes: Uint8Array
 }
 
-export function stagePdu(tx: Writer, row: StagedRow): void {
+export type StagedListRow = Omit<StagedRow, 'bytes'>
+
+export function stagePdu(tx: Writer, row: Omit<StagedRow, 'tries' | 'problem'>): void {
   tx.run(sql`
-    INSERT INTO staged_pdus (staged_nid, room_id, event_id, origin, tries, bytes)
-    VALUES (${row.staged_nid}, ${row.room_id}, ${row.event_id}, ${row.origin}, ${row.tries},
-      ${row.bytes})
+    INSERT INTO staged_pdus (staged_nid, room_id, event_id, origin, staged_ts, tries, bytes)
+    VALUES (${row.staged_nid}, ${row.room_id}, ${row.event_id}, ${row.origin}, ${row.staged_ts},
+      ${0}, ${row.bytes})
   `)
 }
 
@@ -28,11 +34,77 @@ export function unstagePdu(tx: Writer, stagedNid: number): void {
   tx.run(sql`DELETE FROM staged_pdus WHERE staged_nid = ${stagedNid}`)
 }
 
-export async function stagedPdus(db: Reader): Promise<StagedRow[]> {
-  return await db.all<StagedRow>(sql`
-    SELECT staged_nid, room_id, event_id, origin, tries, bytes FROM staged_pdus
-    ORDER BY staged_nid
+/** What these lack was asked for once more, and could not be had. */
+export function countStagedTry(tx: Writer, stagedNids: readonly number[]): void {
+  tx.run(sql`
+    UPDATE staged_pdus SET tries = tries + 1 WHERE staged_nid IN ${integers(stagedNids)}
   `)
+}
+
+export function setStagedProblem(tx: Writer, stagedNid: number, problem: string): void {
+  tx.run(sql`UPDATE staged_pdus SET problem = ${problem} WHERE staged_nid = ${stagedNid}`)
+}
+
+/** All of a room are tried again. */
+export function forgetStagedProblems(tx: Writer, roomId: RoomId): void {
+  tx.run(sql`UPDATE staged_pdus SET problem = ${null} WHERE room_id = ${roomId}`)
+}
+
+/** Takes away all of one event, and resolves to whether there was any. */
+export async function unstageEvent(tx: Writer, roomId: RoomId, eventId: EventId): Promise<boolean> {
+  const rows = await tx.returning(sql`
+    DELETE FROM staged_pdus WHERE room_id = ${roomId} AND event_id = ${eventId}
+    RETURNING staged_nid
+  `)
+  return rows.length > 0
+}
+
+/** Takes away the oldest of a room beyond the newest `keep`, and resolves to what they were. */
+export async function trimStaged(
+  tx: Writer,
+  roomId: RoomId,
+  keep: number,
+): Promise<{ readonly event_id: EventId }[]> {
+  return await tx.returning(sql`
+    DELETE FROM staged_pdus WHERE room_id = ${roomId} AND staged_nid <= (
+      SELECT staged_nid FROM staged_pdus WHERE room_id = ${roomId}
+      ORDER BY staged_nid DESC LIMIT 1 OFFSET ${keep}
+    )
+    RETURNING event_id
+  `)
+}
+
+/** Those of a room that are to be tried, in the order in which they came. */
+export async function stagedOfRoom(
+  db: Reader,
+  roomId: RoomId,
+  { after, limit }: { readonly after: number; readonly limit: number },
+): Promise<StagedRow[]> {
+  return await db.all<StagedRow>(sql`
+    SELECT staged_nid, room_id, event_id, origin, staged_ts, tries, problem, bytes
+    FROM staged_pdus
+    WHERE room_id = ${roomId} AND staged_nid > ${after} AND problem IS NULL
+    ORDER BY staged_nid LIMIT ${limit}
+  `)
+}
+
+/** All of them, the oldest first, without their bytes. */
+export async function stagedList(
+  db: Reader,
+  { after, limit }: { readonly after: number; readonly limit: number },
+): Promise<StagedListRow[]> {
+  return await db.all<StagedListRow>(sql`
+    SELECT staged_nid, room_id, event_id, origin, staged_ts, tries, problem FROM staged_pdus
+    WHERE staged_nid > ${after} ORDER BY staged_nid LIMIT ${limit}
+  `)
+}
+
+/** The rooms in which any are to be tried. */
+export async function roomsWithStaged(db: Reader): Promise<RoomId[]> {
+  const rows = await db.all<{ room_id: RoomId }>(sql`
+    SELECT DISTINCT room_id FROM staged_pdus WHERE problem IS NULL ORDER BY room_id
+  `)
+  return rows.map(({ room_id }) => room_id)
 }
 
 export async function highestStagedNid(db: Reader): Promise<number> {

@@ -1,0 +1,376 @@
+/**
+ * The PDUs of one room that are staged, and how they are worked off.
+ *
+ * The table is the queue; in memory is only what is being worked on. What lacks events waits while
+ * they are fetched, outside the room's queue; what still lacks them then **sleeps** in the table,
+ * until one of them comes or some time has passed. When our own store fails, all of the room sleeps.
+ * An event that we fail at, by a mistake of ours, is set aside with what is wrong with it. So nothing
+ * leaves the table but into the room, save the oldest of more than a room may have.
+ *
+ * @module
+ */
+
+import { AssertionError } from 'node:assert/strict'
+import type { Timer } from '#io/clock.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { parsePdu } from '#protocol/parse-pdu.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { UnitFailed } from '#storage/database.ts'
+import {
+  countStagedTry,
+  type StagedRow,
+  setStagedProblem,
+  stagedOfRoom,
+  trimStaged,
+  unstagePdu,
+} from '#storage/staging.ts'
+import type { GapFiller, Outcome } from './engine.ts'
+import type { EngineParts } from './engine-parts.ts'
+import { receiveIn } from './receive.ts'
+
+export interface Staged {
+  readonly stagedNid: number
+  readonly origin: ServerName
+  readonly pdu: Pdu
+  readonly tries: number
+}
+
+interface Lacking {
+  readonly item: Staged
+  readonly outcome: Outcome & { readonly outcome: 'missing' }
+}
+
+/** How many PDUs of a room are in memory, and in one turn. */
+const heldMax = 1000
+/** For how many of those that have slept the missing events are fetched each time. */
+const fetchesPerPass = 20
+/** How many PDUs of a room may be staged; of more, the oldest are to be fetched as history. */
+const stagedMax = 5000
+/** How many events that are waited for are remembered. */
+const awaitedMax = 20_000
+/** How long those sleep that lack events: from the first time on, and at most. */
+const sleepMs = { first: 8000, factor: 4, most: 6 * 3_600_000 }
+/** The same after a failure of our own. */
+const failureMs = { first: 1000, factor: 2, most: 600_000 }
+
+export class StagedRoom {
+  readonly roomId: RoomId
+  readonly #parts: EngineParts
+  readonly #filler: () => GapFiller
+  readonly #done: () => void
+  /** Those to be tried next. */
+  readonly #fresh: Staged[] = []
+  /** Where in the table those begin that are to be tried next and are not in memory. */
+  #readAfter: number | undefined
+  /** Those whose missing events are fetched, one after the other: one may bring what the next lacks. */
+  readonly #lacking: Lacking[] = []
+  /** The numbers of these, and of that whose missing events are being fetched. */
+  readonly #fetchedFor = new Set<number>()
+  #fetchesLeft = fetchesPerPass
+  readonly #awaited = new Set<EventId>()
+  #hasSleepers = false
+  /** How many have gone to sleep since the table was last trimmed. */
+  #untrimmed = 0
+  #receiving: Promise<void> | undefined
+  #fetching: Promise<void> | undefined
+  #timer: Timer | undefined
+  /** How often in a row nothing came of it. */
+  #fruitless = 0
+  #failures = 0
+  #ended = false
+
+  /** `done` is called when nothing of the room is staged any more but what was set aside. */
+  constructor(
+    parts: EngineParts,
+    roomId: RoomId,
+    { filler, done }: { readonly filler: () => GapFiller; readonly done: () => void },
+  ) {
+    this.#parts = parts
+    this.#filler = filler
+    this.#done = done
+    this.roomId = roomId
+  }
+
+  get isWorking(): boolean {
+    return this.#receiving !== undefined || this.#fetching !== undefined
+  }
+
+  /** Works on these, which are in the table. */
+  add(items: readonly Staged[]): void {
+    if (this.#fresh.length + items.length <= heldMax) this.#fresh.push(...items)
+    else for (const { stagedNid } of items) this.#readFrom(stagedNid)
+    this.#start()
+  }
+
+  /** Works on all that the table has of the room. */
+  wake(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#hasSleepers = false
+    this.#awaited.clear()
+    this.#fetchesLeft = fetchesPerPass
+    this.#readFrom(0)
+    this.#start()
+  }
+
+  /** Events have found their place in the room. */
+  entered(eventIds: readonly EventId[]): void {
+    if (this.#ended || !eventIds.some((eventId) => this.#awaited.has(eventId))) return
+    this.#fruitless = 0
+    this.wake()
+  }
+
+  async settled(): Promise<void> {
+    while (this.isWorking) await Promise.all([this.#receiving, this.#fetching])
+  }
+
+  end(): void {
+    this.#ended = true
+    this.#timer?.cancel()
+  }
+
+  #readFrom(stagedNid: number): void {
+    this.#readAfter = Math.min(this.#readAfter ?? Number.POSITIVE_INFINITY, stagedNid - 1)
+  }
+
+  #start(): void {
+    if (this.#ended) return
+    this.#receiving ??= this.#guarded(() => this.#receiveAll()).finally(() => {
+      this.#receiving = undefined
+      if (this.#fresh.length > 0 || this.#readAfter !== undefined) this.#start()
+      else this.#rest()
+    })
+  }
+
+  #startFetching(): void {
+    if (this.#ended) return
+    this.#fetching ??= this.#guarded(() => this.#fetchAll()).finally(() => {
+      this.#fetching = undefined
+      if (this.#lacking.length > 0) this.#startFetching()
+      else this.#rest()
+    })
+  }
+
+  /** When all is done that can be, what is left sleeps for some time. */
+  #rest(): void {
+    if (this.isWorking || this.#ended || this.#timer !== undefined) return
+    if (!this.#hasSleepers) {
+      this.#done()
+      return
+    }
+    this.#timer = this.#parts.clock.after(pauseMs(sleepMs, this.#fruitless), () => this.wake())
+    this.#fruitless += 1
+  }
+
+  /** Runs a loop; when our store fails it, all sleep and are tried again before long. */
+  async #guarded(loop: () => Promise<void>): Promise<void> {
+    try {
+      await loop()
+    } catch (error) {
+      const { log, clock } = this.#parts
+      const afterMs = pauseMs(failureMs, this.#failures)
+      this.#failures += 1
+      log.error('events of a room could not be worked off', {
+        roomId: this.roomId,
+        retry_after_ms: afterMs,
+        error,
+      })
+      this.#fresh.length = 0
+      this.#lacking.length = 0
+      this.#fetchedFor.clear()
+      this.#readAfter = undefined
+      this.#timer?.cancel()
+      this.#timer = clock.after(afterMs, () => this.wake())
+    }
+  }
+
+  async #receiveAll(): Promise<void> {
+    while (!this.#ended) {
+      const items = this.#fresh.splice(0)
+      if (items.length === 0) items.push(...(await this.#read()))
+      if (items.length === 0 && this.#readAfter === undefined) return
+      for (const lacking of await this.#receive(items)) this.#fetchOrSleep(lacking)
+      if (this.#untrimmed > heldMax) await this.#trim([])
+      this.#failures = 0
+    }
+  }
+
+  /** The next of those that are only in the table. */
+  async #read(): Promise<Staged[]> {
+    const { db } = this.#parts
+    const after = this.#readAfter
+    if (after === undefined) return []
+    this.#readAfter = undefined
+    const rows = await stagedOfRoom(db, this.roomId, { after, limit: heldMax })
+    const last = rows.at(-1)
+    if (last !== undefined && rows.length === heldMax) this.#readFrom(last.staged_nid + 1)
+    return await this.#parsed(rows)
+  }
+
+  async #parsed(rows: readonly StagedRow[]): Promise<Staged[]> {
+    const { queues, db, log } = this.#parts
+    const { roomId } = this
+    const room = await queues.room(roomId)
+    if (room === undefined && rows.length > 0) {
+      log.warn('events were given up: their room is not known any more', { roomId })
+      await db.write((tx) => {
+        for (const { staged_nid } of rows) unstagePdu(tx, staged_nid)
+      })
+    }
+    const items: Staged[] = []
+    for (const { staged_nid: stagedNid, origin, tries, bytes, event_id } of rows) {
+      const parsed = room && parsePdu(room.version, bytes)
+      if (parsed?.ok) items.push({ stagedNid, origin, pdu: parsed.pdu, tries })
+      else if (parsed) await this.#setAside(stagedNid, event_id, parsed.reason)
+    }
+    return items
+  }
+
+  /** Takes what it can into the room, and gives what lacks something. */
+  async #receive(items: readonly Staged[]): Promise<Lacking[]> {
+    try {
+      return await this.#receiveTogether(items)
+    } catch (error) {
+      if (!isOurMistake(error)) throw error
+    }
+    // One of them is more than we can do. It is found by trying each alone, in a room read anew.
+    const lacking: Lacking[] = []
+    for (const item of items) {
+      try {
+        lacking.push(...(await this.#receiveTogether([item])))
+      } catch (error) {
+        if (!isOurMistake(error)) throw error
+        await this.#setAside(item.stagedNid, item.pdu.event_id, error)
+      }
+    }
+    return lacking
+  }
+
+  async #receiveTogether(items: readonly Staged[]): Promise<Lacking[]> {
+    if (items.length === 0) return []
+    const byId = new Map(items.map((item) => [item.pdu.event_id, item]))
+    const missing = await this.#parts.queues.inTurn(this.roomId, async (batch) => {
+      const outcomes: Outcome[] = []
+      for (const [origin, pdus] of byOrigin(items)) {
+        outcomes.push(...(await receiveIn(this.#parts, batch, pdus, { origin })))
+      }
+      const lacking = outcomes.filter((outcome) => outcome.outcome === 'missing')
+      const still = new Set(lacking.map(({ eventId }) => eventId))
+      for (const { pdu, stagedNid } of items) {
+        if (!still.has(pdu.event_id)) batch.unstaged.push(stagedNid)
+      }
+      return lacking
+    })
+    return (missing ?? []).flatMap((outcome) => {
+      const item = byId.get(outcome.eventId)
+      return item ? [{ item, outcome }] : []
+    })
+  }
+
+  /** Sees to it that what an event lacks is fetched, unless that was tried for too many just now. */
+  #fetchOrSleep(lacking: Lacking): void {
+    const { tries, stagedNid } = lacking.item
+    if (this.#fetchedFor.has(stagedNid)) return
+    const mayFetch = tries === 0 || this.#fetchesLeft > 0
+    if (!mayFetch || this.#lacking.length === heldMax) {
+      this.#sleep(lacking)
+      return
+    }
+    if (tries > 0) this.#fetchesLeft -= 1
+    this.#fetchedFor.add(stagedNid)
+    this.#lacking.push(lacking)
+    this.#startFetching()
+  }
+
+  #sleep({ item, outcome }: Lacking): void {
+    this.#hasSleepers = true
+    this.#untrimmed += 1
+    if (item.tries === 0) this.#sleepLess()
+    for (const eventId of [...outcome.prevEvents, ...outcome.authEvents]) {
+      if (this.#awaited.size < awaitedMax) this.#awaited.add(eventId)
+    }
+  }
+
+  /** What sleeps for the first time may be had soon, however long others have slept. */
+  #sleepLess(): void {
+    if (this.#fruitless <= 1) return
+    this.#fruitless = 1
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
+  async #fetchAll(): Promise<void> {
+    const tried: number[] = []
+    let next = this.#lacking.shift()
+    for (; next !== undefined && !this.#ended; next = this.#lacking.shift()) {
+      const { item } = next
+      try {
+        if (!(await this.#fetchFor(item))) tried.push(item.stagedNid)
+      } catch (error) {
+        if (!isOurMistake(error)) throw error
+        await this.#setAside(item.stagedNid, item.pdu.event_id, error)
+      }
+      this.#fetchedFor.delete(item.stagedNid)
+    }
+    if (tried.length > 0) await this.#trim(tried)
+  }
+
+  /** Gives whether the event lacks nothing any more. */
+  async #fetchFor(item: Staged): Promise<boolean> {
+    // What was fetched for another may have been what it lacked.
+    const [lacking] = await this.#receive([item])
+    if (lacking === undefined) return true
+    const { prevEvents, authEvents } = lacking.outcome
+    const missing = { prevEvents, authEvents, origin: item.origin }
+    await this.#filler().fill(this.roomId, item.pdu, missing)
+    const [still] = await this.#receive([item])
+    if (still !== undefined) this.#sleep(still)
+    else this.#fruitless = 0
+    return still === undefined
+  }
+
+  /** Notes for which of them events were asked for in vain, and gives up the oldest of too many. */
+  async #trim(tried: readonly number[]): Promise<void> {
+    const { db, log } = this.#parts
+    this.#untrimmed = 0
+    const removed = await db.write((tx) => {
+      countStagedTry(tx, tried)
+      return trimStaged(tx, this.roomId, stagedMax)
+    })
+    for (const { event_id } of removed) {
+      log.warn('an event was given up: too many of its room lack others', {
+        roomId: this.roomId,
+        event_id,
+      })
+    }
+  }
+
+  /** An event that we fail at is kept, and not tried again until somebody says so. */
+  async #setAside(stagedNid: number, eventId: EventId, cause: unknown): Promise<void> {
+    const { db, log } = this.#parts
+    const fields = { roomId: this.roomId, event_id: eventId, error: cause }
+    log.error('an event was set aside: this server fails at it', fields)
+    await db.write((tx) => setStagedProblem(tx, stagedNid, String(cause)))
+  }
+}
+
+function pauseMs(pause: typeof sleepMs, times: number): number {
+  return Math.min(pause.most, pause.first * pause.factor ** times)
+}
+
+/**
+ * Whether an error comes of what we make of an event, and not of a store or a network that may be
+ * well again the next time.
+ */
+function isOurMistake(error: unknown): boolean {
+  if (error instanceof UnitFailed) return error.kind !== 'other'
+  return (
+    error instanceof AssertionError || error instanceof TypeError || error instanceof RangeError
+  )
+}
+
+function byOrigin(items: readonly Staged[]): Map<ServerName, Pdu[]> {
+  const origins = new Map<ServerName, Pdu[]>()
+  for (const { origin, pdu } of items) origins.getOrInsertComputed(origin, () => []).push(pdu)
+  return origins
+}

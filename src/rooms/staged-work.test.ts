@@ -1,0 +1,233 @@
+/**
+ * What was acknowledged to another server is not lost, whatever fails and for however long.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { silentLog } from '#io/log.ts'
+import { VirtualTime } from '#io/simulated/simulated-clock.ts'
+import type { EventId } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { type Database, type Sql, sql, UnitFailed, type Writer } from '#storage/database.ts'
+import { type MemoryImage, memoryImage } from '#storage/sqlite.ts'
+import { alice, openEngine, roomWithThem, versionOf } from '../../test/engine-world.ts'
+import { bob, carol, there } from '../../test/their-room.ts'
+
+const hourMs = 3_600_000
+
+/** A database whose units fail if `failure` finds a reason in what they write. */
+function failing(failure: (statement: Sql) => UnitFailed | undefined) {
+  return (db: Database): Database => ({
+    all: (statement) => db.all(statement),
+    first: (statement) => db.first(statement),
+    close: () => db.close(),
+    write: (collect) => {
+      let found: UnitFailed | undefined
+      const done = db.write((tx) => {
+        const looking: Writer = {
+          run: (statement) => {
+            found ??= failure(statement)
+            tx.run(found ? sql`INSERT INTO rooms (room_nid) VALUES (${0})` : statement)
+          },
+          expect: (statement, otherwise) => tx.expect(statement, otherwise),
+          returning: (statement) => tx.returning(statement),
+        }
+        return collect(looking)
+      })
+      return done.catch((error: unknown): never => {
+        throw found ?? error
+      })
+    },
+  })
+}
+
+const diskIsFull = () => new UnitFailed('other', 'database or disk is full')
+
+async function openWorld(
+  options: {
+    readonly image?: MemoryImage
+    readonly failure?: (statement: Sql) => UnitFailed | undefined
+  } = {},
+) {
+  const time = new VirtualTime()
+  const lines: string[] = []
+  const say = (message: string) => lines.push(message)
+  const world = await openEngine(options.image ?? memoryImage(), {
+    clock: time.clock(),
+    log: { ...silentLog, error: say, warn: say },
+    failing: failing(options.failure ?? (() => undefined)),
+  })
+  const statusOf = async (pdu: Pdu) => (await world.rooms.event(pdu.room_id, pdu.event_id))?.status
+  const waiting = async () => await world.rooms.waitingEvents({ after: 0, limit: 100 })
+  return { ...world, time, lines, statusOf, waiting }
+}
+
+test('an event whose history cannot be had for a week is there when it can', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('12'))
+  const parent = await room.message(bob)
+  const child = await room.message(bob, [parent])
+  let asked = 0
+  let isThere = false
+  world.rooms.setGapFiller({
+    fill: async () => {
+      asked += 1
+      if (isThere) await world.rooms.engine.receive(room.roomId, [parent], { origin: there })
+    },
+  })
+  await world.rooms.engine.takeIn(there, [child.bytes])
+  await world.time.run(24 * 7 * hourMs)
+  assert.equal(await world.statusOf(child), undefined)
+  const [one, ...others] = await world.waiting()
+  assert.equal(one?.eventId, child.event_id)
+  assert.equal(one?.origin, there)
+  assert.deepEqual(others, [])
+  assert.ok(asked < 50, `asked ${asked} times`)
+  assert.equal(one?.tries, asked)
+  isThere = true
+  await world.time.run(6 * hourMs)
+  assert.equal(await world.statusOf(child), 'accepted')
+  assert.deepEqual(await world.waiting(), [])
+})
+
+test('an event that waits is there as soon as what it waits for comes by itself', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('11'))
+  const events = [await room.message(bob)]
+  for (let count = 0; count < 30; count += 1) {
+    events.push(await room.message(bob, events.slice(-1)))
+  }
+  const [first = assert.fail(), ...later] = events
+  await world.rooms.engine.takeIn(
+    there,
+    later.map(({ bytes }) => bytes),
+  )
+  await world.time.run(100 * hourMs)
+  assert.equal((await world.waiting()).length, 30)
+  await room.receive(first)
+  await world.rooms.engine.settled()
+  assert.deepEqual(await world.waiting(), [])
+  assert.deepEqual(await room.ends(), [later.at(-1)?.event_id])
+})
+
+test('while the disk is full, what was taken in waits', async () => {
+  let isFull = false
+  const failure = () => (isFull ? diskIsFull() : undefined)
+  const world = await openWorld({ failure })
+  const room = await roomWithThem(world, versionOf('12'))
+  const events = [await room.message(bob)]
+  for (let count = 0; count < 2; count += 1) events.push(await room.message(bob, events.slice(-1)))
+  const taking = world.rooms.engine.takeIn(
+    there,
+    events.map(({ bytes }) => bytes),
+  )
+  const answers = await taking.finally(() => (isFull = true))
+  assert.deepEqual([...answers.values()], [undefined, undefined, undefined])
+  await world.time.run(6 * hourMs)
+  assert.ok(world.lines.length > 5 && world.lines.length < 100, `${world.lines.length} lines`)
+  isFull = false
+  await world.time.run(hourMs)
+  for (const event of events) assert.equal(await world.statusOf(event), 'accepted')
+  assert.deepEqual(await world.waiting(), [])
+})
+
+test('an event that we fail at is set aside, and keeps no other', async () => {
+  let poison: EventId | undefined
+  const failure = ({ texts, values }: Sql) =>
+    poison !== undefined && texts[0]?.includes('INTO events') && values.includes(poison)
+      ? new UnitFailed('unique', 'a number was given twice')
+      : undefined
+  const world = await openWorld({ failure })
+  const { rooms } = world
+  const room = await roomWithThem(world, versionOf('12'))
+  const root = await room.ours('m.room.message', {})
+  const events: Pdu[] = []
+  for (const sender of [bob, carol, bob, carol]) events.push(await room.message(sender, [root]))
+  const [, bad = assert.fail()] = events
+  const child = await room.message(carol, [bad])
+  poison = bad.event_id
+  const bytes = [...events, child].map((event) => event.bytes)
+  await rooms.engine.takeIn(there, bytes)
+  await world.time.run(24 * hourMs)
+  for (const event of events) {
+    assert.equal(await world.statusOf(event), event === bad ? undefined : 'accepted')
+  }
+  const waiting = await world.waiting()
+  assert.deepEqual(
+    waiting.map(({ eventId }) => eventId),
+    [bad.event_id, child.event_id],
+  )
+  assert.match(waiting[0]?.problem ?? '', /a number was given twice/)
+  assert.equal(waiting[1]?.problem, undefined)
+  assert.ok(world.lines.some((line) => line.startsWith('an event was set aside')))
+
+  poison = undefined
+  await rooms.retryWaiting(room.roomId)
+  await rooms.engine.settled()
+  assert.equal(await world.statusOf(bad), 'accepted')
+  assert.equal(await world.statusOf(child), 'accepted')
+  assert.deepEqual(await world.waiting(), [])
+})
+
+test('what waits is tried again after a restart, but not what was set aside', async () => {
+  const first = await openWorld()
+  const room = await roomWithThem(first, versionOf('12'))
+  const parent = await room.message(bob)
+  const child = await room.message(bob, [parent])
+  const lost = await room.message(carol, [parent])
+  await first.rooms.engine.takeIn(there, [child.bytes, lost.bytes])
+  await first.time.run(hourMs)
+  await first.db.write((tx) =>
+    tx.run(sql`UPDATE staged_pdus SET problem = ${'x'} WHERE event_id = ${lost.event_id}`),
+  )
+  first.db.crash()
+  const second = await openWorld({ image: first.image })
+  await second.rooms.engine.receive(room.roomId, [parent], { origin: there })
+  await second.rooms.resume()
+  await second.rooms.engine.settled()
+  assert.equal(await second.statusOf(child), 'accepted')
+  assert.deepEqual(
+    (await second.waiting()).map(({ eventId }) => eventId),
+    [lost.event_id],
+  )
+  assert.equal(await second.rooms.discardWaiting(room.roomId, lost.event_id), true)
+  assert.equal(await second.rooms.discardWaiting(room.roomId, lost.event_id), false)
+})
+
+test('more events than are held in memory wait, and are all taken in', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('11'))
+  const parent = await room.message(bob)
+  const children: Pdu[] = []
+  for (let count = 0; count < 1100; count += 1) children.push(await room.message(bob, [parent]))
+  const takings: Promise<unknown>[] = []
+  for (let at = 0; at < children.length; at += 50) {
+    const bytes = children.slice(at, at + 50).map((child) => child.bytes)
+    takings.push(world.rooms.engine.takeIn(there, bytes))
+  }
+  await Promise.all(takings)
+  await world.rooms.engine.settled()
+  await room.receive(parent)
+  await world.rooms.engine.settled()
+  assert.deepEqual(await world.waiting(), [])
+  const [count] = await world.db.all<{ count: number }>(
+    sql`SELECT COUNT(*) AS count FROM events WHERE status = 0`,
+  )
+  assert.ok((count?.count ?? 0) > 1100)
+})
+
+test('what is told of a commit cannot undo it', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('12'))
+  world.rooms.onCommit(() => {
+    throw new Error('a listener fails')
+  })
+  const told: number[] = []
+  world.rooms.onCommit(({ stream }) => told.push(stream))
+  const event = { sender: alice, type: 'm.room.message', content: {} }
+  const eventId = await world.rooms.send(room.roomId, event)
+  assert.deepEqual(await room.ends(), [eventId])
+  assert.equal(told.length, 1)
+})
