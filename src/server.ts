@@ -21,7 +21,6 @@ import type { Sync } from '#sync/sync.ts'
 import type { Aliases } from '#users/aliases.ts'
 import type { EndToEnd } from '#users/end-to-end/end-to-end.ts'
 import type { Receipts } from '#users/receipts.ts'
-import type { ToDevice } from '#users/to-device.ts'
 import type { Transactions } from '#users/transactions.ts'
 import type { Typing } from '#users/typing.ts'
 import type { Users } from '#users/users.ts'
@@ -58,5 +57,4 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly receipts: Receipts
   readonly clientTransactions: Transactions
   readonly typing: Typing
-  readonly toDevice: ToDevice
 }

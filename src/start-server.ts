@@ -35,7 +35,6 @@ import { createSync } from '#sync/sync.ts'
 import { createAliases } from '#users/aliases.ts'
 import { createEndToEnd } from '#users/end-to-end/end-to-end.ts'
 import { createReceipts } from '#users/receipts.ts'
-import { createToDevice } from '#users/to-device.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
 import { createUsers } from '#users/users.ts'
@@ -128,8 +127,13 @@ function buildServer(
     canBeInvited: (userId) => users.accounts.exists(userId),
   })
   const common = { ...io, db, streams, rooms, serverName, edus }
+  const endToEnd = createEndToEnd({
+    ...common,
+    isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
+  })
   const users = createUsers({
     ...common,
+    deviceLists: endToEnd.deviceLists,
     argon2id,
     remoteProfiles: queries,
     registration: {
@@ -140,8 +144,6 @@ function buildServer(
   })
   const typing = createTyping(common)
   const receipts = createReceipts(common)
-  const toDevice = createToDevice(common)
-  const endToEnd = createEndToEnd({ ...common, accounts: users.accounts })
   const eduReceivers = new Map<string, EduReceiver>([
     ['m.typing', typing.receive],
     ['m.receipt', receipts.receive],
@@ -166,7 +168,6 @@ function buildServer(
     }),
     users,
     endToEnd,
-    toDevice,
     typing,
     receipts,
     aliases: createAliases({ ...common, remoteDirectory: queries }),
@@ -177,16 +178,14 @@ function buildServer(
     }),
     spaces: createSpaces({ ...common, remoteSpaces }),
     clientTransactions: createTransactions(common),
-    sync: createSync({
-      ...common,
-      typing,
-      receipts,
-      toDevice,
-      accountData: users.accountData,
-      localKeys: endToEnd.localKeys,
-    }),
+    sync: createSync({ ...common, ...endToEnd, typing, receipts, accountData: users.accountData }),
   }
-  return { server, resume }
+  return {
+    server,
+    resume: async () => {
+      await Promise.all([resume(), endToEnd.deviceLists.resume()])
+    },
+  }
 }
 
 function directoryRules({ room_directory: rules }: Config): DirectoryRules {

@@ -42,26 +42,37 @@ export async function clientWorld(
   if (options.db === undefined) t.after(() => db.close())
   const errors: unknown[] = []
   const log: Log = { ...silentLog, error: (_, fields) => errors.push(fields?.error) }
+  const streams = options.streams ?? (await openStreams(db))
+  const rooms = options.rooms ?? {
+    membershipsOf: async () => [],
+    currentState: async () => undefined,
+    send: () => Promise.reject(new Error('there are no rooms')),
+    leave: () => Promise.reject(new Error('there are no rooms')),
+  }
+  const endToEnd = createEndToEnd({
+    db,
+    clock,
+    log,
+    streams,
+    rooms,
+    serverName,
+    isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
+  })
   const users = createUsers({
     db,
+    rooms,
+    deviceLists: endToEnd.deviceLists,
     clock,
     random,
     log,
     serverName,
-    streams: options.streams ?? (await openStreams(db)),
+    streams,
     argon2id: simulatedArgon2id,
-    rooms: {
-      membershipsOf: async () => [],
-      currentState: async () => undefined,
-      send: () => Promise.reject(new Error('there are no rooms')),
-      leave: () => Promise.reject(new Error('there are no rooms')),
-    },
     remoteProfiles: { queryProfile: () => Promise.reject(new Error('there are no servers')) },
     registration: { enabled: true, tokens: false, guests: false, sharedSecret: undefined },
     passwordHashCost: 1,
     ...options,
   })
-  const endToEnd = createEndToEnd({ db, serverName, accounts: users.accounts })
   const server = {
     users,
     endToEnd,

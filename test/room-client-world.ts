@@ -32,7 +32,6 @@ import { createSync } from '../src/sync/sync.ts'
 import { createAliases, type RemoteDirectory } from '../src/users/aliases.ts'
 import { createEndToEnd } from '../src/users/end-to-end/end-to-end.ts'
 import { createReceipts } from '../src/users/receipts.ts'
-import { createToDevice } from '../src/users/to-device.ts'
 import { createTransactions } from '../src/users/transactions.ts'
 import { createTyping } from '../src/users/typing.ts'
 import { createUsers } from '../src/users/users.ts'
@@ -91,8 +90,14 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       sentEdus.push({ destinations, edu })
     },
   }
+  const endToEnd = createEndToEnd({
+    ...base,
+    rooms,
+    isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
+  })
   const users = createUsers({
     ...base,
+    deviceLists: endToEnd.deviceLists,
     rooms,
     argon2id: simulatedArgon2id,
     remoteProfiles: { queryProfile: () => Promise.reject(unreachable) },
@@ -101,8 +106,6 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   })
   const receipts = createReceipts({ ...base, rooms, edus })
   const typing = createTyping({ ...base, rooms, edus })
-  const toDevice = createToDevice(base)
-  const endToEnd = createEndToEnd({ ...base, accounts: users.accounts })
   const remoteDirectory = options.remoteDirectory ?? {
     queryDirectory: () => Promise.reject(unreachable),
   }
@@ -110,7 +113,6 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     ...base,
     users,
     endToEnd,
-    toDevice,
     rooms,
     receipts,
     typing,
@@ -134,12 +136,11 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     clientTransactions: createTransactions(base),
     sync: createSync({
       ...base,
+      ...endToEnd,
       rooms,
       receipts,
       typing,
-      toDevice,
       accountData: users.accountData,
-      localKeys: endToEnd.localKeys,
     }),
     publicBaseUrl: 'https://hansa.test',
     defaultRoomVersion: '12',
@@ -246,6 +247,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     receipts,
     sentEdus,
     errors,
+    endToEnd,
     ask,
     askText,
     user,

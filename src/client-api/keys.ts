@@ -4,12 +4,13 @@
  * @module
  */
 
-import { claimKeys, queryKeys, uploadKeys } from '#endpoints/client-server/keys.ts'
+import { claimKeys, getKeysChanges, queryKeys, uploadKeys } from '#endpoints/client-server/keys.ts'
 import { answer } from '#http/endpoint.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
+import { parseToken, streamOf } from '#sync/token.ts'
 
 type Needs = Pick<Server, 'endToEnd'>
 
@@ -32,6 +33,15 @@ export const keyRoutes = [
     return await endToEnd.keyQueries.claim(claims)
   }),
 ]
+
+export const keysChangesRoute = answer(
+  getKeysChanges,
+  async ({ session, query }, { sync }: Pick<Server, 'sync'>) => {
+    const from = streamOf(parseToken(query.from, 'from'))
+    const to = streamOf(parseToken(query.to, 'to'))
+    return await sync.deviceListChanges(session.userId, { from, to })
+  },
+)
 
 function byUserId<T>(record: Readonly<Record<string, T>>): Map<UserId, T> {
   const entries = Object.entries(record).map(([text, value]) => {

@@ -20,7 +20,7 @@ import {
 import { postReceiptRoute, setReadMarkerRoute, setTypingRoute } from './ephemeral.ts'
 import { defineFilterRoute, getFilterRoute } from './filter.ts'
 import { joinRoomByIdRoute, joinRoomRoute, knockRoomRoute } from './joining.ts'
-import { keyRoutes } from './keys.ts'
+import { keyRoutes, keysChangesRoute } from './keys.ts'
 import {
   publicRoomsRoute,
   roomVisibilityRoute,
@@ -121,6 +121,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   joinRoomRoute,
   joinedMembersRoute,
   joinedRoomsRoute,
+  keysChangesRoute,
   kickRoute,
   knockRoomRoute,
   leaveRoomRoute,

@@ -15,9 +15,9 @@ import type { DeviceContents } from '#users/to-device.ts'
 
 export const sendToDeviceRoute = answer(
   sendToDevice,
-  async ({ session, params, rawBody }, { toDevice }: Pick<Server, 'toDevice'>) => {
+  async ({ session, params, rawBody }, { endToEnd }: Pick<Server, 'endToEnd'>) => {
     const { eventType: type, txnId } = params
-    await toDevice.send(session, { type, txnId, messages: messagesIn(rawBody) })
+    await endToEnd.toDevice.send(session, { type, txnId, messages: messagesIn(rawBody) })
     return {}
   },
 )

@@ -59,7 +59,11 @@ export function memberAt(room: Room, key: number): UserId | undefined {
 
 /** The users with a membership in a version of the state. */
 export async function membersWith(room: Room, version: number, code: number): Promise<UserId[]> {
-  const pairs = await room.states.pairs(version)
+  return membersIn(room, await room.states.pairs(version), code)
+}
+
+/** The users with a membership in a state. */
+export function membersIn(room: Room, pairs: StatePairs, code: number): UserId[] {
   const members: UserId[] = []
   for (let at = 0; at < pairs.length; at += 2) {
     if (room.membershipCode(pairs[at + 1] as number) !== code) continue
@@ -67,4 +71,22 @@ export async function membersWith(room: Room, version: number, code: number): Pr
     if (userId !== undefined) members.push(userId)
   }
   return members
+}
+
+/** Who is joined in one version of the state and not in another. */
+export async function memberDifference(
+  room: Room,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<{ joined: UserId[]; gone: UserId[] }> {
+  const [before, after] = [await room.states.pairs(from), await room.states.pairs(to)]
+  const joined = new Set<UserId>()
+  const gone = new Set<UserId>()
+  const collect = (users: Set<UserId>) => (event: number, key: number) => {
+    if (room.membershipCode(event) !== joinCode) return
+    const userId = memberAt(room, key)
+    if (userId !== undefined) users.add(userId)
+  }
+  compareStates(before, after, collect(joined), collect(gone))
+  // Who is joined in both has another event for it, with another name perhaps.
+  return { joined: [...joined.difference(gone)], gone: [...gone.difference(joined)] }
 }

@@ -24,12 +24,13 @@ import { currentStateAt } from '#storage/states.ts'
 import { stateDifference } from './commit.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { eventsByTime } from './events-by-time.ts'
-import { joinedServers, membersWith } from './joined.ts'
+import { joinedServers, memberDifference, membersWith } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import { roomGraph } from './room-graph.ts'
 import type {
   LocalMembership,
+  MemberChanges,
   Membership,
   Position,
   Rooms,
@@ -52,6 +53,7 @@ export type RoomReads = Pick<
   | 'eventsByTime'
   | 'timeline'
   | 'stateChanges'
+  | 'memberChanges'
   | 'stateAtStream'
   | 'membershipsOf'
   | 'membership'
@@ -90,6 +92,7 @@ export function createReads(parts: EngineParts): RoomReads {
     stateBefore: (roomId, eventId) => stateAt(parts, roomId, eventId, 'state_before'),
     timeline: (roomId, range) => timeline(parts, roomId, range),
     stateChanges: (roomId, range) => stateChanges(parts, roomId, range),
+    memberChanges: (roomId, range) => memberChanges(parts, roomId, range),
     stateAtStream: async (roomId, stream) => {
       const found = await room(roomId)
       const version = found && (await currentStateAt(db, found.roomNid, stream))
@@ -174,15 +177,39 @@ async function timeline(
 }
 
 async function stateChanges(
+  parts: EngineParts,
+  roomId: RoomId,
+  range: StreamRange,
+): Promise<StateChange[]> {
+  const found = await versionsAt(parts, roomId, range)
+  return found === undefined ? [] : await stateDifference(found.room, found)
+}
+
+async function memberChanges(
+  parts: EngineParts,
+  roomId: RoomId,
+  range: StreamRange,
+): Promise<MemberChanges> {
+  const found = await versionsAt(parts, roomId, range)
+  return found === undefined ? { joined: [], gone: [] } : await memberDifference(found.room, found)
+}
+
+interface StreamRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** The versions of a room's state at two positions of the stream, if they differ. */
+async function versionsAt(
   { db, queues }: EngineParts,
   roomId: RoomId,
-  range: { readonly from: number; readonly to: number },
-): Promise<StateChange[]> {
+  range: StreamRange,
+): Promise<{ room: Room; from: number; to: number } | undefined> {
   const room = await queues.room(roomId)
-  if (room === undefined) return []
+  if (room === undefined) return undefined
   const from = (await currentStateAt(db, room.roomNid, range.from)) ?? 0
   const to = (await currentStateAt(db, room.roomNid, range.to)) ?? 0
-  return from === to ? [] : await stateDifference(room, { from, to })
+  return from === to ? undefined : { room, from, to }
 }
 
 function localMembership(row: MembershipRow): LocalMembership {

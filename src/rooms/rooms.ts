@@ -56,6 +56,18 @@ export interface StateView {
   /** Several events at once; those that are not there are left out. Without a filter, all. */
   events(filter?: (type: string, stateKey: string) => boolean): Promise<Pdu[]>
   readonly size: number
+  /** Whether a user is joined. No event is read for it. */
+  isJoined(userId: UserId): boolean
+  /** All users that are joined. */
+  joined(): UserId[]
+}
+
+/** How who is joined to a room differs between two moments. */
+export interface MemberChanges {
+  /** Users who were not joined before. */
+  readonly joined: readonly UserId[]
+  /** Users who are joined no longer. */
+  readonly gone: readonly UserId[]
 }
 
 /** One change of a room's current state. */
@@ -220,6 +232,11 @@ export interface Rooms {
     roomId: RoomId,
     range: { readonly from: number; readonly to: number },
   ): Promise<StateChange[]>
+  /** Who has joined and who has gone in the stream after `from`, up to and including `to`. */
+  memberChanges(
+    roomId: RoomId,
+    range: { readonly from: number; readonly to: number },
+  ): Promise<MemberChanges>
   /** The current state as it was at a position in the stream. */
   stateAtStream(roomId: RoomId, stream: number): Promise<StateView | undefined>
   /** All rooms a local user has to do with, but forgotten ones unless asked for. */

@@ -5,6 +5,8 @@
  */
 
 import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
+import { membersIn } from './joined.ts'
+import { joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import type { StateView } from './rooms.ts'
 
@@ -36,6 +38,11 @@ export async function stateView(room: Room, version: number): Promise<StateView>
       })
       return await room.numbered(wanted.map(([, number]) => number))
     },
+    isJoined: (userId) => {
+      const number = numberAt('m.room.member', userId)
+      return number !== undefined && room.membershipCode(number) === joinCode
+    },
+    joined: () => membersIn(room, pairs, joinCode),
   }
 }
 

@@ -9,6 +9,7 @@
 
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { type Reader, sql, texts, type Writer } from './database.ts'
+import { noteDeviceChange } from './device-lists.ts'
 
 /** Which device of this server. */
 export interface DeviceRef {
@@ -54,6 +55,7 @@ export function setDeviceKeys(tx: Writer, { userId, deviceId }: DeviceRef, keysJ
     VALUES (${userId}, ${deviceId}, ${keysJson})
     ON CONFLICT (user_id, device_id) DO UPDATE SET keys_json = excluded.keys_json
   `)
+  noteDeviceChange(tx, userId, sql`device_id = ${deviceId}`)
 }
 
 /** Forgets what was signed by keys that the device has no longer. */

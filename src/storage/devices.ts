@@ -6,6 +6,7 @@
 
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { type Reader, type Sql, sql, texts, type Writer } from './database.ts'
+import { noteDeviceChange, noteNewDevice } from './device-lists.ts'
 
 export interface DeviceRow {
   readonly device_id: string
@@ -24,6 +25,7 @@ export function addDevice(
     readonly now: number
   },
 ): void {
+  noteNewDevice(tx, device)
   tx.run(sql`
     INSERT INTO devices (user_id, device_id, display_name, created_ts)
     VALUES (${device.userId}, ${device.deviceId}, ${device.displayName ?? null}, ${device.now})
@@ -67,6 +69,7 @@ export function renameDevice(
   { userId, deviceId }: { readonly userId: UserId; readonly deviceId: string },
   displayName: string,
 ): void {
+  noteDeviceChange(tx, userId, sql`device_id = ${deviceId}`)
   tx.run(sql`
     UPDATE devices SET display_name = ${displayName}
     WHERE user_id = ${userId} AND device_id = ${deviceId}
@@ -111,6 +114,7 @@ export function deleteAllDevices(tx: Writer, userId: UserId, except: string | un
 }
 
 function deleteWhere(tx: Writer, userId: UserId, which: Sql): void {
+  noteDeviceChange(tx, userId, which)
   tx.run(sql`DELETE FROM tokens WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM device_keys WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM one_time_keys WHERE user_id = ${userId} AND ${which}`)

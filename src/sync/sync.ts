@@ -19,9 +19,11 @@ import type { Streams } from '#storage/streams.ts'
 import type { ToDeviceMessage } from '#storage/to-device.ts'
 import type { AccountData } from '#users/account-data.ts'
 import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
+import type { DeviceLists } from '#users/end-to-end/device-lists.ts'
 import type { Receipts } from '#users/receipts.ts'
 import type { ToDevice } from '#users/to-device.ts'
 import type { Typing } from '#users/typing.ts'
+import { type DeviceListChanges, deviceListChanges } from './device-lists.ts'
 import { keysLeft } from './device-sections.ts'
 import type { SyncFilter } from './filter.ts'
 import { createNotifier, type Notifier } from './notifier.ts'
@@ -63,6 +65,11 @@ export interface SyncAnswer {
 
 export interface Sync {
   sync(request: SyncRequest): Promise<SyncAnswer>
+  /** Whose devices a user should look at again, between two tokens of theirs. */
+  deviceListChanges(
+    userId: UserId,
+    range: { readonly from: number; readonly to: number },
+  ): Promise<DeviceListChanges>
 }
 
 export interface SyncNeeds {
@@ -75,13 +82,23 @@ export interface SyncNeeds {
   readonly typing: Typing
   readonly toDevice: Pick<ToDevice, 'waiting' | 'acknowledge' | 'onChange'>
   readonly localKeys: Pick<LocalKeys, 'left'>
+  readonly deviceLists: Pick<DeviceLists, 'onChange'>
 }
 
 export function createSync(needs: SyncNeeds): Sync {
   const notifier = createNotifier(needs)
   listen(needs, notifier)
   const sections: SectionNeeds = { ...needs, summaries: createRoomSummaries(needs.rooms) }
-  return { sync: (request) => answer({ ...sections, ...needs, notifier }, request) }
+  return {
+    sync: (request) => answer({ ...sections, ...needs, notifier }, request),
+    deviceListChanges: async (userId, { from, to }) => {
+      const settled = needs.streams.settled()
+      const memberships = await needs.rooms.membershipsOf(userId)
+      const since = Math.min(from, settled)
+      const range = { since, to: Math.max(Math.min(to, settled), since), memberships }
+      return await deviceListChanges(needs, { userId, ...range })
+    },
+  }
 }
 
 type AnswerNeeds = SyncNeeds & SectionNeeds & { readonly notifier: Notifier }
@@ -95,6 +112,10 @@ function listen(needs: SyncNeeds, notifier: Notifier): void {
   needs.typing.onChange((roomId, stream) => notifier.roomChanged(roomId, stream))
   needs.accountData.onChange((userId, stream) => notifier.userChanged(userId, stream))
   needs.toDevice.onChange((userId, stream) => notifier.userChanged(userId, stream))
+  needs.deviceLists.onChange((userId, roomIds, stream) => {
+    notifier.userChanged(userId, stream)
+    for (const roomId of roomIds) notifier.roomChanged(roomId, stream)
+  })
 }
 
 /** Answers at once if there is news, or the client wants all; else waits for news. */
@@ -173,13 +194,27 @@ async function build(
     ...(leave.length > 0 && { leave: Object.fromEntries(leave) }),
   }
   const global = accountData.get(undefined) ?? []
-  const isNews = since === undefined || Object.keys(rooms).length > 0 || global.length > 0
+  const lists = await deviceListsOf(needs, request, { to, memberships })
+  const isNews =
+    since === undefined || Object.keys({ ...rooms, ...lists }).length > 0 || global.length > 0
   if (!isNews) return undefined
   return {
+    ...lists,
     account_data: { events: global },
     presence: { events: [] },
     rooms,
   }
+}
+
+/** Only present on an incremental sync. */
+async function deviceListsOf(
+  needs: AnswerNeeds,
+  { userId, since }: SyncRequest,
+  { to, memberships }: Snapshot,
+): Promise<JsonObject> {
+  if (since === undefined) return {}
+  const { changed, left } = await deviceListChanges(needs, { userId, since, to, memberships })
+  return changed.length + left.length > 0 ? { device_lists: { changed, left } } : {}
 }
 
 /** Account data that changed, as events, by room; `undefined` for what belongs to no room. */

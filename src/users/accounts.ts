@@ -24,6 +24,7 @@ import { deleteAllDevices } from '#storage/devices.ts'
 import { deleteFilters } from '#storage/filters.ts'
 import { deleteProfile, setProfileField } from '#storage/profiles.ts'
 import { useRegistrationToken } from '#storage/registration-tokens.ts'
+import type { DeviceLists } from './end-to-end/device-lists.ts'
 import type { Passwords } from './passwords.ts'
 import type { DeviceRequest, Issued, Sessions } from './sessions.ts'
 import { randomWord } from './tokens.ts'
@@ -79,6 +80,8 @@ export interface AccountNeeds {
   readonly serverName: ServerName
   readonly passwords: Passwords
   readonly sessions: Sessions
+  /** A command has nobody to tell of devices. */
+  readonly deviceLists?: Pick<DeviceLists, 'announce'>
 }
 
 export function createAccounts(needs: AccountNeeds): Accounts {
@@ -117,6 +120,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
         deleteFilters(tx, userId)
       })
       sessions.forgetTokens(userId)
+      await needs.deviceLists?.announce(userId)
     },
   }
 }
@@ -165,6 +169,7 @@ async function register(
     return request.device && sessions.issue(tx, userId, request.device)
   }
   const issued = await db.write(collect).catch(asRefusal)
+  await needs.deviceLists?.announce(userId)
   return { userId, issued }
 }
 

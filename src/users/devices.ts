@@ -16,6 +16,7 @@ import {
   devicesOf,
   renameDevice,
 } from '#storage/devices.ts'
+import type { DeviceLists } from './end-to-end/device-lists.ts'
 import type { Sessions } from './sessions.ts'
 
 const displayNameLengthMax = 100
@@ -41,8 +42,9 @@ export interface Devices {
 export function createDevices(needs: {
   readonly db: Database
   readonly sessions: Pick<Sessions, 'forgetTokens'>
+  readonly deviceLists: Pick<DeviceLists, 'announce'>
 }): Devices {
-  const { db, sessions } = needs
+  const { db, sessions, deviceLists } = needs
   const get: Devices['get'] = async (userId, deviceId) => {
     const row = await deviceOf(db, userId, deviceId)
     if (row === undefined) throw new MatrixError(404, 'M_NOT_FOUND', 'You have no such device.')
@@ -55,10 +57,12 @@ export function createDevices(needs: {
       await get(userId, deviceId)
       const name = displayName.replaceAll('\0', '').slice(0, displayNameLengthMax)
       await db.write((tx) => renameDevice(tx, { userId, deviceId }, name))
+      await deviceLists.announce(userId)
     },
     delete: async (userId, deviceIds) => {
       await db.write((tx) => deleteDevices(tx, userId, deviceIds))
       sessions.forgetTokens(userId)
+      await deviceLists.announce(userId)
     },
   }
 }

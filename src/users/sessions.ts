@@ -30,6 +30,7 @@ import {
   tokenByRefresh,
 } from '#storage/sessions.ts'
 import { createDeviceSightings } from './device-sightings.ts'
+import type { DeviceLists } from './end-to-end/device-lists.ts'
 import { type KnownSession, KnownTokens } from './known-tokens.ts'
 import { hashOf, isToken, makeToken, randomWord } from './tokens.ts'
 
@@ -85,13 +86,17 @@ export interface Sessions {
   forgetTokens(userId: UserId): void
 }
 
-export function createSessions(needs: {
+export interface SessionNeeds {
   readonly db: Database
   readonly clock: Clock
   readonly random: Random
+  /** A command has neither a log nor anybody to tell of devices. */
   readonly log?: Pick<Log, 'warn'>
-}): Sessions {
-  const { db, clock } = needs
+  readonly deviceLists?: Pick<DeviceLists, 'announce'>
+}
+
+export function createSessions(needs: SessionNeeds): Sessions {
+  const { db, clock, deviceLists } = needs
   const known = new KnownTokens()
   const noteSighting = createDeviceSightings(needs)
   const issue: Sessions['issue'] = (tx, userId, device) => issueToDevice(needs, tx, userId, device)
@@ -101,6 +106,7 @@ export function createSessions(needs: {
       await checkRoom(db, userId, device.deviceId ?? '')
       const issued = await db.write((tx) => issue(tx, userId, device))
       known.forget(userId)
+      await deviceLists?.announce(userId)
       return issued
     },
     authenticate: async (token, remoteAddress) => {
@@ -122,10 +128,12 @@ export function createSessions(needs: {
     logout: async ({ userId, deviceId }) => {
       await db.write((tx) => deleteDevices(tx, userId, [deviceId]))
       known.forget(userId)
+      await deviceLists?.announce(userId)
     },
     logoutAll: async (userId, except) => {
       await db.write((tx) => deleteAllDevices(tx, userId, except))
       known.forget(userId)
+      await deviceLists?.announce(userId)
     },
     forgetTokens: (userId) => known.forget(userId),
   }

@@ -15,6 +15,7 @@ import type { Streams } from '#storage/streams.ts'
 import { type AccountData, createAccountData } from './account-data.ts'
 import { type Accounts, createAccounts } from './accounts.ts'
 import { createDevices, type Devices } from './devices.ts'
+import type { DeviceLists } from './end-to-end/device-lists.ts'
 import { createFilters, type Filters } from './filters.ts'
 import { createInteractiveAuth, type InteractiveAuth } from './interactive-auth.ts'
 import { createLoginTokens, type LoginTokens } from './login-tokens.ts'
@@ -64,6 +65,7 @@ export interface UserNeeds {
   readonly serverName: ServerName
   readonly rooms: Pick<Rooms, 'membershipsOf' | 'currentState' | 'send' | 'leave'>
   readonly remoteProfiles: RemoteProfiles
+  readonly deviceLists: Pick<DeviceLists, 'announce'>
   readonly registration: RegistrationPolicy & { readonly sharedSecret: string | undefined }
   /** `password_hash_cost`: how often argon2id passes over its memory. */
   readonly passwordHashCost: number | undefined

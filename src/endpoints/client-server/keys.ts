@@ -69,6 +69,19 @@ export const queryKeys = endpoint({
   }),
 })
 
+/** `GET /_matrix/client/v3/keys/changes` */
+export const getKeysChanges = endpoint({
+  operationId: 'getKeysChanges',
+  method: 'GET',
+  path: '/_matrix/client/v3/keys/changes',
+  auth: 'user',
+  query: { from: t.string(), to: t.string() },
+  response: t.object({
+    changed: t.array(t.userId, { max: 1_000_000 }),
+    left: t.array(t.userId, { max: 1_000_000 }),
+  }),
+})
+
 /** `POST /_matrix/client/v3/keys/claim` */
 export const claimKeys = endpoint({
   operationId: 'claimKeys',

@@ -31,6 +31,7 @@ import {
 } from '#storage/device-keys.ts'
 import { expectDevice } from '#storage/devices.ts'
 import { Turns } from '../turns.ts'
+import type { DeviceLists } from './device-lists.ts'
 import { parseStored, parseStoredValue, readKeys, storedJson } from './stored-keys.ts'
 
 /** What a device may have on this server. Clients keep some 50 one-time keys here. */
@@ -85,6 +86,7 @@ export interface LocalKeysNeeds {
   readonly db: Database
   /** Whether a user has, or had, an account here. */
   readonly isKnown: (userId: UserId) => Promise<boolean>
+  readonly deviceLists: Pick<DeviceLists, 'announce'>
 }
 
 export function createLocalKeys(needs: LocalKeysNeeds): LocalKeys {
@@ -95,6 +97,7 @@ export function createLocalKeys(needs: LocalKeysNeeds): LocalKeys {
     upload: async (device, upload) => {
       const turn = `${device.userId} ${device.deviceId}`
       await turns.run(turn, () => takeUpload(db, device, upload)).catch(asLoggedOut)
+      await needs.deviceLists.announce(device.userId)
       return await counts(device)
     },
     query: (wanted) => query(needs, wanted),
