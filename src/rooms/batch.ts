@@ -11,7 +11,13 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { redact } from '#protocol/redaction.ts'
 import type { Writer } from '#storage/database.ts'
 import { eventStatuses, placeEvent, putEvent, putVerdict, redactEvent } from '#storage/events.ts'
-import { addMissingParent, awaitRedacted, isRedactedNow, parentIsHere } from '#storage/gaps.ts'
+import {
+  addMissingParent,
+  awaitRedacted,
+  isRedactedNow,
+  parentIsHere,
+  passOnGaps,
+} from '#storage/gaps.ts'
 import { addToOutbox } from '#storage/outbox.ts'
 import { addRoom, setImported, setImporting, setRoomHead } from '#storage/rooms.ts'
 import { unstagePdu } from '#storage/staging.ts'
@@ -30,6 +36,7 @@ export interface NewEvent {
   readonly stateAfter: number | undefined
   /** Where it stands: at the end of the timeline, at a given place in its history, or nowhere. */
   readonly place: 'end' | Position | 'nowhere'
+  /** Parents that are not here, also those of refused events between it and them. */
   readonly missingParents: readonly EventId[]
   readonly destinations: readonly ServerName[]
 }
@@ -100,8 +107,8 @@ export class Batch {
     const number =
       pdu.state_key === undefined ? undefined : this.room.numberEvent(pdu, status === 'rejected')
     if (pdu.state_key !== undefined) this.room.numberStateKey(pdu.type, pdu.state_key)
-    // What only refused events name is no gap in what anybody sees.
-    if (status === 'accepted') {
+    // What only refused events name is no gap in what anybody sees, unless one was known to be there.
+    if (status === 'accepted' || this.room.missingParents.has(pdu.event_id)) {
       for (const missing of event.missingParents) this.room.missingParents.add(missing)
     }
     this.room.enter(pdu, {
@@ -195,8 +202,9 @@ export class Batch {
       bytes: pdu.bytes,
     })
     if (rule !== undefined) putVerdict(tx, room.roomNid, pdu.event_id, rule)
-    const isHere = status !== 'outlier'
+    const isHere = event.stateAfter !== undefined
     if (isHere && room.missingParents.delete(pdu.event_id)) {
+      if (status !== 'accepted') this.#passOnGaps(tx, event)
       parentIsHere(tx, room.roomNid, pdu.event_id)
     }
     if (position === undefined) return
@@ -207,6 +215,13 @@ export class Batch {
     if (destinations.length > 0) {
       const { roomId } = room
       addToOutbox(tx, { stream: position.stream, roomId, eventId: pdu.event_id, destinations })
+    }
+  }
+
+  /** What is missing before a refused event is missing before those that follow it. */
+  #passOnGaps(tx: Writer, { pdu, missingParents }: NewEvent): void {
+    for (const missing of missingParents) {
+      passOnGaps(tx, this.room.roomNid, { refused: pdu.event_id, missing })
     }
   }
 

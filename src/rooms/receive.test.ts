@@ -167,6 +167,38 @@ test('a parent that was missing stands at its place in the graph when it comes',
   assert.deepEqual(await room.world.rooms.engine.gaps(room.roomId, end, 5), [])
 })
 
+test('what is missing before a refused event is missing before the event after it', async () => {
+  for (const order of ['refused first', 'refused last']) {
+    const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
+    const root = await room.ours('m.room.message', { body: 'root' })
+    const unknown = await room.message(carol, [root])
+    const refused = await room.message(bob, [unknown])
+    const child = await room.message(carol, [refused])
+    const state = await room.world.rooms.stateAfter(room.roomId, root.event_id)
+    const ids = state?.ids().map(({ eventId }) => eventId) ?? []
+    await room.ours('m.room.member', { membership: 'ban' }, bob)
+    const missing = async () => {
+      const again = await openEngine(room.world.image)
+      const [gap, ...others] = await again.rooms.engine.gaps(room.roomId, end, 5)
+      assert.deepEqual(others, [])
+      return gap && [gap.eventId, ...gap.missing]
+    }
+    const told = (pdu: Pdu) => new Map([[pdu.event_id, ids]])
+    if (order === 'refused last') {
+      assert.equal((await room.receive(child, told(child))).outcome, 'accepted')
+      assert.deepEqual(await missing(), [child.event_id, refused.event_id])
+      assert.equal((await room.receive(refused, told(refused))).outcome, 'soft_failed')
+    } else {
+      assert.equal((await room.receive(refused, told(refused))).outcome, 'soft_failed')
+      assert.equal((await room.receive(child)).outcome, 'accepted')
+    }
+    assert.deepEqual(await missing(), [child.event_id, unknown.event_id], order)
+    assert.equal((await room.receive(unknown)).outcome, 'accepted')
+    assert.equal(await missing(), undefined)
+    assert.ok(!(await room.ends()).includes(unknown.event_id), 'what follows it is known')
+  }
+})
+
 test('a parent whose only child was soft-failed becomes an extremity', async () => {
   const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
   const root = await room.ours('m.room.message', { body: 'root' })

@@ -55,9 +55,11 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
   if (status !== 'accepted' && judging.mustBeAccepted) {
     return { eventId, outcome: status, rule: rule ?? '' }
   }
+  const passed = await parentsThroughRefused(room, pdu)
+  const missingParents = await unplacedOf(room, passed)
   const destinations = status === 'accepted' ? await judging.destinationsOf(pdu) : []
   const isWithheld =
-    destinations.length === 0 && lacking.prevEvents.length === 0 && (await withholds(room, pdu))
+    destinations.length === 0 && missingParents.length === 0 && (await withholds(room, pdu))
   const event: NewEvent = {
     pdu,
     status,
@@ -65,12 +67,12 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
     stateBefore,
     stateAfter: status === 'rejected' ? stateBefore : await stateAfterOf(room, pdu, stateBefore),
     place: status === 'accepted' && !isWithheld ? placeFor(judging) : 'nowhere',
-    missingParents: lacking.prevEvents,
+    missingParents,
     destinations,
   }
   batch.add(event)
   if (status === 'accepted') {
-    if (judging.place === 'end') await advanceHead(room, pdu)
+    if (judging.place === 'end') await advanceHead(room, pdu, passed)
     await redactTarget(batch, pdu, stateBefore)
   }
   await applyWaitingRedactions(batch, pdu, judging.db)
@@ -109,8 +111,7 @@ async function judge(
  * An accepted event takes the place of its parents among the forward extremities. So they are never
  * empty: the event itself is one, unless an accepted event has it as a parent that was missing.
  */
-async function advanceHead(room: Room, pdu: Pdu): Promise<void> {
-  const passed = await parentsThroughRefused(room, pdu)
+async function advanceHead(room: Room, pdu: Pdu, passed: ReadonlySet<EventId>): Promise<void> {
   const kept = room.head.extremities.filter((id) => !passed.has(id))
   const hasChild = room.missingParents.has(pdu.event_id)
   const extremities = hasChild ? kept : [...kept, pdu.event_id]
@@ -125,7 +126,8 @@ const refusedMax = 1000
 
 /**
  * The parents of an event. Those that were rejected or soft-failed are no extremities, but theirs may
- * be: these are ancestors of the event, too.
+ * be: these are ancestors of the event, too. And what is missing before a refused event, which stands
+ * nowhere, is missing before the event that follows it.
  */
 async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<ReadonlySet<EventId>> {
   const parents = new Set(pdu.prev_events)
@@ -141,6 +143,12 @@ async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<ReadonlySet<
     for (const grandparent of found?.prev_events ?? []) parents.add(grandparent)
   }
   return parents
+}
+
+/** Those of the events that have no place in the room here: unknown ones and outliers. */
+async function unplacedOf(room: Room, eventIds: ReadonlySet<EventId>): Promise<EventId[]> {
+  const facts = await room.facts([...eventIds])
+  return [...eventIds].filter((id) => facts.get(id)?.stateAfter === undefined)
 }
 
 /** The order in which events of one batch are taken: what others refer to first. */

@@ -26,6 +26,19 @@ export function addMissingParent(
   `)
 }
 
+/** Wherever the one event is missing, the other is missing too. */
+export function passOnGaps(
+  tx: Writer,
+  roomNid: number,
+  { refused, missing }: { readonly refused: EventId; readonly missing: EventId },
+): void {
+  tx.run(sql`
+    INSERT INTO missing_parents (room_nid, stream, sub, event_id)
+    SELECT room_nid, stream, sub, ${missing} FROM missing_parents
+    WHERE room_nid = ${roomNid} AND event_id = ${refused} ON CONFLICT DO NOTHING
+  `)
+}
+
 /** The event is here now. */
 export function parentIsHere(tx: Writer, roomNid: number, eventId: EventId): void {
   tx.run(sql`DELETE FROM missing_parents WHERE room_nid = ${roomNid} AND event_id = ${eventId}`)
