@@ -65,6 +65,8 @@ export class EventCorrupted extends Error {
 }
 
 const factsMax = 20_000
+/** How many redactions may be committed while a reading is under way that does not know of them. */
+const redactedMax = 1000
 const pduBytesMax = 32 * 1024 * 1024
 const graphPage = 5000
 
@@ -268,7 +270,7 @@ export class Room implements RoomEvents {
    * The event of a row. Its ID is computed anew: what a disk has corrupted is found here, and goes
    * nowhere.
    */
-  pduOfRow(row: Pick<EventRow, 'event_id' | 'bytes'>): Pdu {
+  pduOfRow(row: Pick<EventRow, 'event_id' | 'redacted_by' | 'bytes'>): Pdu {
     const parsed = parsePdu(this.version, row.bytes)
     if (!parsed.ok || parsed.pdu.event_id !== row.event_id) {
       const found = parsed.ok ? `their ID is ${parsed.pdu.event_id}` : parsed.reason
@@ -276,7 +278,9 @@ export class Room implements RoomEvents {
         `The bytes stored for ${row.event_id} of ${this.roomId} are not those of that event: ${found}.`,
       )
     }
-    this.#pdus.set(row.event_id, parsed.pdu)
+    // A row that was read before a redaction was committed says what nobody is to be told any more.
+    const isOutdated = row.redacted_by === null && this.#redacted.has(row.event_id)
+    if (!isOutdated) this.#pdus.set(row.event_id, parsed.pdu)
     return parsed.pdu
   }
 
@@ -286,6 +290,15 @@ export class Room implements RoomEvents {
     const entry = this.#inFlight.get(redacted.event_id)
     if (entry) this.#inFlight.set(redacted.event_id, { facts: entry.facts, pdu: redacted })
   }
+
+  /** The redaction of an event is committed. Whoever has read it in the meantime found it whole. */
+  redacted(eventId: EventId): void {
+    this.#pdus.delete(eventId)
+    this.#redacted.set(eventId, true)
+  }
+
+  /** Events that were redacted lately. */
+  readonly #redacted = new LRUCache<EventId, true>({ max: redactedMax })
 
   /** What is stored, or is about to be, of these events. */
   async facts(eventIds: readonly EventId[]): Promise<Map<EventId, EventFacts>> {
