@@ -10,6 +10,8 @@ import { join } from 'node:path'
 import { type Certificate, issueCertificate } from '../../src/io/certificates.ts'
 import { freePort, ServerProcess } from './processes.ts'
 
+const start = new URL('start-synapse.py', import.meta.url).pathname
+
 /** Prepares a Synapse at `host`, a loopback address, with its files below `folder`. */
 export async function prepareSynapse(options: {
   python: string
@@ -40,7 +42,7 @@ export async function prepareSynapse(options: {
     baseUrl: `http://${host}:${plainPort}`,
     tlsPort,
     logFile: join(folder, 'synapse.log'),
-    command: [python, '-m', 'synapse.app.homeserver', '-c', file],
+    command: [python, start, '-c', file],
     environment: { SYNAPSE_LOG_LEVEL: 'WARNING' },
   })
 }
@@ -81,6 +83,10 @@ bcrypt_rounds: 4
 allow_public_rooms_over_federation: true
 room_list_publication_rules: [{action: allow}]
 presence: {enabled: false}
+push: {enabled: false}
+user_directory: {enabled: false}
+stats: {enabled: false}
+filter_timeline_limit: -1
 caches: {sync_response_cache_duration: 0}
 rc_message: {per_second: 10000, burst_count: 10000}
 rc_registration: {per_second: 10000, burst_count: 10000}
