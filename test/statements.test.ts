@@ -27,6 +27,7 @@ const wholeTables: Readonly<Record<string, string>> = {
   roomsWithStaged: 'read once, at the start; few are ever left',
   allRooms: 'what it gives is all of them',
   outdatedRooms: 'each published room is compared with its state; there are thousands at most',
+  usersWithUntoldChanges: 'read once, at the start; what a crash cut short',
   refusedEvents: 'for a person who asks',
 }
 
