@@ -1,82 +1,69 @@
 /**
- * The SDK that Element Web and most bots are made with, against a Hansa of its own: as its users
- * would, and without cryptography.
+ * The library that Element Web and most bots are made with, on two Hansas that federate: two users
+ * live in a room as theirs would, without cryptography.
  *
- * Operations: login, getVersions, getPushRules, defineFilter, sync, createRoom, joinRoomById,
- * sendMessage, redactEvent, setProfileField, getUserProfile, setAccountData, setRoomTag, logout.
+ * Operations: login, getVersions, getPushRules, defineFilter, sync, createRoom, inviteUser,
+ * joinRoomById, sendMessage, redactEvent, setTyping, postReceipt, getRoomEvents, leaveRoom, forgetRoom,
+ * setProfileField, getUserProfile, setAccountData, setRoomTag, logout.
  *
- * Run it with `--test-force-exit`: the SDK leaves timers behind.
+ * Run it with `--test-force-exit`: the library leaves a timer behind for each request.
  *
  * @module
  */
 
 import assert from 'node:assert/strict'
-import { type EventEmitter, once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, mock, test } from 'node:test'
+import {
+  ClientEvent,
+  createClient,
+  Direction,
+  EventTimeline,
+  EventType,
+  type MatrixClient,
+  type MatrixEvent,
+  MsgType,
+  Preset,
+  ReceiptType,
+  RelationType,
+  type Room,
+  SyncState,
+} from 'matrix-js-sdk'
 import { makeAuthority } from '../../src/io/certificates.ts'
-import type { UserId } from '../../src/protocol/identifiers/ids.ts'
+import { Client } from '../rig/client.ts'
 import { prepareHansa } from '../rig/hansa.ts'
 import type { ServerProcess } from '../rig/processes.ts'
 
-/** What we use of the SDK. */
-interface Client extends EventEmitter {
-  loginRequest(request: object): Promise<{ access_token: string; user_id: UserId }>
-  startClient(options: object): Promise<void>
-  stopClient(): void
-  getSyncState(): string | null
-  getRoom(roomId: string): Room | null
-  setDisplayName(name: string): Promise<unknown>
-  getProfileInfo(userId: UserId): Promise<{ displayname?: string }>
-  createRoom(options: object): Promise<{ room_id: string }>
-  joinRoom(roomId: string): Promise<unknown>
-  sendTextMessage(roomId: string, body: string): Promise<{ event_id: string }>
-  redactEvent(roomId: string, eventId: string): Promise<unknown>
-  setAccountData(type: string, content: object): Promise<unknown>
-  getAccountData(type: string): object | undefined
-  setRoomTag(roomId: string, tag: string, metadata: object): Promise<unknown>
-  logout(stop: boolean): Promise<unknown>
-  whoami(): Promise<unknown>
-}
-
-interface Room {
-  readonly name: string
-  readonly tags: object
-  getMember(userId: UserId): { readonly name: string; readonly membership: string } | null
-  getLiveTimeline(): { getEvents(): { getContent(): { readonly body?: unknown } }[] }
-}
-
-interface Sdk {
-  createClient(options: object): Client
-}
-
-// The name is a variable, so that the types are not asked for where the SDK is not installed.
-const packageName = 'matrix-js-sdk'
-const sdk: Sdk | undefined = await import(packageName).catch(() => undefined)
-const skip = sdk === undefined ? `${packageName} is not installed` : false
+const host = '127.0.0.1'
+const limitMs = 20_000
 
 let folder: string
-let server: ServerProcess
+const servers: ServerProcess[] = []
 
 before(async () => {
-  if (skip) return
+  // The library tells all that it does.
+  for (const level of ['debug', 'info', 'warn', 'error'] as const)
+    mock.method(console, level).mock.mockImplementation(() => {})
   folder = mkdtempSync(join(tmpdir(), 'hansa-sdk-'))
   const authority = await makeAuthority('test', Date.now())
-  server = await prepareHansa({ folder, host: '127.0.0.1', authority })
-  await server.start()
+  for (const name of ['a', 'b']) {
+    servers.push(await prepareHansa({ folder: join(folder, name), host, authority }))
+  }
+  await Promise.all(servers.map((server) => server.start()))
 })
 
 after(async () => {
-  if (skip) return
-  await server.end()
+  await Promise.all(servers.map((server) => server.end()))
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('two users meet in a room and write to each other', { skip }, async (t) => {
-  const [alice, aliceId] = await loggedIn('alice')
-  const [bob, bobId] = await loggedIn('bob')
+test('two users of two servers meet in a room, write, read, and part', async (t) => {
+  const [alice, bob] = await Promise.all([
+    loggedIn(servers[0], 'alice'),
+    loggedIn(servers[1], 'bob'),
+  ])
   t.after(() => {
     alice.stopClient()
     bob.stopClient()
@@ -84,62 +71,175 @@ test('two users meet in a room and write to each other', { skip }, async (t) => 
   await alice.setDisplayName('Alice')
   const { room_id: roomId } = await alice.createRoom({
     name: 'The harbour',
-    preset: 'public_chat',
+    preset: Preset.PrivateChat,
+    invite: [idOf(bob)],
   })
-  await bob.joinRoom(roomId)
-  await until(alice, () => alice.getRoom(roomId)?.getMember(bobId)?.membership === 'join')
-  await until(bob, () => bob.getRoom(roomId)?.name === 'The harbour')
-  assert.equal(bob.getRoom(roomId)?.getMember(aliceId)?.name, 'Alice')
 
-  const sent = await alice.sendTextMessage(roomId, 'Ahoy')
-  await until(bob, () => bodies(bob, roomId).includes('Ahoy'))
-  await bob.sendTextMessage(roomId, 'Ahoy yourself')
-  await until(alice, () => bodies(alice, roomId).includes('Ahoy yourself'))
-  await alice.redactEvent(roomId, sent.event_id)
-  await until(bob, () => !bodies(bob, roomId).includes('Ahoy'))
+  await t.test('an invite crosses to the other server, with what the room is called', async () => {
+    const invited = await until(bob, roomId, (room) => room.getMyMembership() === 'invite')
+    assert.equal(invited.name, 'The harbour')
+    assert.equal(invited.getDMInviter(), undefined)
+    await bob.joinRoom(roomId)
+    const joined = await until(bob, roomId, (room) => room.getMyMembership() === 'join')
+    assert.equal(joined.getMember(idOf(alice))?.name, 'Alice')
+    await until(alice, roomId, (room) => room.getMember(idOf(bob))?.membership === 'join')
+  })
 
-  await alice.setAccountData('org.example.a', { kept: 1 })
-  await until(alice, () => alice.getAccountData('org.example.a') !== undefined)
-  await alice.setRoomTag(roomId, 'm.favourite', { order: 0.5 })
-  await until(alice, () => 'm.favourite' in (alice.getRoom(roomId)?.tags ?? {}))
-  assert.equal((await bob.getProfileInfo(aliceId)).displayname, 'Alice')
-  await bob.logout(true)
-  await assert.rejects(bob.whoami(), { errcode: 'M_UNKNOWN_TOKEN' })
+  const ahoy = await alice.sendTextMessage(roomId, 'Ahoy')
+  await t.test('messages go both ways', async () => {
+    await until(bob, roomId, (room) => bodies(room).includes('Ahoy'))
+    await bob.sendTextMessage(roomId, 'Ahoy yourself')
+    await until(alice, roomId, (room) => bodies(room).includes('Ahoy yourself'))
+  })
+
+  await t.test('who types, and what was read, is shown on the other server', async () => {
+    await alice.sendTyping(roomId, true, 20_000)
+    await until(bob, roomId, (room) => room.getMember(idOf(alice))?.typing === true)
+    await alice.sendTyping(roomId, false, 0)
+    await until(bob, roomId, (room) => room.getMember(idOf(alice))?.typing === false)
+    const event = bob.getRoom(roomId)?.findEventById(ahoy.event_id)
+    assert.ok(event)
+    await bob.sendReadReceipt(event, ReceiptType.Read)
+    await until(alice, roomId, (room) => {
+      return room.getEventReadUpTo(idOf(bob), true) === ahoy.event_id
+    })
+  })
+
+  await t.test('an edit takes the place of the message, a redaction takes it away', async () => {
+    const content = { msgtype: MsgType.Text, body: 'Ahoy there' } as const
+    await alice.sendMessage(roomId, {
+      msgtype: MsgType.Text,
+      body: '* Ahoy there',
+      'm.new_content': content,
+      'm.relates_to': { rel_type: RelationType.Replace, event_id: ahoy.event_id },
+    })
+    await until(bob, roomId, (room) => bodies(room).includes('Ahoy there'))
+    await alice.redactEvent(roomId, ahoy.event_id, undefined, { reason: 'a slip' })
+    await until(bob, roomId, (room) => {
+      return room.findEventById(ahoy.event_id)?.isRedacted() === true
+    })
+    assert.ok(!bodies(alice.getRoom(roomId)).includes('Ahoy there'))
+  })
+
+  await t.test('the whole history is read back in pages', async () => {
+    for (let at = 1; at <= 25; at++) await alice.sendTextMessage(roomId, `line ${at}`)
+    await until(bob, roomId, (room) => bodies(room).includes('line 25'))
+    const expected = Array.from({ length: 25 }, (_, at) => `line ${at + 1}`)
+    const late = await loggedIn(servers[1], 'bob', 4)
+    t.after(() => late.stopClient())
+    const room = late.getRoom(roomId) ?? assert.fail('the room is not there')
+    assert.deepEqual(lines(room), expected.slice(-4))
+    const timeline = room.getLiveTimeline()
+    while (await late.paginateEventTimeline(timeline, { backwards: true, limit: 7 })) {
+      assert.deepEqual(lines(room), expected.slice(-lines(room).length))
+    }
+    assert.deepEqual(lines(room), expected)
+    assert.equal(timeline.getEvents()[0]?.getType(), EventType.RoomCreate)
+    assert.equal(timeline.getPaginationToken(EventTimeline.BACKWARDS), null)
+    const page = await late.createMessagesRequest(roomId, null, 3, Direction.Forward)
+    assert.equal(page.chunk[0]?.type, EventType.RoomCreate)
+  })
+
+  await t.test('who leaves is seen to leave, and sees the room no more', async () => {
+    await bob.leave(roomId)
+    await until(alice, roomId, (room) => room.getMember(idOf(bob))?.membership === 'leave')
+    await bob.forget(roomId)
+    assert.equal(bob.getRoom(roomId), null)
+    await assert.rejects(bob.sendTextMessage(roomId, 'back?'), { errcode: 'M_FORBIDDEN' })
+  })
 })
 
-/** Registers a user and starts a client of theirs, up to the first sync. */
-async function loggedIn(username: string): Promise<[Client, UserId]> {
-  assert.ok(sdk)
-  const { baseUrl } = server
-  const auth = { type: 'm.login.dummy' }
-  const made = await fetch(`${baseUrl}/_matrix/client/v3/register`, {
-    method: 'POST',
-    body: JSON.stringify({ username, password: 'secret', auth, inhibit_login: true }),
+test('what a user keeps is there on each of their devices', async (t) => {
+  const alice = await loggedIn(servers[0], 'keeper')
+  const { room_id: roomId } = await alice.createRoom({})
+  await alice.setAccountData(EventType.Direct, { '@x:y.test': [roomId] })
+  await alice.setDisplayName('The keeper')
+  await alice.setRoomTag(roomId, 'm.favourite', { order: 0.5 })
+  const phone = await loggedIn(servers[0], 'keeper')
+  t.after(() => {
+    alice.stopClient()
+    phone.stopClient()
   })
-  assert.equal(made.status, 200)
-  const { access_token: accessToken, user_id: userId } = await sdk
-    .createClient({ baseUrl })
-    .loginRequest({
-      type: 'm.login.password',
-      identifier: { type: 'm.id.user', user: username },
-      password: 'secret',
+  assert.deepEqual(phone.getAccountData(EventType.Direct)?.getContent(), { '@x:y.test': [roomId] })
+  assert.deepEqual(phone.getRoom(roomId)?.tags, { 'm.favourite': { order: 0.5 } })
+  const profile = await phone.getProfileInfo(idOf(alice))
+  assert.equal(profile.displayname, 'The keeper')
+  await phone.logout(true)
+  await assert.rejects(phone.whoami(), { errcode: 'M_UNKNOWN_TOKEN' })
+  assert.equal((await alice.whoami()).user_id, idOf(alice))
+})
+
+/** Logs a user in on a new device, after registering them at the first time, up to the first sync. */
+async function loggedIn(
+  server: ServerProcess | undefined,
+  username: string,
+  initialSyncLimit = 10,
+): Promise<MatrixClient> {
+  assert.ok(server)
+  const { baseUrl } = server
+  const password = `secret of ${username}`
+  await Client.register(baseUrl, username).catch((error: unknown) => {
+    assert.equal((error as { errcode: unknown }).errcode, 'M_USER_IN_USE')
+  })
+  const login = await createClient({ baseUrl }).loginRequest({
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: username },
+    password,
+  })
+  const client = createClient({
+    baseUrl,
+    accessToken: login.access_token,
+    userId: login.user_id,
+    deviceId: login.device_id,
+  })
+  const synced = new Promise<void>((resolve, reject) => {
+    client.on(ClientEvent.Sync, (state) => {
+      if (state === SyncState.Prepared) resolve()
+      if (state === SyncState.Error) reject(new Error(`${username} cannot sync`))
     })
-  const client = sdk.createClient({ baseUrl, accessToken, userId })
-  await client.startClient({ initialSyncLimit: 10 })
-  while (client.getSyncState() !== 'PREPARED' && client.getSyncState() !== 'SYNCING') {
-    const [state] = await once(client, 'sync')
-    assert.notEqual(state, 'ERROR')
-  }
-  return [client, userId]
+  })
+  await client.startClient({ initialSyncLimit })
+  await synced
+  return client
 }
 
-/** Waits, sync by sync, until something is so. */
-async function until(client: Client, isSo: () => boolean): Promise<void> {
-  while (!isSo()) await once(client, 'sync', { signal: AbortSignal.timeout(10_000) })
+function idOf(client: MatrixClient): `@${string}:${string}` {
+  return client.getSafeUserId() as `@${string}:${string}`
+}
+
+/** Waits, event by event, until something is so in a room, and gives the room. */
+async function until(
+  client: MatrixClient,
+  roomId: string,
+  isSo: (room: Room) => boolean,
+): Promise<Room> {
+  const { promise, resolve, reject } = Promise.withResolvers<Room>()
+  const look = () => {
+    const room = client.getRoom(roomId)
+    if (room !== null && isSo(room)) resolve(room)
+  }
+  const signal = AbortSignal.timeout(limitMs)
+  signal.addEventListener('abort', () =>
+    reject(new Error(`${idOf(client)} waited in vain: ${isSo}`)),
+  )
+  client.on(ClientEvent.Sync, look)
+  try {
+    look()
+    return await promise
+  } finally {
+    client.off(ClientEvent.Sync, look)
+  }
 }
 
 /** The texts of a room's messages, as the client shows them. */
-function bodies(client: Client, roomId: string): unknown[] {
-  const events = client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? []
-  return events.map((event) => event.getContent().body)
+function bodies(room: Room | null): unknown[] {
+  return messages(room).map((event) => event.getContent().body)
+}
+
+function lines(room: Room | null): unknown[] {
+  return bodies(room).filter((body) => String(body).startsWith('line '))
+}
+
+function messages(room: Room | null): MatrixEvent[] {
+  return room?.getLiveTimeline().getEvents() ?? []
 }
