@@ -89,5 +89,6 @@ try {
   const { message, code } = explain(error)
   if (message) console.error(message)
   if (process.env.HANSA_TEST_STACK) console.error(error)
-  process.exitCode = code
+  // Whatever was opened before it failed does not keep the program.
+  process.exit(code)
 }
