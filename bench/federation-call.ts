@@ -56,6 +56,7 @@ async function start(address: string, { authority, certificate }: Identity) {
     random: realRandom,
     log: silentLog,
     httpClient: createHttpClient({ dns, ca: [authority], allowPrivateIps: true }),
+    outboundHttpClient: createHttpClient({ dns, ca: [authority], allowPrivateIps: true }),
     dns,
     db: await openSqlite({}),
     signer: { serverName: name, keyId: 'ed25519:1', publicKey: key.publicKey, sign: key.sign },

@@ -10,6 +10,7 @@ import type { EduSender } from '#federation/edus.ts'
 import type { Notary } from '#federation/notary.ts'
 import type { TransactionReceiver } from '#federation/receive-transactions.ts'
 import type { Io } from '#io/io.ts'
+import type { Media } from '#media/media.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
@@ -54,6 +55,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly aliases: Aliases
   readonly publicRooms: PublicRooms
   readonly spaces: Spaces
+  readonly media: Media
   readonly receipts: Receipts
   readonly clientTransactions: Transactions
   readonly typing: Typing

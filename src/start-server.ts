@@ -9,7 +9,7 @@ import { join } from 'node:path/posix'
 import { adminRoutes } from '#admin-api/routes.ts'
 import { explainFailure } from '#client-api/explain-failure.ts'
 import { clientRateLimits } from '#client-api/rate-limits.ts'
-import { clientRoutes } from '#client-api/routes.ts'
+import { clientRoutes, mediaRoutes } from '#client-api/routes.ts'
 import type { Config } from '#config/settings.ts'
 import { createPublicRooms, type DirectoryRules } from '#directory/public-rooms.ts'
 import { createSpaces } from '#directory/spaces.ts'
@@ -17,6 +17,7 @@ import type { EduReceiver } from '#federation/edus.ts'
 import { createFederation, type Federation } from '#federation/federation.ts'
 import { createTransactionReceiver } from '#federation/receive-transactions.ts'
 import { loadSigningKey } from '#federation/signing-key.ts'
+import { mediaRoutes as mediaRoutesForServers } from '#federation-api/content-repository.ts'
 import { directoryRoutes } from '#federation-api/directory-routes.ts'
 import { keyRoutes } from '#federation-api/key-routes.ts'
 import { roomRoutes } from '#federation-api/room-routes.ts'
@@ -26,6 +27,7 @@ import { type Shell, serve } from '#http/serve.ts'
 import type { Argon2id } from '#io/argon2id.ts'
 import type { Listening } from '#io/http.ts'
 import type { Io } from '#io/io.ts'
+import { createMedia } from '#media/media.ts'
 import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
 import { createRooms } from '#rooms/create-rooms.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
@@ -69,6 +71,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const local = await createLocalRooms({ ...io, ...federation, signer, db, streams })
   const parts = { streams, signer, federation, local }
   const { server, resume } = buildServer(config, around, parts)
+  await server.media.resume()
   const sockets = await listenAll(config, around, { server, federation })
   federation.startSending(server.rooms)
   resume().catch((error: unknown) => io.log.error('could not catch up after the start', { error }))
@@ -80,6 +83,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
       await federation.close()
       await server.rooms.close()
       await io.httpClient.close()
+      await io.outboundHttpClient.close()
       await io.pduChecker.close()
       await db.close()
     },
@@ -177,6 +181,12 @@ function buildServer(
       rules: directoryRules(config),
     }),
     spaces: createSpaces({ ...common, remoteSpaces }),
+    media: createMedia({
+      ...common,
+      files: io.files,
+      remoteSource: federation.remoteMedia,
+      ...mediaLimits(config),
+    }),
     clientTransactions: createTransactions(common),
     sync: createSync({ ...common, ...endToEnd, typing, receipts, accountData: users.accountData }),
   }
@@ -185,6 +195,15 @@ function buildServer(
     resume: async () => {
       await Promise.all([resume(), endToEnd.deviceLists.resume()])
     },
+  }
+}
+
+function mediaLimits({ media, data_dir: folder }: Config) {
+  return {
+    folder: join(folder, 'media'),
+    uploadBytesMax: media.max_upload_bytes,
+    remoteBytesMax: media.remote_cache_bytes,
+    withoutLogin: media.without_login,
   }
 }
 
@@ -198,7 +217,8 @@ function directoryRules({ room_directory: rules }: Config): DirectoryRules {
 
 const routesOf: Readonly<Record<string, readonly Route<Server>[]>> = {
   client: clientRoutes,
-  federation: [...keyRoutes, ...roomRoutes, ...directoryRoutes],
+  federation: [...keyRoutes, ...roomRoutes, ...directoryRoutes, ...mediaRoutesForServers],
+  media: mediaRoutes,
   admin: adminRoutes,
 }
 

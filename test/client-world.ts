@@ -12,6 +12,7 @@ import type { Session } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
 import { simulatedArgon2id } from '../src/io/argon2id.ts'
 import { type Log, silentLog } from '../src/io/log.ts'
+import { simulatedBody } from '../src/io/simulated/simulated-body.ts'
 import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
 import { seededRandom } from '../src/io/simulated/simulated-random.ts'
 import type { ServerName } from '../src/protocol/identifiers/ids.ts'
@@ -99,7 +100,7 @@ export async function clientWorld(
       remoteAddress: '10.0.0.1',
       encrypted: true,
       signal: new AbortController().signal,
-      body: async () => new Uint8Array(Buffer.from(sent)),
+      ...simulatedBody(sent),
     })
     const chunks: Uint8Array[] = []
     const pieces = answer.body instanceof Uint8Array ? [answer.body] : answer.body

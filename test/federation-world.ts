@@ -171,6 +171,7 @@ export class TestServer {
       random,
       log,
       httpClient: world.network.client(this.host, clock),
+      outboundHttpClient: world.network.client(this.host, clock),
       dns: world.network.dns(),
     }
     const federation = await createFederation({

@@ -16,6 +16,7 @@ import { serve } from '../src/http/serve.ts'
 import { simulatedArgon2id } from '../src/io/argon2id.ts'
 import { type Log, silentLog } from '../src/io/log.ts'
 import { pduCheckerInPlace } from '../src/io/pdu-checker-in-place.ts'
+import { simulatedBody } from '../src/io/simulated/simulated-body.ts'
 import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
 import { seededRandom } from '../src/io/simulated/simulated-random.ts'
 import { signingKeyOf } from '../src/protocol/ed25519.ts'
@@ -177,7 +178,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       remoteAddress: '10.0.0.1',
       encrypted: true,
       signal: request.signal ?? new AbortController().signal,
-      body: async () => new Uint8Array(Buffer.from(request.text)),
+      ...simulatedBody(request.text),
     })
     const pieces = answer.body instanceof Uint8Array ? [answer.body] : answer.body
     const chunks: Uint8Array[] = []

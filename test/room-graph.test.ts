@@ -11,6 +11,7 @@ import type { getRoomGraph } from '../src/endpoints/admin/rooms.ts'
 import type { ResponseOf } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
 import { silentLog } from '../src/io/log.ts'
+import { simulatedBody } from '../src/io/simulated/simulated-body.ts'
 import type { RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 import { versionNamed } from './room-world.ts'
@@ -40,7 +41,7 @@ async function ask(server: TestServer, roomId: string, { query = '', token = 'ro
     remoteAddress: '10.0.0.1',
     encrypted: true,
     signal: new AbortController().signal,
-    body: async () => new Uint8Array(),
+    ...simulatedBody(undefined),
   })
   const chunks: Uint8Array[] = []
   for await (const chunk of answer.body as Iterable<Uint8Array>) chunks.push(chunk)

@@ -22,6 +22,7 @@ const mayImport: Record<string, readonly string[]> = {
   federation: ['protocol', 'storage', 'io', 'endpoints', 'rooms', 'http', 'schema'],
   users: ['protocol', 'storage', 'io', 'rooms', 'federation'],
   directory: ['protocol', 'storage', 'io', 'rooms'],
+  media: ['protocol', 'storage', 'io', 'federation'],
   sync: ['protocol', 'storage', 'io', 'rooms', 'users'],
   'federation-api': [
     'protocol',
@@ -30,6 +31,7 @@ const mayImport: Record<string, readonly string[]> = {
     'rooms',
     'federation',
     'directory',
+    'media',
     'users',
     'server.ts',
   ],
@@ -43,6 +45,7 @@ const mayImport: Record<string, readonly string[]> = {
     'sync',
     'federation',
     'directory',
+    'media',
     'server.ts',
   ],
   'admin-api': ['protocol', 'endpoints', 'http', 'rooms', 'users', 'server.ts'],

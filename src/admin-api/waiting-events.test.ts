@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { serve } from '#http/serve.ts'
 import { silentLog } from '#io/log.ts'
+import { simulatedBody } from '#io/simulated/simulated-body.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { memoryImage } from '#storage/sqlite.ts'
 import { type EngineWorld, openEngine, roomWithThem, versionOf } from '../../test/engine-world.ts'
@@ -27,7 +28,7 @@ async function ask({ rooms }: EngineWorld, method: string, path: string, token =
     remoteAddress: '10.0.0.1',
     encrypted: true,
     signal: new AbortController().signal,
-    body: async () => new Uint8Array(Buffer.from('{}')),
+    ...simulatedBody('{}'),
   })
   const chunks: Uint8Array[] = []
   for await (const chunk of answer.body as Iterable<Uint8Array>) chunks.push(chunk)

@@ -22,7 +22,7 @@ import type { Signer } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { failingDestinations } from '#storage/destinations.ts'
 import { serverKeysOf } from '#storage/server-keys.ts'
-import { authoritiesOf, readConfig } from './config.ts'
+import { networkOptionsOf, readConfig } from './config.ts'
 import { Printer } from './findings.ts'
 import { openStore } from './store.ts'
 
@@ -34,10 +34,7 @@ export async function doctor(
   if (server === undefined) throw new Error(`${name} is no server name.`)
   const config = await readConfig(options.config)
   const db = await openStore(config)
-  const network = realNetwork({
-    ca: await authoritiesOf(config),
-    allowPrivateIps: config.federation.allow_private_ips,
-  })
+  const network = realNetwork(await networkOptionsOf(config))
   const printer = new Printer(server, options)
   try {
     const needs: ExaminationNeeds = {
@@ -55,6 +52,7 @@ export async function doctor(
     for await (const finding of examineServer(needs, server)) printer.print(finding)
   } finally {
     await network.httpClient.close()
+    await network.outboundHttpClient.close()
     await db.close()
   }
   process.exitCode = printer.finish()

@@ -27,11 +27,11 @@ listeners:
   - host: 127.0.0.1
     port: 8448
     tls: {cert: ${join(dataDir, 'tls.crt')}, key: ${join(dataDir, 'tls.key')}}
-    apis: [client, federation]
+    apis: [client, federation, media]
   # Clients connect here.
   - host: 127.0.0.1
     port: 8008
-    apis: [client, federation, admin]
+    apis: [client, federation, media, admin]
 
 federation:
   # Other servers on this machine may take part, if the same authority signed their certificates.

@@ -16,7 +16,7 @@ import { realIo } from '#io/real-io.ts'
 import { realRandom } from '#io/real-random.ts'
 import { type RunningServer, startServer } from '#start-server.ts'
 import { randomWord } from '#users/tokens.ts'
-import { authoritiesOf, readConfig, readNamed } from './config.ts'
+import { networkOptionsOf, readConfig, readNamed } from './config.ts'
 import { makeFirstConfiguration } from './first-start.ts'
 import { openServerStore } from './store.ts'
 
@@ -50,8 +50,7 @@ export async function start({ config: path }: { config: string }): Promise<void>
 }
 
 async function ioOf(config: Config): Promise<Io> {
-  const ca = await authoritiesOf(config)
-  return realIo({ log: config.log, ca, allowPrivateIps: config.federation.allow_private_ips })
+  return realIo({ log: config.log, ...(await networkOptionsOf(config)) })
 }
 
 /** The configuration with the texts of certificates in the place of their paths. */

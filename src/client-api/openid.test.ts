@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test'
 import { openIdUserRoute } from '#federation-api/openid.ts'
 import { serve } from '#http/serve.ts'
 import { silentLog } from '#io/log.ts'
+import { simulatedBody } from '#io/simulated/simulated-body.ts'
 import { clientWorld, textIn } from '../../test/client-world.ts'
 
 async function world(t: TestContext) {
@@ -18,7 +19,7 @@ async function world(t: TestContext) {
       remoteAddress: '10.0.0.1',
       encrypted: true,
       signal: new AbortController().signal,
-      body: async () => new Uint8Array(),
+      ...simulatedBody(undefined),
     })
     const body = Buffer.concat(answer.body as Uint8Array[]).toString()
     return { status: answer.status, body: JSON.parse(body) }

@@ -8,7 +8,16 @@ import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { accountDataRoutes } from './account-data.ts'
 import { deactivateAccountRoute } from './account-deactivation.ts'
+import { contentRoute, contentWithNameRoute, mediaConfigRoute } from './authed-content-repo.ts'
 import { capabilitiesRoute } from './capabilities.ts'
+import {
+  contentWithNameWithoutLoginRoute,
+  contentWithoutLoginRoute,
+  createMediaNameRoute,
+  mediaConfigBeforeRoute,
+  uploadRoute,
+  uploadToNameRoute,
+} from './content-repo.ts'
 import { createRoomRoute } from './create-room.ts'
 import { deviceManagementRoutes } from './device-management.ts'
 import {
@@ -148,6 +157,19 @@ export const roomRoutes: readonly Route<Server>[] = [
   spaceHierarchyRoute,
   syncRoute,
   unbanRoute,
+]
+
+/** Files. */
+export const mediaRoutes: readonly Route<Pick<Server, 'media' | 'serverName'>>[] = [
+  contentRoute,
+  contentWithNameRoute,
+  contentWithNameWithoutLoginRoute,
+  contentWithoutLoginRoute,
+  createMediaNameRoute,
+  mediaConfigBeforeRoute,
+  mediaConfigRoute,
+  uploadRoute,
+  uploadToNameRoute,
 ]
 
 export const clientRoutes: readonly Route<Server>[] = [...accountRoutes, ...roomRoutes]

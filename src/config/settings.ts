@@ -48,8 +48,8 @@ const listener = table({
   tls: setting(orNull(tls), null, 'A certificate, or null for plain HTTP.'),
   apis: setting(
     list(oneOf('client', 'federation', 'media', 'admin', 'metrics')),
-    ['client', 'federation'],
-    'Which APIs are served here. `media` and `metrics` have no operations in this version.',
+    ['client', 'federation', 'media'],
+    'Which APIs are served here. `metrics` has no operations in this version.',
   ),
 })
 
@@ -125,6 +125,24 @@ const email = table({
   from: setting(orNull(text), null, 'The sender of mails.'),
 })
 
+const media = table({
+  max_upload_bytes: setting(
+    integer(0, 1_099_511_627_776),
+    52_428_800,
+    'The largest file, in bytes, that is taken from users or fetched from other servers.',
+  ),
+  remote_cache_bytes: setting(
+    integer(0, 1_125_899_906_842_624),
+    10_737_418_240,
+    'How much of other servers’ media is kept, in bytes.',
+  ),
+  without_login: setting(
+    flag,
+    false,
+    'Whether media is given to anybody, by the endpoints that the specification deprecates.',
+  ),
+})
+
 const log = table({
   level: setting(oneOf('error', 'warn', 'info', 'debug'), 'info', 'How much is written.'),
   format: setting(oneOf('json', 'text'), 'json', 'A JSON object a line, or text for people.'),
@@ -143,7 +161,14 @@ export const settings = table({
   data_dir: setting(text, './data', 'Where the database and the signing key are kept.'),
   listeners: setting(
     list(listener, 100),
-    [{ host: '127.0.0.1', port: 8008, tls: null, apis: ['client', 'federation', 'admin'] }],
+    [
+      {
+        host: '127.0.0.1',
+        port: 8008,
+        tls: null,
+        apis: ['client', 'federation', 'media', 'admin'],
+      },
+    ],
     'Where this server listens.',
   ),
   database: section(database, 'Where everything is stored.'),
@@ -164,7 +189,11 @@ export const settings = table({
   room_directory: section(roomDirectory, 'The list of public rooms.'),
   user_directory: section(userDirectory, 'The search for users.'),
   url_previews: setting(flag, false, 'Whether this server looks at links for its clients.'),
-  outbound_http: section(outboundHttp, 'Requests that are not federation: push, previews.'),
+  media: section(media, 'Files that users upload, and those of other servers.'),
+  outbound_http: section(
+    outboundHttp,
+    'Requests that are not federation: media that is kept elsewhere, push, previews.',
+  ),
   email: section(email, 'How mail is sent.'),
   app_services: setting(list(text), [], 'Registration files of application services.'),
   log: section(log, 'The log, on standard output.'),
@@ -175,7 +204,6 @@ export const withoutEffect: readonly string[] = [
   'presence',
   'user_directory',
   'url_previews',
-  'outbound_http',
   'email',
   'app_services',
 ]

@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { IncomingRequest } from '#io/http.ts'
+import { simulatedBody } from '#io/simulated/simulated-body.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
 import { signingKeyOf } from '#protocol/ed25519.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
@@ -185,7 +186,7 @@ function incoming(sent: Sent): IncomingRequest {
     headers: { authorization: sent.headers },
     remoteAddress: '127.0.0.1',
     encrypted: true,
-    body: async () => Buffer.from(sent.body),
+    ...simulatedBody(sent.body),
     signal: new AbortController().signal,
   }
 }

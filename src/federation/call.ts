@@ -64,6 +64,16 @@ export interface FederationClient {
     request: CallRequest<E>,
     options?: CallOptions,
   ): Promise<Uint8Array>
+  /**
+   * Like `callForBytes`, but gives the answer whatever its status, which the caller judges. Throws a
+   * `FederationError` only if no answer came.
+   */
+  callForAnswer<const E extends Endpoint>(
+    destination: ServerName,
+    endpoint: E,
+    request: CallRequest<E>,
+    options?: CallOptions,
+  ): Promise<IncomingAnswer>
 }
 
 export interface FederationClientNeeds extends WayOut {
@@ -77,7 +87,7 @@ const timeoutMsDefault = 60_000
 const answerBytesMaxDefault = 16 * 1024 * 1024
 
 export function createFederationClient(needs: FederationClientNeeds): FederationClient {
-  const callForBytes: FederationClient['callForBytes'] = async (
+  const callForAnswer: FederationClient['callForAnswer'] = async (
     destination,
     endpoint,
     request,
@@ -85,11 +95,19 @@ export function createFederationClient(needs: FederationClientNeeds): Federation
   ) => {
     checkMayCall(needs, destination, options)
     const outgoing = { method: endpoint.method, target: targetOf(endpoint, request), ...options }
-    const body = bodyOf(request.body)
-    const answer = await ask(needs, destination, { ...outgoing, body })
+    return await ask(needs, destination, { ...outgoing, body: bodyOf(request.body) })
+  }
+  const callForBytes: FederationClient['callForBytes'] = async (
+    destination,
+    endpoint,
+    request,
+    options = {},
+  ) => {
+    const answer = await callForAnswer(destination, endpoint, request, options)
     return bodyOfSuccess(needs, destination, answer, options)
   }
   return {
+    callForAnswer,
     callForBytes,
     async call(destination, endpoint, request, options) {
       const bytes = await callForBytes(destination, endpoint, request, options)

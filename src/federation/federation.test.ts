@@ -46,6 +46,7 @@ async function start(
     random,
     log: silentLog,
     httpClient: network.client(address, clock),
+    outboundHttpClient: network.client(address, clock),
     dns: network.dns(),
     db,
     signer,

@@ -26,6 +26,7 @@ import { storedKeys } from './key-archive.ts'
 import { createNotary, type Notary } from './notary.ts'
 import { createOwnKeys, type OldKey } from './own-keys.ts'
 import { createRemoteQueries, type RemoteQueries } from './queries.ts'
+import { createRemoteMediaSource, type RemoteMediaSource } from './remote-media.ts'
 import { createRemoteLists, type RemoteLists } from './remote-public-rooms.ts'
 import { createRemoteServers } from './remote-servers.ts'
 import { createRemoteSpaces, type RemoteSpaceLevels } from './remote-spaces.ts'
@@ -34,7 +35,7 @@ import { createSender } from './sender/sender.ts'
 import { type ArchivingKeyring, createKeyring } from './server-keys.ts'
 
 export interface FederationNeeds
-  extends Pick<Io, 'clock' | 'random' | 'log' | 'httpClient' | 'dns'> {
+  extends Pick<Io, 'clock' | 'random' | 'log' | 'httpClient' | 'outboundHttpClient' | 'dns'> {
   readonly db: Database
   readonly signer: Signer
   /** Keys that this server signed with before. */
@@ -57,6 +58,7 @@ export interface Federation {
   readonly queries: RemoteQueries
   readonly remoteLists: RemoteLists
   readonly remoteSpaces: RemoteSpaceLevels
+  readonly remoteMedia: RemoteMediaSource
   readonly notary: Notary
   readonly ownKeys: () => JsonObject
   readonly edus: EduSender
@@ -104,6 +106,7 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
     queries: createRemoteQueries(client),
     remoteLists: createRemoteLists(client, clock),
     remoteSpaces: createRemoteSpaces(client, clock),
+    remoteMedia: createRemoteMediaSource(client, needs.outboundHttpClient),
     notary: createNotary({ keyring, signer, clock, ownKeys }),
     ownKeys,
     edus: sender,

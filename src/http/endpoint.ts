@@ -40,6 +40,8 @@ export interface Endpoint {
   readonly keepsNumbers?: true
   /** The body is parsed, and `rawBody` is given too: for what is kept as the client wrote it. */
   readonly keepsBytes?: true
+  /** The body is a file: whoever answers reads `upload` piece by piece. Not for servers' requests. */
+  readonly bodyIsStream?: true
   /** The largest body in bytes; 64 KiB where it is not said. */
   readonly bodyBytesMax?: number
   readonly response: TSchema
@@ -56,6 +58,13 @@ export interface Session {
   readonly guest: boolean
 }
 
+/** A file that is sent to us. */
+export interface Upload {
+  readonly contentType: string | undefined
+  /** The file, piece by piece. Throws a `MatrixError` 413 `M_TOO_LARGE` beyond `bytesMax`. */
+  chunks(bytesMax: number): AsyncIterable<Uint8Array>
+}
+
 export type RequestOf<E extends Endpoint> = {
   readonly params: Read<E['params']>
   readonly query: Read<E['query']>
@@ -70,6 +79,7 @@ export type RequestOf<E extends Endpoint> = {
   (E['auth'] extends 'server'
     ? { readonly origin: ServerName; readonly rawBody: Uint8Array }
     : unknown) &
+  (E['bodyIsStream'] extends true ? { readonly upload: Upload } : unknown) &
   (E['auth'] extends 'user' | 'admin' ? { readonly session: Session } : unknown) &
   (E['auth'] extends 'optional-user' ? { readonly session: Session | undefined } : unknown)
 

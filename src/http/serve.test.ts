@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import type { HttpHandler, IncomingRequest } from '#io/http.ts'
 import { silentLog } from '#io/log.ts'
+import { simulatedBody } from '#io/simulated/simulated-body.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import * as t from '#schema/schema.ts'
@@ -326,10 +327,7 @@ function request(method: string, target: string, body: unknown, headers = {}): I
     remoteAddress: '10.0.0.1',
     encrypted: false,
     signal: new AbortController().signal,
-    body: async (bytesMax) => {
-      if (sent.length <= bytesMax) return sent
-      throw new MatrixError(413, 'M_TOO_LARGE', `The body has more than ${bytesMax} bytes.`)
-    },
+    ...simulatedBody(sent),
   }
 }
 

@@ -101,6 +101,7 @@ async function answerRoute<Needs>(
     session: requester.session,
     origin: requester.origin,
     rawBody: body,
+    upload: { contentType: headerOf(request, 'content-type'), chunks: request.chunks },
   }
   const value = await answer(read as never, needs)
   if (value instanceof ByteAnswer) return value.answer
@@ -145,6 +146,11 @@ async function bodyOf(endpoint: Endpoint, request: IncomingRequest): Promise<Uin
   const hasBody = endpoint.body !== undefined || endpoint.auth === 'server'
   if (!hasBody || endpoint.method === 'GET') return empty
   return await request.body(endpoint.bodyBytesMax ?? bodyBytesMaxDefault)
+}
+
+function headerOf({ headers }: IncomingRequest, name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === 'string' ? value : value?.[0]
 }
 
 function parsesBody(endpoint: Endpoint): endpoint is Endpoint & { body: TSchema } {

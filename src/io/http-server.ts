@@ -21,8 +21,8 @@ import type {
 const limits = {
   /** From the first byte of a connection or of the next request to the end of the head. */
   headersTimeout: 15_000,
-  /** From the first byte of a request to the last of its body. */
-  requestTimeout: 120_000,
+  /** From the first byte of a request to the last of its body; most have less, see `bodyMsMax`. */
+  requestTimeout: 3_600_000,
   /** Between two requests of a connection. */
   keepAliveTimeout: 75_000,
   connectionsCheckingInterval: 5_000,
@@ -31,6 +31,9 @@ const limits = {
 }
 
 const connectionsMax = 10_000
+/** How long a body may take; one that is read in pieces has a second more for each 16 KiB. */
+const bodyMsMax = 120_000
+const chunkMsPerByte = 1_000 / 16_384
 /** A peer that takes nothing of an answer for this long is cut off. */
 const stalledMsMax = 60_000
 
@@ -113,6 +116,7 @@ function incoming(request: IncomingMessage, signal: AbortSignal): IncomingReques
     remoteAddress: addressOf(request),
     encrypted: 'encrypted' in request.socket,
     body: (bytesMax) => readBody(request, bytesMax),
+    chunks: (bytesMax) => readChunks(request, { bytesMax, msPerByte: chunkMsPerByte }),
     signal,
   }
 }
@@ -132,23 +136,49 @@ function plainAddress(address: string): string {
 }
 
 async function readBody(request: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of readChunks(request, { bytesMax, msPerByte: 0 })) chunks.push(chunk)
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+}
+
+async function* readChunks(
+  request: IncomingMessage,
+  { bytesMax, msPerByte }: { readonly bytesMax: number; readonly msPerByte: number },
+): AsyncGenerator<Uint8Array> {
   const tooLarge = () =>
     new MatrixError(413, 'M_TOO_LARGE', `The body has more than ${bytesMax} bytes.`)
   if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge()
-  const chunks: Uint8Array[] = []
+  const startedMs = performance.now()
   let size = 0
+  // Leaving the loop must not destroy the socket: the refusal is still to be sent over it.
+  const pieces = request.iterator({ destroyOnReturn: false })
+  for (;;) {
+    const endMs = startedMs + bodyMsMax + size * msPerByte
+    const { done, value } = await nextInTime(pieces, endMs - performance.now())
+    if (done === true) return
+    size += value.length
+    if (size > bytesMax) throw tooLarge()
+    yield value
+  }
+}
+
+async function nextInTime(
+  pieces: AsyncIterator<Uint8Array>,
+  leftMs: number,
+): Promise<IteratorResult<Uint8Array>> {
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(
+    () => late.reject(new MatrixError(408, 'M_UNKNOWN', 'The body comes too slowly.')),
+    leftMs,
+  )
   try {
-    // Leaving the loop must not destroy the socket: the refusal is still to be sent over it.
-    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-      size += chunk.length
-      if (size > bytesMax) throw tooLarge()
-      chunks.push(chunk)
-    }
+    return await Promise.race([pieces.next(), late.promise])
   } catch (cause) {
     if (cause instanceof MatrixError) throw cause
     throw new MatrixError(400, 'M_UNKNOWN', 'The body did not arrive whole.', { cause })
+  } finally {
+    clearTimeout(timer)
   }
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)
 }
 
 async function send(

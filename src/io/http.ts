@@ -21,6 +21,8 @@ export interface IncomingRequest {
   readonly encrypted: boolean
   /** Reads the whole body. Throws a `MatrixError` 413 `M_TOO_LARGE` beyond `bytesMax`. Call it once. */
   body(bytesMax: number): Promise<Uint8Array>
+  /** Like `body`, piece by piece as it comes, for bodies that may be large and take long. */
+  chunks(bytesMax: number): AsyncIterable<Uint8Array>
   /** Aborted when the peer goes away or the server ends. */
   readonly signal: AbortSignal
 }

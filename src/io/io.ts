@@ -16,7 +16,10 @@ import type { Random } from './random.ts'
 export interface Io {
   readonly clock: Clock
   readonly random: Random
+  /** For other homeservers. */
   readonly httpClient: HttpClient
+  /** For everything else on the web. */
+  readonly outboundHttpClient: HttpClient
   readonly listen: Listen
   readonly dns: Dns
   readonly files: Files

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { mkdir, open, readFile, rename, stat } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Files } from './files.ts'
 
@@ -28,6 +29,10 @@ async function syncFolder(path: string): Promise<void> {
   }
 }
 
+async function* readChunks(path: string): AsyncGenerator<Uint8Array> {
+  yield* createReadStream(path, { highWaterMark: 65_536 })
+}
+
 export const realFiles: Files = {
   readText: (path) => unlessMissing(readFile(path, 'utf8')),
 
@@ -44,6 +49,31 @@ export const realFiles: Files = {
     await rename(temporary, path)
     await syncFolder(dirname(path))
   },
+
+  open: async (path) => {
+    const status = await unlessMissing(stat(path))
+    return status && { bytes: status.size, chunks: readChunks(path) }
+  },
+
+  writeChunks: async (path, chunks) => {
+    const file = await open(path, 'wx')
+    try {
+      for await (const chunk of chunks) await file.writeFile(chunk)
+      await file.sync()
+      await file.close()
+    } catch (error) {
+      await file.close()
+      await rm(path, { force: true })
+      throw error
+    }
+  },
+
+  rename: async (from, to) => {
+    await rename(from, to)
+    await syncFolder(dirname(to))
+  },
+
+  remove: (path) => rm(path, { recursive: true, force: true }),
 
   makeFolder: async (path) => {
     await mkdir(path, { recursive: true })

@@ -18,11 +18,12 @@ export interface RealIoOptions extends RealNetworkOptions {
 }
 
 export function realIo(options: RealIoOptions): Io {
-  const { dns, httpClient } = realNetwork(options)
+  const { dns, httpClient, outboundHttpClient } = realNetwork(options)
   return {
     clock: realClock,
     random: realRandom,
     httpClient,
+    outboundHttpClient,
     listen,
     dns,
     files: realFiles,

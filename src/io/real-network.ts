@@ -20,11 +20,18 @@ export interface RealNetworkOptions {
   readonly ca: readonly string[]
   /** Whether addresses may be dialled that are not of the public internet. */
   readonly allowPrivateIps: boolean
+  /** The same for requests to others than homeservers; the public web where it is not said. */
+  readonly outbound?: {
+    readonly ca: readonly string[]
+    readonly verifyTls: boolean
+    readonly allowPrivateIps: boolean
+  }
 }
 
 export interface RealNetwork {
   readonly dns: Dns
   readonly httpClient: HttpClient
+  readonly outboundHttpClient: HttpClient
   readonly examineTls: ExamineTls
 }
 
@@ -37,6 +44,7 @@ export function realNetwork(options: RealNetworkOptions): RealNetwork {
   return {
     dns,
     httpClient: createHttpClient({ dns, ...options }),
+    outboundHttpClient: createHttpClient({ dns, ...options.outbound }),
     examineTls: createExamineTls({ dns, ...options }),
   }
 }

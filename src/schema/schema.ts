@@ -28,7 +28,7 @@ import {
 } from 'typebox'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
 import { parseKeyId } from '#protocol/identifiers/key-id.ts'
-import { parseMxcUri } from '#protocol/identifiers/mxc-uri.ts'
+import { isMediaId, parseMxcUri } from '#protocol/identifiers/mxc-uri.ts'
 import { parseRoomAlias } from '#protocol/identifiers/room-alias.ts'
 import { parseRoomId } from '#protocol/identifiers/room-id.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
@@ -136,6 +136,10 @@ export const serverName = parsed(parseServerName, 'a server name such as example
 export const mxcUri = parsed<string>(
   (text) => (parseMxcUri(text) === undefined ? undefined : text),
   'an mxc URI such as mxc://example.org/abc',
+)
+export const mediaId = parsed<string>(
+  (text) => (isMediaId(text) ? text : undefined),
+  'a media ID: letters, digits, _ and -',
 )
 export const keyId = parsed(parseKeyId, 'a key ID such as ed25519:a1')
 

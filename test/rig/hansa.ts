@@ -39,8 +39,8 @@ server_name: "${serverName}"
 public_baseurl: "http://${host}:${plainPort}"
 data_dir: ${folder}
 listeners:
-  - {host: ${host}, port: ${tlsPort}, tls: {cert: ${folder}/tls.crt, key: ${folder}/tls.key}, apis: [client, federation]}
-  - {host: ${host}, port: ${plainPort}, apis: [client, federation, admin]}
+  - {host: ${host}, port: ${tlsPort}, tls: {cert: ${folder}/tls.crt, key: ${folder}/tls.key}, apis: [client, federation, media]}
+  - {host: ${host}, port: ${plainPort}, apis: [client, federation, media, admin]}
 federation: {ca_files: [${folder}/ca.crt], allow_private_ips: true, retry: {min_ms: 500, max_ms: 2000}}
 registration: {enabled: true, shared_secret: s}
 password_hash_cost: 1

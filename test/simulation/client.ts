@@ -65,6 +65,12 @@ export class SimulatedClient {
     this.userId = `@${localpart}:${server.name}`
   }
 
+  /** The access token. Throws before `register`. */
+  get token(): string {
+    if (this.#token === undefined) throw new Error(`${this.userId} is not registered`)
+    return this.#token
+  }
+
   async register(): Promise<void> {
     const answer = await this.call('POST', '/v3/register', {
       username: this.localpart,

@@ -208,6 +208,7 @@ export class SimulatedServer {
       clock,
       random: this.#random.fork(`start ${this.#starts}`),
       httpClient: network.client(this.address, clock),
+      outboundHttpClient: network.client(this.address, clock),
       listen: network.listen(this.address),
       dns: network.dns(),
       files: this.#files,
@@ -234,7 +235,7 @@ server_name: ${this.name}
 data_dir: /data
 listeners:
   - {host: ${this.address}, port: ${federationPort}, tls: {cert: ${host}, key: k}, apis: [federation]}
-  - {host: ${this.address}, port: ${clientPort}, apis: [client]}
+  - {host: ${this.address}, port: ${clientPort}, apis: [client, media]}
 federation: {allow_private_ips: true, retry: {min_ms: 5000, max_ms: 600000}}
 registration: {enabled: true}
 password_hash_cost: 1

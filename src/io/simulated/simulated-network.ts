@@ -12,7 +12,6 @@
  * @module
  */
 
-import { MatrixError } from '../../protocol/matrix-error.ts'
 import type { Clock } from '../clock.ts'
 import type { Dns } from '../dns.ts'
 import {
@@ -25,6 +24,7 @@ import {
   type OutgoingAnswer,
   type OutgoingRequest,
 } from '../http.ts'
+import { simulatedBody } from './simulated-body.ts'
 import type { SeededRandom } from './simulated-random.ts'
 
 /** What the network does to requests and answers. Chances are from 0 to 1. */
@@ -201,7 +201,7 @@ export class SimulatedNetwork {
       headers: incomingHeaders(request),
       remoteAddress: from,
       encrypted: request.protocol === 'https:',
-      body: async (bytesMax) => limitedBody(request.body, bytesMax),
+      ...simulatedBody(request.body),
       signal: notAborted,
     })
     const sendBack = async (answer: OutgoingAnswer) => {
@@ -235,18 +235,6 @@ function lowerCased(headers: Readonly<Record<string, string>>): Headers {
 
 function incomingHeaders(request: OutgoingRequest): Headers {
   return { ...lowerCased(request.headers ?? {}), host: request.hostHeader }
-}
-
-function bytesOf(body: Uint8Array | string | undefined): Uint8Array {
-  return typeof body === 'string' ? new TextEncoder().encode(body) : (body ?? new Uint8Array())
-}
-
-function limitedBody(body: Uint8Array | string | undefined, bytesMax: number): Uint8Array {
-  const bytes = bytesOf(body)
-  if (bytes.length > bytesMax) {
-    throw new MatrixError(413, 'M_TOO_LARGE', `The body has more than ${bytesMax} bytes.`)
-  }
-  return bytes
 }
 
 async function wholeBody(body: OutgoingAnswer['body']): Promise<Uint8Array> {

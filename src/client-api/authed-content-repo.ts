@@ -1,0 +1,30 @@
+/**
+ * Content for who is logged in.
+ *
+ * @module
+ */
+
+import {
+  getConfigAuthed,
+  getContentAuthed,
+  getContentOverrideNameAuthed,
+} from '#endpoints/client-server/authed-content-repo.ts'
+import { answer } from '#http/endpoint.ts'
+import type { Server } from '#server.ts'
+import { mediaAnswer } from './media-answer.ts'
+
+type Needs = Pick<Server, 'media'>
+
+export const contentRoute = answer(getContentAuthed, async ({ params, query }, { media }: Needs) =>
+  mediaAnswer(await media.download(params, { waitMs: query.timeout_ms })),
+)
+
+export const contentWithNameRoute = answer(
+  getContentOverrideNameAuthed,
+  async ({ params, query }, { media }: Needs) =>
+    mediaAnswer(await media.download(params, { waitMs: query.timeout_ms }), params.fileName),
+)
+
+export const mediaConfigRoute = answer(getConfigAuthed, async (_, { media }: Needs) => ({
+  'm.upload.size': media.uploadBytesMax,
+}))
