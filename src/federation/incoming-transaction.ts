@@ -15,6 +15,7 @@ import { isJsonObject, type Json } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
 import { elementsOf, memberSpans, type Span } from '#protocol/json-spans.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
+import { peek } from '#rooms/admit-pdus.ts'
 import type { Edu } from './edus.ts'
 
 /** A transaction must not include more than 50 PDUs. */
@@ -51,7 +52,7 @@ export function readTransaction(body: Uint8Array, origin: ServerName): IncomingT
 
 /** The room that the bytes of a PDU name. The create event of a version 12 room names none. */
 export function roomIdOfPdu(pdu: Uint8Array): RoomId | undefined {
-  const roomId = valueAt(pdu, memberSpans(pdu)?.get('room_id'))
+  const roomId = peek(pdu)?.room_id
   return typeof roomId === 'string' ? parseRoomId(roomId) : undefined
 }
 

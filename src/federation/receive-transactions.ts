@@ -17,7 +17,7 @@ import type { Engine } from '#rooms/engine.ts'
 import type { Joins } from '#rooms/join.ts'
 import type { RoomReader } from '#rooms/parts.ts'
 import { isDenied } from '#rooms/resident/access.ts'
-import type { Database } from '#storage/database.ts'
+import type { Database, Writer } from '#storage/database.ts'
 import { rememberTransaction, transactionAnswer } from '#storage/incoming-transactions.ts'
 import type { Edu, EduReceiver } from './edus.ts'
 import { readTransaction, roomIdOfPdu } from './incoming-transaction.ts'
@@ -75,19 +75,20 @@ async function receiveOnce(
   const answered = await transactionAnswer(db, origin, txnId)
   if (answered !== undefined) return JSON.parse(answered)
   const { pdus, edus } = readTransaction(body, origin)
-  const [answer] = await Promise.all([
-    takeInPdus(parts, origin, pdus),
-    handOut(parts, origin, edus),
-  ])
-  const answerJson = JSON.stringify(answer)
-  await db.write((tx) => rememberTransaction(tx, { origin, txnId, answerJson, now: clock.now() }))
-  return answer
+  // What is remembered is not worked on again, so EDUs come first.
+  await handOut(parts, origin, edus)
+  return await takeInPdus(parts, origin, pdus, (tx, answer) => {
+    const answerJson = JSON.stringify(answer)
+    rememberTransaction(tx, { origin, txnId, answerJson, now: clock.now() })
+  })
 }
 
+/** Takes in PDUs; `remember` adds the answer to the unit that makes them durable. */
 async function takeInPdus(
   parts: ReceiverParts,
   origin: ServerName,
   pdus: readonly Uint8Array[],
+  remember: (tx: Writer, answer: TransactionAnswer) => void,
 ): Promise<TransactionAnswer> {
   const errors = new Map<EventId, string | undefined>()
   const allowed: Uint8Array[] = []
@@ -105,13 +106,14 @@ async function takeInPdus(
     const parsed = parseRefused(pdu, refusal)
     if (parsed.ok) errors.set(parsed.pdu.event_id, refusal.error)
   }
-  for (const [eventId, error] of await parts.engine.takeIn(origin, allowed)) {
-    errors.set(eventId, error)
-  }
-  const entries = [...errors].map(([eventId, error]) => [
-    eventId,
-    error === undefined ? {} : { error },
-  ])
+  const taken = await parts.engine.takeIn(origin, allowed, (tx, answers) =>
+    remember(tx, answerOf([...errors, ...answers])),
+  )
+  return answerOf([...errors, ...taken])
+}
+
+function answerOf(errors: readonly (readonly [EventId, string | undefined])[]): TransactionAnswer {
+  const entries = errors.map(([eventId, error]) => [eventId, error === undefined ? {} : { error }])
   return { pdus: Object.fromEntries(entries) }
 }
 

@@ -44,7 +44,9 @@ function keyNeedsOf(version: RoomVersion, pdus: readonly Uint8Array[]): KeyNeed[
 /** A plain look at an event, believing nothing of it. */
 export function peek(bytes: Uint8Array): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    const value: unknown = JSON.parse(
+      Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(),
+    )
     return typeof value === 'object' && value !== null
       ? (value as Record<string, unknown>)
       : undefined

@@ -20,7 +20,7 @@ import {
 } from '#storage/gaps.ts'
 import { addToOutbox } from '#storage/outbox.ts'
 import { addRoom, setImported, setImporting, setRoomHead } from '#storage/rooms.ts'
-import { unstagePdu } from '#storage/staging.ts'
+import { unstagePdus } from '#storage/staging.ts'
 import { putCurrentState, putStateKey } from '#storage/states.ts'
 import { membershipCodeOf } from './membership-codes.ts'
 import type { Head, Room } from './room.ts'
@@ -233,7 +233,7 @@ export class Batch {
     }
     for (const waiting of this.waitingRedactions) awaitRedacted(tx, room.roomNid, waiting)
     for (const eventId of this.noLongerAwaited) isRedactedNow(tx, room.roomNid, eventId)
-    for (const stagedNid of this.unstaged) unstagePdu(tx, stagedNid)
+    unstagePdus(tx, this.unstaged)
     if (room.head === this.before) return
     const { extremities, state } = room.head
     setRoomHead(tx, room.roomNid, { extremities, currentState: state })

@@ -171,7 +171,7 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
         ...(await draftEvent(parts, room, event)),
       })),
     recordOutside: (membership) => recordOutside(parts, membership),
-    takeIn: (origin, pdus) => staged.takeIn(origin, pdus),
+    takeIn: (origin, pdus, alongside) => staged.takeIn(origin, pdus, alongside),
     settled: () => staged.settled(),
     unknownOf: async (roomId, eventIds) => {
       const room = await queues.room(roomId)
@@ -201,7 +201,9 @@ async function inKnownRoom<T extends object | string>(
 
 async function send(parts: EngineParts, roomId: RoomId, event: LocalEvent): Promise<EventId> {
   return await inKnownRoom(parts, roomId, async (batch) => {
-    const eventId = await commitLocal(parts, batch, await buildEvent(parts, batch.room, event))
+    const pdu = await buildEvent(parts, batch.room, event)
+    batch.room.noteAbsent(pdu.event_id)
+    const eventId = await commitLocal(parts, batch, pdu)
     const { alongside } = event
     if (alongside !== undefined) batch.alongside.push((tx) => alongside(tx, eventId))
     return eventId

@@ -24,6 +24,7 @@ import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/
 import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
+import type { Writer } from '#storage/database.ts'
 import type { LocalEvent, Membership, Position } from './rooms.ts'
 
 /** By which operation a PDU reached us. */
@@ -96,6 +97,11 @@ export interface OutsideMembership {
   readonly event: Pick<Pdu, 'event_id' | 'sender'>
   readonly strippedState: readonly JsonObject[]
 }
+
+/** Events that were taken in: `undefined`, or the error for which one was dropped. */
+export type TakenIn = ReadonlyMap<EventId, string | undefined>
+
+export type TakenInAlongside = (tx: Writer, taken: TakenIn) => void
 
 /** A place in a room's history where events are missing. */
 export interface Gap {
@@ -191,9 +197,13 @@ export interface Engine {
    * Takes responsibility for the PDUs of a transaction: admits and stages them, and resolves once they
    * are durable, with what is to be answered for each event that could be told apart: `undefined`, or
    * the error for which it was dropped. They are worked off afterwards, by `receive` and the
-   * `GapFiller`, also after a crash.
+   * `GapFiller`, also after a crash. `alongside` adds to the same unit.
    */
-  takeIn(origin: ServerName, pdus: readonly Uint8Array[]): Promise<Map<EventId, string | undefined>>
+  takeIn(
+    origin: ServerName,
+    pdus: readonly Uint8Array[],
+    alongside?: TakenInAlongside,
+  ): Promise<TakenIn>
   /** Resolves when nothing that was taken in is still being worked on. For tests and orderly ends. */
   settled(): Promise<void>
 

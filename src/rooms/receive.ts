@@ -41,6 +41,8 @@ export async function receiveIn(
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   const slices = new Slices(parts.clock)
+  // One question for all of them, whose answers the room remembers.
+  await batch.room.facts([...new Set(pdus.flatMap(namesIn))])
   for (const pdu of inOrder(pdus)) {
     if (slices.isOver) await slices.next()
     outcomes.push(
@@ -55,6 +57,11 @@ export async function receiveIn(
     )
   }
   return outcomes
+}
+
+/** The events that judging an event asks for. */
+function namesIn({ event_id, prev_events, auth_events }: Pdu): EventId[] {
+  return [event_id, ...prev_events, ...auth_events]
 }
 
 /** The servers in the room but ourselves and who sent the event. */

@@ -65,6 +65,7 @@ export class EventCorrupted extends Error {
 }
 
 const factsMax = 20_000
+const absentMax = 10_000
 /** How many redactions may be committed while a reading is under way that does not know of them. */
 const redactedMax = 1000
 const pduBytesMax = 32 * 1024 * 1024
@@ -93,6 +94,8 @@ export class Room implements RoomEvents {
   /** Whether redactions wait for events that are not here. */
   hasWaitingRedactions = false
   readonly #facts = new LRUCache<EventId, EventFacts>({ max: factsMax })
+  /** IDs that were asked for and are not stored: what enters the room comes by `enter`. */
+  readonly #absent = new Set<EventId>()
   readonly #inFlight = new Map<EventId, { readonly facts: EventFacts; readonly pdu: Pdu }>()
   readonly #pdus = new LRUCache<EventId, Pdu>({
     maxSize: pduBytesMax,
@@ -306,8 +309,8 @@ export class Room implements RoomEvents {
     const missing: EventId[] = []
     for (const eventId of eventIds) {
       const facts = this.#inFlight.get(eventId)?.facts ?? this.#facts.get(eventId)
-      if (facts === undefined) missing.push(eventId)
-      else found.set(eventId, facts)
+      if (facts !== undefined) found.set(eventId, facts)
+      else if (!this.#absent.has(eventId)) missing.push(eventId)
     }
     if (missing.length === 0) return found
     for (const row of await eventRows(this.#db, this.roomNid, missing)) {
@@ -315,7 +318,16 @@ export class Room implements RoomEvents {
       this.#facts.set(row.event_id, facts)
       found.set(row.event_id, facts)
     }
+    for (const eventId of missing) if (!found.has(eventId)) this.noteAbsent(eventId)
     return found
+  }
+
+  /** The event is not stored, so nobody need look for it. */
+  noteAbsent(eventId: EventId): void {
+    // What has entered while it was looked for is not absent.
+    if (this.#inFlight.has(eventId) || this.#facts.has(eventId)) return
+    if (this.#absent.size >= absentMax) this.#absent.clear()
+    this.#absent.add(eventId)
   }
 
   /** Events that are stored, or about to be. */
@@ -337,6 +349,7 @@ export class Room implements RoomEvents {
   /** An event is about to be committed with these facts. */
   enter(pdu: Pdu, facts: EventFacts): void {
     this.#inFlight.set(pdu.event_id, { facts, pdu })
+    this.#absent.delete(pdu.event_id)
   }
 
   /** What is known of an event has changed in the store. */

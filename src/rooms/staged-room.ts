@@ -22,7 +22,7 @@ import {
   setStagedProblem,
   stagedOfRoom,
   trimStaged,
-  unstagePdu,
+  unstagePdus,
 } from '#storage/staging.ts'
 import type { GapFiller, Outcome } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
@@ -213,9 +213,8 @@ export class StagedRoom {
     const room = await queues.room(roomId)
     if (room === undefined && rows.length > 0) {
       log.warn('events were given up: their room is not known any more', { roomId })
-      await db.write((tx) => {
-        for (const { staged_nid } of rows) unstagePdu(tx, staged_nid)
-      })
+      const nids = rows.map(({ staged_nid }) => staged_nid)
+      await db.write((tx) => unstagePdus(tx, nids))
     }
     const items: Staged[] = []
     for (const { staged_nid: stagedNid, origin, tries, bytes, event_id } of rows) {

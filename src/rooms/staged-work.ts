@@ -6,6 +6,7 @@
  */
 
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { Writer } from '#storage/database.ts'
 import {
   forgetStagedProblems,
   highestStagedNid,
@@ -15,7 +16,7 @@ import {
   unstageEvent,
 } from '#storage/staging.ts'
 import { admitPdus, peek } from './admit-pdus.ts'
-import type { GapFiller } from './engine.ts'
+import type { GapFiller, TakenIn, TakenInAlongside } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import type { WaitingEvent } from './rooms.ts'
 import { type Staged, StagedRoom } from './staged-room.ts'
@@ -46,7 +47,8 @@ export class StagedWork {
   async takeIn(
     origin: ServerName,
     pdus: readonly Uint8Array[],
-  ): Promise<Map<EventId, string | undefined>> {
+    alongside?: TakenInAlongside,
+  ): Promise<TakenIn> {
     const answers = new Map<EventId, string | undefined>()
     const staged = new Map<RoomId, Staged[]>()
     for (const [roomId, ofRoom] of byRoom(pdus)) {
@@ -68,13 +70,19 @@ export class StagedWork {
       }
       if (items.length > 0) staged.set(roomId, items)
     }
-    if (staged.size > 0) await this.#stage(staged)
+    if (staged.size > 0 || alongside) {
+      await this.#stage(staged, (tx) => alongside?.(tx, answers))
+    }
     return answers
   }
 
-  async #stage(staged: ReadonlyMap<RoomId, readonly Staged[]>): Promise<void> {
+  async #stage(
+    staged: ReadonlyMap<RoomId, readonly Staged[]>,
+    alongside: (tx: Writer) => void,
+  ): Promise<void> {
     const { db, clock } = this.#parts
     await db.write((tx) => {
+      alongside(tx)
       for (const [roomId, items] of staged) {
         for (const { stagedNid, origin, pdu } of items) {
           stagePdu(tx, {

@@ -30,8 +30,9 @@ export function stagePdu(tx: Writer, row: Omit<StagedRow, 'tries' | 'problem'>):
   `)
 }
 
-export function unstagePdu(tx: Writer, stagedNid: number): void {
-  tx.run(sql`DELETE FROM staged_pdus WHERE staged_nid = ${stagedNid}`)
+export function unstagePdus(tx: Writer, stagedNids: readonly number[]): void {
+  if (stagedNids.length === 0) return
+  tx.run(sql`DELETE FROM staged_pdus WHERE staged_nid IN ${integers(stagedNids)}`)
 }
 
 /** What these lack was asked for once more, and could not be had. */
