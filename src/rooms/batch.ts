@@ -84,6 +84,7 @@ export class Batch {
     this.#nextEventNid = nextEventNid
     this.room = room
     this.before = room.head
+    room.forgetAbsent()
     this.isNewRoom = isNewRoom
   }
 

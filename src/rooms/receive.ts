@@ -41,8 +41,7 @@ export async function receiveIn(
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   const slices = new Slices(parts.clock)
-  // One question for all of them, whose answers the room remembers.
-  await batch.room.facts([...new Set(pdus.flatMap(namesIn))])
+  await batch.room.lookAt(pdus.flatMap(namesIn))
   for (const pdu of inOrder(pdus)) {
     if (slices.isOver) await slices.next()
     outcomes.push(

@@ -65,7 +65,6 @@ export class EventCorrupted extends Error {
 }
 
 const factsMax = 20_000
-const absentMax = 10_000
 /** How many redactions may be committed while a reading is under way that does not know of them. */
 const redactedMax = 1000
 const pduBytesMax = 32 * 1024 * 1024
@@ -94,7 +93,7 @@ export class Room implements RoomEvents {
   /** Whether redactions wait for events that are not here. */
   hasWaitingRedactions = false
   readonly #facts = new LRUCache<EventId, EventFacts>({ max: factsMax })
-  /** IDs that were asked for and are not stored: what enters the room comes by `enter`. */
+  /** IDs that this turn has found not to be stored: what enters the room comes by `enter`. */
   readonly #absent = new Set<EventId>()
   readonly #inFlight = new Map<EventId, { readonly facts: EventFacts; readonly pdu: Pdu }>()
   readonly #pdus = new LRUCache<EventId, Pdu>({
@@ -318,16 +317,24 @@ export class Room implements RoomEvents {
       this.#facts.set(row.event_id, facts)
       found.set(row.event_id, facts)
     }
-    for (const eventId of missing) if (!found.has(eventId)) this.noteAbsent(eventId)
     return found
   }
 
-  /** The event is not stored, so nobody need look for it. */
+  /** Looks at all these events at once, so that the turn need not ask for each. */
+  async lookAt(eventIds: Iterable<EventId>): Promise<void> {
+    const distinct = [...new Set(eventIds)]
+    const found = await this.facts(distinct)
+    for (const eventId of distinct) if (!found.has(eventId)) this.noteAbsent(eventId)
+  }
+
+  /** The event is not stored, so nobody need look for it in this turn. */
   noteAbsent(eventId: EventId): void {
-    // What has entered while it was looked for is not absent.
-    if (this.#inFlight.has(eventId) || this.#facts.has(eventId)) return
-    if (this.#absent.size >= absentMax) this.#absent.clear()
     this.#absent.add(eventId)
+  }
+
+  /** Another turn begins. */
+  forgetAbsent(): void {
+    this.#absent.clear()
   }
 
   /** Events that are stored, or about to be. */
