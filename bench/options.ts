@@ -14,7 +14,7 @@ import { inboundOne, inboundTwenty } from './workloads/inbound.ts'
 import { joins } from './workloads/join.ts'
 import { localSends, localSendsAlone, localSendsTwenty } from './workloads/local-sends.ts'
 
-export const allWorkloads: readonly Workload[] = [
+const allWorkloads: readonly Workload[] = [
   inboundOne,
   inboundTwenty,
   localSends,

@@ -42,7 +42,7 @@ import { createTyping } from '#users/typing.ts'
 import { createUsers } from '#users/users.ts'
 import type { Server } from './server.ts'
 
-export const programVersion = '0.1.0'
+const programVersion = '0.1.0'
 
 /** A server that runs. */
 export interface RunningServer {

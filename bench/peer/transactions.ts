@@ -13,7 +13,7 @@ import type { Signer } from '#rooms/remote-servers.ts'
 import { between } from './peer-server.ts'
 
 /** The most that the spec allows. */
-export const pdusPerTransaction = 50
+const pdusPerTransaction = 50
 
 export interface Transaction {
   readonly path: string

@@ -72,7 +72,7 @@ export const mediaConfigBeforeRoute = answer(getConfig, async (_, { media }: Nee
  * Servers SHOULD "freeze" the deprecated, unauthenticated, endpoints. Here all media is newer than the
  * freeze, unless the configuration says that there is none.
  */
-export function checkThawed({ withoutLogin }: Server['media']): void {
+function checkThawed({ withoutLogin }: Server['media']): void {
   if (withoutLogin) return
   throw new MatrixError(404, 'M_NOT_FOUND', 'Media is only for those who are logged in.')
 }

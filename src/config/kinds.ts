@@ -166,7 +166,7 @@ function readField(
 }
 
 /** A value as it is shown in a sentence, cut short. */
-export function shown(value: unknown): string {
+function shown(value: unknown): string {
   const written = JSON.stringify(value) ?? 'nothing'
   return written.length > 80 ? `${written.slice(0, 77)}...` : written
 }

@@ -103,9 +103,7 @@ function put(into: Record<string, unknown>, path: readonly string[], value: unkn
 }
 
 /** All keys with a value of their own, as paths. */
-export function allKeys(
-  fields: Readonly<Record<string, Setting<unknown>>> = settings.fields,
-): string[] {
+function allKeys(fields: Readonly<Record<string, Setting<unknown>>> = settings.fields): string[] {
   return Object.entries(fields).flatMap(([name, field]) =>
     field.kind.fields ? allKeys(field.kind.fields).map((key) => `${name}.${key}`) : [name],
   )

@@ -86,7 +86,7 @@ export interface PublicRoomsNeeds {
 }
 
 /** The most rooms of a page. */
-export const roomsPerPageMax = 500
+const roomsPerPageMax = 500
 /** A page ends when its rooms are larger than this together; the longest name has 64 KiB. */
 const pageBytesMax = 1024 * 1024
 /** How many rooms one request with a filter looks at, and how many of them at once. */

@@ -92,7 +92,7 @@ export async function publicRoomOf(
  *
  * What was written before there were mimetypes is plain.
  */
-export function plainTopic(content: JsonObject): string | undefined {
+function plainTopic(content: JsonObject): string | undefined {
   const block = Object.hasOwn(content, 'm.topic') ? content['m.topic'] : undefined
   if (!isJsonObject(block)) return stringAt(content, 'topic')
   const texts = Array.isArray(block['m.text']) ? (block['m.text'] as readonly Json[]) : []

@@ -23,7 +23,7 @@ export interface SpaceChild {
 }
 
 /** How many children of a space are looked at. Spaces of people have dozens. */
-export const childrenMax = 1_000
+const childrenMax = 1_000
 /** Servers that are asked about a child, before it is held to be unknown. */
 const viaMax = 5
 

@@ -28,7 +28,7 @@ interface Invite {
 }
 
 /** The parts of the body, each as its bytes. */
-export function readInvite(body: Uint8Array): Invite {
+function readInvite(body: Uint8Array): Invite {
   const members = memberSpans(body)
   if (members === undefined) throw new MatrixError(400, 'M_NOT_JSON', 'The body is no JSON object.')
   const part = (name: string) => {

@@ -19,10 +19,10 @@ import { peek } from '#rooms/admit-pdus.ts'
 import type { Edu } from './edus.ts'
 
 /** A transaction must not include more than 50 PDUs. */
-export const pdusPerTransactionMax = 50
+const pdusPerTransactionMax = 50
 
 /** A transaction must not include more than 100 EDUs. */
-export const edusPerTransactionMax = 100
+const edusPerTransactionMax = 100
 
 export interface IncomingTransaction {
   readonly pdus: readonly Uint8Array[]

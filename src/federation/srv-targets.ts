@@ -35,7 +35,7 @@ export interface SrvTargets {
 }
 
 /** The domain says that it offers no such service (RFC 2782: a target of "."). */
-export class ServiceNotOffered extends Error {
+class ServiceNotOffered extends Error {
   override readonly name = 'ServiceNotOffered'
 }
 

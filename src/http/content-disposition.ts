@@ -7,7 +7,7 @@
  */
 
 /** The longest name of a file, in UTF-16 code units. */
-export const fileNameLengthMax = 255
+const fileNameLengthMax = 255
 
 /**
  * These types are unlikely to cause Cross-Site Scripting issues when a `Content-Type` header is

@@ -44,7 +44,7 @@ export async function catchUp(
 }
 
 /** Asks some servers of one room for its newest events, and takes in those that we have not. */
-export async function catchUpIn(parts: RoomParts, roomId: RoomId): Promise<void> {
+async function catchUpIn(parts: RoomParts, roomId: RoomId): Promise<void> {
   const { rooms, log } = parts
   const [userId] = await rooms.localMembers(roomId)
   if (userId === undefined) return

@@ -22,7 +22,7 @@ import type { Rooms } from './rooms.ts'
 export type JoinRequest = Parameters<Rooms['join']>[0]
 
 /** Joins through this server if it is in the room, else through one of `via` or of the invite. */
-export async function join(parts: RoomParts, request: JoinRequest): Promise<EventId> {
+async function join(parts: RoomParts, request: JoinRequest): Promise<EventId> {
   const { rooms, serverName } = parts
   const { roomId, userId } = request
   const membership = await rooms.membership(userId, roomId)

@@ -60,7 +60,7 @@ export interface StateKey {
 }
 
 /** The bytes of a stored event are not those that were stored. */
-export class EventCorrupted extends Error {
+class EventCorrupted extends Error {
   override readonly name = 'EventCorrupted'
 }
 
@@ -392,7 +392,7 @@ export class Room implements RoomEvents {
   }
 }
 
-export function keyText(type: string, stateKey: string): string {
+function keyText(type: string, stateKey: string): string {
   return `${type}\0${stateKey}`
 }
 

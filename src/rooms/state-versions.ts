@@ -132,7 +132,7 @@ export class StateVersions {
   }
 }
 
-export function sameState(a: StatePairs, b: StatePairs): boolean {
+function sameState(a: StatePairs, b: StatePairs): boolean {
   if (a === b) return true
   return a.length === b.length && a.every((value, at) => value === b[at])
 }

@@ -27,7 +27,6 @@ import {
   Type,
 } from 'typebox'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
-import { parseKeyId } from '#protocol/identifiers/key-id.ts'
 import { isMediaId, parseMxcUri } from '#protocol/identifiers/mxc-uri.ts'
 import { parseRoomAlias } from '#protocol/identifiers/room-alias.ts'
 import { parseRoomId } from '#protocol/identifiers/room-id.ts'
@@ -116,7 +115,7 @@ export function optional<T extends TSchema>(schema: T): TOptional<T> {
 }
 
 /** A string that a parser accepts, typed as what the parser gives. */
-export function parsed<T extends string>(
+function parsed<T extends string>(
   parse: (text: string) => T | undefined,
   expected: string,
 ): TUnsafe<T> {
@@ -141,7 +140,6 @@ export const mediaId = parsed<string>(
   (text) => (isMediaId(text) ? text : undefined),
   'a media ID: letters, digits, _ and -',
 )
-export const keyId = parsed(parseKeyId, 'a key ID such as ed25519:a1')
 
 /** Milliseconds since the Unix epoch. */
 export const timestamp: TInteger = integer()

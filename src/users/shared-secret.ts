@@ -35,7 +35,7 @@ export interface SharedSecret {
 }
 
 /** What the MAC of a request must be. */
-export function macOf(secret: string, request: Omit<SharedSecretRequest, 'mac'>): string {
+function macOf(secret: string, request: Omit<SharedSecretRequest, 'mac'>): string {
   const parts = [request.nonce, request.username, request.password]
   parts.push(request.admin ? 'admin' : 'notadmin')
   if (request.userType !== undefined) parts.push(request.userType)

@@ -40,7 +40,7 @@ const meeting = t.object({
 })
 
 /** The most events that are asked for at once. */
-export const graphEventsMax = 1000
+const graphEventsMax = 1000
 
 /** `GET /_hansa/admin/v1/rooms/{roomId}/graph`: a room's events, verdicts and resolutions of state. */
 export const getRoomGraph = endpoint({

@@ -9,7 +9,7 @@ import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
 
 /** The most events that are asked for at once. */
-export const waitingEventsMax = 1000
+const waitingEventsMax = 1000
 
 /** `GET /_hansa/admin/v1/waiting_events`: the oldest first. */
 export const getWaitingEvents = endpoint({

@@ -70,7 +70,7 @@ function aclOf(event: Pdu): ServerAcl {
   return acl
 }
 
-export function unknownRoom(): MatrixError {
+function unknownRoom(): MatrixError {
   return new MatrixError(404, 'M_NOT_FOUND', 'This server is not in such a room.')
 }
 

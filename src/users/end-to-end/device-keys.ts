@@ -35,7 +35,7 @@ import type { DeviceLists } from './device-lists.ts'
 import { parseStored, parseStoredValue, readKeys, storedJson } from './stored-keys.ts'
 
 /** What a device may have on this server. Clients keep some 50 one-time keys here. */
-export const oneTimeKeysMax = 1_000
+const oneTimeKeysMax = 1_000
 const fallbackKeysMax = 20
 const deviceKeysBytesMax = 16_384
 const keyBytesMax = 4_096
