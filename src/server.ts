@@ -9,6 +9,7 @@ import type { Spaces } from '#directory/spaces.ts'
 import type { EduSender } from '#federation/edus.ts'
 import type { Notary } from '#federation/notary.ts'
 import type { TransactionReceiver } from '#federation/receive-transactions.ts'
+import type { IdentityServers } from '#identity/identity-servers.ts'
 import type { Io } from '#io/io.ts'
 import type { Media } from '#media/media.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
@@ -44,6 +45,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly federationAddress: ServerName | undefined
   readonly keyring: Keyring
   readonly remoteServers: RemoteServers
+  readonly identityServers: IdentityServers
   readonly rooms: Rooms
   readonly roomsForServers: RoomsForServers
   readonly transactions: TransactionReceiver

@@ -24,6 +24,7 @@ import { roomRoutes } from '#federation-api/room-routes.ts'
 import type { Route } from '#http/endpoint.ts'
 import { createRateLimiter } from '#http/rate-limit.ts'
 import { type Shell, serve } from '#http/serve.ts'
+import { createIdentityServers } from '#identity/identity-servers.ts'
 import type { Argon2id } from '#io/argon2id.ts'
 import type { Listening } from '#io/http.ts'
 import type { Io } from '#io/io.ts'
@@ -121,6 +122,7 @@ function buildServer(
   const { streams, signer, federation, local } = parts
   const { serverName } = signer
   const { edus, queries, remoteLists, remoteSpaces, keyring, remoteServers } = federation
+  const identityServers = createIdentityServers(io)
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
     db,
@@ -129,6 +131,7 @@ function buildServer(
     keyring,
     remoteServers,
     canBeInvited: (userId) => users.accounts.exists(userId),
+    isThirdPartyKeyValid: identityServers.isKeyValid,
   })
   const common = { ...io, db, streams, rooms, serverName, edus }
   const endToEnd = createEndToEnd({
@@ -148,10 +151,7 @@ function buildServer(
   })
   const typing = createTyping(common)
   const receipts = createReceipts(common)
-  const eduReceivers = new Map<string, EduReceiver>([
-    ['m.typing', typing.receive],
-    ['m.receipt', receipts.receive],
-  ])
+  const eduReceivers = receiversOf({ typing, receipts })
   const server = {
     ...common,
     version: programVersion,
@@ -163,6 +163,7 @@ function buildServer(
     federationAddress: config.federation.address ?? undefined,
     keyring,
     remoteServers,
+    identityServers,
     roomsForServers,
     transactions: createTransactionReceiver({
       ...common,
@@ -196,6 +197,16 @@ function buildServer(
       await Promise.all([resume(), endToEnd.deviceLists.resume()])
     },
   }
+}
+
+function receiversOf({
+  typing,
+  receipts,
+}: Pick<Server, 'typing' | 'receipts'>): ReadonlyMap<string, EduReceiver> {
+  return new Map<string, EduReceiver>([
+    ['m.typing', typing.receive],
+    ['m.receipt', receipts.receive],
+  ])
 }
 
 function mediaLimits({ media, data_dir: folder }: Config) {

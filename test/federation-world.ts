@@ -115,6 +115,8 @@ export class TestServer {
   readonly signed: string[] = []
   readonly errors: unknown[] = []
   readonly eduReceivers = new Map<string, EduReceiver>()
+  /** Which keys of third-party invitations are valid; all of them if it is not set. */
+  validKeys: ((key: { publicKey: string; validityUrl: string }) => boolean) | undefined
   /** Users that cannot be invited. */
   readonly unknownUsers = new Set<UserId>()
   /** Given a look at each request before it is answered, and may answer instead. */
@@ -196,6 +198,7 @@ export class TestServer {
       signer,
       keyring,
       remoteServers,
+      isThirdPartyKeyValid: async (key) => this.validKeys?.(key) ?? true,
       canBeInvited: async (userId) => !this.unknownUsers.has(userId),
     })
     const { engine } = local

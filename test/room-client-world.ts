@@ -13,7 +13,9 @@ import { createSpaces } from '../src/directory/spaces.ts'
 import type { Edu } from '../src/federation/edus.ts'
 import type { Route } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
+import { createIdentityServers } from '../src/identity/identity-servers.ts'
 import { simulatedArgon2id } from '../src/io/argon2id.ts'
+import { type HttpClient, HttpFailure } from '../src/io/http.ts'
 import { type Log, silentLog } from '../src/io/log.ts'
 import { pduCheckerInPlace } from '../src/io/pdu-checker-in-place.ts'
 import { simulatedBody } from '../src/io/simulated/simulated-body.ts'
@@ -59,6 +61,7 @@ export interface WorldOptions {
   /** When the database commits what was collected. */
   readonly schedule?: (act: () => void) => void
   readonly remoteDirectory?: RemoteDirectory
+  readonly outboundHttpClient?: HttpClient
   readonly directoryRules?: Partial<DirectoryRules>
   /** Changes what the rooms do, for what only other servers could bring about. */
   readonly rooms?: (rooms: Rooms) => Rooms
@@ -83,6 +86,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     ...base,
     remoteServers: noServers,
     canBeInvited: async () => true,
+    isThirdPartyKeyValid: async () => true,
   })
   const rooms = options.rooms?.(ownRooms) ?? ownRooms
   const sentEdus: SentEdu[] = []
@@ -133,6 +137,10 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       ...base,
       rooms,
       remoteSpaces: { level: () => Promise.reject(unreachable) },
+    }),
+    identityServers: createIdentityServers({
+      outboundHttpClient: options.outboundHttpClient ?? noHttp,
+      log,
     }),
     clientTransactions: createTransactions(base),
     sync: createSync({
@@ -275,6 +283,11 @@ export function query(values: Record<string, unknown>): string {
 const unreachable = new FederationError('other.test' as ServerName, 'unreachable', 'no answer')
 const refuse = () => Promise.reject(unreachable)
 
+const noHttp: HttpClient = {
+  request: () => Promise.reject(new HttpFailure('dns', 'there is no network')),
+  close: async () => {},
+}
+
 const noServers: RemoteServers = {
   makeJoin: refuse,
   sendJoin: refuse,
@@ -283,6 +296,7 @@ const noServers: RemoteServers = {
   makeKnock: refuse,
   sendKnock: refuse,
   invite: refuse,
+  exchangeThirdPartyInvite: refuse,
   backfill: refuse,
   missingEvents: refuse,
   stateIds: refuse,

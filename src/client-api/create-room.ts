@@ -19,10 +19,17 @@ import type { AlongsideRoom, LocalEvent } from '#rooms/rooms.ts'
 import type { Server } from '#server.ts'
 import { requireMayPublish } from './list-public-rooms.ts'
 import { profileContent } from './room-content.ts'
+import { type AddressedInvite, inviteAddress } from './third-party-membership.ts'
 
 type Needs = Pick<
   Server,
-  'aliases' | 'defaultRoomVersion' | 'publicRooms' | 'rooms' | 'serverName' | 'users'
+  | 'aliases'
+  | 'defaultRoomVersion'
+  | 'identityServers'
+  | 'publicRooms'
+  | 'rooms'
+  | 'serverName'
+  | 'users'
 >
 type Body = RequestOf<typeof createRoom>['body']
 type StateEvent = Omit<LocalEvent, 'sender'>
@@ -64,9 +71,6 @@ function planOf(needs: Needs, creator: UserId, body: Body): Plan {
   if (version === undefined) {
     const message = `This server does not know the room version '${body.room_version}'.`
     throw new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', message)
-  }
-  if ((body.invite_3pid ?? []).length > 0) {
-    throw new MatrixError(400, 'M_UNKNOWN', 'This server invites by user ID only.')
   }
   for (const { type } of body.initial_state ?? []) {
     if (type !== 'm.room.create' && type !== 'm.room.member') continue
@@ -217,15 +221,36 @@ function powerLevels({ creator, version, preset, invited, body }: Plan): JsonObj
 /** Invites everybody, also if somebody cannot be; the first failure is told then. */
 async function inviteAll(needs: Needs, plan: Plan, roomId: RoomId): Promise<void> {
   const failures: unknown[] = []
-  for (const target of plan.invited) {
-    const isLocal = serverNameOf(target) === needs.serverName
-    const profile = isLocal ? await profileContent(needs, target) : {}
-    const content = { ...profile, ...(plan.body.is_direct && { is_direct: true }) }
-    const inviting = needs.rooms.invite({ sender: plan.creator, target, roomId, content })
+  const attempt = async (inviting: Promise<unknown>) => {
     await inviting.then(
       () => {},
       (error: unknown) => failures.push(error),
     )
   }
+  for (const target of plan.invited) await attempt(inviteUser(needs, plan, { roomId, target }))
+  for (const invite of plan.body.invite_3pid ?? []) {
+    await attempt(inviteOneAddress(needs, plan, roomId, invite))
+  }
   if (failures.length > 0) throw failures[0]
+}
+
+async function inviteUser(
+  needs: Needs,
+  { creator: sender, body }: Plan,
+  { roomId, target }: { readonly roomId: RoomId; readonly target: UserId },
+): Promise<void> {
+  const isLocal = serverNameOf(target) === needs.serverName
+  const profile = isLocal ? await profileContent(needs, target) : {}
+  const content = { ...profile, ...(body.is_direct && { is_direct: true }) }
+  await needs.rooms.invite({ sender, target, roomId, content })
+}
+
+async function inviteOneAddress(
+  needs: Needs,
+  plan: Plan,
+  roomId: RoomId,
+  invite: AddressedInvite,
+): Promise<void> {
+  const target = await inviteAddress(needs, { roomId, sender: plan.creator }, invite)
+  if (target !== undefined) await inviteUser(needs, plan, { roomId, target })
 }

@@ -12,13 +12,18 @@ import { inviteUser } from '#endpoints/client-server/inviting.ts'
 import { kick } from '#endpoints/client-server/kicking.ts'
 import { forgetRoom, leaveRoom } from '#endpoints/client-server/leaving.ts'
 import { getJoinedRooms } from '#endpoints/client-server/list-joined-rooms.ts'
-import { answer } from '#http/endpoint.ts'
+import { answer, type RequestOf } from '#http/endpoint.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { requireJoined } from '#sync/room-access.ts'
 import { profileContent, reasonContent } from './room-content.ts'
+import {
+  type AddressedInvite,
+  inviteAddress,
+  type ThirdPartyNeeds,
+} from './third-party-membership.ts'
 
 type Needs = Pick<Server, 'rooms'>
 
@@ -46,19 +51,31 @@ export const forgetRoomRoute = answer(
 
 export const inviteUserRoute = answer(
   inviteUser,
-  async (
-    { params: { roomId }, body, session },
-    needs: Pick<Server, 'rooms' | 'serverName' | 'users'>,
-  ) => {
-    const target = body.user_id
-    await requireJoined(needs.rooms, session.userId, roomId)
+  async ({ params: { roomId }, body, session }, needs: ThirdPartyNeeds) => {
+    const sender = session.userId
+    await requireJoined(needs.rooms, sender, roomId)
+    const target = body.user_id ?? (await inviteAddress(needs, { roomId, sender }, addressed(body)))
+    if (target === undefined) return {}
     const isLocal = serverNameOf(target) === needs.serverName
     const profile = isLocal ? await profileContent(needs, target) : {}
     const content = { ...profile, ...reasonContent(body) }
-    await needs.rooms.invite({ sender: session.userId, target, roomId, content })
+    await needs.rooms.invite({ sender, target, roomId, content })
     return {}
   },
 )
+
+/** An invite of an address, which needs all of its fields. */
+function addressed({
+  id_server,
+  id_access_token,
+  medium,
+  address,
+}: RequestOf<typeof inviteUser>['body']): AddressedInvite {
+  const isWhole = id_server && id_access_token !== undefined && medium && address
+  if (isWhole) return { id_server, id_access_token, medium, address }
+  const message = "'user_id' is required, or all of an identity server, a token and an address."
+  throw new MatrixError(400, 'M_MISSING_PARAM', message)
+}
 
 export const kickRoute = answer(
   kick,

@@ -32,6 +32,12 @@ export const clientRateLimits: RateLimits = {
     joinRoomById: joining,
     knockRoom: joining,
     inviteUser: inviting,
+    // What others may ask without a name, and what makes us ask others.
+    onBindThirdPartyIdentifier: { name: 'onbind', perSecond: 0.5, burst: 20 },
+    exchangeOpenIdToken: { name: 'openid', perSecond: 20, burst: 200 },
+    getEventByTimestamp: { name: 'by time', perSecond: 2, burst: 30 },
+    getSpaceHierarchy: { name: 'spaces', perSecond: 5, burst: 50 },
+    getRoomSummary: { name: 'summaries', perSecond: 5, burst: 50 },
   },
   otherwise: { perSecond: 50, burst: 500 },
 }

@@ -11,20 +11,23 @@ import type { Aliases } from '#users/aliases.ts'
 import { keyQueryRoute, keysQueryRoute } from './keys-query.ts'
 import { serverKeyRoute } from './keys-server.ts'
 import { openIdUserRoute } from './openid.ts'
-import { queryDirectoryRoute, queryProfileRoute } from './query.ts'
+import { queryDirectoryRoute, queryOtherRoute, queryProfileRoute } from './query.ts'
+import { onBindRoute } from './third-party-invite.ts'
 import { versionRoute } from './version.ts'
 import { wellKnownRoute } from './wellknown.ts'
 
 type Needs = Pick<
   Server,
-  'federationAddress' | 'notary' | 'ownKeys' | 'serverName' | 'users' | 'version'
+  'federationAddress' | 'log' | 'notary' | 'ownKeys' | 'rooms' | 'serverName' | 'users' | 'version'
 > & { readonly aliases: Aliases }
 
 export const keyRoutes: readonly Route<Needs>[] = [
   keyQueryRoute,
   keysQueryRoute,
+  onBindRoute,
   openIdUserRoute,
   queryDirectoryRoute,
+  queryOtherRoute,
   queryProfileRoute,
   serverKeyRoute,
   versionRoute,

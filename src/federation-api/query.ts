@@ -4,7 +4,7 @@
  * @module
  */
 
-import { queryProfile, queryRoomDirectory } from '#endpoints/server-server/query.ts'
+import { queryInfo, queryProfile, queryRoomDirectory } from '#endpoints/server-server/query.ts'
 import { answer } from '#http/endpoint.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
@@ -35,3 +35,10 @@ export const queryProfileRoute = answer(
     return value === undefined ? {} : { [query.field]: value }
   },
 )
+
+/** Queries of other types, which nobody here answers. */
+export const queryOtherRoute = answer(queryInfo, async ({ params: { queryType } }) => {
+  // If a request for an unsupported (or unknown) endpoint is received then the server must respond
+  // with a 404 M_UNRECOGNIZED error.
+  throw new MatrixError(404, 'M_UNRECOGNIZED', `There is no query of the type '${queryType}'.`)
+})

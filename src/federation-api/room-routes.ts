@@ -16,6 +16,7 @@ import { sendJoinV2Route } from './joins-v2.ts'
 import { makeKnockRoute, sendKnockRoute } from './knocks.ts'
 import { makeLeaveRoute, sendLeaveV1Route } from './leaving-v1.ts'
 import { sendLeaveV2Route } from './leaving-v2.ts'
+import { exchangeThirdPartyInviteRoute } from './third-party-invite.ts'
 import { sendTransactionRoute } from './transactions.ts'
 
 type Needs = Pick<Server, 'roomsForServers' | 'transactions' | 'serverName' | 'clock'>
@@ -25,6 +26,7 @@ export const roomRoutes: readonly Route<Needs>[] = [
   eventAuthRoute,
   eventByTimestampRoute,
   eventRoute,
+  exchangeThirdPartyInviteRoute,
   makeJoinRoute,
   makeKnockRoute,
   makeLeaveRoute,

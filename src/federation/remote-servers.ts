@@ -25,6 +25,7 @@ import { sendJoinV2 } from '#endpoints/server-server/joins-v2.ts'
 import { makeKnock, sendKnock } from '#endpoints/server-server/knocks.ts'
 import { makeLeave, sendLeaveV1 } from '#endpoints/server-server/leaving-v1.ts'
 import { sendLeaveV2 } from '#endpoints/server-server/leaving-v2.ts'
+import { exchangeThirdPartyInvite } from '#endpoints/server-server/third-party-invite.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Json } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
@@ -52,7 +53,14 @@ export function createRemoteServers(client: FederationClient): RemoteServers {
 
 type Handshakes = Pick<
   RemoteServers,
-  'makeJoin' | 'sendJoin' | 'makeLeave' | 'sendLeave' | 'makeKnock' | 'sendKnock' | 'invite'
+  | 'makeJoin'
+  | 'sendJoin'
+  | 'makeLeave'
+  | 'sendLeave'
+  | 'makeKnock'
+  | 'sendKnock'
+  | 'invite'
+  | 'exchangeThirdPartyInvite'
 >
 
 function handshakes(client: FederationClient): Handshakes {
@@ -87,6 +95,10 @@ function handshakes(client: FederationClient): Handshakes {
       return { knockRoomState: answer.pdus('knock_room_state', strippedStateMax) }
     },
     invite: async (destination, request) => await invite(client, destination, request),
+    exchangeThirdPartyInvite: async (destination, { roomId, event }) => {
+      const request = { params: { roomId }, body: event }
+      await client.callForBytes(destination, exchangeThirdPartyInvite, request, joining)
+    },
   }
 }
 

@@ -12,7 +12,7 @@ import type { Verdict } from '#protocol/auth-rules/verdict.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
 import { buildPdu, type EventDraft, referenceTo } from '#protocol/build-pdu.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
-import type { EventId } from '#protocol/identifiers/ids.ts'
+import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
@@ -49,7 +49,9 @@ export async function draftEvent(
   const state = await room.authState(stateBefore, authStateKeys(subject))
   const authEvents = selectAuthEvents(subject, state)
   const draft = {
-    ...(version.eventId === 'in-event' ? { event_id: newEventId(needs, event) } : {}),
+    ...(version.eventId === 'in-event'
+      ? { event_id: newEventId(needs, homeOf(needs, event)) }
+      : {}),
     room_id: roomId,
     ...contentOf(event),
     depth,
@@ -97,12 +99,17 @@ function asPdu(version: RoomVersion, draft: EventDraft & { readonly event_id: Ev
   }
 }
 
+/**
+ * The server that names an event of versions 1 and 2, and so must sign it: that of its sender, but for
+ * an invite that takes up an invitation, which any server in the room may send.
+ */
+function homeOf({ signer }: BuildNeeds, { sender, content }: LocalEvent): ServerName {
+  return content.third_party_invite === undefined ? serverNameOf(sender) : signer.serverName
+}
+
 /** An ID for an event of versions 1 and 2. */
-export function newEventId(
-  { random }: Pick<BuildNeeds, 'random'>,
-  { sender }: Pick<LocalEvent, 'sender'>,
-): EventId {
-  return `$${encodeBase64(random.bytes(18), 'base64url')}:${serverNameOf(sender)}`
+export function newEventId({ random }: Pick<BuildNeeds, 'random'>, home: ServerName): EventId {
+  return `$${encodeBase64(random.bytes(18), 'base64url')}:${home}`
 }
 
 /** The signed event. Throws 403 if the auth rules refuse it, 413 or 400 if there can be none. */

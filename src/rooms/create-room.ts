@@ -74,7 +74,7 @@ function buildCreateEvent(
 ): Pdu {
   const { random, serverName } = parts
   const draft: EventDraft = {
-    ...(version.eventId === 'in-event' ? { event_id: newEventId(parts, { sender: creator }) } : {}),
+    ...(version.eventId === 'in-event' ? { event_id: newEventId(parts, serverName) } : {}),
     // The room ID of an m.room.create event is its event ID since version 12.
     ...(version.roomIdIsCreateEventId
       ? {}

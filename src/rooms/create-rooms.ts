@@ -20,6 +20,7 @@ import type { RoomParts } from './parts.ts'
 import type { CanBeInvited } from './resident/incoming-invite.ts'
 import { createRoomsForServers, type RoomsForServers } from './resident/rooms-for-servers.ts'
 import type { Rooms } from './rooms.ts'
+import { type IsThirdPartyKeyValid, redeemThirdPartyInvite } from './third-party-invite.ts'
 
 export interface FederatedRooms {
   readonly rooms: Rooms
@@ -37,9 +38,10 @@ export function createRooms(
   needs: Omit<RoomParts, 'engine' | 'rooms' | 'gapFiller'> & {
     readonly db: Database
     readonly canBeInvited: CanBeInvited
+    readonly isThirdPartyKeyValid: IsThirdPartyKeyValid
   },
 ): FederatedRooms {
-  const { db, canBeInvited, ...rest } = needs
+  const { db, canBeInvited, isThirdPartyKeyValid, ...rest } = needs
   const { engine, setGapFiller, resume, ...ownRooms } = local
   const avoidance = new Avoidance(needs.clock)
   const withoutFiller = { ...rest, engine, rooms: local }
@@ -55,6 +57,8 @@ export function createRooms(
       leave: (request) => leave(parts, request),
       knock: (request) => knock(parts, request),
       invite: (request) => invite(parts, request),
+      redeemThirdPartyInvite: (request) =>
+        redeemThirdPartyInvite({ ...parts, isThirdPartyKeyValid }, request),
       fetchByTime: (roomId, search) => fetchByTime(parts, avoidance, roomId, search),
       fillHistory: oneAtATime((roomId, before, limit) =>
         fillHistory(parts, avoidance, { roomId, before, limit }),
@@ -64,7 +68,7 @@ export function createRooms(
         await ownRooms.close()
       },
     },
-    roomsForServers: createRoomsForServers(parts, canBeInvited),
+    roomsForServers: createRoomsForServers(parts, { canBeInvited, isThirdPartyKeyValid }),
     joins,
     resume: async () => {
       await resume()

@@ -41,7 +41,11 @@ export async function invite(parts: RoomParts, request: InviteRequest): Promise<
 }
 
 /** The invite with the signature of the invited user's server. */
-async function signedByBoth(parts: RoomParts, destination: ServerName, pdu: Pdu): Promise<Pdu> {
+export async function signedByBoth(
+  parts: RoomParts,
+  destination: ServerName,
+  pdu: Pdu,
+): Promise<Pdu> {
   const { rooms, remoteServers } = parts
   const { room_id: roomId, event_id: eventId, version } = pdu
   const state = await rooms.currentState(roomId)

@@ -95,6 +95,11 @@ export interface RemoteServers {
       inviteRoomState: readonly Uint8Array[]
     },
   ): Promise<Uint8Array>
+  /** Asks for an invite of one of our users who took up an invitation of an address. */
+  exchangeThirdPartyInvite(
+    destination: ServerName,
+    request: { roomId: RoomId; event: JsonObject },
+  ): Promise<void>
   backfill(
     destination: ServerName,
     request: { roomId: RoomId; from: readonly EventId[]; limit: number },

@@ -195,6 +195,18 @@ export interface Rooms {
     readonly roomId: RoomId
     readonly content: JsonObject
   }): Promise<EventId>
+  /**
+   * Invites a local user who has shown that an address is theirs which was invited, also to rooms that
+   * this server is not in. Throws a `MatrixError` if the invitation does not hold.
+   */
+  redeemThirdPartyInvite(invite: {
+    readonly roomId: RoomId
+    /** Who made the invitation. */
+    readonly sender: UserId
+    readonly target: UserId
+    /** What the identity server signed. */
+    readonly signed: JsonObject
+  }): Promise<void>
   /** Makes the user not see a room they have left. 400 `M_UNKNOWN` if they are still in it. */
   forget(userId: UserId, roomId: RoomId): Promise<void>
 

@@ -28,6 +28,9 @@ const departures: Readonly<Record<string, { readonly [part: string]: string }>> 
   'GET /_matrix/client/v1/room_summary/{roomIdOrAlias}': {
     auth: 'The file says that servers sign it, which is a mistake: it is for users, or nobody.',
   },
+  'POST /_matrix/client/v3/rooms/{roomId}/invite': {
+    body: 'The operation has two forms, in two files, of which this has both.',
+  },
   'POST /_matrix/client/v3/account/password': {
     auth: 'Without a session it needs an e-mail address, which no account has.',
   },
@@ -41,7 +44,7 @@ const bygone = new Set([
 ])
 
 test('every endpoint is an operation of the spec', { skip }, async (t) => {
-  const operations = Map.groupBy(specOperations(), (one) => keyOf(one).trim())
+  const operations = Map.groupBy(specOperations(), (one) => keyOf(one))
   for (const { api, file, endpoint } of await ourEndpoints()) {
     await t.test(keyOf(endpoint), () => {
       // Two forms of inviting have one path.

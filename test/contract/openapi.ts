@@ -66,7 +66,13 @@ function operationsIn(api: SpecApi, filePath: string): SpecOperation[] {
     Object.entries(node(operations))
       .filter(([method]) => methods.includes(method))
       .map(([method, operation]) => {
-        const shared = { api, file, method: method.toUpperCase(), path: `${basePath}${path}` }
+        // Where two operations have one path, the file tells them apart by a space at its end.
+        const shared = {
+          api,
+          file,
+          method: method.toUpperCase(),
+          path: `${basePath}${path}`.trim(),
+        }
         return { ...shared, ...partsOf(node(operation), node(operations), filePath) }
       }),
   )

@@ -18,7 +18,7 @@ const stateEvent = t.object({
 
 /** An invite of somebody who is known by an address only. */
 const invite3pid = t.object({
-  id_server: t.string(),
+  id_server: t.serverName,
   id_access_token: t.string(),
   medium: t.string(),
   address: t.string(),

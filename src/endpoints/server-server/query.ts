@@ -28,3 +28,13 @@ export const queryProfile = endpoint({
   query: { user_id: t.userId, field: t.optional(t.string({ max: 255 })) },
   response: t.jsonObject,
 })
+
+/** `GET /_matrix/federation/v1/query/{queryType}`: any other question. */
+export const queryInfo = endpoint({
+  operationId: 'queryInfo',
+  method: 'GET',
+  path: '/_matrix/federation/v1/query/{queryType}',
+  auth: 'server',
+  params: { queryType: t.string({ max: 255 }) },
+  response: t.jsonObject,
+})

@@ -164,6 +164,7 @@ export class SimulatedNetwork {
   }): void {
     const { from, request, fail } = exchange
     const to = this.#addresses.get(request.hostname) ?? request.hostname
+    const { tlsName = request.hostname } = request
     this.onRequest?.(from, to, request)
     if (this.#random.happens(this.faults.requestLoss)) return
     const arrivals = this.#random.happens(this.faults.repetition) ? 2 : 1
@@ -175,8 +176,8 @@ export class SimulatedNetwork {
           fail(new HttpFailure('connect', `nobody listens at ${to}:${request.port}`))
         } else if ((listener.names !== undefined) !== (request.protocol === 'https:')) {
           fail(new HttpFailure('tls', 'one side speaks TLS and the other does not'))
-        } else if (listener.names && !listener.names.includes(request.tlsName ?? '')) {
-          fail(new HttpFailure('tls', `the certificate is not for ${request.tlsName}`))
+        } else if (listener.names && !listener.names.includes(tlsName)) {
+          fail(new HttpFailure('tls', `the certificate is not for ${tlsName}`))
         } else {
           this.#deliver(exchange, to, listener.handler)
         }

@@ -23,19 +23,34 @@ const pairsMax = 64
  * `m.room.third_party_invite` event.
  */
 export function isSignedByInvitation(signed: JsonObject, invitation: JsonObject): boolean {
+  return keyThatSigned(signed, invitation) !== undefined
+}
+
+/** A key of an invitation, as it is written there. */
+export interface InvitationKey {
+  readonly publicKey: string
+  /** Where to ask whether it is still valid. */
+  readonly validityUrl: string | undefined
+}
+
+/** The first public key in the invitation that a signature in `signed` matches. */
+export function keyThatSigned(
+  signed: JsonObject,
+  invitation: JsonObject,
+): InvitationKey | undefined {
   const { signatures: _signatures, unsigned: _unsigned, ...unsignedForm } = signed
   const message = tryCanonicalJson(unsignedForm)
-  if (message === undefined) return false
+  if (message === undefined) return undefined
   const bytes = Buffer.from(message)
   const signatures = signaturesOf(signed)
   let pairs = 0
-  for (const key of publicKeysOf(invitation)) {
+  for (const { bytes: key, ...written } of publicKeysOf(invitation)) {
     for (const signature of signatures) {
-      if (++pairs > pairsMax) return false
-      if (verifyEd25519(key, bytes, signature)) return true
+      if (++pairs > pairsMax) return undefined
+      if (verifyEd25519(key, bytes, signature)) return written
     }
   }
-  return false
+  return undefined
 }
 
 /**
@@ -43,14 +58,16 @@ export function isSignedByInvitation(signed: JsonObject, invitation: JsonObject)
  * `public_key` property; a list of public keys in the `public_keys` property. They are encoded using
  * Unpadded Base64, using the standard or URL-safe alphabets.
  */
-function publicKeysOf(invitation: JsonObject): Uint8Array[] {
+function publicKeysOf(invitation: JsonObject): (InvitationKey & { bytes: Uint8Array })[] {
   const listed = Object.hasOwn(invitation, 'public_keys') ? invitation.public_keys : []
   const holders: Json[] = [invitation, ...(Array.isArray(listed) ? listed.slice(0, pairsMax) : [])]
-  const keys: Uint8Array[] = []
+  const keys: (InvitationKey & { bytes: Uint8Array })[] = []
   for (const holder of holders) {
-    const text = isJsonObject(holder) ? stringIn(holder, 'public_key') : undefined
-    const key = text === undefined ? undefined : eitherBase64(text)
-    if (key?.length === 32) keys.push(key)
+    if (!isJsonObject(holder)) continue
+    const publicKey = stringIn(holder, 'public_key')
+    const bytes = publicKey === undefined ? undefined : eitherBase64(publicKey)
+    if (publicKey === undefined || bytes?.length !== 32) continue
+    keys.push({ bytes, publicKey, validityUrl: stringIn(holder, 'key_validity_url') })
   }
   return keys
 }

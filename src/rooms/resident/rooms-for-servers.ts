@@ -10,6 +10,12 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomParts } from '../parts.ts'
 import { stateForOutsiders } from '../stripped-state.ts'
+import {
+  type IsThirdPartyKeyValid,
+  issueThirdPartyInvite,
+  type ThirdPartyInvite,
+} from '../third-party-invite.ts'
+import { residentRoom } from './access.ts'
 import { type CanBeInvited, type IncomingInvite, takeInvite } from './incoming-invite.ts'
 import { acceptMembership, type MembershipSubmission } from './membership-event.ts'
 import {
@@ -42,6 +48,8 @@ export interface RoomsForServers {
   acceptKnock(submission: Submission): Promise<PduBytes>
   /** Takes in an invite of one of our users, and gives it with our signature. */
   takeInvite(incoming: IncomingInvite): Promise<Pdu>
+  /** Issues an invite of a user who took up an invitation of an address. */
+  exchangeThirdPartyInvite(origin: ServerName, invite: ThirdPartyInvite): Promise<void>
   state(request: EventRequest): Promise<{ readonly state: PduBytes; readonly authChain: PduBytes }>
   stateIds(
     request: EventRequest,
@@ -58,7 +66,13 @@ export interface RoomsForServers {
 
 export function createRoomsForServers(
   parts: RoomParts,
-  canBeInvited: CanBeInvited,
+  {
+    canBeInvited,
+    isThirdPartyKeyValid,
+  }: {
+    readonly canBeInvited: CanBeInvited
+    readonly isThirdPartyKeyValid: IsThirdPartyKeyValid
+  },
 ): RoomsForServers {
   return {
     template: (request) => membershipTemplate(parts, request),
@@ -71,6 +85,10 @@ export function createRoomsForServers(
       return (await stateForOutsiders(room.state)).map(({ bytes }) => bytes)
     },
     takeInvite: (incoming) => takeInvite(parts, incoming, canBeInvited),
+    exchangeThirdPartyInvite: async (origin, invite) => {
+      await residentRoom(parts, invite.roomId, origin)
+      await issueThirdPartyInvite({ ...parts, isThirdPartyKeyValid }, invite)
+    },
     state: async (request) => {
       const { state, authChain } = await stateForServer(parts, request)
       return {
