@@ -19,6 +19,9 @@ import type { RoomImport } from './engine.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError, type MembershipTemplate, type RemoteServers } from './remote-servers.ts'
 
+/** What the log says when a room is joined without all of its state. */
+export const droppedOfRoom = 'events of a room we join were dropped'
+
 export type JoinAnswer = Awaited<ReturnType<RemoteServers['sendJoin']>>
 
 /** The room to import. Throws a `FederationError` if the answer cannot be one. */
@@ -117,7 +120,7 @@ async function admitOfRoom(
     if (one.ok && one.pdu.room_id === roomId) pdus.push(one.pdu)
     else dropped += 1
   }
-  if (dropped > 0) log.warn('events of a room we join were dropped', { from, roomId, dropped })
+  if (dropped > 0) log.warn(droppedOfRoom, { from, roomId, dropped })
   return pdus
 }
 

@@ -8,7 +8,12 @@
 
 import type { HttpClient } from '../../src/io/http.ts'
 import { HttpFailure } from '../../src/io/http.ts'
-import { type ClientTimeline, entriesOf, type TimelineEntry } from './client-timeline.ts'
+import {
+  type ClientTimeline,
+  entriesOf,
+  type Period,
+  type TimelineEntry,
+} from './client-timeline.ts'
 import type { SimulatedServer } from './world.ts'
 
 export type Answer = Record<string, unknown>
@@ -40,8 +45,8 @@ interface News {
 }
 
 /** A page of history, the latest event first. */
-interface Page {
-  readonly entries: readonly TimelineEntry[]
+interface Page extends Period {
+  readonly eventIds: readonly string[]
   readonly end: string | undefined
 }
 
@@ -206,42 +211,47 @@ export class SimulatedClient {
     if (ids.slice(0, overlap).join() !== tail.join()) {
       this.complaints.push(`${this.userId} ${roomId}: /sync changed the order of what was known`)
     }
-    const between = overlap === 0 ? await this.#between(roomId, entries, news.prev_batch) : []
-    return { entries: [...entries, ...between, ...entriesOf(ids.slice(overlap))], start }
+    const before = overlap === 0 ? await this.#upTo(roomId, entries, news.prev_batch) : entries
+    return { entries: [...before, ...entriesOf(ids.slice(overlap))], start }
   }
 
-  /** The events between what is known and a token, by paging back. */
-  async #between(
+  /** What is known and what lies between it and a token, by paging back. */
+  async #upTo(
     roomId: string,
-    entries: readonly TimelineEntry[],
+    known: readonly TimelineEntry[],
     token: string,
   ): Promise<TimelineEntry[]> {
-    const known = new Set(entries.map(({ eventId }) => eventId))
+    const had = new Set(known.map(({ eventId }) => eventId))
     const missed: TimelineEntry[] = []
-    let from = token
-    for (let pages = 0; pages < 200; pages += 1) {
-      const page = await this.#page(roomId, from, 7)
-      for (const entry of page.entries) {
-        if (known.has(entry.eventId)) return missed.reverse()
-        missed.push(entry)
+    let from: string | undefined = token
+    let fromMs = this.server.world.time.elapsedMs
+    for (let pages = 0; pages < 200 && from !== undefined; pages += 1) {
+      const page: Page = await this.#page(roomId, from, 7)
+      for (const eventId of page.eventIds) {
+        const paged = { fromMs, toMs: page.toMs }
+        if (had.has(eventId)) {
+          const last = known.at(-1)
+          return [...known.slice(0, -1), ...(last ? [{ ...last, paged }] : []), ...missed.reverse()]
+        }
+        missed.push({ eventId, paged })
+        fromMs = page.fromMs
       }
-      if (page.end === undefined) break
       from = page.end
     }
     // The known part may have been left behind: then nothing of it is met, down to the start.
     this.complaints.push(
       `${this.userId} ${roomId}: paging back from ${token} never met the known part`,
     )
-    return missed.reverse()
+    return [...known, ...missed.reverse()]
   }
 
   /** Pages back to where the room begins for this user. */
   async readToTheStart(roomId: string): Promise<void> {
     const model = this.rooms.get(roomId)
     while (model?.start !== undefined) {
-      const page = await this.#page(roomId, model.start, 13)
-      model.entries.unshift(...page.entries.toReversed())
-      model.start = page.end
+      const { eventIds, end, ...paged } = await this.#page(roomId, model.start, 13)
+      model.entries.unshift(...eventIds.map((eventId) => ({ eventId, paged })).reverse())
+      model.start = end
     }
   }
 
@@ -251,7 +261,7 @@ export class SimulatedClient {
     let from: string | undefined
     do {
       const page: Page = await this.#page(roomId, from, 50)
-      eventIds.push(...page.entries.map(({ eventId }) => eventId))
+      eventIds.push(...page.eventIds)
       from = page.end
     } while (from !== undefined)
     return eventIds.reverse()
@@ -263,9 +273,9 @@ export class SimulatedClient {
     const start = from === undefined ? '' : `&from=${encode(from)}`
     const path = `/v3/rooms/${encode(roomId)}/messages?dir=b&limit=${limit}${start}`
     const answer = await this.call('GET', path)
-    const paged = { fromMs, toMs: time.elapsedMs }
-    const chunk = answer.chunk as readonly TimelineEvent[]
+    const toMs = time.elapsedMs
+    const eventIds = (answer.chunk as readonly TimelineEvent[]).map((event) => event.event_id)
     const end = answer.end === undefined ? undefined : String(answer.end)
-    return { entries: chunk.map(({ event_id: eventId }) => ({ eventId, paged })), end }
+    return { eventIds, end, fromMs, toMs }
   }
 }

@@ -16,6 +16,7 @@ import type { EventId, RoomId, ServerName } from '../../src/protocol/identifiers
 import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import type { SimulatedClient } from './client.ts'
 import { compareTimelines, type PassedOver } from './client-timeline.ts'
+import { graphOf } from './held-rooms.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
 import type { SimulatedServer } from './world.ts'
 
@@ -23,7 +24,11 @@ export async function checkInvariants(run: Run): Promise<void> {
   for (const room of run.rooms) {
     const closers = await joinedForAll(run, room)
     for (let round = 0; round < 2; round += 1) await close(run, room, closers)
-    const servers = [...new Set(closers.map((client) => client.server))]
+    const servers = [...new Set(closers.map((client) => client.server))].filter((server) => {
+      const isBlind = server.stays.get(room.roomId)?.isBlind ?? false
+      if (isBlind) count(run, 'joined without all state')
+      return !isBlind
+    })
     await sameState(run, room, servers)
     await sameEvents(run, room, servers)
     // Who joined late, or was away for long, has the history once somebody has read it.
@@ -136,15 +141,21 @@ async function sameEvents(
  * At home an acknowledged event is there for ever. Another server must have it
  * - if it was in the room when the event was made, by both views, and has been since: then the event
  *   was queued for it;
- * - if any of the servers that are in the room at the end has it: then it is history that can be had.
+ * - if any of the servers that are in the room at the end has it in the history of the room: then it
+ *   can be had there.
  *
- * What was said while a server was out is lost to it if all who heard it have left since.
+ * What was said while a server was out is lost to it if all who heard it have left since. And who was
+ * put out while they were cut off, and went on, has a branch of their own that nobody takes up.
  */
 async function nothingLost(
   run: Run,
   { roomId, version }: SimulatedRoom,
   servers: readonly SimulatedServer[],
 ): Promise<void> {
+  const graphs: ReadonlySet<string>[] = []
+  for (const server of servers) {
+    graphs.push(await run.world.time.await(graphOf(server, roomId as RoomId)))
+  }
   for (const event of run.acknowledged.filter((one) => one.roomId === roomId)) {
     const { eventId, by } = event
     const atHome = await storedAt(run, by.server, event)
@@ -153,12 +164,12 @@ async function nothingLost(
     }
     const stored = new Map<SimulatedServer, StoredEvent | undefined>()
     for (const server of servers) stored.set(server, await storedAt(run, server, event))
-    const isHeld = [...stored.values()].some((one) => one?.position !== undefined)
+    const isHeld = graphs.some((graph) => graph.has(eventId))
     const told = await serversTold(run, event)
     for (const [server, one] of stored) {
       if (one !== undefined) continue
-      const since = server.stays.get(roomId) ?? Number.POSITIVE_INFINITY
-      const wasTold = told.has(server.name) && since <= event.sentAtMs
+      const { sinceMs } = server.stays.get(roomId) ?? { sinceMs: Number.POSITIVE_INFINITY }
+      const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs
       count(run, wasTold || isHeld ? 'lost' : 'out of reach')
       if (!wasTold && !isHeld) continue
       const why = wasTold ? 'which was told of it' : 'and others have it'

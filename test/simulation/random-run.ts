@@ -9,9 +9,9 @@
 import { HttpFailure } from '../../src/io/http.ts'
 import { calmNetwork } from '../../src/io/simulated/simulated-network.ts'
 import { Refused, type SimulatedClient } from './client.ts'
+import { showRooms } from './held-rooms.ts'
 import { checkInvariants } from './invariants.ts'
 import { count, type Run, type RunOutcome } from './run.ts'
-import { showRooms } from './show-rooms.ts'
 import { type SimulatedServer, World } from './world.ts'
 
 /** Runs the world of a seed from its beginning to its end. Never throws for what the seed brings. */

@@ -20,6 +20,7 @@ import { SimulatedNetwork } from '../../src/io/simulated/simulated-network.ts'
 import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulated-random.ts'
 import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { unfilledGap } from '../../src/rooms/backfill.ts'
+import { droppedOfRoom } from '../../src/rooms/join-answer.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
 import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
@@ -104,14 +105,26 @@ export class World {
   }
 }
 
+/** A time during which a server is in a room. */
+export interface Stay {
+  readonly sinceMs: number
+  /**
+   * Whether some of the room's state was dropped when the server joined: the keys of who signed it could
+   * not be had then.
+   */
+  readonly isBlind: boolean
+}
+
 export class SimulatedServer {
   readonly world: World
   readonly name: string
   readonly address: string
-  /** The rooms in which it has somebody joined, by its own view, and since when. */
-  readonly stays = new Map<string, number>()
+  /** The rooms in which it has somebody joined, by its own view. */
+  readonly stays = new Map<string, Stay>()
   /** When history was asked for that nobody could give. */
   readonly unfilled: { readonly roomId: string; readonly atMs: number }[] = []
+  /** Rooms whose state was dropped in part in the last attempt to join them. */
+  readonly #dropped = new Set<string>()
   readonly #skewMs: number
   readonly #settings: string
   readonly #files = simulatedFiles()
@@ -172,7 +185,10 @@ export class SimulatedServer {
     const note = async (roomId: RoomId) => {
       const members = await rooms.localMembers(roomId)
       if (members.length === 0) stays.delete(roomId)
-      else if (!stays.has(roomId)) stays.set(roomId, world.time.elapsedMs)
+      else if (!stays.has(roomId)) {
+        const isBlind = this.#dropped.delete(roomId)
+        stays.set(roomId, { sinceMs: world.time.elapsedMs, isBlind })
+      }
     }
     rooms.onCommit(({ roomId, memberships }) => {
       // Its process may be killed meanwhile.
@@ -221,6 +237,7 @@ export class SimulatedServer {
     const isShown = process.env.HANSA_TEST_LOG !== undefined
     const line = (level: string) => (message: string, fields?: Record<string, unknown>) => {
       const atMs = this.world.time.elapsedMs
+      if (message === droppedOfRoom) this.#dropped.add(String(fields?.roomId))
       if (message === unfilledGap) this.unfilled.push({ roomId: String(fields?.roomId), atMs })
       if (isShown)
         console.error(`${atMs.toFixed(0)} ${this.name} ${level} ${message}`, fields ?? '')

@@ -1,0 +1,104 @@
+/**
+ * What each server holds of each room: for the invariants, and for looking into a failure (`--show`).
+ *
+ * @module
+ */
+
+import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
+import { sql } from '../../src/storage/database.ts'
+import { eventStatuses } from '../../src/storage/events.ts'
+import { roomRow } from '../../src/storage/rooms.ts'
+import type { Run } from './run.ts'
+import type { SimulatedServer } from './world.ts'
+
+interface Row {
+  readonly event_id: string
+  readonly status: number
+  readonly stream: number | null
+  readonly sub: number | null
+  readonly bytes: Uint8Array
+  readonly rule: string | null
+}
+
+export async function showRooms(run: Run): Promise<void> {
+  for (const { roomId, version } of run.rooms) {
+    console.log(`room ${roomId}, version ${version}`)
+    for (const server of run.world.servers) {
+      if (server.isUp) await run.world.time.await(showRoom(server, roomId as RoomId))
+    }
+  }
+}
+
+/** The events in the history of a server's newest events that it holds, whatever it thinks of them. */
+export async function graphOf(server: SimulatedServer, roomId: RoomId): Promise<Set<string>> {
+  const parents = new Map<string, string[]>()
+  for (const { event_id, status, bytes } of await rowsOf(server, roomId)) {
+    if (eventStatuses[status] !== 'outlier') parents.set(event_id, parentsOf(eventOf(bytes)))
+  }
+  const reached = new Set<string>()
+  const border = await extremitiesOf(server, roomId)
+  for (let eventId = border.pop(); eventId !== undefined; eventId = border.pop()) {
+    if (reached.has(eventId) || !parents.has(eventId)) continue
+    reached.add(eventId)
+    border.push(...(parents.get(eventId) ?? []))
+  }
+  return reached
+}
+
+async function extremitiesOf({ database }: SimulatedServer, roomId: RoomId): Promise<string[]> {
+  const room = await roomRow(database, roomId)
+  return JSON.parse(room?.extremities ?? '[]')
+}
+
+async function rowsOf(server: SimulatedServer, roomId: RoomId): Promise<Row[]> {
+  return await server.database.all<Row>(sql`
+    SELECT events.event_id AS event_id, status, stream, sub, bytes, rule FROM events
+    JOIN rooms ON rooms.room_nid = events.room_nid
+    LEFT JOIN verdicts ON verdicts.room_nid = events.room_nid
+      AND verdicts.event_id = events.event_id
+    WHERE rooms.room_id = ${roomId} ORDER BY stream, sub, event_nid
+  `)
+}
+
+async function showRoom(server: SimulatedServer, roomId: RoomId): Promise<void> {
+  const rows = await rowsOf(server, roomId)
+  const ends = new Set(await extremitiesOf(server, roomId))
+  console.log(`  at ${server.name}`)
+  for (const row of rows) {
+    const mark = ends.has(row.event_id) ? '>' : ' '
+    const place = row.stream === null ? '-' : `${row.stream}/${row.sub}`
+    const status = `${eventStatuses[row.status]} ${row.rule ?? ''}`
+    console.log(`   ${mark} ${place} ${short(row.event_id)} ${status} ${described(row.bytes)}`)
+  }
+}
+
+interface EventJson {
+  readonly type: string
+  readonly state_key?: string
+  readonly sender: string
+  readonly depth: number
+  readonly content: Record<string, unknown>
+  readonly prev_events: readonly (string | readonly string[])[]
+}
+
+function eventOf(bytes: Uint8Array): EventJson {
+  return JSON.parse(new TextDecoder().decode(bytes))
+}
+
+/** Versions 1 and 2 of rooms write a hash beside the ID. */
+function parentsOf({ prev_events }: EventJson): string[] {
+  return prev_events.flatMap((one) => (typeof one === 'string' ? one : (one[0] ?? [])))
+}
+
+function described(bytes: Uint8Array): string {
+  const event = eventOf(bytes)
+  const { type, state_key, sender, depth, content } = event
+  const what = content.membership ?? content.join_rule ?? content.topic ?? content.body ?? ''
+  const users = content.users === undefined ? '' : JSON.stringify(content.users)
+  const after = `after ${parentsOf(event).map(short).join(' ')}`
+  return `${sender} ${type} ${state_key ?? ''} ${what} ${users} depth ${depth} ${after}`
+}
+
+function short(eventId: string): string {
+  return eventId.slice(0, 7)
+}
