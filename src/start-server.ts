@@ -86,6 +86,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
       await io.httpClient.close()
       await io.outboundHttpClient.close()
       await io.pduChecker.close()
+      await io.thumbnailer.close()
       await db.close()
     },
   }
@@ -185,6 +186,7 @@ function buildServer(
     media: createMedia({
       ...common,
       files: io.files,
+      thumbnailer: io.thumbnailer,
       remoteSource: federation.remoteMedia,
       ...mediaLimits(config),
     }),

@@ -8,10 +8,11 @@ import {
   getConfigAuthed,
   getContentAuthed,
   getContentOverrideNameAuthed,
+  getContentThumbnailAuthed,
 } from '#endpoints/client-server/authed-content-repo.ts'
 import { answer } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
-import { mediaAnswer } from './media-answer.ts'
+import { mediaAnswer, thumbnailKind } from './media-answer.ts'
 
 type Needs = Pick<Server, 'media'>
 
@@ -28,3 +29,9 @@ export const contentWithNameRoute = answer(
 export const mediaConfigRoute = answer(getConfigAuthed, async (_, { media }: Needs) => ({
   'm.upload.size': media.uploadBytesMax,
 }))
+
+export const thumbnailRoute = answer(
+  getContentThumbnailAuthed,
+  async ({ params, query }, { media }: Needs) =>
+    mediaAnswer(await media.thumbnail(params, thumbnailKind(query), { waitMs: query.timeout_ms })),
+)

@@ -9,13 +9,14 @@ import {
   getConfig,
   getContent,
   getContentOverrideName,
+  getContentThumbnail,
   uploadContent,
   uploadContentToMXC,
 } from '#endpoints/client-server/content-repo.ts'
 import { answer, type Upload } from '#http/endpoint.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
-import { mediaAnswer } from './media-answer.ts'
+import { mediaAnswer, thumbnailKind } from './media-answer.ts'
 
 type Needs = Pick<Server, 'media' | 'serverName'>
 
@@ -61,6 +62,15 @@ export const contentWithNameWithoutLoginRoute = answer(
     checkThawed(media)
     const { timeout_ms: waitMs, allow_remote: askOthers } = query
     return mediaAnswer(await media.download(params, { waitMs, askOthers }), params.fileName)
+  },
+)
+
+export const thumbnailWithoutLoginRoute = answer(
+  getContentThumbnail,
+  async ({ params, query }, { media }: Pick<Server, 'media'>) => {
+    checkThawed(media)
+    const { timeout_ms: waitMs, allow_remote: askOthers } = query
+    return mediaAnswer(await media.thumbnail(params, thumbnailKind(query), { waitMs, askOthers }))
   },
 )
 

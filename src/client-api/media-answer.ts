@@ -7,6 +7,7 @@
 import { ByteAnswer } from '#http/byte-answer.ts'
 import { contentDispositionOf } from '#http/content-disposition.ts'
 import type { OpenContent } from '#media/media.ts'
+import type { ThumbnailKind } from '#media/thumbnails.ts'
 
 /** When serving content, the server SHOULD provide a Content-Security-Policy header. */
 const policies = {
@@ -37,4 +38,14 @@ export function mediaAnswer(
     },
     body: chunks,
   })
+}
+
+/** What is asked for; a scaled image that stands still where nothing else is said. */
+export function thumbnailKind({
+  width,
+  height,
+  method = 'scale',
+  animated = false,
+}: Pick<ThumbnailKind, 'width' | 'height'> & Partial<ThumbnailKind>): ThumbnailKind {
+  return { width, height, method, animated }
 }

@@ -8,13 +8,19 @@ import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { accountDataRoutes } from './account-data.ts'
 import { deactivateAccountRoute } from './account-deactivation.ts'
-import { contentRoute, contentWithNameRoute, mediaConfigRoute } from './authed-content-repo.ts'
+import {
+  contentRoute,
+  contentWithNameRoute,
+  mediaConfigRoute,
+  thumbnailRoute,
+} from './authed-content-repo.ts'
 import { capabilitiesRoute } from './capabilities.ts'
 import {
   contentWithNameWithoutLoginRoute,
   contentWithoutLoginRoute,
   createMediaNameRoute,
   mediaConfigBeforeRoute,
+  thumbnailWithoutLoginRoute,
   uploadRoute,
   uploadToNameRoute,
 } from './content-repo.ts'
@@ -168,6 +174,8 @@ export const mediaRoutes: readonly Route<Pick<Server, 'media' | 'serverName'>>[]
   createMediaNameRoute,
   mediaConfigBeforeRoute,
   mediaConfigRoute,
+  thumbnailRoute,
+  thumbnailWithoutLoginRoute,
   uploadRoute,
   uploadToNameRoute,
 ]

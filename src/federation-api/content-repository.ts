@@ -4,7 +4,7 @@
  * @module
  */
 
-import { getContent } from '#endpoints/server-server/content-repository.ts'
+import { getContent, getContentThumbnail } from '#endpoints/server-server/content-repository.ts'
 import { ByteAnswer } from '#http/byte-answer.ts'
 import { contentDispositionOf } from '#http/content-disposition.ts'
 import { answer, type Route } from '#http/endpoint.ts'
@@ -22,7 +22,17 @@ const contentRoute = answer(
   },
 )
 
-export const mediaRoutes: readonly Route<Needs>[] = [contentRoute]
+const thumbnailRoute = answer(
+  getContentThumbnail,
+  async ({ params: { mediaId }, query }, { media, serverName, random }: Needs) => {
+    const { width, height, method = 'scale', animated = false, timeout_ms: waitMs } = query
+    const kind = { width, height, method, animated }
+    const content = await media.thumbnail({ serverName, mediaId }, kind, { waitMs })
+    return framed(content, Buffer.from(random.bytes(16)).toString('hex'))
+  },
+)
+
+export const mediaRoutes: readonly Route<Needs>[] = [contentRoute, thumbnailRoute]
 
 /** MUST contain a `boundary` delineating exactly two parts. */
 function framed({ contentType, fileName, bytes, chunks }: OpenContent, boundary: string) {

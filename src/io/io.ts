@@ -12,6 +12,7 @@ import type { HttpClient, Listen } from './http.ts'
 import type { Log } from './log.ts'
 import type { PduChecker } from './pdu-checker.ts'
 import type { Random } from './random.ts'
+import type { Thumbnailer } from './thumbnailer.ts'
 
 export interface Io {
   readonly clock: Clock
@@ -25,4 +26,5 @@ export interface Io {
   readonly files: Files
   readonly log: Log
   readonly pduChecker: PduChecker
+  readonly thumbnailer: Thumbnailer
 }

@@ -12,6 +12,7 @@ import { realFiles } from './real-files.ts'
 import { type LogLevel, realLog } from './real-log.ts'
 import { type RealNetworkOptions, realNetwork } from './real-network.ts'
 import { realRandom } from './real-random.ts'
+import { thumbnailerChild } from './thumbnailer-child.ts'
 
 export interface RealIoOptions extends RealNetworkOptions {
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' }
@@ -29,5 +30,6 @@ export function realIo(options: RealIoOptions): Io {
     files: realFiles,
     log: realLog(options.log),
     pduChecker: pduCheckerWorkers(realClock),
+    thumbnailer: thumbnailerChild(),
   }
 }

@@ -9,14 +9,28 @@
 import type { RemoteMediaName, RemoteMediaSource } from '#federation/remote-media.ts'
 import type { Io } from '#io/io.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Database } from '#storage/database.ts'
-import { type Content, createLocalMedia, type LocalMedia, unknownMedia } from './local-media.ts'
+import {
+  type Content,
+  createLocalMedia,
+  type LocalMedia,
+  unknownMedia,
+  usableType,
+} from './local-media.ts'
 import { createMediaFiles } from './media-files.ts'
 import { createRemoteMedia } from './remote-media.ts'
+import { createThumbnails, type ThumbnailKind } from './thumbnails.ts'
 
 /** Content, with its bytes at hand. */
-export interface OpenContent extends Content {
+export interface OpenContent extends Omit<Content, 'sha256'> {
   readonly chunks: AsyncIterable<Uint8Array>
+}
+
+export interface DownloadOptions {
+  /** How long content is waited for that was not uploaded yet; 20 s if it is not said. */
+  readonly waitMs?: number | undefined
+  readonly askOthers?: boolean | undefined
 }
 
 export interface Media {
@@ -29,15 +43,21 @@ export interface Media {
    * Content by its name. What another server has is fetched, unless `askOthers` is false. Throws 404
    * `M_NOT_FOUND`, 502 `M_TOO_LARGE` or 504 `M_NOT_YET_UPLOADED`, or a `FederationError`.
    */
-  download(
+  download(name: RemoteMediaName, options?: DownloadOptions): Promise<OpenContent>
+  /**
+   * A thumbnail, or the content itself if that is no larger. Throws as `download`, and 400
+   * `M_UNKNOWN` or 413 `M_TOO_LARGE` for content of which there is none.
+   */
+  thumbnail(
     name: RemoteMediaName,
-    options?: { readonly waitMs?: number | undefined; readonly askOthers?: boolean | undefined },
+    kind: ThumbnailKind,
+    options?: DownloadOptions,
   ): Promise<OpenContent>
   /** Looks after what a crash left behind. */
   resume(): Promise<void>
 }
 
-export interface MediaNeeds extends Pick<Io, 'clock' | 'random' | 'files'> {
+export interface MediaNeeds extends Pick<Io, 'clock' | 'random' | 'files' | 'thumbnailer'> {
   readonly db: Database
   readonly serverName: ServerName
   readonly remoteSource: RemoteMediaSource
@@ -50,6 +70,8 @@ export interface MediaNeeds extends Pick<Io, 'clock' | 'random' | 'files'> {
 
 /** The default value is 20000 (20 seconds). */
 const waitMsDefault = 20_000
+/** The largest thumbnail that is taken from another server. */
+const thumbnailBytesMax = 10_485_760
 
 export function createMedia(needs: MediaNeeds): Media {
   const { serverName, uploadBytesMax } = needs
@@ -62,21 +84,51 @@ export function createMedia(needs: MediaNeeds): Media {
     bytesMax: uploadBytesMax,
     keptBytesMax: needs.remoteBytesMax,
   })
-  const contentOf = async (name: RemoteMediaName, waitMs: number, askOthers: boolean) => {
+  const thumbnails = createThumbnails({ ...needs, mediaFiles })
+  const contentOf = async (
+    name: RemoteMediaName,
+    { waitMs = waitMsDefault, askOthers = true }: DownloadOptions = {},
+  ) => {
     if (name.serverName === serverName) return await local.content(name.mediaId, waitMs)
     if (!askOthers) throw unknownMedia()
     return await remote.content(name, waitMs)
+  }
+  const opened = async (content: Content): Promise<OpenContent> => {
+    const file = await mediaFiles.open(content.sha256)
+    if (file === undefined) throw unknownMedia()
+    return { ...content, chunks: file.chunks }
   }
   return {
     local,
     uploadBytesMax,
     withoutLogin: needs.withoutLogin,
-    async download(name, { waitMs = waitMsDefault, askOthers = true } = {}) {
-      const content = await contentOf(name, waitMs, askOthers)
-      const file = await mediaFiles.open(content.sha256)
-      if (file === undefined) throw unknownMedia()
-      return { ...content, chunks: file.chunks }
+    download: async (name, options) => await opened(await contentOf(name, options)),
+    async thumbnail(name, kind, options) {
+      try {
+        return await opened(await thumbnails.of(await contentOf(name, options), kind))
+      } catch (error) {
+        const isTooLarge = error instanceof MatrixError && error.errcode === 'M_TOO_LARGE'
+        if (!isTooLarge || name.serverName === serverName) throw error
+        // What is too large for us may not be so for the server it is from.
+        return await theirThumbnail(needs, name, kind, options?.waitMs ?? waitMsDefault)
+      }
     },
     resume: () => mediaFiles.tidy(),
   }
+}
+
+/** A thumbnail that another server makes. It is not kept. */
+async function theirThumbnail(
+  { remoteSource }: MediaNeeds,
+  name: RemoteMediaName,
+  kind: ThumbnailKind,
+  waitMs: number,
+): Promise<OpenContent> {
+  const limits = { waitMs, bytesMax: thumbnailBytesMax }
+  const { body, contentType, fileName } = await remoteSource.thumbnail(name, kind, limits)
+  const chunks = async function* () {
+    yield body
+  }
+  const type = usableType(contentType)
+  return { bytes: body.length, contentType: type, fileName, chunks: chunks() }
 }

@@ -18,6 +18,7 @@ import { type StoppableClock, VirtualTime } from '../../src/io/simulated/simulat
 import { simulatedFiles } from '../../src/io/simulated/simulated-files.ts'
 import { SimulatedNetwork } from '../../src/io/simulated/simulated-network.ts'
 import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulated-random.ts'
+import { noThumbnails, type Thumbnailer } from '../../src/io/thumbnailer.ts'
 import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { unfilledGap } from '../../src/rooms/backfill.ts'
 import { droppedOfRoom } from '../../src/rooms/join-answer.ts'
@@ -130,6 +131,8 @@ export class SimulatedServer {
   readonly #files = simulatedFiles()
   /** What is committed outlives a crash. */
   readonly #image = memoryImage()
+  /** Makes its thumbnails; none, unless a test says otherwise. */
+  thumbnailer: Thumbnailer = noThumbnails
   readonly #random: SeededRandom
   #life: { running: RunningServer; clock: StoppableClock; database: SqliteDatabase } | undefined
   #starts = 0
@@ -230,6 +233,7 @@ export class SimulatedServer {
       files: this.#files,
       log: this.#log(),
       pduChecker: pduCheckerInPlace(clock),
+      thumbnailer: { ...noThumbnails, make: (request) => this.thumbnailer.make(request) },
     }
   }
 
