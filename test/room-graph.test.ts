@@ -6,78 +6,18 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { roomRoutes } from '../src/admin-api/rooms.ts'
 import type { getRoomGraph } from '../src/endpoints/admin/rooms.ts'
 import type { ResponseOf } from '../src/http/endpoint.ts'
-import { serve } from '../src/http/serve.ts'
-import { silentLog } from '../src/io/log.ts'
-import { simulatedBody } from '../src/io/simulated/simulated-body.ts'
-import type { RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
-import { FederationWorld, type TestServer } from './federation-world.ts'
-import { versionNamed } from './room-world.ts'
+import type { RoomId } from '../src/protocol/identifiers/ids.ts'
+import type { TestServer } from './federation-world.ts'
+import { askAdmin, forkedRoom } from './forked-room.ts'
 
 type Graph = ResponseOf<typeof getRoomGraph>
 
-/** Asks a server as the user whose name is the token; the only administrator is `root`. */
 async function ask(server: TestServer, roomId: string, { query = '', token = 'root' } = {}) {
-  const handler = serve(
-    roomRoutes,
-    { rooms: server.rooms },
-    {
-      log: silentLog,
-      checkAnswers: true,
-      authenticateUser: async (token) => ({
-        userId: server.user(token),
-        deviceId: '',
-        guest: false,
-      }),
-      isAdmin: async (userId: UserId) => userId === server.user('root'),
-    },
-  )
-  const answer = await handler({
-    method: 'GET',
-    target: `/_hansa/admin/v1/rooms/${encodeURIComponent(roomId)}/graph${query}`,
-    headers: token === '' ? {} : { authorization: `Bearer ${token}` },
-    remoteAddress: '10.0.0.1',
-    encrypted: true,
-    signal: new AbortController().signal,
-    ...simulatedBody(undefined),
-  })
-  const chunks: Uint8Array[] = []
-  for await (const chunk of answer.body as Iterable<Uint8Array>) chunks.push(chunk)
-  const body = JSON.parse(Buffer.concat(chunks).toString())
-  return { status: answer.status, errcode: body.errcode as unknown, graph: body as Graph }
-}
-
-/** Alice demotes Bob and sets a topic while Bob, beyond a cut, sets another. Then both hear of it. */
-async function forkedRoom(versionId: string) {
-  const version = versionNamed(versionId)
-  const world = new FederationWorld()
-  const [a, b] = await world.start('a', 'b')
-  const [alice, bob] = [a.user('alice'), b.user('bob')]
-  const users = version.privilegedCreators ? {} : { [alice]: 100 }
-  const roomId = await a.createRoom(alice, version, {
-    powerLevels: { users: { ...users, [bob]: 50 } },
-  })
-  await b.join(bob, roomId, [a])
-  await world.settle()
-  world.cut(a, b)
-  const topic = (text: string) => {
-    return { type: 'm.room.topic', state_key: '', content: { topic: text } }
-  }
-  const byBob = await b.send(roomId, { sender: bob, ...topic('of Bob') })
-  const demotion = await a.send(roomId, {
-    sender: alice,
-    type: 'm.room.power_levels',
-    state_key: '',
-    content: { users },
-  })
-  const byAlice = await a.send(roomId, { sender: alice, ...topic('of Alice') })
-  world.heal()
-  await world.settle(120_000)
-  const merging = await b.say(bob, roomId, 'so be it')
-  await world.settle()
-  return { a, b, roomId, byBob, demotion, byAlice, merging }
+  const target = `rooms/${encodeURIComponent(roomId)}/graph${query}`
+  const { status, body } = await askAdmin(server, target, { token })
+  return { status, errcode: body.errcode, graph: body as unknown as Graph }
 }
 
 for (const version of ['1', '11', '12']) {

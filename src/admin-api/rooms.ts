@@ -10,6 +10,7 @@ import { RawJson } from '#http/raw-json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { GraphEvent, Meeting } from '#rooms/room-graph.ts'
 import type { Server } from '#server.ts'
+import { shownResolution } from './resolution.ts'
 
 type Needs = Pick<Server, 'rooms'>
 type Graph = ResponseOf<typeof getRoomGraph>
@@ -49,33 +50,8 @@ function shownEvent({ pdu, status, rule, redactedBy }: GraphEvent): Graph['event
 }
 
 function shownMeeting(meeting: Meeting): Graph['meetings'][number] {
-  const { before, parents, algorithm, conflicts, decisions } = meeting
-  return {
-    ...(before !== undefined && { before }),
-    parents: [...parents],
-    algorithm,
-    conflicts: conflicts.map(({ type, stateKey, candidates, winner }) => ({
-      type,
-      state_key: stateKey,
-      candidates: candidates.map((candidate) => candidate ?? ''),
-      ...(winner !== undefined && { winner }),
-    })),
-    decisions: decisions.map(({ eventId, basis, verdict }) => ({
-      event_id: eventId,
-      list: basis.list,
-      ...(basis.list === 'power' && { sender_level: levelShown(basis.senderLevel) }),
-      ...(basis.list === 'mainline' &&
-        Number.isFinite(basis.mainlinePosition) && { mainline_position: basis.mainlinePosition }),
-      allowed: verdict.allowed,
-      ...(!verdict.allowed && { rule: verdict.rule }),
-    })),
-  }
-}
-
-/** Creators stand above all levels since room version 12; JSON has no word for it. */
-function levelShown(level: number | bigint): number | string {
-  if (level === Number.POSITIVE_INFINITY) return 'creator'
-  return Number.isSafeInteger(level) ? Number(level) : String(level)
+  const { before, parents } = meeting
+  return { ...(before !== undefined && { before }), ...shownResolution(meeting, parents) }
 }
 
 export const roomRoutes: readonly Route<Needs>[] = [answer(getRoomGraph, graph)]

@@ -6,6 +6,7 @@
 
 import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
+import { eventRoutes } from './events.ts'
 import { registerRoutes } from './register.ts'
 import { roomRoutes } from './rooms.ts'
 import { waitingEventRoutes } from './waiting-events.ts'
@@ -14,4 +15,5 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...registerRoutes,
   ...roomRoutes,
   ...waitingEventRoutes,
+  ...eventRoutes,
 ]

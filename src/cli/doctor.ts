@@ -6,25 +6,20 @@
  * @module
  */
 
-import { join } from 'node:path'
-import type { Config } from '#config/settings.ts'
 import { createDiscovery } from '#federation/discovery.ts'
 import { type ExaminationNeeds, examineServer } from '#federation/examination/examine-server.ts'
 import { dateText, type Finding, note } from '#federation/examination/finding.ts'
-import { loadSigningKey } from '#federation/signing-key.ts'
 import { realClock } from '#io/real-clock.ts'
-import { realFiles } from '#io/real-files.ts'
 import { realNetwork } from '#io/real-network.ts'
 import { realRandom } from '#io/real-random.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
-import type { Signer } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { failingDestinations } from '#storage/destinations.ts'
 import { serverKeysOf } from '#storage/server-keys.ts'
 import { networkOptionsOf, readConfig } from './config.ts'
 import { Printer } from './findings.ts'
-import { openStore } from './store.ts'
+import { openStore, ownSigner } from './store.ts'
 
 export async function doctor(
   name: string,
@@ -56,13 +51,6 @@ export async function doctor(
     await db.close()
   }
   process.exitCode = printer.finish()
-}
-
-/** The key of the server, which is not made here. */
-async function ownSigner(config: Config): Promise<Signer | undefined> {
-  const path = join(config.data_dir, 'signing.key')
-  if ((await realFiles.readText(path)) === undefined) return undefined
-  return await loadSigningKey(config.server_name, path, { files: realFiles, random: realRandom })
 }
 
 async function whatWeKnow(db: Database, server: ServerName): Promise<Finding[]> {

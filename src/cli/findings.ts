@@ -44,11 +44,11 @@ export class Printer {
 const gap = ' '.repeat(18)
 
 /** A line in which what other servers wrote steers no terminal, and ends no line. */
-function printable(line: string): string {
+export function printable(line: string): string {
   return line.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '\uFFFD')
 }
 
 /** A value as JSON over several lines. */
-function printableJson(value: unknown): string {
+export function printableJson(value: unknown): string {
   return JSON.stringify(value, null, 2).split('\n').map(printable).join('\n')
 }

@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander'
 import { ConfigError } from '#config/load.ts'
 import { checkConfig } from './config.ts'
 import { doctor } from './doctor.ts'
+import { explain } from './explain.ts'
 import { start } from './start.ts'
 import { createUser, listUsers, resetPassword } from './user.ts'
 
@@ -72,8 +73,17 @@ program
   .option(...configOption)
   .action(doctor)
 
+program
+  .command('explain')
+  .description('say what our server thinks of an event, and why')
+  .argument('<event>', 'its event ID')
+  .option('--room <room>', 'its room, if events of several rooms bear the ID')
+  .option('--json', 'print it as JSON', false)
+  .option(...configOption)
+  .action(explain)
+
 /** What is printed and the exit code for something that was thrown. */
-function explain(error: unknown): { message: string; code: number } {
+function failure(error: unknown): { message: string; code: number } {
   // Commander has printed its own.
   if (error instanceof CommanderError) return { message: '', code: error.exitCode === 0 ? 0 : 2 }
   if (error instanceof ConfigError) {
@@ -86,7 +96,7 @@ function explain(error: unknown): { message: string; code: number } {
 try {
   await program.parseAsync()
 } catch (error) {
-  const { message, code } = explain(error)
+  const { message, code } = failure(error)
   if (message) console.error(message)
   if (process.env.HANSA_TEST_STACK) console.error(error)
   // Whatever was opened before it failed does not keep the program.

@@ -6,8 +6,11 @@
 
 import { join } from 'node:path'
 import type { Config } from '#config/settings.ts'
+import { loadSigningKey } from '#federation/signing-key.ts'
 import { realClock } from '#io/real-clock.ts'
 import { realFiles } from '#io/real-files.ts'
+import { realRandom } from '#io/real-random.ts'
+import type { Signer } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { openPostgres } from '#storage/postgres.ts'
 import { openSqlite } from '#storage/sqlite.ts'
@@ -35,6 +38,13 @@ export async function openStore(config: Config): Promise<Database> {
     return await openPostgresOf(config, onFatal, { mayShare: true })
   }
   return await openSqlite({ path: sqlitePath(config) })
+}
+
+/** The key of the server; `undefined` if it has never been started. Commands make none. */
+export async function ownSigner(config: Config): Promise<Signer | undefined> {
+  const path = join(config.data_dir, 'signing.key')
+  if ((await realFiles.readText(path)) === undefined) return undefined
+  return await loadSigningKey(config.server_name, path, { files: realFiles, random: realRandom })
 }
 
 function openPostgresOf(

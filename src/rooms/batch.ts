@@ -32,6 +32,8 @@ export interface NewEvent {
   readonly status: EventStatus
   /** Why, unless it was accepted. */
   readonly rule: string | undefined
+  /** Of a soft-failed event: the version of the state that was current when it was judged. */
+  readonly currentState?: number
   readonly stateBefore: number | undefined
   readonly stateAfter: number | undefined
   /** Where it stands: at the end of the timeline, at a given place in its history, or nowhere. */
@@ -183,7 +185,7 @@ export class Batch {
 
   #writeEvent(tx: Writer, event: NewEvent, position: Position | undefined): void {
     const { room } = this
-    const { pdu, status, rule } = event
+    const { pdu, status, rule, currentState = null } = event
     const number = room.eventNumber(pdu.event_id)
     putEvent(tx, room.roomNid, {
       event_nid: this.#nextEventNid(),
@@ -202,7 +204,9 @@ export class Batch {
       origin_server_ts: pdu.origin_server_ts,
       bytes: pdu.bytes,
     })
-    if (rule !== undefined) putVerdict(tx, room.roomNid, pdu.event_id, rule)
+    if (rule !== undefined) {
+      putVerdict(tx, room.roomNid, pdu.event_id, { rule, current_state: currentState })
+    }
     const isHere = event.stateAfter !== undefined
     if (isHere && room.missingParents.delete(pdu.event_id)) {
       if (status !== 'accepted') this.#passOnGaps(tx, event)

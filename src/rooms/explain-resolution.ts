@@ -39,6 +39,7 @@ export interface Resolution {
     readonly basis: DecisionBasis
     readonly verdict: Verdict
   }[]
+  readonly resolved: StatePairs
 }
 
 /** Resolves these versions of a room's state once more, and tells how. */
@@ -55,6 +56,7 @@ export async function explainResolution(
     decisions: decisions.slice(0, listedMax).map(({ event, basis, verdict }) => {
       return { eventId: room.eventId(event), basis, verdict }
     }),
+    resolved,
   }
 }
 

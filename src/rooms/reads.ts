@@ -13,6 +13,7 @@ import {
   eventsBefore,
   newestPositions,
   type PlacedEventRow,
+  roomOfEvent,
 } from '#storage/events.ts'
 import {
   localUsersWith,
@@ -24,6 +25,7 @@ import { currentStateAt } from '#storage/states.ts'
 import { stateDifference } from './commit.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { eventsByTime } from './events-by-time.ts'
+import { explainEvent, explainWaiting } from './explain-event.ts'
 import { joinedServers, memberDifference, membersWith } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
@@ -62,6 +64,8 @@ export type RoomReads = Pick<
   | 'joinedMemberCount'
   | 'joinedMembers'
   | 'graph'
+  | 'explain'
+  | 'explainWaiting'
 >
 
 const beginning: Position = { stream: -1, sub: 0 }
@@ -122,6 +126,12 @@ export function createReads(parts: EngineParts): RoomReads {
       return found ? await membersWith(found, found.published.state, joinCode) : []
     },
     graph: (roomId, options) => roomGraph(parts, roomId, options),
+    explainWaiting: (eventId) => explainWaiting(db, eventId),
+    explain: async (eventId, roomId) => {
+      const named = roomId ?? (await roomOfEvent(db, eventId))
+      const found = named && (await room(named))
+      return found ? await explainEvent({ db, own: parts.signer }, found, eventId) : undefined
+    },
   }
 }
 

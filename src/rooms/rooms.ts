@@ -20,6 +20,7 @@ import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import type { Writer } from '#storage/database.ts'
+import type { EventExplanation } from './explain-event.ts'
 import type { RoomGraph } from './room-graph.ts'
 
 export interface Position {
@@ -307,6 +308,14 @@ export interface Rooms {
   retryWaiting(roomId: RoomId): Promise<void>
   /** Gives up one of them. Whether there was one. */
   discardWaiting(roomId: RoomId, eventId: EventId): Promise<boolean>
+
+  /**
+   * What this server thinks of an event, and why; `undefined` for one that it does not have. For
+   * administrators, who need not say which room it is of.
+   */
+  explain(eventId: EventId, roomId?: RoomId): Promise<EventExplanation | undefined>
+  /** Why an event has no place in its room yet: a sentence, if it is one of `waitingEvents`. */
+  explainWaiting(eventId: EventId): Promise<string | undefined>
 
   /** Calls `listener` after each commit, in stream order. */
   onCommit(listener: (commit: RoomCommit) => void): void

@@ -132,7 +132,7 @@ export class StateVersions {
   }
 }
 
-function sameState(a: StatePairs, b: StatePairs): boolean {
+export function sameState(a: StatePairs, b: StatePairs): boolean {
   if (a === b) return true
   return a.length === b.length && a.every((value, at) => value === b[at])
 }

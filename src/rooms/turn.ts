@@ -64,6 +64,7 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
     pdu,
     status,
     rule,
+    ...(status === 'soft_failed' && { currentState: room.head.state }),
     stateBefore,
     stateAfter: status === 'rejected' ? stateBefore : await stateAfterOf(room, pdu, stateBefore),
     place: status === 'accepted' && !isWithheld ? placeFor(judging) : 'nowhere',

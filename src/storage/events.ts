@@ -207,10 +207,35 @@ export function redactEvent(
   `)
 }
 
-export function putVerdict(tx: Writer, roomNid: number, eventId: EventId, rule: string): void {
+/** Why an event was rejected or soft-failed. */
+export interface VerdictRow {
+  readonly rule: string
+  /** Of a soft-failed event: the version of the room's state that refused it. */
+  readonly current_state: number | null
+}
+
+export function putVerdict(
+  tx: Writer,
+  roomNid: number,
+  eventId: EventId,
+  verdict: VerdictRow,
+): void {
   tx.run(sql`
-    INSERT INTO verdicts (room_nid, event_id, rule) VALUES (${roomNid}, ${eventId}, ${rule})
-    ON CONFLICT (room_nid, event_id) DO UPDATE SET rule = excluded.rule
+    INSERT INTO verdicts (room_nid, event_id, rule, current_state)
+    VALUES (${roomNid}, ${eventId}, ${verdict.rule}, ${verdict.current_state})
+    ON CONFLICT (room_nid, event_id) DO UPDATE SET rule = excluded.rule,
+      current_state = excluded.current_state
+  `)
+}
+
+export async function verdictRow(
+  db: Reader,
+  roomNid: number,
+  eventId: EventId,
+): Promise<VerdictRow | undefined> {
+  return await db.first<VerdictRow>(sql`
+    SELECT rule, current_state FROM verdicts
+    WHERE room_nid = ${roomNid} AND event_id = ${eventId}
   `)
 }
 

@@ -100,6 +100,17 @@ export async function stagedList(
   `)
 }
 
+/** An event, if it waits. */
+export async function stagedEvent(
+  db: Reader,
+  eventId: EventId,
+): Promise<StagedListRow | undefined> {
+  return await db.first<StagedListRow>(sql`
+    SELECT staged_nid, room_id, event_id, origin, staged_ts, tries, problem FROM staged_pdus
+    WHERE event_id = ${eventId} ORDER BY staged_nid LIMIT 1
+  `)
+}
+
 /** The rooms in which any are to be tried. */
 export async function roomsWithStaged(db: Reader): Promise<RoomId[]> {
   const rows = await db.all<{ room_id: RoomId }>(sql`

@@ -19,6 +19,7 @@ import type { Pdu } from '../pdu.ts'
 import { type RoomVersion, roomVersions } from '../room-version.ts'
 import { AuthCover } from './auth-cover.ts'
 import { AuthGraph, authEventKindOf } from './auth-graph.ts'
+import type { Decision, TellDecision } from './decisions.ts'
 import { resolveStates } from './resolve.ts'
 import { resolveState } from './resolve-state.ts'
 import type { RoomEvents } from './room-events.ts'
@@ -107,8 +108,30 @@ test('a room that keeps its graph and its cover resolves the same, and reads onl
   })
 })
 
+test('a resolution comes out the same with somebody listening, who hears what decided it', () => {
+  forResolutions(60, (room, states, resolved) => {
+    const told: Decision[] = []
+    const kept = keptRoom(room)
+    const heard = kept.resolve(states, (decision) => told.push(decision))
+    assert.deepEqual(sorted(heard), sorted(resolved))
+    if (room.version.stateResolution === 'v1') return
+    const last = new Map<string, EventId>()
+    for (const { event, verdict } of told) {
+      const { pdu } = room.events[event] ?? assert.fail()
+      if (verdict.allowed) last.set(keyOf(pdu), pdu.event_id)
+    }
+    for (const [key, eventId] of last) {
+      const isAgreed = states.every((state) => {
+        const [first] = states
+        return state.has(key) && state.get(key)?.event_id === first?.get(key)?.event_id
+      })
+      assert.ok(isAgreed || heard.includes(eventId), `${key} ${eventId}`)
+    }
+  })
+})
+
 interface KeptRoom {
-  resolve(states: readonly State[]): EventId[]
+  resolve(states: readonly State[], tell?: TellDecision): EventId[]
 }
 
 /** A room as the engine keeps one: integers, one graph, one cover, events that must be loaded. */
@@ -123,7 +146,8 @@ function keptRoom({ events, version }: RandomRoom): KeptRoom {
   }
   const cover = new AuthCover(graph)
   return {
-    resolve: (states) => resolveKept({ events, version, graph, cover, numbers, keys }, states),
+    resolve: (states, tell) =>
+      resolveKept({ events, version, graph, cover, numbers, keys }, states, tell),
   }
 }
 
@@ -134,7 +158,7 @@ interface Kept extends Pick<RandomRoom, 'events' | 'version'> {
   readonly keys: ReadonlyMap<string, number>
 }
 
-function resolveKept(kept: Kept, states: readonly State[]): EventId[] {
+function resolveKept(kept: Kept, states: readonly State[], tell?: TellDecision): EventId[] {
   const loaded = new Set<number>()
   const { events, version, graph, cover, numbers, keys } = kept
   const room: RoomEvents = {
@@ -156,7 +180,7 @@ function resolveKept(kept: Kept, states: readonly State[]): EventId[] {
       }),
     )
   })
-  const steps = resolveStates(room, pairs)
+  const steps = resolveStates(room, pairs, tell)
   let batches = 0
   let step = steps.next()
   for (; !step.done; step = steps.next()) {
