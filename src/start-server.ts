@@ -228,7 +228,8 @@ function directoryRules({ room_directory: rules }: Config): DirectoryRules {
   }
 }
 
-const routesOf: Readonly<Record<string, readonly Route<Server>[]>> = {
+/** What is served under each name of `listeners.apis`. */
+export const routesOf: Readonly<Record<string, readonly Route<Server>[]>> = {
   client: clientRoutes,
   federation: [...keyRoutes, ...roomRoutes, ...directoryRoutes, ...mediaRoutesForServers],
   media: mediaRoutes,

@@ -8,10 +8,10 @@
 import find from 'find-my-way'
 import type { Route } from './endpoint.ts'
 
-/** What a path leads to: a route with its parameters, only other methods' routes, or nothing. */
+/** What a path leads to: a route with its parameters, the methods that it has instead, or nothing. */
 export type Found<Needs> =
   | { readonly route: Route<Needs>; readonly params: Readonly<Record<string, string>> }
-  | 'wrong-method'
+  | { readonly allowed: readonly string[] }
   | undefined
 
 export interface Router<Needs> {
@@ -44,7 +44,8 @@ export function createRouter<Needs>(routes: readonly Route<Needs>[]): Router<Nee
       const known = methods.find((one) => one === method)
       const found = known && at(known, path)
       if (found !== undefined) return found
-      return methods.some((other) => at(other, path) !== undefined) ? 'wrong-method' : undefined
+      const allowed = methods.filter((other) => at(other, path) !== undefined)
+      return allowed.length > 0 ? { allowed } : undefined
     },
   }
 }

@@ -65,9 +65,8 @@ export function serve<Needs>(
     try {
       const [path, query] = splitTarget(request.target)
       const found = router.find(request.method, path)
-      if (found === undefined) throw unrecognized(404, 'There is no such endpoint.')
-      if (found === 'wrong-method') {
-        throw unrecognized(405, `This endpoint does not know the method ${request.method}.`)
+      if (found === undefined || 'allowed' in found) {
+        return withCors(unsupported(request.method, found?.allowed))
       }
       const { route, params } = found
       const answer = await answerRoute(route, needs, shell, { request, params, query })
@@ -169,8 +168,18 @@ function splitTarget(target: string): [string, URLSearchParams] {
   return [target.slice(0, at), new URLSearchParams(target.slice(at + 1))]
 }
 
-function unrecognized(status: 404 | 405, message: string): MatrixError {
-  return new MatrixError(status, 'M_UNRECOGNIZED', message)
+/**
+ * If a request for an unsupported (or unknown) endpoint is received then the server must respond with a
+ * 404 `M_UNRECOGNIZED` error. Similarly, a 405 `M_UNRECOGNIZED` error is used to denote an unsupported
+ * method to a known endpoint.
+ */
+function unsupported(method: string, allowed: readonly string[] | undefined): OutgoingAnswer {
+  if (allowed === undefined) {
+    return jsonAnswer(404, new MatrixError(404, 'M_UNRECOGNIZED', 'There is no such endpoint.'))
+  }
+  const message = `This endpoint does not know the method ${method}.`
+  const answer = jsonAnswer(405, new MatrixError(405, 'M_UNRECOGNIZED', message))
+  return { ...answer, headers: { ...answer.headers, allow: [...allowed, 'OPTIONS'].join(', ') } }
 }
 
 function checkAnswer(endpoint: Endpoint, value: unknown): void {
