@@ -69,7 +69,8 @@ export async function createBackOff(
     db.write(collect).catch((error: unknown) => log.error('back-off is not stored', { error }))
   }
   const servers = new LRUCache<ServerName, Failing>({
-    max: serversMax,
+    maxSize: serversMax,
+    sizeCalculation: () => 1,
     dispose: (_, server, why) => {
       if (why === 'evict') write((tx) => clearFailure(tx, server))
     },

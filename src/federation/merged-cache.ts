@@ -22,7 +22,7 @@ export class MergedCache<Value extends object> {
   /** Keeps at most `max` values: those that were used last. */
   constructor(clock: Clock, max: number) {
     this.#clock = clock
-    this.#entries = new LRUCache({ max })
+    this.#entries = new LRUCache({ maxSize: max, sizeCalculation: () => 1 })
   }
 
   /**

@@ -84,8 +84,14 @@ export function createKeyring(needs: KeyringNeeds): ArchivingKeyring {
 class StoredKeyring implements ArchivingKeyring {
   readonly #needs: KeyringNeeds
   readonly #notaries: Notaries
-  readonly #known = new LRUCache<ServerName, KnownKeys>({ max: serversMax })
-  readonly #attempts = new LRUCache<ServerName, Attempt>({ max: serversMax })
+  readonly #known = new LRUCache<ServerName, KnownKeys>({
+    maxSize: serversMax,
+    sizeCalculation: () => 1,
+  })
+  readonly #attempts = new LRUCache<ServerName, Attempt>({
+    maxSize: serversMax,
+    sizeCalculation: () => 1,
+  })
   readonly #asking = new Map<ServerName, Promise<void>>()
   readonly #limiter = new Limiter(askedMax)
 

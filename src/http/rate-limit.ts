@@ -38,7 +38,10 @@ export function createRateLimiter(
   clock: Clock,
   limits: RateLimits,
 ): (endpoint: Endpoint, requester: Requester) => void {
-  const fullAgainMs = new LRUCache<string, number>({ max: bucketsMax })
+  const fullAgainMs = new LRUCache<string, number>({
+    maxSize: bucketsMax,
+    sizeCalculation: () => 1,
+  })
   return (endpoint, requester) => {
     if (requester.origin !== undefined) return
     const own = limits.byOperation[endpoint.operationId]

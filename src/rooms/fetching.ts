@@ -65,7 +65,8 @@ export class FetchBudget {
 export class Avoidance {
   readonly #clock: Clock
   readonly #failures = new LRUCache<string, { readonly count: number; readonly untilMs: number }>({
-    max: 10_000,
+    maxSize: 10_000,
+    sizeCalculation: () => 1,
   })
 
   constructor(clock: Clock) {

@@ -67,6 +67,7 @@ class EventCorrupted extends Error {
 const factsMax = 20_000
 /** How many redactions may be committed while a reading is under way that does not know of them. */
 const redactedMax = 1000
+const resolutionsMax = 1000
 const pduBytesMax = 32 * 1024 * 1024
 const graphPage = 5000
 
@@ -92,7 +93,10 @@ export class Room implements RoomEvents {
   readonly missingParents = new Set<EventId>()
   /** Whether redactions wait for events that are not here. */
   hasWaitingRedactions = false
-  readonly #facts = new LRUCache<EventId, EventFacts>({ max: factsMax })
+  readonly #facts = new LRUCache<EventId, EventFacts>({
+    maxSize: factsMax,
+    sizeCalculation: () => 1,
+  })
   /** IDs that this turn has found not to be stored: what enters the room comes by `enter`. */
   readonly #absent = new Set<EventId>()
   readonly #inFlight = new Map<EventId, { readonly facts: EventFacts; readonly pdu: Pdu }>()
@@ -227,7 +231,10 @@ export class Room implements RoomEvents {
     return resolved
   }
 
-  readonly #resolutions = new LRUCache<string, number>({ max: 1000 })
+  readonly #resolutions = new LRUCache<string, number>({
+    maxSize: resolutionsMax,
+    sizeCalculation: () => 1,
+  })
 
   async #resolveStates(states: readonly StatePairs[]): Promise<StatePairs> {
     try {
@@ -300,7 +307,10 @@ export class Room implements RoomEvents {
   }
 
   /** Events that were redacted lately. */
-  readonly #redacted = new LRUCache<EventId, true>({ max: redactedMax })
+  readonly #redacted = new LRUCache<EventId, true>({
+    maxSize: redactedMax,
+    sizeCalculation: () => 1,
+  })
 
   /** What is stored, or is about to be, of these events. */
   async facts(eventIds: readonly EventId[]): Promise<Map<EventId, EventFacts>> {

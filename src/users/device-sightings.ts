@@ -21,7 +21,10 @@ export function createDeviceSightings(needs: {
   readonly log?: Pick<Log, 'warn'>
 }): (device: DeviceRef, ip: string) => void {
   const { db, clock, log } = needs
-  const notedMs = new LRUCache<string, number>({ max: rememberedMax })
+  const notedMs = new LRUCache<string, number>({
+    maxSize: rememberedMax,
+    sizeCalculation: () => 1,
+  })
   return ({ userId, deviceId }, ip) => {
     const key = `${userId} ${deviceId}`
     const lastMs = notedMs.get(key)

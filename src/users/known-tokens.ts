@@ -22,7 +22,8 @@ export class KnownTokens {
 
   constructor() {
     this.#sessions = new LRUCache<string, KnownSession>({
-      max: knownMax,
+      maxSize: knownMax,
+      sizeCalculation: () => 1,
       dispose: (session, hash) => this.#unlist(session.userId, hash),
     })
   }

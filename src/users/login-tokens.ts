@@ -29,7 +29,10 @@ export function createLoginTokens(needs: {
   readonly random: Random
 }): LoginTokens {
   const { clock, random } = needs
-  const tokens = new LRUCache<string, { userId: UserId; endMs: number }>({ max: tokensMax })
+  const tokens = new LRUCache<string, { userId: UserId; endMs: number }>({
+    maxSize: tokensMax,
+    sizeCalculation: () => 1,
+  })
   return {
     create: (userId) => {
       const token = makeToken(random, 'login')

@@ -47,7 +47,7 @@ export function createSharedSecret(
   secret: string | undefined,
 ): SharedSecret {
   const { clock, random } = needs
-  const nonces = new LRUCache<string, number>({ max: noncesMax })
+  const nonces = new LRUCache<string, number>({ maxSize: noncesMax, sizeCalculation: () => 1 })
   const known = () => {
     if (secret !== undefined) return secret
     throw new MatrixError(400, 'M_UNKNOWN', 'Registration by a shared secret is not enabled.')
