@@ -3,15 +3,17 @@
  * plug that can be pulled.
  *
  * `HANSA_TEST_SERVERS` can name other kinds, such as `synapse,synapse,synapse`, which shows that a
- * scenario asks of Hansa only what Synapse does too.
+ * scenario asks of Hansa only what Synapse does too. `HANSA_TEST_KEEP=1` leaves their files.
  *
  * @module
  */
 
+import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { makeAuthority } from '../../src/io/certificates.ts'
+import { after } from 'node:test'
+import { type Certificate, makeAuthority } from '../../src/io/certificates.ts'
 import { Client } from '../rig/client.ts'
 import { prepareHansa } from '../rig/hansa.ts'
 import { freePort, type ServerProcess } from '../rig/processes.ts'
@@ -19,23 +21,28 @@ import { Plug } from '../rig/proxy.ts'
 import { findPython } from '../rig/python.ts'
 import { prepareSynapse } from '../rig/synapse.ts'
 
+/** How many lines of each server's log a failure shows. */
+const logLines = 25
+
 export interface Member {
   readonly kind: string
   readonly process: ServerProcess
   readonly plug: Plug
 }
 
+export type Members = readonly [Member, Member, Member]
+
 export class Federation {
-  readonly members: readonly Member[]
-  readonly folder: string
+  readonly members: Members
+  readonly #folder: string
   #users = 0
 
-  private constructor(members: readonly Member[], folder: string) {
+  private constructor(members: Members, folder: string) {
     this.members = members
-    this.folder = folder
+    this.#folder = folder
   }
 
-  /** Starts the servers, or tells why it cannot. */
+  /** Starts the servers, to be ended after the tests of the file, or tells why it cannot. */
   static async start(): Promise<Federation | string> {
     const kinds = (process.env.HANSA_TEST_SERVERS ?? 'synapse,hansa,hansa').split(',')
     const python = findPython()
@@ -45,25 +52,28 @@ export class Federation {
     const folder = mkdtempSync(join(tmpdir(), 'hansa-interop-'))
     const authority = await makeAuthority('Interop', Date.now())
     const members: Member[] = []
+    after(async () => {
+      await Promise.all(members.map(end))
+      if (process.env.HANSA_TEST_KEEP === undefined) rmSync(folder, { recursive: true })
+      else console.log(`The servers' files are in ${folder}`)
+    })
     for (const [index, kind] of kinds.entries()) {
-      const host = `127.0.0.${11 + index}`
-      const publicPort = await freePort(host)
-      const options = { folder: join(folder, `${index}`), host, authority, publicPort }
-      const process =
-        kind === 'synapse'
-          ? await prepareSynapse({ ...options, python: python ?? '' })
-          : await prepareHansa(options)
-      await process.start()
-      const plug = await Plug.between(host, { port: publicPort, innerPort: process.tlsPort })
-      members.push({ kind, process, plug })
+      // Test files that run at the same time have addresses of their own, and so ports.
+      const host = `127.${1 + (process.pid % 200)}.0.${11 + index}`
+      const memberFolder = join(folder, `${index}`)
+      const member = await prepare(kind, { folder: memberFolder, host, authority, python })
+      members.push(member)
+      await member.process.start()
     }
-    return new Federation(members, folder)
+    const [first, second, third] = members
+    assert.ok(first && second && third, 'HANSA_TEST_SERVERS names three servers')
+    return new Federation([first, second, third], folder)
   }
 
   /** A new user on a server. */
-  async user(member: Member, name: string): Promise<Client> {
+  async user({ process }: Member, name: string): Promise<Client> {
     this.#users += 1
-    return await Client.register(member.process.baseUrl, `${name}${this.#users}`)
+    return await Client.register(process.baseUrl, `${name}${this.#users}`)
   }
 
   /** Pulls all plugs: each server is alone. */
@@ -75,19 +85,41 @@ export class Federation {
     for (const { plug } of this.members) plug.putBack()
   }
 
-  async end(): Promise<void> {
-    for (const { process, plug } of this.members) {
-      plug.close()
-      await process.end()
+  /** Adds to a failure what the servers said last. */
+  async explaining<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const logs = this.members.map(
+        ({ kind, process }) =>
+          `--- ${kind} ${process.serverName}\n${process.logTail(logLines).trimEnd()}`,
+      )
+      const message = error instanceof Error ? error.message : String(error)
+      const kept = process.env.HANSA_TEST_KEEP === undefined ? '' : `\nfiles: ${this.#folder}`
+      throw new Error(`${message}\n${logs.join('\n')}${kept}`, { cause: error })
     }
-    if (process.env.HANSA_TEST_KEEP === undefined)
-      rmSync(this.folder, { recursive: true, force: true })
   }
+}
 
-  /** What the servers logged last, for failures. */
-  logs(): string {
-    return this.members
-      .map(({ process }) => `--- ${process.serverName}\n${process.logTail(15)}`)
-      .join('\n')
-  }
+async function prepare(
+  kind: string,
+  {
+    python,
+    ...options
+  }: { folder: string; host: string; authority: Certificate; python: string | undefined },
+): Promise<Member> {
+  const { host } = options
+  const publicPort = await freePort(host)
+  const server = { ...options, publicPort }
+  const process =
+    kind === 'synapse'
+      ? await prepareSynapse({ ...server, python: python ?? '', lean: true })
+      : await prepareHansa(server)
+  const plug = await Plug.between(host, { port: publicPort, innerPort: process.tlsPort })
+  return { kind, process, plug }
+}
+
+async function end({ process, plug }: Member): Promise<void> {
+  plug.close()
+  await process.end()
 }

@@ -7,14 +7,19 @@
 import assert from 'node:assert/strict'
 import { ApiError, type Client, type ClientEvent, eventually } from '../rig/client.ts'
 
+/** How long is waited for one event, and for hundreds: far longer than a quiet machine needs. */
+const limits = { oneMs: 60_000, manyMs: 240_000 } as const
+
 /** Waits until `client` has the event in its newest history. */
 export async function arrives(
   client: Client,
   roomId: string,
   eventId: string,
 ): Promise<ClientEvent> {
-  return await eventually(`${eventId} reaches ${client.userId}`, async () =>
-    (await client.history(roomId, 50)).find((event) => event.event_id === eventId),
+  return await eventually(
+    `${eventId} reaches ${client.userId}`,
+    async () => (await client.history(roomId, 50)).find((event) => event.event_id === eventId),
+    limits.oneMs,
   )
 }
 
@@ -25,17 +30,23 @@ export async function becomes(
   { userId }: { userId: string },
   membership: string,
 ): Promise<void> {
-  await eventually(`${client.userId} sees ${userId} as ${membership}`, async () => {
-    return (await client.membership(roomId, userId)) === membership
-  })
+  await eventually(
+    `${client.userId} sees ${userId} as ${membership}`,
+    async () => (await client.membership(roomId, userId)) === membership,
+    limits.oneMs,
+  )
 }
 
 /** Waits until a client's sync shows an invite or a knock, which it gives. */
 export async function invited(client: Client, roomId: string): Promise<void> {
-  await eventually(`${client.userId} is invited`, async () => {
-    const { rooms } = (await client.sync()) as { rooms?: { invite?: Record<string, unknown> } }
-    return rooms?.invite?.[roomId] !== undefined
-  })
+  await eventually(
+    `${client.userId} is invited`,
+    async () => {
+      const { rooms } = (await client.sync()) as { rooms?: { invite?: Record<string, unknown> } }
+      return rooms?.invite?.[roomId] !== undefined
+    },
+    limits.oneMs,
+  )
 }
 
 /** Fails unless the call is refused with M_FORBIDDEN or one of these. */
@@ -47,35 +58,56 @@ export async function refused(call: Promise<unknown>, ...errcodes: string[]): Pr
   })
 }
 
+/** How many messages somebody has under way at a time. */
+const lanes = 8
+
 /** Sends many messages, some at a time. Gives their IDs. */
 export async function sendMany(client: Client, roomId: string, count: number): Promise<string[]> {
   const ids: string[] = []
-  const lanes = Array.from({ length: 8 }, async (_, lane) => {
-    for (let index = lane; index < count; index += 8) {
+  const sending = Array.from({ length: lanes }, async (_, lane) => {
+    for (let index = lane; index < count; index += lanes) {
       ids[index] = await client.send(roomId, `message ${index}`)
     }
   })
-  await Promise.all(lanes)
+  await Promise.all(sending)
   return ids
 }
 
-/** Waits until a client has seen all these events, by paging back. */
+/**
+ * Waits until a client can read all these events by paging back. Reads what is new first, and all of
+ * the history again only when nothing new has come, since a server may have filled a gap by then.
+ */
 export async function arriveAll(
   client: Client,
   roomId: string,
   ids: readonly string[],
-  limitMs = 60_000,
-) {
-  await eventually(
-    `${ids.length} events reach ${client.userId}`,
-    async () => {
-      const seen = new Set(
-        (await client.history(roomId, ids.length * 2 + 100)).map((e) => e.event_id),
-      )
-      return ids.every((id) => seen.has(id))
-    },
-    limitMs,
-  )
+  limitMs = limits.manyMs,
+): Promise<void> {
+  const missing = new Set(ids)
+  const seen = new Set<string>()
+  const read = async (isEnough: (event: ClientEvent) => boolean) => {
+    const before = seen.size
+    for (const { event_id } of await client.history(roomId, ids.length * 2 + 100, isEnough)) {
+      seen.add(event_id)
+      missing.delete(event_id)
+    }
+    return seen.size > before
+  }
+  try {
+    await eventually(
+      `${ids.length} events reach ${client.userId}`,
+      async () => {
+        const isFresh = await read(({ event_id }) => seen.has(event_id))
+        if (!isFresh && missing.size > 0) await read(() => false)
+        return missing.size === 0
+      },
+      limitMs,
+    )
+  } catch (error) {
+    const [first] = missing
+    const what = `${missing.size} of them are missing, as ${first}`
+    throw new Error(`${(error as Error).message}; ${what}`, { cause: error })
+  }
 }
 
 /** Someone of `home` makes a room of a version and people of `away` live in it. */
@@ -143,10 +175,14 @@ export async function liveTogether(
   const secret = await bob.send(roomId, 'a slip of the tongue')
   await arrives(alice, roomId, secret)
   await bob.redact(roomId, secret)
-  await eventually('the redaction is applied at home', async () => {
-    const events = await alice.history(roomId, 20)
-    return events.some((event) => event.event_id === secret && event.content.body === undefined)
-  })
+  await eventually(
+    'the redaction is applied at home',
+    async () => {
+      const events = await alice.history(roomId, 20)
+      return events.some((event) => event.event_id === secret && event.content.body === undefined)
+    },
+    limits.oneMs,
+  )
 
   // Leave.
   await bob.leave(roomId)
@@ -169,6 +205,16 @@ export async function readHistory(
   const seen = history.map((event) => event.event_id)
   assert.equal(new Set(seen).size, seen.length, 'no event twice')
   assert.equal(history.at(-1)?.type, 'm.room.create')
+  // What Alice sent when she had been told that an earlier message is sent is read after that.
+  for (const [index, id] of ids.slice(lanes).entries()) {
+    const [earlier, later] = [seen.indexOf(ids[index] ?? ''), seen.indexOf(id)]
+    assert.ok(earlier > later, `message ${index + lanes} is read after message ${index}`)
+  }
+}
+
+/** The name of a client's server. */
+export function serverOf({ userId }: Client): string {
+  return userId.slice(userId.indexOf(':') + 1)
 }
 
 /** The state of a room as one text, for comparison: key and event ID. */
@@ -194,9 +240,13 @@ export async function sameState(clients: readonly Client[], roomId: string): Pro
         states = await Promise.all(clients.map((client) => stateOf(client, roomId)))
         return states.every((state) => state === states[0]) && states[0]
       },
-      40_000,
+      limits.oneMs,
     )
   } catch (error) {
-    throw new Error(`states differ:\n${states.join('\n\n')}`, { cause: error })
+    const [first, ...others] = states.map((state) => new Set(state.split('\n')))
+    const apart = others.flatMap((other) => [...other.symmetricDifference(first ?? other)])
+    throw new Error(`${(error as Error).message}; they differ in:\n${apart.join('\n')}`, {
+      cause: error,
+    })
   }
 }

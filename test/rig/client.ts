@@ -126,8 +126,15 @@ export class Client {
     return member && String(member.content.membership)
   }
 
-  /** Up to `limit` events going back from the newest, over as many pages as that takes. */
-  async history(roomId: string, limit: number): Promise<ClientEvent[]> {
+  /**
+   * Up to `limit` events going back from the newest, over as many pages as that takes, or to the page
+   * that has an event after which no more is wanted.
+   */
+  async history(
+    roomId: string,
+    limit: number,
+    isEnough: (event: ClientEvent) => boolean = () => false,
+  ): Promise<ClientEvent[]> {
     const events: ClientEvent[] = []
     let from = ''
     while (events.length < limit) {
@@ -135,8 +142,9 @@ export class Client {
         'GET',
         `/v3/rooms/${encode(roomId)}/messages?dir=b&limit=${Math.min(100, limit - events.length)}${from}`,
       )
-      events.push(...(page.chunk as ClientEvent[]))
-      if (page.end === undefined || page.end === page.start) break
+      const chunk = page.chunk as ClientEvent[]
+      events.push(...chunk)
+      if (page.end === undefined || page.end === page.start || chunk.some(isEnough)) break
       from = `&from=${encode(String(page.end))}`
     }
     return events
@@ -188,8 +196,10 @@ export async function eventually<T>(
     } catch (error) {
       problem = error
     }
-    if (performance.now() > end)
-      throw new Error(`not within ${limitMs} ms: ${what}`, { cause: problem })
+    if (performance.now() > end) {
+      const last = problem instanceof Error ? ` (${problem.message})` : ''
+      throw new Error(`not within ${limitMs} ms: ${what}${last}`, { cause: problem })
+    }
     await new Promise((resolve) => setTimeout(resolve, pauseMs))
   }
 }

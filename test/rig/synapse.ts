@@ -10,7 +10,27 @@ import { join } from 'node:path'
 import { type Certificate, issueCertificate } from '../../src/io/certificates.ts'
 import { freePort, ServerProcess } from './processes.ts'
 
-const start = new URL('start-synapse.py', import.meta.url).pathname
+const startLean = new URL('start-synapse.py', import.meta.url).pathname
+
+const leanConfiguration = `
+push: {enabled: false}
+user_directory: {enabled: false}
+stats: {enabled: false}
+`
+
+/** What it does with events, without a line for each request and each turn of its caches. */
+const logConfiguration = `
+version: 1
+formatters: {plain: {format: '%(asctime)s %(levelname)s %(name)s %(request)s %(message)s'}}
+handlers: {console: {class: logging.StreamHandler, formatter: plain}}
+loggers:
+  synapse.access: {level: WARNING}
+  synapse.metrics: {level: CRITICAL}
+  synapse.storage: {level: WARNING}
+  synapse.util: {level: CRITICAL}
+root: {level: INFO, handlers: [console]}
+disable_existing_loggers: false
+`
 
 /** Prepares a Synapse at `host`, a loopback address, with its files below `folder`. */
 export async function prepareSynapse(options: {
@@ -20,8 +40,10 @@ export async function prepareSynapse(options: {
   authority: Certificate
   /** The port in its name, where a `Plug` stands in front of it. */
   publicPort?: number
+  /** Leaves out what a test of rooms can do without: pushes, statistics, waiting for the disk. */
+  lean?: boolean
 }): Promise<ServerProcess> {
-  const { python, folder, host, authority } = options
+  const { python, folder, host, authority, lean = false } = options
   mkdirSync(folder, { recursive: true })
   const [tlsPort, plainPort] = [await freePort(host), await freePort(host)]
   const serverName = `${host}:${options.publicPort ?? tlsPort}`
@@ -36,14 +58,15 @@ export async function prepareSynapse(options: {
     join(folder, 'signing.key'),
   ])
   const file = join(folder, 'homeserver.yaml')
-  writeFileSync(file, configuration({ serverName, host, tlsPort, plainPort, folder }))
+  const base = configuration({ serverName, host, tlsPort, plainPort, folder })
+  writeFileSync(file, lean ? `${base}${leanConfiguration}` : base)
+  writeFileSync(join(folder, 'log.yaml'), logConfiguration)
   return new ServerProcess({
     serverName,
     baseUrl: `http://${host}:${plainPort}`,
     tlsPort,
     logFile: join(folder, 'synapse.log'),
-    command: [python, start, '-c', file],
-    environment: { SYNAPSE_LOG_LEVEL: 'WARNING' },
+    command: [python, ...(lean ? [startLean] : ['-m', 'synapse.app.homeserver']), '-c', file],
   })
 }
 
@@ -62,6 +85,7 @@ pid_file: ${folder}/homeserver.pid
 signing_key_path: ${folder}/signing.key
 media_store_path: ${folder}/media
 report_stats: false
+log_config: ${folder}/log.yaml
 tls_certificate_path: ${folder}/tls.crt
 tls_private_key_path: ${folder}/tls.key
 listeners:
@@ -83,10 +107,6 @@ bcrypt_rounds: 4
 allow_public_rooms_over_federation: true
 room_list_publication_rules: [{action: allow}]
 presence: {enabled: false}
-push: {enabled: false}
-user_directory: {enabled: false}
-stats: {enabled: false}
-filter_timeline_limit: -1
 caches: {sync_response_cache_duration: 0}
 rc_message: {per_second: 10000, burst_count: 10000}
 rc_registration: {per_second: 10000, burst_count: 10000}
