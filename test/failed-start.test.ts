@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 
-const main = new URL('../src/cli/main.ts', import.meta.url).pathname
+const main = new URL('../bin/hansa.js', import.meta.url).pathname
 
 test('a port that another program has ends the start', { timeout: 60_000 }, async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'hansa-'))

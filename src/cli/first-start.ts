@@ -6,7 +6,6 @@
  */
 
 import { join } from 'node:path'
-import { issueCertificate, makeAuthority } from '#io/certificates.ts'
 import type { Clock } from '#io/clock.ts'
 import type { Files } from '#io/files.ts'
 
@@ -55,6 +54,8 @@ export async function makeFirstConfiguration(
   if ((await files.readText(path)) !== undefined) return false
   await files.makeFolder(dataDir)
   const now = clock.now()
+  // Every later start does without it.
+  const { issueCertificate, makeAuthority } = await import('#io/certificates.ts')
   const authority = await makeAuthority('Hansa on this machine', now)
   const certificate = await issueCertificate(authority, names, now)
   await files.writeText(join(dataDir, 'ca.crt'), authority.cert)

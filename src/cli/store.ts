@@ -12,7 +12,6 @@ import { realFiles } from '#io/real-files.ts'
 import { realRandom } from '#io/real-random.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
-import { openPostgres } from '#storage/postgres.ts'
 import { openSqlite } from '#storage/sqlite.ts'
 import { openSqliteWorker } from '#storage/sqlite-worker.ts'
 
@@ -47,12 +46,19 @@ export async function ownSigner(config: Config): Promise<Signer | undefined> {
   return await loadSigningKey(config.server_name, path, { files: realFiles, random: realRandom })
 }
 
-function openPostgresOf(
+async function openPostgresOf(
   config: Config,
   onFatal: (error: Error) => void,
   options: { readonly mayShare?: boolean } = {},
 ): Promise<Database> {
-  return openPostgres({ url: config.database.url ?? '', clock: realClock, onFatal, ...options })
+  // Who uses SQLite need not hold the driver in memory.
+  const { openPostgres } = await import('#storage/postgres.ts')
+  return await openPostgres({
+    url: config.database.url ?? '',
+    clock: realClock,
+    onFatal,
+    ...options,
+  })
 }
 
 function sqlitePath(config: Config): string {

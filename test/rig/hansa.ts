@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { type Certificate, issueCertificate } from '../../src/io/certificates.ts'
 import { freePort, ServerProcess } from './processes.ts'
 
-const main = new URL('../../src/cli/main.ts', import.meta.url).pathname
+const main = new URL('../../bin/hansa.js', import.meta.url).pathname
 
 /** Prepares a Hansa at `host`, a loopback address, with its files below `folder`. */
 export async function prepareHansa(options: {
