@@ -38,6 +38,8 @@ async function importNew(parts: EngineParts, room: RoomImport): Promise<Verdict>
   const batch = await newRoom(parts, create)
   const slices = new Slices(parts.clock)
   for (const pdu of inOrder([...room.authChain, ...room.state])) {
+    // Nothing of a new room is stored.
+    batch.room.noteAbsent(pdu.event_id)
     await takeOutlier(batch, pdu)
     if (slices.isOver) await slices.next()
   }

@@ -157,6 +157,7 @@ export async function storeOutliers(
     const rest = ordered.slice(outcomes.length, outcomes.length + outliersPerTurn)
     const taken = await parts.queues.inTurn(roomId, async (batch) => {
       const ofTurn: Outcome[] = []
+      await batch.room.lookAt(rest.flatMap(namesIn))
       for (const pdu of rest) {
         ofTurn.push(await takeOutlier(batch, pdu))
         if (slices.isOver) break
