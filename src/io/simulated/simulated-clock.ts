@@ -23,6 +23,7 @@ interface DueTimer {
 }
 
 export interface StoppableClock extends Clock {
+  readonly isStopped: boolean
   stop(): void
 }
 
@@ -55,6 +56,9 @@ export class VirtualTime {
       after,
       sleep: (delayMs, signal) => sleepOn(after, delayMs, signal),
       yield: () => sleepOn(after, 0, undefined),
+      get isStopped() {
+        return stopped
+      },
       stop: () => {
         stopped = true
       },

@@ -6,6 +6,9 @@
  * Where a real network would leave a request hanging, it hangs here until its own time-out. A cut
  * is between two hosts and in one direction: what is under way when a link is cut is lost.
  *
+ * A host that is killed says nothing more: neither requests nor answers of it leave any more, and none
+ * reaches what still runs of it in memory.
+ *
  * Certificates are names only: a listener with TLS shows its certificate's text, which is the list
  * of names it is good for, and a client that asks for another name fails as it would really.
  *
@@ -25,6 +28,7 @@ import {
   type OutgoingRequest,
 } from '../http.ts'
 import { simulatedBody } from './simulated-body.ts'
+import type { StoppableClock } from './simulated-clock.ts'
 import type { SeededRandom } from './simulated-random.ts'
 
 /** What the network does to requests and answers. Chances are from 0 to 1. */
@@ -50,6 +54,8 @@ export const calmNetwork: NetworkFaults = {
 interface Host {
   readonly address: string
   readonly handlers: Map<number, { handler: HttpHandler; names: readonly string[] | undefined }>
+  /** How often it was killed. */
+  deaths: number
 }
 
 const notAborted = new AbortController().signal
@@ -90,7 +96,10 @@ export class SimulatedNetwork {
 
   /** Takes a host's listeners away, as when its process is killed. */
   silence(address: string): void {
-    this.#hosts.get(address)?.handlers.clear()
+    const host = this.#hosts.get(address)
+    if (host === undefined) return
+    host.deaths += 1
+    host.handlers.clear()
   }
 
   dns(): Dns {
@@ -104,7 +113,7 @@ export class SimulatedNetwork {
   }
 
   listen(address: string): Listen {
-    const host = this.#hosts.get(address) ?? { address, handlers: new Map() }
+    const host = this.#hosts.get(address) ?? { address, handlers: new Map(), deaths: 0 }
     this.#hosts.set(address, host)
     return async (options, handler) => {
       const names = options.tls?.cert.split(',')
@@ -122,15 +131,16 @@ export class SimulatedNetwork {
   }
 
   /** The client of the host at `address`; its own clock times it out and dies with it. */
-  client(address: string, clock: Clock): HttpClient {
+  client(address: string, clock: StoppableClock): HttpClient {
     return {
       request: (request) => this.#request(address, clock, request),
       close: async () => {},
     }
   }
 
-  #request(from: string, clock: Clock, request: OutgoingRequest): Promise<IncomingAnswer> {
+  #request(from: string, clock: StoppableClock, request: OutgoingRequest): Promise<IncomingAnswer> {
     return new Promise((resolve, reject) => {
+      if (clock.isStopped) return
       const timer = clock.after(request.timeoutMs, () =>
         fail(new HttpFailure('timeout', `no answer within ${request.timeoutMs} ms`)),
       )
@@ -140,7 +150,7 @@ export class SimulatedNetwork {
       }
       const fail = (failure: HttpFailure) => {
         settle()
-        reject(failure)
+        if (!clock.isStopped) reject(failure)
       }
       const onAbort = () => fail(new HttpFailure('aborted', 'the request was called off'))
       if (request.signal?.aborted) {
@@ -150,7 +160,7 @@ export class SimulatedNetwork {
       request.signal?.addEventListener('abort', onAbort)
       const done = (answer: IncomingAnswer) => {
         settle()
-        resolve(answer)
+        if (!clock.isStopped) resolve(answer)
       }
       this.#send({ from, request, done, fail })
     })
@@ -171,15 +181,16 @@ export class SimulatedNetwork {
     for (let arrival = 0; arrival < arrivals; arrival += 1) {
       this.#clock.after(this.#delayMs(), () => {
         if (this.#cuts.has(`${from} ${to}`)) return
-        const listener = this.#hosts.get(to)?.handlers.get(request.port)
-        if (listener === undefined) {
+        const host = this.#hosts.get(to)
+        const listener = host?.handlers.get(request.port)
+        if (host === undefined || listener === undefined) {
           fail(new HttpFailure('connect', `nobody listens at ${to}:${request.port}`))
         } else if ((listener.names !== undefined) !== (request.protocol === 'https:')) {
           fail(new HttpFailure('tls', 'one side speaks TLS and the other does not'))
         } else if (listener.names && !listener.names.includes(tlsName)) {
           fail(new HttpFailure('tls', `the certificate is not for ${tlsName}`))
         } else {
-          this.#deliver(exchange, to, listener.handler)
+          this.#deliver(exchange, host, listener.handler)
         }
       })
     }
@@ -192,10 +203,11 @@ export class SimulatedNetwork {
       done: (answer: IncomingAnswer) => void
       fail: (failure: HttpFailure) => void
     },
-    to: string,
+    host: Host,
     handler: HttpHandler,
   ): void {
     const { from, request, done, fail } = exchange
+    const { address: to, deaths } = host
     const answered = handler({
       method: request.method,
       target: request.target,
@@ -207,6 +219,7 @@ export class SimulatedNetwork {
     })
     const sendBack = async (answer: OutgoingAnswer) => {
       const body = await wholeBody(answer.body)
+      if (host.deaths > deaths) return
       if (this.#random.happens(this.faults.answerLoss)) return
       this.#clock.after(this.#delayMs(), () => {
         if (this.#cuts.has(`${to} ${from}`)) return
@@ -218,7 +231,8 @@ export class SimulatedNetwork {
       })
     }
     answered.then(sendBack).catch((cause: unknown) => {
-      fail(new HttpFailure('broken', 'the connection was reset', { cause }))
+      if (host.deaths === deaths)
+        fail(new HttpFailure('broken', 'the connection was reset', { cause }))
     })
   }
 
