@@ -112,6 +112,25 @@ for (const relation of relations) {
   })
 }
 
+test('who has left a room gives what there was until then to those who were in it', async () => {
+  const world = new FederationWorld()
+  const [a, c, d] = await world.start('a', 'c', 'd')
+  const [alice, carol] = [a.user('alice'), c.user('carol')]
+  const roomId = await a.createRoom(alice, newest)
+  await c.join(carol, roomId, [a])
+  const here = await a.say(alice, roomId, 'canary here')
+  await world.await(a.rooms.leave({ userId: alice, roomId, content: {} }))
+  await world.settle()
+  for (const [name, question] of Object.entries(routes)) {
+    const { method, target, body } = question(roomId, here)
+    assert.equal((await c.request(a, method, target, body)).status, 200, name)
+    const status = name === 'event' ? 404 : 403
+    assert.equal((await d.request(a, method, target, body)).status, status, name)
+  }
+  const template = federation('make_join', roomId, d.user('dora'))
+  assert.equal((await d.request(a, 'GET', `${template}?ver=12`)).status, 404, 'but lets nobody in')
+})
+
 // What a server is given of the history from before its first user joined.
 const before: [history_visibility: string, body: string | undefined][] = [
   ['world_readable', 'from before'],

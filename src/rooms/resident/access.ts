@@ -12,7 +12,7 @@ import { isServerAllowed, readServerAcl, type ServerAcl } from '#protocol/server
 import type { RoomParts } from '../parts.ts'
 import type { StateView } from '../rooms.ts'
 
-/** A room that we are in. */
+/** A room that we are in, or were in. */
 export interface ResidentRoom {
   readonly roomId: RoomId
   readonly version: RoomVersion
@@ -28,24 +28,36 @@ export async function residentRoom(
   roomId: RoomId,
   origin: ServerName,
 ): Promise<ResidentRoom> {
-  const { rooms, serverName } = parts
-  const version = await rooms.version(roomId)
-  const state = await rooms.currentState(roomId)
-  const isResident = await rooms.isServerInRoom(serverName, roomId)
-  if (version === undefined || state === undefined || !isResident) throw unknownRoom()
-  await assertNotDenied(state, origin)
-  return { roomId, version, state }
+  const room = await knownRoom(parts, roomId, origin)
+  if (await parts.rooms.isServerInRoom(parts.serverName, roomId)) return room
+  throw unknownRoom()
 }
 
-/** The same, for what only servers in the room may ask. */
+/**
+ * A room whose history `origin` may read here: one that we are in together, or were in together when
+ * we left it. What our users said last may follow on events that others lack, and nobody else may have
+ * them; so who was in the room with us can still ask for what there was until then.
+ */
 export async function sharedRoom(
-  parts: Pick<RoomParts, 'rooms' | 'serverName'>,
+  parts: Pick<RoomParts, 'rooms'>,
   roomId: RoomId,
   origin: ServerName,
 ): Promise<ResidentRoom> {
-  const room = await residentRoom(parts, roomId, origin)
+  const room = await knownRoom(parts, roomId, origin)
   if (await parts.rooms.isServerInRoom(origin, roomId)) return room
   throw new MatrixError(403, 'M_FORBIDDEN', 'Your server is not in this room.')
+}
+
+async function knownRoom(
+  { rooms }: Pick<RoomParts, 'rooms'>,
+  roomId: RoomId,
+  origin: ServerName,
+): Promise<ResidentRoom> {
+  const version = await rooms.version(roomId)
+  const state = await rooms.currentState(roomId)
+  if (version === undefined || state === undefined) throw unknownRoom()
+  await assertNotDenied(state, origin)
+  return { roomId, version, state }
 }
 
 /** Throws 403 if the room's access control list denies the server. */

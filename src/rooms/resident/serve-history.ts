@@ -147,9 +147,7 @@ export async function missingEventsForServer(
 }
 
 async function mayRead(parts: RoomParts, roomId: RoomId, origin: ServerName): Promise<boolean> {
-  const { rooms, serverName } = parts
-  if (!(await rooms.isServerInRoom(serverName, roomId))) return false
-  if (!(await rooms.isServerInRoom(origin, roomId))) return false
+  if (!(await parts.rooms.isServerInRoom(origin, roomId))) return false
   await sharedRoom(parts, roomId, origin)
   return true
 }
