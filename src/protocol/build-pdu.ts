@@ -7,13 +7,20 @@
  */
 
 import assert from 'node:assert/strict'
-import { tryCanonicalJson } from './canonical-json.ts'
-import { contentHash, referenceHash } from './hashes.ts'
+import { encodeBase64 } from './base64.ts'
+import {
+  canonicalJson,
+  canonicalMembers,
+  joinMembers,
+  membersWithin,
+  withMember,
+} from './canonical-json.ts'
+import { essentialText, referenceHash, sha256 } from './hashes.ts'
 import type { EventId, RoomId, UserId } from './identifiers/ids.ts'
 import type { Json, JsonObject } from './json.ts'
 import { readJson } from './json-reader.ts'
 import { ownEventBytesMax } from './limits.ts'
-import { numberRuleOf, pduOf } from './parse-pdu.ts'
+import { numberRuleOf, pduOf, pduOfMembers } from './parse-pdu.ts'
 import type { Pdu } from './pdu.ts'
 import { redact } from './redaction.ts'
 import type { RoomVersion } from './room-version.ts'
@@ -55,13 +62,20 @@ export type BuiltPdu =
 /** Makes an event of ours. */
 export function buildPdu(version: RoomVersion, draft: EventDraft, signer: JsonSigner): BuiltPdu {
   const unsigned = eventOf(version, draft)
-  const text = tryCanonicalJson(unsigned)
-  // Content may be another event's, of a version with other rules for numbers.
-  if (text === undefined || !readJson(Buffer.from(text), numberRuleOf(version)).ok) {
+  const encoded = canonicalMembers(unsigned)
+  if (encoded === undefined || !hasNumbersOf(version, unsigned)) {
     return { ok: false, problem: 'bad-json', reason: 'the event has no canonical JSON' }
   }
-  const hashed = { ...unsigned, hashes: { sha256: contentHash(unsigned) } }
-  const read = pduOf(version, signEvent(version, hashed, signer), 'limited')
+  // It is encoded once: what is hashed, signed and stored is put together from its members.
+  const text = joinMembers(encoded)
+  const hashes = { sha256: sha256(text, 'base64') }
+  const hashed = { ...unsigned, hashes }
+  const members = withMember(membersWithin(text, encoded), 'hashes', hashes)
+  const essentials = essentialText(version, hashed, members)
+  const signature = encodeBase64(signer.sign(Buffer.from(essentials)))
+  const signed = withSignature(hashed, signer, signature)
+  const all = withMember(members, 'signatures', signed.signatures as Json)
+  const read = pduOfMembers(version, signed, all, 'limited')
   if (typeof read === 'string') {
     const problem = read === 'the event is too large' ? 'too-large' : 'bad-json'
     return { ok: false, problem, reason: read }
@@ -70,6 +84,18 @@ export function buildPdu(version: RoomVersion, draft: EventDraft, signer: JsonSi
     return { ok: false, problem: 'too-large', reason: 'the event is too large' }
   }
   return { ok: true, pdu: read.pdu }
+}
+
+/** Content may be another event's, of a version with other rules for numbers. */
+function hasNumbersOf(version: RoomVersion, event: JsonObject): boolean {
+  if (!hasRawNumbers(event)) return true
+  return readJson(Buffer.from(canonicalJson(event)), numberRuleOf(version)).ok
+}
+
+function hasRawNumbers(value: Json): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (JSON.isRawJSON(value)) return true
+  return Object.values(value).some(hasRawNumbers)
 }
 
 /** How another event names this one. */

@@ -62,6 +62,17 @@ export function joinMembers(members: readonly CanonicalMember[]): string {
   return `${text}}`
 }
 
+/** The members of an object and one more, whose key is of ASCII letters, as all are in an event. */
+export function withMember(
+  members: readonly CanonicalMember[],
+  key: string,
+  value: Json,
+): CanonicalMember[] {
+  const after = members.findIndex((member) => member.key > key)
+  const member = { key, text: `"${key}":${canonicalJson(value)}` }
+  return members.toSpliced(after === -1 ? members.length : after, 0, member)
+}
+
 /**
  * The same members as parts of the text that joins them. The encoder's strings are ropes of many
  * small pieces, which cost more to put together than to hash; parts of a flat text cost nothing.

@@ -73,6 +73,16 @@ export function pduOf(
   return event === undefined ? notCanonical : pduOfEncoded(version, event, references)
 }
 
+/** The PDU that has these members, which are those of `json` in canonical JSON. */
+export function pduOfMembers(
+  version: RoomVersion,
+  json: JsonObject,
+  members: readonly CanonicalMember[],
+  references: ReferenceRule,
+): ReadPdu | string {
+  return pduOfEncoded(version, encodedOf(json, members), references)
+}
+
 const notCanonical = 'the event has no canonical JSON'
 
 function pduOfEncoded(
@@ -146,7 +156,10 @@ const utf8 = new TextEncoder()
 
 function encodeEvent(json: JsonObject): EncodedEvent | undefined {
   const members = canonicalMembers(json)
-  if (members === undefined) return undefined
+  return members && encodedOf(json, members)
+}
+
+function encodedOf(json: JsonObject, members: readonly CanonicalMember[]): EncodedEvent {
   const text = joinMembers(members)
   // Not from the pool that small buffers share: an event that is kept keeps nothing but itself.
   const bytes = utf8.encode(text)
