@@ -21,6 +21,9 @@ import { postgresUrl } from './postgres-cluster.ts'
 /** Statements that read a whole table, and why they may. */
 const wholeTables: Readonly<Record<string, string>> = {
   removeCutImports: 'the imports that a crash cut short, at start: at most a few rows',
+  leastUsedRemoteMedia: 'one end of an index',
+  remoteMediaBytes: 'read once, at the start',
+  looseFiles: 'read once, at the start; few are ever left',
   failingDestinations: 'read once, at the start',
   outboxDestinations: 'read once, at the start',
   eduDestinations: 'read once, at the start',

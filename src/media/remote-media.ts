@@ -50,6 +50,11 @@ export function createRemoteMedia(needs: RemoteMediaNeeds): RemoteMedia {
   const fetching = new Map<string, Promise<Content>>()
   const limiter = new Limiter(fetchesMax)
   const trim = createTrimmer(needs)
+  const fetchAndTrim = async (name: RemoteMediaName, waitMs: number) => {
+    const content = await fetch(needs, name, waitMs)
+    await trim(content.bytes)
+    return content
+  }
   return {
     async content(name, waitMs) {
       const kept = await keptContent(db, clock, name)
@@ -57,11 +62,9 @@ export function createRemoteMedia(needs: RemoteMediaNeeds): RemoteMedia {
       const key = `${name.serverName}/${name.mediaId}`
       const wait = Math.min(waitMs, waitMsMax)
       const fetched = fetching.getOrInsertComputed(key, () =>
-        limiter.run(() => fetch(needs, name, wait)).finally(() => fetching.delete(key)),
+        limiter.run(() => fetchAndTrim(name, wait)).finally(() => fetching.delete(key)),
       )
-      const content = await fetched
-      await trim()
-      return content
+      return await fetched
     },
   }
 }
@@ -108,10 +111,15 @@ async function* inOnePiece(body: Uint8Array): AsyncGenerator<Uint8Array> {
 }
 
 /** Removes what was used longest ago while there is too much; one such work at a time. */
-function createTrimmer({ db, mediaFiles, keptBytesMax }: RemoteMediaNeeds): () => Promise<void> {
+function createTrimmer({
+  db,
+  mediaFiles,
+  keptBytesMax,
+}: RemoteMediaNeeds): (added: number) => Promise<void> {
   let trimming: Promise<void> | undefined
+  let bytes = -1
   const trim = async () => {
-    let bytes = await remoteMediaBytes(db)
+    if (bytes === -1) bytes = await remoteMediaBytes(db)
     if (bytes <= keptBytesMax) return
     while (bytes > keptBytesMax * shareLeft) {
       const oldest = await leastUsedRemoteMedia(db, removedAtOnce)
@@ -124,7 +132,8 @@ function createTrimmer({ db, mediaFiles, keptBytesMax }: RemoteMediaNeeds): () =
       }
     }
   }
-  return async () => {
+  return async (added) => {
+    if (bytes !== -1) bytes += added
     trimming ??= trim().finally(() => {
       trimming = undefined
     })

@@ -107,7 +107,7 @@ function settle(batch: Batch, placed: readonly Placed[]): void {
     room.enter(room.cachedPdu(event.pdu.event_id) ?? event.pdu, facts)
   }
   room.entered(placed.map(({ event }) => event.pdu.event_id))
-  for (const { target } of batch.redactions) room.redacted(target.event_id)
+  for (const { target } of batch.redactions) room.redacted(target)
   for (const { eventId } of batch.lateRedactions) room.forgetFacts(eventId)
   room.published = room.head
 }

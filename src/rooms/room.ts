@@ -301,9 +301,9 @@ export class Room implements RoomEvents {
   }
 
   /** The redaction of an event is committed. Whoever has read it in the meantime found it whole. */
-  redacted(eventId: EventId): void {
-    this.#pdus.delete(eventId)
-    this.#redacted.set(eventId, true)
+  redacted(redacted: Pdu): void {
+    this.#pdus.set(redacted.event_id, redacted)
+    this.#redacted.set(redacted.event_id, true)
   }
 
   /** Events that were redacted lately. */
