@@ -5,12 +5,13 @@
  */
 
 import { adminRoutes } from '../src/admin-api/routes.ts'
+import { explainFailure } from '../src/client-api/explain-failure.ts'
 import type { Route } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
 import { silentLog } from '../src/io/log.ts'
 import { simulatedBody } from '../src/io/simulated/simulated-body.ts'
 import type { UserId } from '../src/protocol/identifiers/ids.ts'
-import type { Rooms } from '../src/rooms/rooms.ts'
+import type { Server } from '../src/server.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 import { versionNamed } from './room-world.ts'
 
@@ -20,11 +21,15 @@ export async function askAdmin(
   target: string,
   { token = 'root' } = {},
 ): Promise<{ status: number; body: Record<string, unknown> }> {
-  const routes = adminRoutes as unknown as readonly Route<{ rooms: Rooms }>[]
   const handler = serve(
-    routes,
-    { rooms: server.rooms },
+    adminRoutes as unknown as readonly Route<Partial<Server>>[],
     {
+      rooms: server.rooms,
+      remoteServers: server.life.federation.remoteServers,
+      serverName: server.name,
+    },
+    {
+      explain: explainFailure,
       log: silentLog,
       checkAnswers: true,
       authenticateUser: async (token) => ({

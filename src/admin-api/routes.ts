@@ -8,6 +8,7 @@ import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { eventRoutes } from './events.ts'
 import { registerRoutes } from './register.ts'
+import { roomComparisonRoutes } from './room-comparison.ts'
 import { roomRoutes } from './rooms.ts'
 import { waitingEventRoutes } from './waiting-events.ts'
 
@@ -16,4 +17,5 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...roomRoutes,
   ...waitingEventRoutes,
   ...eventRoutes,
+  ...roomComparisonRoutes,
 ]

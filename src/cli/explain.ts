@@ -9,12 +9,8 @@
 
 import { shownExplanation } from '#admin-api/events.ts'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
-import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { parseRoomId } from '#protocol/identifiers/room-id.ts'
-import { type EventExplanation, explainEvent, explainWaiting } from '#rooms/explain-event.ts'
-import { loadRoom } from '#rooms/room.ts'
-import type { Database } from '#storage/database.ts'
-import { roomOfEvent } from '#storage/events.ts'
+import { storedRooms } from '#rooms/stored-rooms.ts'
 import { readConfig } from './config.ts'
 import { explanationLines } from './explanation-text.ts'
 import { printable, printableJson } from './findings.ts'
@@ -33,9 +29,10 @@ export async function explain(
   const config = await readConfig(options.config)
   const db = await openStore(config)
   try {
-    const found = await explained(db, { eventId, roomId, own: await ownSigner(config) })
+    const rooms = storedRooms(db, await ownSigner(config))
+    const found = await rooms.explain(eventId, roomId)
     if (found === undefined) {
-      const waiting = await explainWaiting(db, eventId)
+      const waiting = await rooms.explainWaiting(eventId)
       throw new Error(printable(waiting ?? `There is no event ${id} here.`))
     }
     if (options.json) console.log(printableJson(shownExplanation(found)))
@@ -43,18 +40,4 @@ export async function explain(
   } finally {
     await db.close()
   }
-}
-
-async function explained(
-  db: Database,
-  asked: {
-    readonly eventId: EventId
-    readonly roomId: RoomId | undefined
-    readonly own: Awaited<ReturnType<typeof ownSigner>>
-  },
-): Promise<EventExplanation | undefined> {
-  const { eventId, own } = asked
-  const roomId = asked.roomId ?? (await roomOfEvent(db, eventId))
-  const room = roomId && (await loadRoom(db, roomId))
-  return room ? await explainEvent({ db, own }, room, eventId) : undefined
 }

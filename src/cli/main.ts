@@ -10,6 +10,7 @@ import { ConfigError } from '#config/load.ts'
 import { checkConfig } from './config.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
+import { compareRooms } from './room.ts'
 import { start } from './start.ts'
 import { createUser, listUsers, resetPassword } from './user.ts'
 
@@ -81,6 +82,19 @@ program
   .option('--json', 'print it as JSON', false)
   .option(...configOption)
   .action(explain)
+
+program
+  .command('room')
+  .description('rooms')
+  .addCommand(
+    new Command('compare')
+      .description('show how our state of a room differs from that of another server')
+      .argument('<room>', 'its room ID')
+      .argument('<server>', 'the server name of the other one')
+      .option('--json', 'print it as JSON', false)
+      .option(...configOption)
+      .action(compareRooms),
+  )
 
 /** What is printed and the exit code for something that was thrown. */
 function failure(error: unknown): { message: string; code: number } {

@@ -11,6 +11,7 @@ import type { Random } from '#io/random.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
+import type { OwnKey } from './explain-signatures.ts'
 import type { RoomQueues } from './queues.ts'
 import type { Keyring, Signer } from './remote-servers.ts'
 import type { RoomCommit } from './rooms.ts'
@@ -24,6 +25,14 @@ export interface EngineNeeds {
   readonly signer: Signer
   readonly keyring: Keyring
   readonly pduChecker: PduChecker
+}
+
+/** What reading needs of them: a running engine's, or of a store that nobody writes to here. */
+export interface ReadParts {
+  readonly db: Database
+  readonly queues: Pick<RoomQueues, 'room'>
+  /** Who we are; not known of a server that has never run. */
+  readonly signer: OwnKey | undefined
 }
 
 export interface EngineParts extends EngineNeeds {

@@ -13,7 +13,7 @@ import {
   eventsWithoutTime,
   setEventTime,
 } from '#storage/event-times.ts'
-import type { EngineParts } from './engine-parts.ts'
+import type { ReadParts } from './engine-parts.ts'
 import type { Rooms } from './rooms.ts'
 
 /** How many rows are given their time at once. */
@@ -21,7 +21,7 @@ const batch = 500
 
 /** The events of a room's timeline from a time on, the nearest first. */
 export async function eventsByTime(
-  { db, queues }: Pick<EngineParts, 'db' | 'queues'>,
+  { db, queues }: ReadParts,
   roomId: RoomId,
   { ts, direction, limit }: Parameters<Rooms['eventsByTime']>[1],
 ): ReturnType<Rooms['eventsByTime']> {
@@ -34,7 +34,7 @@ export async function eventsByTime(
 }
 
 /** Rows from before times were kept have none. */
-async function fillInTimes({ db }: Pick<EngineParts, 'db'>, roomNid: number): Promise<void> {
+async function fillInTimes({ db }: Pick<ReadParts, 'db'>, roomNid: number): Promise<void> {
   for (;;) {
     const rows = await eventsWithoutTime(db, roomNid, batch)
     if (rows.length === 0) return

@@ -23,7 +23,7 @@ import {
 } from '#storage/memberships.ts'
 import { currentStateAt } from '#storage/states.ts'
 import { stateDifference } from './commit.ts'
-import type { EngineParts } from './engine-parts.ts'
+import type { ReadParts } from './engine-parts.ts'
 import { eventsByTime } from './events-by-time.ts'
 import { explainEvent, explainWaiting } from './explain-event.ts'
 import { joinedServers, memberDifference, membersWith } from './joined.ts'
@@ -71,7 +71,7 @@ export type RoomReads = Pick<
 const beginning: Position = { stream: -1, sub: 0 }
 const end: Position = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
 
-export function createReads(parts: EngineParts): RoomReads {
+export function createReads(parts: ReadParts): RoomReads {
   const { db, queues } = parts
   const room = (roomId: RoomId) => queues.room(roomId)
   const events = (roomId: RoomId, ids: readonly EventId[]) => storedEvents(parts, roomId, ids)
@@ -136,7 +136,7 @@ export function createReads(parts: EngineParts): RoomReads {
 }
 
 async function storedEvents(
-  { db, queues }: EngineParts,
+  { db, queues }: ReadParts,
   roomId: RoomId,
   eventIds: readonly EventId[],
 ): Promise<StoredEvent[]> {
@@ -159,7 +159,7 @@ function storedEvent(room: Room, row: PlacedEventRow): StoredEvent {
 }
 
 async function stateAt(
-  { db, queues }: EngineParts,
+  { db, queues }: ReadParts,
   roomId: RoomId,
   eventId: EventId,
   which: 'state_before' | 'state_after',
@@ -172,7 +172,7 @@ async function stateAt(
 }
 
 async function timeline(
-  { db, queues }: EngineParts,
+  { db, queues }: ReadParts,
   roomId: RoomId,
   range: Parameters<Rooms['timeline']>[1],
 ): Promise<StoredEvent[]> {
@@ -187,7 +187,7 @@ async function timeline(
 }
 
 async function stateChanges(
-  parts: EngineParts,
+  parts: ReadParts,
   roomId: RoomId,
   range: StreamRange,
 ): Promise<StateChange[]> {
@@ -196,7 +196,7 @@ async function stateChanges(
 }
 
 async function memberChanges(
-  parts: EngineParts,
+  parts: ReadParts,
   roomId: RoomId,
   range: StreamRange,
 ): Promise<MemberChanges> {
@@ -211,7 +211,7 @@ interface StreamRange {
 
 /** The versions of a room's state at two positions of the stream, if they differ. */
 async function versionsAt(
-  { db, queues }: EngineParts,
+  { db, queues }: ReadParts,
   roomId: RoomId,
   range: StreamRange,
 ): Promise<{ room: Room; from: number; to: number } | undefined> {

@@ -10,7 +10,7 @@ import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Reader } from '#storage/database.ts'
 import { type EventRow, eventRows, refusedEventRows, verdictRules } from '#storage/events.ts'
-import type { EngineParts } from './engine-parts.ts'
+import type { ReadParts } from './engine-parts.ts'
 import { explainResolution, type Resolution } from './explain-resolution.ts'
 import { factsOf, type Room } from './room.ts'
 import type { EventStatus, Position } from './rooms.ts'
@@ -47,7 +47,7 @@ export interface RoomGraph {
  * events that were refused meanwhile, which nothing may lead to.
  */
 export async function roomGraph(
-  { db, queues }: EngineParts,
+  { db, queues }: ReadParts,
   roomId: RoomId,
   { from, limit }: { readonly from?: EventId | undefined; readonly limit: number },
 ): Promise<RoomGraph | undefined> {
