@@ -55,9 +55,10 @@ async function publicRoom(
 ): Promise<RoomId> {
   const alias: RoomAlias = `#room:${name}`
   const users = version.privilegedCreators ? {} : { [creator]: 100 }
-  return await server.aliases.createWith(alias, creator, () =>
+  return await server.aliases.createWith(alias, creator, (alongside) =>
     server.rooms.createRoom({
       creator,
+      alongside,
       version,
       createContent: {},
       joinContent: {},
