@@ -36,7 +36,7 @@ export async function run(options: Options): Promise<Report> {
     date: new Date().toISOString(),
     machine: thisMachine(),
     versions: Object.fromEntries(options.kinds.map((kind) => [kind, versionOf(kind)])),
-    database: 'SQLite',
+    database: options.database,
     roomVersion: options.version.id,
     workloads: [{ name: 'start', about, found: Object.fromEntries(started) }, ...workloads],
   }

@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import { findPython } from '../test/rig/python.ts'
+import { type StoreKind, storeKinds } from './store.ts'
 import type { Kind } from './subject.ts'
 import type { Sizes, Workload } from './workload.ts'
 import { inboundOne, inboundTwenty } from './workloads/inbound.ts'
@@ -28,6 +29,8 @@ export interface Options {
   readonly kinds: readonly Kind[]
   readonly version: RoomVersion
   readonly sizes: Sizes
+  /** Where both keep everything. */
+  readonly database: StoreKind
   /** Where Hansa's CPU profile is written, if it is to be made. */
   readonly profile: string | undefined
   /** How long a server that has just started is let alone before its memory is looked at. */
@@ -48,26 +51,12 @@ ${allWorkloads.map(({ name, about }) => `  ${name.padEnd(20)}${about}`).join('\n
   --members N           members of the rooms that are joined
   --repetitions N       how often each is repeated
   --room-version V      12 where it is not said
+  --database D          sqlite, or postgres: a cluster of its own, if PostgreSQL is installed
   --json FILE           where the figures go
   --profile FOLDER      makes CPU profiles of Hansa`
 
 export function readOptions(args: readonly string[]): Options {
-  const { values, positionals } = parseArgs({
-    args: [...args],
-    allowPositionals: true,
-    allowNegative: true,
-    options: {
-      synapse: { type: 'boolean', default: true },
-      hansa: { type: 'boolean', default: true },
-      events: { type: 'string' },
-      members: { type: 'string' },
-      repetitions: { type: 'string' },
-      'room-version': { type: 'string', default: '12' },
-      json: { type: 'string' },
-      profile: { type: 'string' },
-      help: { type: 'boolean', default: false },
-    },
-  })
+  const { values, positionals } = argumentsIn(args)
   if (values.help) end(usage, 0)
   const version = roomVersions.get(values['room-version'])
   if (version === undefined) end(`There is no room version ${values['room-version']}.`)
@@ -80,12 +69,40 @@ export function readOptions(args: readonly string[]): Options {
       members: countOf('members', values.members),
       repetitions: countOf('repetitions', values.repetitions),
     },
+    database:
+      storeKinds.find((kind) => kind === values.database) ??
+      end('--database is sqlite or postgres.'),
     profile: values.profile,
     idleMs: 1000,
     json: values.json ?? join('.cache', 'bench', `${new Date().toISOString()}.json`),
     tell: (line) => console.error(line),
   }
 }
+
+function argumentsIn(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], ...accepted })
+  } catch (error) {
+    return end(`${error instanceof Error ? error.message : error}\n\n${usage}`)
+  }
+}
+
+const accepted = {
+  allowPositionals: true,
+  allowNegative: true,
+  options: {
+    synapse: { type: 'boolean', default: true },
+    hansa: { type: 'boolean', default: true },
+    events: { type: 'string' },
+    members: { type: 'string' },
+    repetitions: { type: 'string' },
+    'room-version': { type: 'string', default: '12' },
+    database: { type: 'string', default: 'sqlite' },
+    json: { type: 'string' },
+    profile: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+} as const
 
 function workloadOf(name: string): Workload {
   const found = allWorkloads.find((workload) => workload.name === name)

@@ -6,14 +6,17 @@
 
 import type { Machine } from './machine.ts'
 import { type Summary, summaryOf } from './statistics.ts'
+import type { StoreKind } from './store.ts'
 import type { Kind } from './subject.ts'
 import { type Measure, measures, type Sample } from './workload.ts'
+
+const databases = { sqlite: 'SQLite', postgres: 'PostgreSQL' } as const
 
 export interface Report {
   readonly date: string
   readonly machine: Machine
   readonly versions: Partial<Record<Kind, string>>
-  readonly database: string
+  readonly database: StoreKind
   readonly roomVersion: string
   readonly workloads: readonly WorkloadReport[]
 }
@@ -48,7 +51,7 @@ export function tableOf(report: Report): string {
   const rows = report.workloads.flatMap(rowsOf)
   return [
     `${report.date}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Node ${machine.node}`,
-    `${Object.values(versions).join(', ')}, one process each, ${report.database}, rooms of version ${report.roomVersion}`,
+    `${Object.values(versions).join(', ')}, one process each, ${databases[report.database]}, rooms of version ${report.roomVersion}`,
     '',
     ...aligned([['workload', 'measure', 'Hansa', 'Synapse', 'Hansa is better by'], ...rows]),
     '',

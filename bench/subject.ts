@@ -6,8 +6,6 @@
  */
 
 import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import type { Certificate } from '#io/certificates.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -16,37 +14,50 @@ import type { ServerProcess } from '../test/rig/processes.ts'
 import { findPython } from '../test/rig/python.ts'
 import { prepareSynapse } from '../test/rig/synapse.ts'
 
+import { makeStore, type Store, type StoreKind } from './store.ts'
+
 export type Kind = 'hansa' | 'synapse'
+
+export interface SubjectOptions {
+  readonly folder: string
+  readonly authority: Certificate
+  /** Where a CPU profile of Hansa is written. */
+  readonly profile?: string | undefined
+  readonly database?: StoreKind
+}
 
 export class Subject {
   readonly kind: Kind
   readonly #process: ServerProcess
-  readonly #databaseFile: string
+  readonly #store: Store
 
-  private constructor(kind: Kind, process: ServerProcess, databaseFile: string) {
+  private constructor(kind: Kind, process: ServerProcess, store: Store) {
     this.kind = kind
     this.#process = process
-    this.#databaseFile = databaseFile
+    this.#store = store
   }
 
   /** Starts one with its files in `folder`. */
   static async start(
     kind: Kind,
-    {
-      folder,
-      authority,
-      profile,
-    }: { folder: string; authority: Certificate; profile: string | undefined },
+    { folder, authority, profile, database = 'sqlite' }: SubjectOptions,
   ): Promise<Subject> {
+    const store = await makeStore(database, kind, folder)
     const options = { folder, host: '127.0.0.21', authority }
-    const nodeFlags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]
-    const process =
-      kind === 'hansa'
-        ? await prepareHansa({ ...options, nodeFlags })
-        : await prepareSynapse({ ...options, python: findPython() ?? '' })
+    const process = await (kind === 'hansa'
+      ? prepareHansa({
+          ...options,
+          more: `database: ${store.setting}`,
+          nodeFlags: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
+        })
+      : prepareSynapse({
+          ...options,
+          python: findPython() ?? '',
+          database: store.setting,
+          quiet: true,
+        }))
     await process.start()
-    const file = kind === 'hansa' ? 'hansa.db' : 'homeserver.db'
-    return new Subject(kind, process, join(folder, file))
+    return new Subject(kind, process, store)
   }
 
   get serverName(): ServerName {
@@ -63,13 +74,9 @@ export class Subject {
     return pid
   }
 
-  /** The bytes of its database that are in use, the log's included. */
-  databaseBytes(): number {
-    const db = new DatabaseSync(this.#databaseFile, { readOnly: true })
-    const pragma = (name: string) => Number(db.prepare(`PRAGMA ${name}`).get()?.[name])
-    const bytes = (pragma('page_count') - pragma('freelist_count')) * pragma('page_size')
-    db.close()
-    return bytes
+  /** The bytes of its database that are in use. */
+  databaseBytes(): Promise<number> {
+    return this.#store.bytes()
   }
 
   logTail(): string {

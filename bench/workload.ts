@@ -77,12 +77,12 @@ export async function measureEvents(
   events: number,
   run: () => Promise<void>,
 ): Promise<Sample> {
-  const bytesBefore = subject.databaseBytes()
+  const bytesBefore = await subject.databaseBytes()
   const { elapsedMs, workedMs, othersBusy } = await observe(subject.pid, run)
   return {
     'events/s': (events * 1000) / elapsedMs,
     'CPU ms/event': workedMs / events,
-    'bytes/event': (subject.databaseBytes() - bytesBefore) / events,
+    'bytes/event': ((await subject.databaseBytes()) - bytesBefore) / events,
     'others busy': othersBusy,
   }
 }

@@ -17,7 +17,7 @@ import { makeAuthority } from '../src/io/certificates.ts'
 test('workloads of the bench run on a Hansa', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'hansa-bench-'))
   const authority = await makeAuthority('Bench', Date.now())
-  const subject = await Subject.start('hansa', { folder, authority, profile: undefined })
+  const subject = await Subject.start('hansa', { folder, authority })
   try {
     const names = ['inbound-one', 'local-sends-alone', 'join-1k']
     const sizes = ['--events', '120', '--members', '60', '--repetitions', '1']

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import type { Random } from '#io/random.ts'
 
@@ -40,7 +40,7 @@ export function isToken(kind: TokenKind, text: string): boolean {
 
 /** What is stored of a token. */
 export function hashOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
+  return hash('sha256', token)
 }
 
 /** A random word of lower-case letters and digits. */

@@ -19,7 +19,7 @@ stats: {enabled: false}
 `
 
 /** What it does with events, without a line for each request and each turn of its caches. */
-const logConfiguration = `
+const logConfiguration = (level: string) => `
 version: 1
 formatters: {plain: {format: '%(asctime)s %(levelname)s %(name)s %(request)s %(message)s'}}
 handlers: {console: {class: logging.StreamHandler, formatter: plain}}
@@ -28,7 +28,7 @@ loggers:
   synapse.metrics: {level: CRITICAL}
   synapse.storage: {level: WARNING}
   synapse.util: {level: CRITICAL}
-root: {level: INFO, handlers: [console]}
+root: {level: ${level}, handlers: [console]}
 disable_existing_loggers: false
 `
 
@@ -42,6 +42,10 @@ export async function prepareSynapse(options: {
   publicPort?: number
   /** Leaves out what a test of rooms can do without: pushes, statistics, waiting for the disk. */
   lean?: boolean
+  /** The setting `database`, if it is not to be SQLite. */
+  database?: string
+  /** Logs what is wrong, and nothing else. */
+  quiet?: boolean
 }): Promise<ServerProcess> {
   const { python, folder, host, authority, lean = false } = options
   mkdirSync(folder, { recursive: true })
@@ -58,9 +62,9 @@ export async function prepareSynapse(options: {
     join(folder, 'signing.key'),
   ])
   const file = join(folder, 'homeserver.yaml')
-  const base = configuration({ serverName, host, tlsPort, plainPort, folder })
+  const base = configuration({ ...options, serverName, tlsPort, plainPort })
   writeFileSync(file, lean ? `${base}${leanConfiguration}` : base)
-  writeFileSync(join(folder, 'log.yaml'), logConfiguration)
+  writeFileSync(join(folder, 'log.yaml'), logConfiguration(options.quiet ? 'WARNING' : 'INFO'))
   return new ServerProcess({
     serverName,
     baseUrl: `http://${host}:${plainPort}`,
@@ -76,8 +80,10 @@ function configuration(options: {
   tlsPort: number
   plainPort: number
   folder: string
+  database?: string
 }): string {
   const { serverName, host, tlsPort, plainPort, folder } = options
+  const sqlite = `{name: sqlite3, args: {database: ${folder}/homeserver.db}}`
   return `
 server_name: "${serverName}"
 public_baseurl: "https://${serverName}/"
@@ -91,7 +97,7 @@ tls_private_key_path: ${folder}/tls.key
 listeners:
   - {port: ${tlsPort}, bind_addresses: ["${host}"], type: http, tls: true, resources: [{names: [client, federation]}]}
   - {port: ${plainPort}, bind_addresses: ["${host}"], type: http, tls: false, resources: [{names: [client, federation]}]}
-database: {name: sqlite3, args: {database: ${folder}/homeserver.db}}
+database: ${options.database ?? sqlite}
 federation_custom_ca_list: [${folder}/ca.crt]
 ip_range_blacklist: []
 federation_ip_range_blacklist: []
