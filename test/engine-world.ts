@@ -39,6 +39,21 @@ export interface EngineWorld {
   readonly commits: RoomCommit[]
 }
 
+/** A clock by which every slice of work is over at once, so that all pauses are made. */
+export function hastyClock(): Clock & { readonly pauses: () => number } {
+  let ms = 0
+  let pauses = 0
+  return {
+    ...realClock,
+    monotonicMs: () => (ms += 1000),
+    yield: async () => {
+      pauses += 1
+      await realClock.yield()
+    },
+    pauses: () => pauses,
+  }
+}
+
 interface EngineOptions {
   /** When the database commits what was collected. */
   readonly schedule?: (act: () => void) => void

@@ -8,6 +8,7 @@
  */
 
 import { shownExplanation } from '#admin-api/events.ts'
+import { realClock } from '#io/real-clock.ts'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
 import { parseRoomId } from '#protocol/identifiers/room-id.ts'
 import { storedRooms } from '#rooms/stored-rooms.ts'
@@ -29,7 +30,7 @@ export async function explain(
   const config = await readConfig(options.config)
   const db = await openStore(config)
   try {
-    const rooms = storedRooms(db, await ownSigner(config))
+    const rooms = storedRooms({ db, clock: realClock }, await ownSigner(config))
     const found = await rooms.explain(eventId, roomId)
     if (found === undefined) {
       const waiting = await rooms.explainWaiting(eventId)

@@ -39,7 +39,10 @@ export async function compareRooms(
   const db = await openStore(config)
   const us = await ourselves(config)
   try {
-    const needs = { rooms: storedRooms(db, us.signer), remoteServers: us.servers }
+    const needs = {
+      rooms: storedRooms({ db, clock: realClock }, us.signer),
+      remoteServers: us.servers,
+    }
     const found = await compareRoom(needs, roomId, server)
     if (options.json) console.log(printableJson(shownComparison({ roomId, server }, found)))
     else for (const line of comparisonLines(found, server)) console.log(printable(line))

@@ -102,7 +102,7 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
     client,
     backOff,
     keyring,
-    remoteServers: createRemoteServers(client),
+    remoteServers: createRemoteServers(client, clock),
     queries: createRemoteQueries(client),
     remoteLists: createRemoteLists(client, clock),
     remoteSpaces: createRemoteSpaces(client, clock),

@@ -83,12 +83,12 @@ export function createPeer(options: PeerOptions, io: PeerIo): Peer {
     archive: options.archive ?? keysInMemory(),
     trustedKeyServers: options.trustedKeyServers ?? [],
   })
-  const checking = { keyring, pduChecker }
+  const checking = { clock, keyring, pduChecker }
   return {
     signer,
     discovery,
     client,
-    servers: createRemoteServers(client),
+    servers: createRemoteServers(client, clock),
     keyring,
     ownKeys: createOwnKeys(signer, clock, options.oldKeys),
     authenticate: (request, rawBody) =>

@@ -26,10 +26,19 @@ import { makeKnock, sendKnock } from '#endpoints/server-server/knocks.ts'
 import { makeLeave, sendLeaveV1 } from '#endpoints/server-server/leaving-v1.ts'
 import { sendLeaveV2 } from '#endpoints/server-server/leaving-v2.ts'
 import { exchangeThirdPartyInvite } from '#endpoints/server-server/third-party-invite.ts'
+import type { Clock } from '#io/clock.ts'
+import { Slices } from '#io/slices.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Json } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
-import { elementSpans, elementsOf, memberSpans, type Span } from '#protocol/json-spans.ts'
+import {
+  elementSpans,
+  memberSpans,
+  type ScannedObject,
+  type Span,
+  scanObject,
+  scanSecondOfTwo,
+} from '#protocol/json-spans.ts'
 import { receivedPduBytesMax } from '#protocol/limits.ts'
 import { FederationError, type RemoteServers } from '#rooms/remote-servers.ts'
 import type { CallOptions, FederationClient } from './call.ts'
@@ -47,9 +56,11 @@ const eventsPerAnswerMax = 500
 const strippedStateMax = 100
 
 /** The other servers, as the rooms see them. */
-export function createRemoteServers(client: FederationClient): RemoteServers {
-  return { ...handshakes(client), ...history(client) }
+export function createRemoteServers(client: FederationClient, clock: Pauses): RemoteServers {
+  return { ...handshakes(client, clock), ...history(client, clock) }
 }
+
+type Pauses = Pick<Clock, 'monotonicMs' | 'yield'>
 
 type Handshakes = Pick<
   RemoteServers,
@@ -63,14 +74,14 @@ type Handshakes = Pick<
   | 'exchangeThirdPartyInvite'
 >
 
-function handshakes(client: FederationClient): Handshakes {
+function handshakes(client: FederationClient, clock: Pauses): Handshakes {
   return {
     makeJoin: async (destination, { roomId, userId, versions }) => {
       const request = { params: { roomId, userId }, query: { ver: [...versions] } }
       const { json } = await client.call(destination, makeJoin, request, joining)
       return { roomVersion: json.room_version, event: json.event }
     },
-    sendJoin: async (destination, request) => await sendJoin(client, destination, request),
+    sendJoin: async (destination, request) => await sendJoin(client, clock, destination, request),
     makeLeave: async (destination, { roomId, userId }) => {
       const request = { params: { roomId, userId } }
       const { json } = await client.call(destination, makeLeave, request, shakeHands)
@@ -91,7 +102,7 @@ function handshakes(client: FederationClient): Handshakes {
     sendKnock: async (destination, { roomId, eventId, event }) => {
       const request = { params: { roomId, eventId }, body: event }
       const bytes = await client.callForBytes(destination, sendKnock, request, joining)
-      const answer = new Answer(destination, bytes)
+      const answer = smallAnswer(destination, bytes)
       return { knockRoomState: answer.pdus('knock_room_state', strippedStateMax) }
     },
     invite: async (destination, request) => await invite(client, destination, request),
@@ -109,6 +120,7 @@ type SendJoin = RemoteServers['sendJoin']
 
 async function sendJoin(
   client: FederationClient,
+  clock: Pauses,
   destination: ServerName,
   { roomId, eventId, event }: Parameters<SendJoin>[1],
 ): ReturnType<SendJoin> {
@@ -118,11 +130,11 @@ async function sendJoin(
     async () => {
       const inFull = { ...request, query: {} }
       const bytes = await client.callForBytes(destination, sendJoinV2, inFull, options)
-      return new Answer(destination, bytes)
+      return await largeAnswer(clock, destination, bytes, { lists: roomLists })
     },
     async () => {
       const bytes = await client.callForBytes(destination, sendJoinV1, request, options)
-      return answerInArray(destination, bytes)
+      return await largeAnswer(clock, destination, bytes, { lists: roomLists, isInArray: true })
     },
   )
   const serversInRoom = answer.value('servers_in_room')
@@ -149,7 +161,7 @@ async function invite(
   try {
     const v2 = { params, body: inviteBody(request) }
     const bytes = await client.callForBytes(destination, sendInviteV2, v2, joining)
-    return new Answer(destination, bytes).event()
+    return smallAnswer(destination, bytes).event()
   } catch (error) {
     // Senders which receive a 400 or 404 response to this endpoint should retry using the v1 API as
     // the server may be older, if the room version is "1" or "2".
@@ -191,12 +203,12 @@ function arrayOf(elements: readonly Uint8Array[]): Uint8Array {
 
 type History = Omit<RemoteServers, keyof Handshakes>
 
-function history(client: FederationClient): History {
+function history(client: FederationClient, clock: Pauses): History {
   return {
     backfill: async (destination, { roomId, from, limit }) => {
       const request = { params: { roomId }, query: { v: [...from], limit } }
       const bytes = await client.callForBytes(destination, backfillRoom, request, fetchEvents)
-      return new Answer(destination, bytes).pdus('pdus', eventsPerAnswerMax)
+      return smallAnswer(destination, bytes).pdus('pdus', eventsPerAnswerMax)
     },
     missingEvents: async (destination, { roomId, earliest, latest, limit, minDepth }) => {
       const body = {
@@ -212,7 +224,7 @@ function history(client: FederationClient): History {
         request,
         fetchEvents,
       )
-      return new Answer(destination, bytes).pdus('events', eventsPerAnswerMax)
+      return smallAnswer(destination, bytes).pdus('events', eventsPerAnswerMax)
     },
     stateIds: async (destination, { roomId, eventId }) => {
       const request = { params: { roomId }, query: { event_id: eventId } }
@@ -222,20 +234,21 @@ function history(client: FederationClient): History {
     state: async (destination, { roomId, eventId }) => {
       const request = { params: { roomId }, query: { event_id: eventId } }
       const bytes = await client.callForBytes(destination, getRoomState, request, fetchRoom)
-      const answer = new Answer(destination, bytes)
+      const answer = await largeAnswer(clock, destination, bytes, { lists: stateLists })
       return { state: answer.pdus('pdus'), authChain: answer.pdus('auth_chain') }
     },
     event: async (destination, { eventId }) => {
       const request = { params: { eventId } }
       const bytes = await client.callForBytes(destination, getEvent, request, fetchEvent)
-      const [event] = new Answer(destination, bytes).pdus('pdus', 1)
+      const [event] = smallAnswer(destination, bytes).pdus('pdus', 1)
       if (event === undefined) throw badAnswer(destination, 'it has no event')
       return event
     },
     eventAuth: async (destination, { roomId, eventId }) => {
       const request = { params: { roomId, eventId } }
       const bytes = await client.callForBytes(destination, getEventAuth, request, fetchRoom)
-      return new Answer(destination, bytes).pdus('auth_chain')
+      const answer = await largeAnswer(clock, destination, bytes, { lists: stateLists })
+      return answer.pdus('auth_chain')
     },
     eventByTime: async (destination, { roomId, ts, direction }) => {
       const query = { ts, dir: direction === 'forwards' ? ('f' as const) : ('b' as const) }
@@ -273,34 +286,54 @@ function badAnswer(destination: ServerName, why: string): FederationError {
 function answerInArray(destination: ServerName, bytes: Uint8Array): Answer {
   const span = elementSpans(bytes)?.[1]
   if (span === undefined) throw badAnswer(destination, 'it is no array of two')
-  return new Answer(destination, bytes, span)
+  return smallAnswer(destination, bytes, span)
+}
+
+const roomLists: ReadonlySet<string> = new Set(['state', 'auth_chain'])
+const stateLists: ReadonlySet<string> = new Set(['pdus', 'auth_chain'])
+
+/** An answer that may be as large as a room, cut at the elements of its lists without a stall. */
+async function largeAnswer(
+  clock: Pauses,
+  destination: ServerName,
+  bytes: Uint8Array,
+  { lists, isInArray = false }: { lists: ReadonlySet<string>; isInArray?: boolean },
+): Promise<Answer> {
+  const scan = isInArray ? scanSecondOfTwo(bytes, lists) : scanObject(bytes, lists)
+  const scanned = await new Slices(clock).run(scan)
+  if (scanned === undefined) throw badAnswer(destination, 'it is no JSON object')
+  return new Answer(destination, bytes, scanned)
+}
+
+function smallAnswer(destination: ServerName, bytes: Uint8Array, within?: Span): Answer {
+  const members = memberSpans(bytes, within)
+  if (members === undefined) throw badAnswer(destination, 'it is no JSON object')
+  return new Answer(destination, bytes, { members, elements: new Map() })
 }
 
 /** An answer that is an object, cut at its members. */
 class Answer {
   readonly #destination: ServerName
   readonly #bytes: Uint8Array
-  readonly #members: ReadonlyMap<string, Span>
+  readonly #parts: ScannedObject
 
-  constructor(destination: ServerName, bytes: Uint8Array, within?: Span) {
-    const members = memberSpans(bytes, within)
-    if (members === undefined) throw badAnswer(destination, 'it is no JSON object')
+  constructor(destination: ServerName, bytes: Uint8Array, parts: ScannedObject) {
     this.#destination = destination
     this.#bytes = bytes
-    this.#members = members
+    this.#parts = parts
   }
 
   /** The elements of a list that must be there; beyond `countMax` they are left out. */
   pdus(name: string, countMax = Number.POSITIVE_INFINITY): readonly Uint8Array[] {
-    const span = this.#members.get(name)
-    const elements = span && elementsOf(this.#bytes, span)
-    if (elements === undefined) throw badAnswer(this.#destination, `it has no list '${name}'`)
-    return elements.length > countMax ? elements.slice(0, countMax) : elements
+    const span = this.#parts.members.get(name)
+    const spans = this.#parts.elements.get(name) ?? (span && elementSpans(this.#bytes, span))
+    if (spans === undefined) throw badAnswer(this.#destination, `it has no list '${name}'`)
+    return spans.slice(0, countMax).map(({ start, end }) => this.#bytes.subarray(start, end))
   }
 
   /** A member as its bytes. */
   bytesOf(name: string): Uint8Array | undefined {
-    const span = this.#members.get(name)
+    const span = this.#parts.members.get(name)
     return span && this.#bytes.subarray(span.start, span.end)
   }
 

@@ -17,10 +17,10 @@ import type { Clock } from './clock.ts'
 const sliceMs = 10
 
 export class Slices {
-  readonly #clock: Clock
+  readonly #clock: Pick<Clock, 'monotonicMs' | 'yield'>
   #endMs: number
 
-  constructor(clock: Clock) {
+  constructor(clock: Pick<Clock, 'monotonicMs' | 'yield'>) {
     this.#clock = clock
     this.#endMs = clock.monotonicMs() + sliceMs
   }

@@ -88,6 +88,7 @@ export {
   type ScannedObject,
   type Span,
   scanObject,
+  scanSecondOfTwo,
 } from './json-spans.ts'
 export { type ParsedPdu, parsePdu } from './parse-pdu.ts'
 export type { Pdu } from './pdu.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { elementsOf, memberSpans, type Span, scanObject } from './json-spans.ts'
+import { elementsOf, memberSpans, type Span, scanObject, scanSecondOfTwo } from './json-spans.ts'
 
 const objects = [
   ['{}', {}],
@@ -132,8 +132,11 @@ test('what is taken apart is JSON if each part is', () => {
 /** What a scan in slices of ten bytes finds, and how often it pauses. */
 function scanned(json: string, ...lists: string[]) {
   const bytes = Buffer.from(json)
+  return resultOf(bytes, scanObject(bytes, new Set(lists), 10))
+}
+
+function resultOf(bytes: Buffer, scan: ReturnType<typeof scanObject>) {
   const text = ({ start, end }: Span) => bytes.subarray(start, end).toString()
-  const scan = scanObject(bytes, new Set(lists), 10)
   for (let pauses = 0; ; pauses++) {
     const step = scan.next()
     if (!step.done) continue
@@ -167,6 +170,31 @@ test('a scan in slices finds what a scan without them finds', () => {
   for (const json of neither) assert.equal(scanned(json, 'a'), undefined, json)
   for (const json of ['{"a":[1}', '{"a":[1,]}', '{"a":[,]}', '{"a":[1]', '{"a":[1],"a":[]}']) {
     assert.equal(scanned(json, 'a'), undefined, json)
+  }
+})
+
+test('an object in an array of two is scanned in slices, too', () => {
+  const second = (json: string) => {
+    const bytes = Buffer.from(json)
+    return resultOf(bytes, scanSecondOfTwo(bytes, new Set(['a']), 10))
+  }
+  assert.deepEqual(second(' [ 200 , {"a":["2345678","2345678",1],"b":[1]} ] '), {
+    pauses: 1,
+    members: { a: '["2345678","2345678",1]', b: '[1]' },
+    elements: { a: ['"2345678"', '"2345678"', '1'] },
+  })
+  const none = [
+    '{"a":1}',
+    '[]',
+    '[200]',
+    '[200,[]]',
+    '[200 {}]',
+    '[200,{}',
+    '[200,{},1]',
+    '[200,{}]1',
+  ]
+  for (const json of [...none, '[,{}]', '[200,{"a":[1}]', '']) {
+    assert.equal(second(json), undefined, json)
   }
 })
 

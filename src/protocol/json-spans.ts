@@ -38,7 +38,8 @@ export function memberSpans(
   within: Span = wholeOf(bytes),
 ): ReadonlyMap<string, Span> | undefined {
   const scan = new Scan(bytes, within, Number.POSITIVE_INFINITY)
-  return finish(scanMembers(scan, bytes, noLists, Number.POSITIVE_INFINITY))?.members
+  const scanned = finish(scanMembers(scan, bytes, noLists, Number.POSITIVE_INFINITY))
+  return scan.isDone() ? scanned?.members : undefined
 }
 
 /** The elements of the array that `bytes` is; `undefined` if it is no array. */
@@ -62,14 +63,30 @@ export function elementsOf(bytes: Uint8Array, within?: Span): Uint8Array[] | und
  * that pauses after each `sliceBytes`: an answer to a join may have a hundred million bytes, and the
  * thread has other work. Gives `undefined` also if one part alone would take too long.
  */
-export function scanObject(
+export function* scanObject(
   bytes: Uint8Array,
   lists: ReadonlySet<string>,
-  sliceBytes: number = 1_048_576,
+  sliceBytes: number = sliceBytesDefault,
 ): Generator<void, ScannedObject | undefined> {
   const scan = new Scan(bytes, wholeOf(bytes), partBytesMax)
-  return scanMembers(scan, bytes, lists, sliceBytes)
+  const scanned = yield* scanMembers(scan, bytes, lists, sliceBytes)
+  return scan.isDone() ? scanned : undefined
 }
+
+/** The same for an object that is the second of two elements of an array: `[200, {…}]`. */
+export function* scanSecondOfTwo(
+  bytes: Uint8Array,
+  lists: ReadonlySet<string>,
+  sliceBytes: number = sliceBytesDefault,
+): Generator<void, ScannedObject | undefined> {
+  const scan = new Scan(bytes, wholeOf(bytes), partBytesMax)
+  if (!scan.take(0x5b) || scan.value() === undefined || !scan.take(0x2c)) return undefined
+  const scanned = yield* scanMembers(scan, bytes, lists, sliceBytes)
+  return scan.take(0x5d) && scan.isDone() ? scanned : undefined
+}
+
+/** So many bytes are scanned in some milliseconds. */
+const sliceBytesDefault = 1_048_576
 
 /** The largest part that `scanObject` passes over without a pause. */
 const partBytesMax = 8_388_608
@@ -85,7 +102,7 @@ function* scanMembers(
   const members = new Map<string, Span>()
   const elements = new Map<string, readonly Span[]>()
   if (!scan.take(0x7b)) return undefined
-  if (scan.take(0x7d)) return scan.isDone() ? { members, elements } : undefined
+  if (scan.take(0x7d)) return { members, elements }
   do {
     const key = readKey(bytes, scan.string())
     if (key === undefined || members.has(key) || !scan.take(0x3a)) return undefined
@@ -101,7 +118,7 @@ function* scanMembers(
       members.set(key, value)
     }
   } while (scan.take(0x2c))
-  return scan.take(0x7d) && scan.isDone() ? { members, elements } : undefined
+  return scan.take(0x7d) ? { members, elements } : undefined
 }
 
 /** The elements of an array whose first bracket was taken. */

@@ -8,7 +8,9 @@
  * @module
  */
 
+import type { Clock } from '#io/clock.ts'
 import type { CheckedPdu, PduChecker } from '#io/pdu-checker.ts'
+import { Slices } from '#io/slices.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import { signatureNeeds } from '#protocol/signature-needs.ts'
@@ -16,22 +18,35 @@ import type { Route } from './engine.ts'
 import type { KeyNeed, Keyring } from './remote-servers.ts'
 
 export async function admitPdus(
-  { keyring, pduChecker }: { readonly keyring: Keyring; readonly pduChecker: PduChecker },
+  {
+    clock,
+    keyring,
+    pduChecker,
+  }: {
+    readonly clock: Pick<Clock, 'monotonicMs' | 'yield'>
+    readonly keyring: Keyring
+    readonly pduChecker: PduChecker
+  },
   version: RoomVersion,
   pdus: readonly Uint8Array[],
   { route }: { readonly origin: ServerName; readonly route: Route },
 ): Promise<CheckedPdu[]> {
   if (pdus.length === 0) return []
-  const keys = await keyring.verifyKeys(keyNeedsOf(version, pdus))
+  const keys = await keyring.verifyKeys(await keyNeedsOf(version, pdus, new Slices(clock)))
   // The limits on references are for what is new; history is taken as it is.
   const references = route === 'send' ? 'limited' : 'unlimited'
   return await pduChecker.check(version, pdus, keys, references)
 }
 
 /** The keys of those who must have signed, and of nobody else whom an event may name. */
-function keyNeedsOf(version: RoomVersion, pdus: readonly Uint8Array[]): KeyNeed[] {
+async function keyNeedsOf(
+  version: RoomVersion,
+  pdus: readonly Uint8Array[],
+  slices: Slices,
+): Promise<KeyNeed[]> {
   const needs = new Map<string, KeyNeed>()
   for (const bytes of pdus) {
+    if (slices.isOver) await slices.next()
     for (const need of signatureNeeds(version, bytes)) {
       const name = `${need.server} ${need.keyId}`
       const known = needs.get(name)

@@ -109,7 +109,6 @@ export class Batch {
     const { pdu, status, stateBefore, stateAfter } = event
     const number =
       pdu.state_key === undefined ? undefined : this.room.numberEvent(pdu, status === 'rejected')
-    if (pdu.state_key !== undefined) this.room.numberStateKey(pdu.type, pdu.state_key)
     // What only refused events name is no gap in what anybody sees, unless one was known to be there.
     if (status === 'accepted' || this.room.missingParents.has(pdu.event_id)) {
       for (const missing of event.missingParents) this.room.missingParents.add(missing)
@@ -139,7 +138,7 @@ export class Batch {
    */
   writeFirst(tx: Writer, count: number): EventId[] {
     const { room } = this
-    this.#writeKeys(tx)
+    this.#writeKeys(tx, count)
     const until = this.events.findIndex(({ place }) => place !== 'nowhere')
     const first = this.events.splice(0, Math.min(count, until === -1 ? count : until))
     for (const event of first) this.#writeEvent(tx, event, undefined)
@@ -147,9 +146,9 @@ export class Batch {
     return first.map(({ pdu }) => pdu.event_id)
   }
 
-  #writeKeys(tx: Writer): void {
+  #writeKeys(tx: Writer, count = Number.POSITIVE_INFINITY): void {
     const { room } = this
-    for (const { id, key } of room.freshKeys.splice(0)) {
+    for (const { id, key } of room.freshKeys.splice(0, count)) {
       const row = { state_key_nid: id, type: key.type, state_key: key.stateKey }
       putStateKey(tx, room.roomNid, row)
     }

@@ -4,16 +4,17 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
-import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { EventId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { compareStates } from '#protocol/state-resolution/state-pairs.ts'
+import { differenceOf, eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
 import type { Writer } from '#storage/database.ts'
 import { putMembership } from '#storage/memberships.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Batch, NewEvent, Placed, Written } from './batch.ts'
-import { memberAt } from './joined.ts'
 import type { EventFacts } from './room.ts'
 import type { Membership, Position, RoomCommit, StateChange, StoredEvent } from './rooms.ts'
 import { stateView } from './state-view.ts'
@@ -82,12 +83,13 @@ function timelineOf(batch: Batch, { placed, late }: Written): StoredEvent[] {
 /** An event of the batch; redacted, if a redaction of it is in the same batch or was there before. */
 function toldEvent(batch: Batch, event: NewEvent, position: Position): StoredEvent {
   const { event_id: eventId } = event.pdu
+  const redaction = batch.redactions.find(({ target }) => target.event_id === eventId)
   return {
-    pdu: batch.room.cachedPdu(eventId) ?? event.pdu,
+    pdu: redaction?.target ?? batch.room.cachedPdu(eventId) ?? event.pdu,
     status: event.status,
     position,
     gapBefore: event.missingParents.length > 0,
-    redactedBy: batch.redactions.find(({ target }) => target.event_id === eventId)?.by,
+    redactedBy: redaction?.by,
   }
 }
 
@@ -124,23 +126,24 @@ export async function stateDifference(
   { from, to }: { readonly from: number; readonly to: number },
 ): Promise<StateChange[]> {
   const [before, after] = [await room.states.pairs(from), await room.states.pairs(to)]
-  const changes = new Map<number, { before?: number; after?: number }>()
-  const at = (key: number) => changes.getOrInsertComputed(key, () => ({}))
-  compareStates(
-    before,
-    after,
-    (event, key) => {
-      at(key).after = event
-    },
-    (event, key) => {
-      at(key).before = event
-    },
-  )
-  return [...changes].map(([key, change]) => ({
-    ...room.stateKey(key),
-    before: change.before === undefined ? undefined : room.eventId(change.before),
-    after: change.after === undefined ? undefined : room.eventId(change.after),
-  }))
+  const slices = new Slices(room.clock)
+  const changed = differenceOf(before, after)
+  const changes: StateChange[] = []
+  for (let at = 0; at < changed.length; at += 2) {
+    if (slices.isOver) await slices.next()
+    const key = changed[at] as number
+    changes.push({
+      ...room.stateKey(key),
+      before: eventIdAt(room, before, key),
+      after: eventIdAt(room, after, key),
+    })
+  }
+  return changes
+}
+
+function eventIdAt(room: Batch['room'], state: StatePairs, key: number): EventId | undefined {
+  const number = eventAt(state, key)
+  return number === undefined ? undefined : room.eventId(number)
 }
 
 async function localChangesOf(
@@ -149,10 +152,13 @@ async function localChangesOf(
   serverName: ServerName,
 ): Promise<LocalChange[]> {
   const local: LocalChange[] = []
+  const slices = new Slices(room.clock)
   for (const { type, stateKey, before, after } of changes) {
+    if (slices.isOver) await slices.next()
     const eventId = after ?? before
     if (type !== 'm.room.member' || eventId === undefined) continue
-    const userId = memberAt(room, room.stateKeyId(type, stateKey) ?? -1)
+    if (!stateKey.endsWith(serverName)) continue
+    const userId = parseUserId(stateKey)
     if (userId === undefined || serverNameOf(userId) !== serverName) continue
     const pdu = (await room.pdus([eventId])).get(eventId)
     if (pdu === undefined) continue

@@ -20,11 +20,11 @@ import { createRoom } from './create-room.ts'
 import type { Engine, Gap, GapFiller, OutsideMembership } from './engine.ts'
 import type { EngineNeeds, EngineParts } from './engine-parts.ts'
 import { importRoom } from './import-room.ts'
+import { loadRoom } from './load-room.ts'
 import { extremityMerger } from './merge-extremities.ts'
 import { RoomQueues } from './queues.ts'
 import { createReads, type RoomReads } from './reads.ts'
 import { acceptHistory, destinationsFrom, receive, storeOutliers } from './receive.ts'
-import { loadRoom } from './room.ts'
 import type { LocalEvent, Position, RoomCommit, Rooms } from './rooms.ts'
 import { StagedWork } from './staged-work.ts'
 import { takeEvent } from './turn.ts'
@@ -127,7 +127,7 @@ async function partsOf(
     return eventNid
   }
   const queues = new RoomQueues({
-    load: (roomId) => loadRoom(db, roomId),
+    load: (roomId) => loadRoom(needs, roomId),
     begin: (room) => new Batch(room, nextEventNid),
     commit: async (batch) => {
       const write = db.write.bind(db)

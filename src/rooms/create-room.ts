@@ -53,6 +53,7 @@ export async function newRoom(parts: EngineParts, create: Pdu): Promise<Batch> {
     version: create.version,
     states: await StateVersions.open(parts.db, roomNid),
     head: { extremities: [], state: 0 },
+    clock: parts.clock,
   })
   return new Batch(room, parts.nextEventNid, { isNewRoom: true })
 }

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { realClock } from '#io/real-clock.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
@@ -25,7 +26,7 @@ import {
 import { bob, carol, theirs, there } from '../../test/their-room.ts'
 import { type EventExplanation, explainEvent } from './explain-event.ts'
 import type { Conflict } from './explain-resolution.ts'
-import { loadRoom } from './room.ts'
+import { loadRoom } from './load-room.ts'
 
 const untilTs = 1_900_000_000_000
 
@@ -36,7 +37,8 @@ async function openRoom(id: string) {
   const explained = async (eventId: EventId): Promise<EventExplanation> => {
     const live = (await world.rooms.explain(eventId)) ?? assert.fail()
     // From the store alone, as the command line does it, it is the same.
-    const loaded = (await loadRoom(world.db, room.roomId)) ?? assert.fail()
+    const loaded =
+      (await loadRoom({ db: world.db, clock: realClock }, room.roomId)) ?? assert.fail()
     assert.deepEqual(await explainEvent({ db: world.db, own: ours }, loaded, eventId), live)
     return live
   }
@@ -316,7 +318,7 @@ test('what is not here is not explained, and what a disk has changed is told', a
     const bytes = new Uint8Array(changed)
     tx.run(sql`UPDATE events SET bytes = ${bytes} WHERE event_id = ${message.event_id}`)
   })
-  const loaded = (await loadRoom(world.db, room.roomId)) ?? assert.fail()
+  const loaded = (await loadRoom({ db: world.db, clock: realClock }, room.roomId)) ?? assert.fail()
   const explaining = explainEvent({ db: world.db, own: ours }, loaded, message.event_id)
   await assert.rejects(explaining, { name: 'EventCorrupted' })
 })

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import type { Verdict } from '#protocol/auth-rules/verdict.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
@@ -75,9 +76,11 @@ async function resolveTelling(
     isRejected: (number) => room.isRejected(number),
     stateKeyId: (type, stateKey) => room.stateKeyId(type, stateKey),
   }
+  const slices = new Slices(room.clock)
   const steps = resolveStates(view, states, tell)
   let step = steps.next()
   while (!step.done) {
+    if (slices.isOver) await slices.next()
     const pdus = await room.numbered(step.value)
     for (const [index, number] of step.value.entries()) {
       const pdu = pdus[index]

@@ -10,7 +10,7 @@ import { realClock } from '#io/real-clock.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { sql } from '#storage/database.ts'
 import { memoryImage } from '#storage/sqlite.ts'
-import { alice, largeRoom, openEngine } from '../../test/engine-world.ts'
+import { alice, hastyClock, largeRoom, openEngine, versionOf } from '../../test/engine-world.ts'
 import { there } from '../../test/their-room.ts'
 
 test('a large room is imported whole, and is the same after a restart', async () => {
@@ -82,6 +82,36 @@ test('a room that was refused to one user can be had for another at the same tim
   )
   assert.equal(refused?.allowed, false)
   assert.deepEqual(allowed, { allowed: true })
+})
+
+test('a large room is imported with a pause after every piece of it, and others are served', async () => {
+  const clock = hastyClock()
+  const { rooms, db } = await openEngine(memoryImage(), { clock })
+  const roomId = await rooms.createRoom({
+    creator: alice,
+    version: versionOf('12'),
+    createContent: {},
+    joinContent: {},
+    events: [],
+  })
+  const room = largeRoom(500)
+  let isOver = false
+  const importing = rooms.engine.importRoom(room, there).finally(() => {
+    isOver = true
+  })
+  let said = 0
+  for (; !isOver && said < 20; said += 1) {
+    await rooms.send(roomId, { sender: alice, type: 'm.room.message', content: {} })
+    await realClock.yield()
+  }
+  assert.equal(isOver, false)
+  assert.deepEqual(await importing, { allowed: true })
+  assert.ok(clock.pauses() > 2000, `${clock.pauses()} pauses`)
+  assert.equal((await rooms.currentState(room.roomId))?.size, room.state.length + 1)
+  assert.equal((await rooms.joinedMembers(room.roomId)).length, 502)
+  const changes = await rooms.stateChanges(room.roomId, { from: 0, to: Number.MAX_SAFE_INTEGER })
+  assert.equal(changes.length, room.state.length + 1)
+  assert.deepEqual(await db.all(sql`SELECT * FROM room_imports`), [])
 })
 
 test('who comes back to a room that has grown large keeps nobody in it waiting', async () => {

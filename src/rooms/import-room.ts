@@ -26,8 +26,11 @@ export async function importRoom(
   room: RoomImport,
   _origin: ServerName,
 ): Promise<Verdict> {
+  const slices = new Slices(parts.clock)
+  await slices.next()
   const problem = problemWith(room)
   if (problem !== undefined) return reject(problem)
+  await slices.next()
   const verdict = await parts.queues.make(room.roomId, () => importNew(parts, room))
   return verdict ?? (await rejoin(parts, room))
 }
@@ -37,7 +40,7 @@ async function importNew(parts: EngineParts, room: RoomImport): Promise<Verdict>
   if (create === undefined) return reject('there is no create event in the state')
   const batch = await newRoom(parts, create)
   const slices = new Slices(parts.clock)
-  for (const pdu of inOrder([...room.authChain, ...room.state])) {
+  for (const pdu of await inOrder([...room.authChain, ...room.state], slices)) {
     // Nothing of a new room is stored.
     batch.room.noteAbsent(pdu.event_id)
     await takeOutlier(batch, pdu)

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
@@ -41,6 +42,7 @@ export async function checkJoinAnswer(
 ): Promise<RoomImport> {
   const { room_id: roomId } = event
   if (answer.membersOmitted) throw unusable(from, 'members are left out, which nobody asked for')
+  const slices = new Slices(parts.clock)
   const admit = async (pdus: readonly Uint8Array[]) =>
     await admitOfRoom(parts, { from, roomId, version: event.version }, pdus)
   const state = await admit(answer.state)
@@ -53,12 +55,14 @@ export async function checkJoinAnswer(
   }
   const twice = firstRepeatedKey(state)
   if (twice !== undefined) throw unusable(from, `the state has two events for ${twice}`)
+  await slices.next()
   const known = await parts.rooms.currentState(roomId)
   const knownCreate = known?.eventId('m.room.create', '')
   if (knownCreate !== undefined && knownCreate !== create.event_id) {
     throw unusable(from, 'the create event is not the one that we know')
   }
   const authChain = await admit(answer.authChain)
+  await slices.next()
   const lost = firstLostKey(event, state, authChain)
   if (lost !== undefined) throw unusable(from, `the state has nothing for ${lost}`)
   const signed = await signedJoin(parts, { from, event, answer })
@@ -142,8 +146,8 @@ function firstRepeatedKey(state: readonly Pdu[]): string | undefined {
   const seen = new Set<string>()
   for (const { type, state_key } of state) {
     if (state_key === undefined) return `${type}, which is no state`
-    const key = JSON.stringify([type, state_key])
-    if (seen.has(key)) return key
+    const key = `${type}\0${state_key}`
+    if (seen.has(key)) return JSON.stringify([type, state_key])
     seen.add(key)
   }
   return undefined
@@ -158,12 +162,12 @@ function firstLostKey(
   state: readonly Pdu[],
   authChain: readonly Pdu[],
 ): string | undefined {
-  const keyOf = ({ type, state_key }: Pdu) => JSON.stringify([type, state_key])
+  const keyOf = ({ type, state_key }: Pdu) => `${type}\0${state_key}`
   const present = new Set(state.map(keyOf))
-  return authChain
-    .filter(({ event_id }) => event.auth_events.includes(event_id))
-    .map(keyOf)
-    .find((key) => !present.has(key))
+  const lost = authChain.find(
+    (pdu) => event.auth_events.includes(pdu.event_id) && !present.has(keyOf(pdu)),
+  )
+  return lost && JSON.stringify([lost.type, lost.state_key])
 }
 
 /** The same events in a version of the same format, where the template did not say which of the two. */

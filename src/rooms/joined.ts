@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
@@ -27,6 +28,7 @@ export async function joinedServers(
   version: number,
 ): Promise<ReadonlyMap<ServerName, number>> {
   const pairs = await room.states.pairs(version)
+  if (!counted.has(room)) counted.set(room, await countAll(room, pairs))
   const last = counted.get(room) ?? { pairs: new Int32Array(), byServer: new Map() }
   const count = (event: number, key: number, by: number) => {
     const server = joinedServerAt(room, event, key)
@@ -43,6 +45,18 @@ export async function joinedServers(
   )
   counted.set(room, { pairs, byServer: last.byServer })
   return last.byServer
+}
+
+/** In slices: it is done once for a room in memory. */
+async function countAll(room: Room, pairs: StatePairs): Promise<Counted> {
+  const slices = new Slices(room.clock)
+  const byServer = new Map<ServerName, number>()
+  for (let at = 0; at < pairs.length; at += 2) {
+    if (slices.isOver) await slices.next()
+    const server = joinedServerAt(room, pairs[at + 1] as number, pairs[at] as number)
+    if (server !== undefined) byServer.set(server, (byServer.get(server) ?? 0) + 1)
+  }
+  return { pairs, byServer }
 }
 
 function joinedServerAt(room: Room, event: number, key: number): ServerName | undefined {

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import { authStateKeys, checkAuthEvents } from '#protocol/auth-rules/auth-events.ts'
 import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
 import { checkAuthRules } from '#protocol/auth-rules/check.ts'
@@ -80,15 +81,16 @@ export async function stateBeforeOf(room: Room, prevs: readonly EventFacts[]): P
 
 /** The version of a state that another server told us: all its events are stored. */
 export async function stateOfEvents(room: Room, eventIds: readonly EventId[]): Promise<number> {
-  const pdus = await room.pdus(eventIds)
-  const facts = await room.facts(eventIds)
+  const slices = new Slices(room.clock)
   const entries: [number, number][] = []
-  for (const pdu of pdus.values()) {
-    const { number, status } = facts.get(pdu.event_id) ?? {}
+  for (const eventId of eventIds) {
+    if (slices.isOver) await slices.next()
+    const number = room.eventNumber(eventId)
     // Rejected events never take part in a state.
-    if (pdu.state_key === undefined || number === undefined || status === 'rejected') continue
-    entries.push([room.numberStateKey(pdu.type, pdu.state_key), number])
+    if (number === undefined || room.isRejected(number)) continue
+    entries.push([room.stateKeyOf(number), number])
   }
+  if (slices.isOver) await slices.next()
   return await room.states.withPairs([room.head.state], statePairsOf(entries))
 }
 

@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { realClock } from '#io/real-clock.ts'
 import type { RoomId } from '#protocol/identifiers/ids.ts'
 import { roomVersions } from '#protocol/room-version.ts'
 import { openSqlite } from '#storage/sqlite.ts'
@@ -22,7 +23,7 @@ async function openQueues(commit: (batch: Batch) => Promise<void>, roomsMax?: nu
   const version = roomVersions.get('12') ?? assert.fail()
   const newRoom = (roomId: RoomId) => {
     const head = { extremities: [], state: 0 }
-    return new Room(db, { roomId, roomNid: 1, version, states, head })
+    return new Room(db, { roomId, roomNid: 1, version, states, head, clock: realClock })
   }
   const stored = new Set<RoomId>()
   const begin = (room: Room) => new Batch(room, () => 1)

@@ -7,17 +7,21 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Clock } from '#io/clock.ts'
+import { realClock } from '#io/real-clock.ts'
 import { selectAuthEvents } from '#protocol/auth-rules/auth-events.ts'
 import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
 import { buildPdu } from '#protocol/build-pdu.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import type { RoomVersion } from '#protocol/room-version.ts'
 import { sql } from '#storage/database.ts'
 import { memoryImage, openSqlite } from '#storage/sqlite.ts'
 import {
   alice,
   type EngineWorld,
   end,
+  hastyClock,
   openEngine,
   ours,
   roomWithThem,
@@ -356,3 +360,36 @@ test('a room that others tear into many ends is merged by us', async () => {
   assert.ok(outcomes.every(({ outcome }) => outcome === 'accepted'))
   await merged
 })
+
+/** Who has the last word under each of many keys, of which two branches of a room say something. */
+async function winnersOfFork(version: RoomVersion, clock: Clock): Promise<(string | undefined)[]> {
+  const world = await openEngine(memoryImage(), { clock })
+  const room = await roomWithThem(world, version)
+  const users = version.privilegedCreators ? { [bob]: 50 } : { [alice]: 100, [bob]: 50 }
+  const levels = { users, state_default: 0 }
+  const root = await room.ours('m.room.power_levels', levels, '')
+  const keys = Array.from({ length: 30 }, (_, index) => `${index}`)
+  const branches: Pdu[] = []
+  for (const sender of [carol, bob]) {
+    const auth = await authOf(room, root, sender)
+    let last = root
+    for (const stateKey of keys) {
+      last = await room.make(sender, 'm.test', {}, { stateKey, after: [last], auth })
+      branches.push(last)
+    }
+  }
+  await world.rooms.engine.receive(room.roomId, branches, { origin: there })
+  assert.equal((await room.ends()).length, 2)
+  const state = await world.rooms.currentState(room.roomId)
+  return await Promise.all(keys.map(async (key) => (await state?.event('m.test', key))?.sender))
+}
+
+for (const id of ['1', '12']) {
+  test(`version ${id}: states are resolved alike, however often the thread does something else`, async () => {
+    const clock = hastyClock()
+    const winners = await winnersOfFork(versionOf(id), realClock)
+    assert.ok(winners.every((winner) => winner === bob || winner === carol))
+    assert.deepEqual(await winnersOfFork(versionOf(id), clock), winners)
+    assert.ok(clock.pauses() > 200, `${clock.pauses()} pauses`)
+  })
+}

@@ -42,7 +42,7 @@ export async function receiveIn(
   const outcomes: Outcome[] = []
   const slices = new Slices(parts.clock)
   await batch.room.lookAt(pdus.flatMap(namesIn))
-  for (const pdu of inOrder(pdus)) {
+  for (const pdu of await inOrder(pdus, slices)) {
     if (slices.isOver) await slices.next()
     outcomes.push(
       await takeEvent(batch, pdu, {
@@ -86,7 +86,7 @@ export async function acceptHistory(
 ): Promise<Outcome[]> {
   const { statesBefore } = options
   const own = pdus.filter((pdu) => pdu.room_id === roomId)
-  const ordered = inOrder(own.toSorted(byAge))
+  const ordered = await inOrder(own.toSorted(byAge), new Slices(parts.clock))
   const outcomes = await parts.queues.inTurn(roomId, async (batch) => {
     const next = await placesFor(parts, batch.room, ordered.length, options)
     if (next === undefined) return []
@@ -150,7 +150,8 @@ export async function storeOutliers(
   roomId: RoomId,
   pdus: readonly Pdu[],
 ): Promise<Outcome[]> {
-  const ordered = inOrder(pdus.filter((pdu) => pdu.room_id === roomId))
+  const own = pdus.filter((pdu) => pdu.room_id === roomId)
+  const ordered = await inOrder(own, new Slices(parts.clock))
   const outcomes: Outcome[] = []
   while (outcomes.length < ordered.length) {
     const slices = new Slices(parts.clock)

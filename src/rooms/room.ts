@@ -10,30 +10,23 @@
 
 import assert from 'node:assert/strict'
 import { LRUCache } from 'lru-cache'
+import type { Clock } from '#io/clock.ts'
+import { Slices } from '#io/slices.ts'
 import type { AuthState } from '#protocol/auth-rules/auth-state.ts'
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { parsePdu } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
+import type { RoomVersion } from '#protocol/room-version.ts'
 import { AuthCover } from '#protocol/state-resolution/auth-cover.ts'
 import { AuthGraph, authEventKindOf } from '#protocol/state-resolution/auth-graph.ts'
 import { resolveStates } from '#protocol/state-resolution/resolve.ts'
 import type { RoomEvents } from '#protocol/state-resolution/room-events.ts'
 import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader } from '#storage/database.ts'
-import {
-  type EventRow,
-  eventRows,
-  eventStatuses,
-  graphRows,
-  numberedEventRows,
-} from '#storage/events.ts'
-import { hasWaitingRedactions, missingParents } from '#storage/gaps.ts'
-import { roomRow } from '#storage/rooms.ts'
-import { stateKeyRows } from '#storage/states.ts'
+import { type EventRow, eventRows, eventStatuses, numberedEventRows } from '#storage/events.ts'
 import { membershipCodeOf } from './membership-codes.ts'
 import type { EventStatus, Position } from './rooms.ts'
-import { integersOf, StateVersions } from './state-versions.ts'
+import type { StateVersions } from './state-versions.ts'
 
 /** What the engine knows of a stored event without reading it. */
 export interface EventFacts {
@@ -69,13 +62,15 @@ const factsMax = 20_000
 const redactedMax = 1000
 const resolutionsMax = 1000
 const pduBytesMax = 32 * 1024 * 1024
-const graphPage = 5000
+/** How many events are read at once: some milliseconds of parsing. */
+const readPage = 200
 
 export class Room implements RoomEvents {
   readonly roomId: RoomId
   readonly roomNid: number
   readonly version: RoomVersion
   readonly states: StateVersions
+  readonly clock: Clock
   readonly graph = new AuthGraph()
   readonly cover = new AuthCover(this.graph)
   head: Head
@@ -89,6 +84,7 @@ export class Room implements RoomEvents {
   readonly #ids: EventId[] = []
   readonly #rejected = new Set<number>()
   readonly #memberships: number[] = []
+  readonly #keyOfNumber: number[] = []
   /** Events that are parents of events here, and are not here themselves. */
   readonly missingParents = new Set<EventId>()
   /** Whether redactions wait for events that are not here. */
@@ -113,6 +109,7 @@ export class Room implements RoomEvents {
       readonly version: RoomVersion
       readonly states: StateVersions
       readonly head: Head
+      readonly clock: Clock
     },
   ) {
     this.#db = db
@@ -120,6 +117,7 @@ export class Room implements RoomEvents {
     this.roomNid = room.roomNid
     this.version = room.version
     this.states = room.states
+    this.clock = room.clock
     this.head = room.head
     this.published = room.head
   }
@@ -178,6 +176,7 @@ export class Room implements RoomEvents {
     }
     const authNumbers = pdu.auth_events.flatMap((id) => this.#numbers.get(id) ?? [])
     return this.loadEvent(pdu.event_id, {
+      stateKey: this.numberStateKey(pdu.type, pdu.state_key ?? ''),
       authNumbers,
       isRejected,
       membership: membershipCodeOf(pdu),
@@ -188,6 +187,8 @@ export class Room implements RoomEvents {
   loadEvent(
     eventId: EventId,
     event: {
+      /** Its number. */
+      readonly stateKey: number
       readonly authNumbers: ArrayLike<number>
       readonly isRejected: boolean
       readonly membership: number
@@ -197,9 +198,17 @@ export class Room implements RoomEvents {
     const number = event.append(event.authNumbers)
     this.#ids[number] = eventId
     this.#memberships[number] = event.membership
+    this.#keyOfNumber[number] = event.stateKey
     this.#numbers.set(eventId, number)
     if (event.isRejected) this.#rejected.add(number)
     return number
+  }
+
+  /** The number of the state key at which an event stands. */
+  stateKeyOf(number: number): number {
+    const key = this.#keyOfNumber[number]
+    assert(key !== undefined, `room ${this.roomId} has no event number ${number}`)
+    return key
   }
 
   /** What a member event says, as in `membership-codes.ts`. */
@@ -238,10 +247,13 @@ export class Room implements RoomEvents {
 
   async #resolveStates(states: readonly StatePairs[]): Promise<StatePairs> {
     try {
+      const slices = new Slices(this.clock)
       const steps = resolveStates(this, states)
       let step = steps.next()
       while (!step.done) {
-        for (const pdu of await this.numbered(step.value)) this.#resolving.set(pdu.event_id, pdu)
+        const needed = step.value.length === 0 ? [] : await this.numbered(step.value)
+        for (const pdu of needed) this.#resolving.set(pdu.event_id, pdu)
+        if (slices.isOver) await slices.next()
         step = steps.next()
       }
       return step.value
@@ -259,16 +271,29 @@ export class Room implements RoomEvents {
       if (pdu === undefined) missing.push(number)
       else found.set(number, pdu)
     }
-    if (missing.length > 0) {
-      for (const row of await numberedEventRows(this.#db, this.roomNid, missing)) {
+    await this.#inPages(missing, async (page) => {
+      for (const row of await numberedEventRows(this.#db, this.roomNid, page)) {
         if (row.number !== null) found.set(row.number, this.pduOfRow(row))
       }
-    }
+    })
     return numbers.map((number) => {
       const pdu = found.get(number)
       assert(pdu !== undefined, `event ${this.eventId(number)} of ${this.roomId} is not stored`)
       return pdu
     })
+  }
+
+  /** Reads many things some at a time, so that nobody waits long for the thread. */
+  async #inPages<T>(all: readonly T[], read: (page: readonly T[]) => Promise<void>): Promise<void> {
+    if (all.length <= readPage) {
+      if (all.length > 0) await read(all)
+      return
+    }
+    const slices = new Slices(this.clock)
+    for (let at = 0; at < all.length; at += readPage) {
+      await read(all.slice(at, at + readPage))
+      if (slices.isOver) await slices.next()
+    }
   }
 
   cachedPdu(eventId: EventId): Pdu | undefined {
@@ -321,12 +346,13 @@ export class Room implements RoomEvents {
       if (facts !== undefined) found.set(eventId, facts)
       else if (!this.#absent.has(eventId)) missing.push(eventId)
     }
-    if (missing.length === 0) return found
-    for (const row of await eventRows(this.#db, this.roomNid, missing)) {
-      const facts = factsOf(row)
-      this.#facts.set(row.event_id, facts)
-      found.set(row.event_id, facts)
-    }
+    await this.#inPages(missing, async (page) => {
+      for (const row of await eventRows(this.#db, this.roomNid, page)) {
+        const facts = factsOf(row)
+        this.#facts.set(row.event_id, facts)
+        found.set(row.event_id, facts)
+      }
+    })
     return found
   }
 
@@ -356,10 +382,11 @@ export class Room implements RoomEvents {
       if (pdu === undefined) missing.push(eventId)
       else found.set(eventId, pdu)
     }
-    if (missing.length === 0) return found
-    for (const row of await eventRows(this.#db, this.roomNid, missing)) {
-      found.set(row.event_id, this.pduOfRow(row))
-    }
+    await this.#inPages(missing, async (page) => {
+      for (const row of await eventRows(this.#db, this.roomNid, page)) {
+        found.set(row.event_id, this.pduOfRow(row))
+      }
+    })
     return found
   }
 
@@ -416,38 +443,5 @@ export function factsOf(row: EventRow): EventFacts {
     number: row.number ?? undefined,
     position:
       row.stream === null || row.sub === null ? undefined : { stream: row.stream, sub: row.sub },
-  }
-}
-
-/** Loads a room from the store, or `undefined` if it is not there. */
-export async function loadRoom(db: Reader, roomId: RoomId): Promise<Room | undefined> {
-  const row = await roomRow(db, roomId)
-  if (row === undefined) return undefined
-  const version = roomVersions.get(row.version)
-  assert(version !== undefined, `room ${roomId} is stored with the version ${row.version}`)
-  const head = { extremities: JSON.parse(row.extremities) as EventId[], state: row.current_state }
-  const states = await StateVersions.open(db, row.room_nid)
-  const room = new Room(db, { roomId, roomNid: row.room_nid, version, states, head })
-  for (const key of await stateKeyRows(db, row.room_nid)) room.loadStateKey(key.type, key.state_key)
-  for (const eventId of await missingParents(db, row.room_nid)) room.missingParents.add(eventId)
-  room.hasWaitingRedactions = await hasWaitingRedactions(db, row.room_nid)
-  await loadGraph(db, room)
-  return room
-}
-
-async function loadGraph(db: Reader, room: Room): Promise<void> {
-  for (;;) {
-    const rows = await graphRows(db, room.roomNid, { from: room.graph.size, limit: graphPage })
-    for (const row of rows) {
-      const { type, stateKey } = room.stateKey(row.state_key_nid)
-      const kind = authEventKindOf({ type, state_key: stateKey } as Pdu)
-      room.loadEvent(row.event_id, {
-        authNumbers: integersOf(row.auth_numbers),
-        isRejected: eventStatuses[row.status] === 'rejected',
-        membership: row.membership,
-        append: (numbers) => room.graph.append(numbers, kind),
-      })
-    }
-    if (rows.length < graphPage) return
   }
 }

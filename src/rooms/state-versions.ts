@@ -10,7 +10,13 @@
  */
 
 import { LRUCache } from 'lru-cache'
-import { compareStates, eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
+import {
+  differenceOf,
+  eventAt,
+  placeOf,
+  removed,
+  type StatePairs,
+} from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader, Writer } from '#storage/database.ts'
 import { highestState, putState, type StateRow, stateLog } from '#storage/states.ts'
 
@@ -29,9 +35,6 @@ interface Fresh {
 }
 
 const empty: Known = { pairs: new Int32Array(), logSize: 0 }
-
-/** In a stored difference, the event of a key that is taken away. */
-const removed = -1
 
 export class StateVersions {
   readonly #db: Reader
@@ -134,12 +137,13 @@ export class StateVersions {
 
 export function sameState(a: StatePairs, b: StatePairs): boolean {
   if (a === b) return true
-  return a.length === b.length && a.every((value, at) => value === b[at])
+  if (a.length !== b.length) return false
+  for (let at = 0; at < a.length; at += 1) if (a[at] !== b[at]) return false
+  return true
 }
 
 function changed(pairs: StatePairs, key: number, event: number): StatePairs {
-  let at = 0
-  while (at < pairs.length && (pairs[at] as number) < key) at += 2
+  const at = placeOf(pairs, key)
   const replaces = pairs[at] === key
   const result = new Int32Array(pairs.length + (replaces ? 0 : 2))
   result.set(pairs.subarray(0, at))
@@ -147,20 +151,6 @@ function changed(pairs: StatePairs, key: number, event: number): StatePairs {
   result[at + 1] = event
   result.set(pairs.subarray(replaces ? at + 2 : at), at + 2)
   return result
-}
-
-function differenceOf(before: StatePairs, after: StatePairs): Int32Array {
-  const changes = new Map<number, number>()
-  compareStates(
-    before,
-    after,
-    (event, key) => changes.set(key, event),
-    (_event, key) => {
-      if (!changes.has(key)) changes.set(key, removed)
-    },
-  )
-  const sorted = [...changes].sort(([a], [b]) => a - b)
-  return Int32Array.from(sorted.flat())
 }
 
 function applied(pairs: StatePairs, difference: Int32Array): StatePairs {
@@ -195,5 +185,7 @@ export function bytesOf(integers: ArrayLike<number>): Uint8Array {
 
 export function integersOf(bytes: Uint8Array): Int32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Int32Array.from({ length: bytes.byteLength / 4 }, (_, at) => view.getInt32(at * 4, true))
+  const integers = new Int32Array(bytes.byteLength / 4)
+  for (let at = 0; at < integers.length; at += 1) integers[at] = view.getInt32(at * 4, true)
+  return integers
 }

@@ -5,14 +5,19 @@
  * @module
  */
 
+import type { Clock } from '#io/clock.ts'
 import type { RoomId } from '#protocol/identifiers/ids.ts'
 import type { Database } from '#storage/database.ts'
 import type { OwnKey } from './explain-signatures.ts'
+import { loadRoom } from './load-room.ts'
 import { createReads, type RoomReads } from './reads.ts'
-import { loadRoom, type Room } from './room.ts'
+import type { Room } from './room.ts'
 
-export function storedRooms(db: Database, own: OwnKey | undefined): RoomReads {
+export function storedRooms(
+  needs: { readonly db: Database; readonly clock: Clock },
+  own: OwnKey | undefined,
+): RoomReads {
   const rooms = new Map<RoomId, Promise<Room | undefined>>()
-  const room = (roomId: RoomId) => rooms.getOrInsertComputed(roomId, () => loadRoom(db, roomId))
-  return createReads({ db, queues: { room }, signer: own })
+  const room = (roomId: RoomId) => rooms.getOrInsertComputed(roomId, () => loadRoom(needs, roomId))
+  return createReads({ db: needs.db, queues: { room }, signer: own })
 }

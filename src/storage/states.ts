@@ -58,10 +58,16 @@ export function putStateKey(tx: Writer, roomNid: number, key: StateKeyRow): void
   `)
 }
 
-export async function stateKeyRows(db: Reader, roomNid: number): Promise<StateKeyRow[]> {
+/** The state keys of a room in their order; their numbers begin at 0 and have no holes. */
+export async function stateKeyRows(
+  db: Reader,
+  roomNid: number,
+  { from, limit }: { readonly from: number; readonly limit: number },
+): Promise<StateKeyRow[]> {
   return await db.all<StateKeyRow>(sql`
-    SELECT state_key_nid, type, state_key FROM state_keys WHERE room_nid = ${roomNid}
-    ORDER BY state_key_nid
+    SELECT state_key_nid, type, state_key FROM state_keys
+    WHERE room_nid = ${roomNid} AND state_key_nid >= ${from}
+    ORDER BY state_key_nid LIMIT ${limit}
   `)
 }
 

@@ -10,7 +10,11 @@ import { checkAuthRules } from '../auth-rules/check.ts'
 import { reject, type Verdict } from '../auth-rules/verdict.ts'
 import type { Pdu } from '../pdu.ts'
 import { authStateIn, type PartialState } from './partial-state.ts'
+import type { ResolutionSteps } from './resolve.ts'
 import { type RoomEvents, stateKeyIdOf } from './room-events.ts'
+
+/** How many events are checked in one go: about a millisecond's worth. */
+const checksPerStep = 64
 
 /**
  * Takes as input an initial room state and a sorted list of state events, and constructs a new room
@@ -24,17 +28,20 @@ import { type RoomEvents, stateKeyIdOf } from './room-events.ts'
  *
  * `tell` hears of each event.
  */
-export function iterativeAuthChecks(
+export function* iterativeAuthChecks(
   room: RoomEvents,
   partial: PartialState,
   events: Iterable<number>,
   tell?: (event: number, verdict: Verdict) => void,
-): void {
+): ResolutionSteps<void> {
   let event = -1
+  let checked = 0
   const state = authStateIn(room, partial, (type, stateKey) =>
     ownAuthEvent(room, event, { type, stateKey }),
   )
   for (event of events) {
+    checked += 1
+    if (checked % checksPerStep === 0) yield []
     if (room.isRejected(event)) {
       tell?.(event, wasRejected)
       continue

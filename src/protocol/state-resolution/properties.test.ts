@@ -184,7 +184,7 @@ function resolveKept(kept: Kept, states: readonly State[], tell?: TellDecision):
   let batches = 0
   let step = steps.next()
   for (; !step.done; step = steps.next()) {
-    batches++
+    if (step.value.length > 0) batches++
     for (const number of step.value) loaded.add(number)
   }
   assert.ok(batches <= 2)

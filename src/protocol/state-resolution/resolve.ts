@@ -2,9 +2,8 @@
  * State resolution: one room state out of several.
  *
  * This is the form for a server that holds a room's states as integers. It costs what differs between
- * the states, plus one pass over each. It runs in one go but for the loading of events: it is a
- * generator that yields the numbers of the events which it reads next, and goes on when they can be
- * had from `room.event`:
+ * the states, plus one pass over each. It is a generator that yields the numbers of the events which it
+ * reads next, and goes on when they can be had from `room.event`:
  *
  *     const steps = resolveStates(room, states)
  *     let step = steps.next()
@@ -14,8 +13,9 @@
  *     }
  *     return step.value
  *
- * It yields at most two batches. `room.graph` may grow in between; the states must stay as they are.
- * The same events may be in both batches and in those of the next resolution.
+ * It yields at most two batches; the same events may be in both and in those of the next resolution.
+ * Where there is much to decide it also yields nothing, again and again: there the thread may do
+ * something else first. `room.graph` may grow in between; the states must stay as they are.
  *
  * Rejected events: whoever makes the states leaves out events that were rejected, as the state after
  * an event is not updated with it if it was. One that is in a state nevertheless is never decided for,
@@ -33,6 +33,12 @@ import { resolveV1 } from './v1.ts'
 import { resolveV2 } from './v2.ts'
 
 /**
+ * Where a resolution may be interrupted: it yields the events that are to be loaded before it goes on,
+ * or none.
+ */
+export type ResolutionSteps<Result> = Generator<readonly number[], Result, void>
+
+/**
  * Resolves the states, by the algorithm of the room's version. `tell` hears of each decision about an
  * event.
  */
@@ -40,7 +46,7 @@ export function* resolveStates(
   room: RoomEvents,
   states: readonly StatePairs[],
   tell?: TellDecision,
-): Generator<readonly number[], StatePairs, void> {
+): ResolutionSteps<StatePairs> {
   const distinct = [...new Set(states)]
   const [only = new Int32Array()] = distinct
   if (distinct.length < 2) return only

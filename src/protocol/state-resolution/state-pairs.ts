@@ -32,6 +32,12 @@ export function statePairsOf(entries: Iterable<readonly [key: number, event: num
 
 /** The event that a state has for a key, if it has one. */
 export function eventAt(state: StatePairs, key: number): number | undefined {
+  const place = placeOf(state, key)
+  return state[place] === key ? state[place + 1] : undefined
+}
+
+/** Where a state has a key, or would have it. */
+export function placeOf(state: StatePairs, key: number): number {
   let low = 0
   let high = state.length >> 1
   while (low < high) {
@@ -39,7 +45,7 @@ export function eventAt(state: StatePairs, key: number): number | undefined {
     if ((state[middle * 2] as number) < key) low = middle + 1
     else high = middle
   }
-  return state[low * 2] === key ? state[low * 2 + 1] : undefined
+  return low * 2
 }
 
 /**
@@ -131,6 +137,27 @@ export function withMissing(base: StatePairs, added: ReadonlyMap<number, number>
   }
   merged.set(base.subarray(from), to)
   return merged
+}
+
+/** In a difference, the event of a key that is taken away. */
+export const removed = -1
+
+/** What makes one state out of another: pairs that replace those of the same key, or are added. */
+export function differenceOf(before: StatePairs, after: StatePairs): Int32Array {
+  const changes: number[] = []
+  let left = 0
+  let right = 0
+  while (left < before.length || right < after.length) {
+    const leftKey = before[left] ?? endOfState
+    const rightKey = after[right] ?? endOfState
+    if (leftKey < rightKey) changes.push(leftKey, removed)
+    else if (leftKey > rightKey || before[left + 1] !== after[right + 1]) {
+      changes.push(rightKey, after[right + 1] as number)
+    }
+    if (leftKey <= rightKey) left += 2
+    if (rightKey <= leftKey) right += 2
+  }
+  return Int32Array.from(changes)
 }
 
 /**

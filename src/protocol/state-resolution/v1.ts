@@ -11,6 +11,7 @@ import { hash } from 'node:crypto'
 import { checkAuthRules } from '../auth-rules/check.ts'
 import type { TellDecision } from './decisions.ts'
 import { authStateIn, type PartialState } from './partial-state.ts'
+import type { ResolutionSteps } from './resolve.ts'
 import type { RoomEvents } from './room-events.ts'
 import type { Separation } from './state-pairs.ts'
 import { eventsReadIn } from './v2.ts'
@@ -34,7 +35,7 @@ export function* resolveV1(
   room: RoomEvents,
   { unconflicted, conflicted }: Separation,
   tell?: TellDecision,
-): Generator<readonly number[], ReadonlyMap<number, number>, void> {
+): ResolutionSteps<ReadonlyMap<number, number>> {
   // A conflict occurs between states where those states have different `event_ids` for the same
   // `(event_type, state_key)`.
   const candidates = candidatesOf(room, conflicted)
@@ -58,10 +59,10 @@ export function* resolveV1(
   // `m.room.member` events.
   for (const type of ['m.room.power_levels', 'm.room.join_rules', 'm.room.member']) {
     const ofType = conflicts.filter((conflict) => conflict.type === type)
-    decideAll(partial, ofType, (conflict) => lastInAllowedRun(partial, conflict, isAllowed))
+    yield* decideAll(partial, ofType, (conflict) => lastInAllowedRun(partial, conflict, isAllowed))
   }
   const others = conflicts.filter(({ key }) => !decided.has(key))
-  decideAll(partial, others, (conflict) => firstAllowed(partial, conflict, isAllowed))
+  yield* decideAll(partial, others, (conflict) => firstAllowed(partial, conflict, isAllowed))
   return decided
 }
 
@@ -98,12 +99,16 @@ function conflictsOf(room: RoomEvents, candidates: Map<number, Set<number>>): Co
 }
 
 /** Decides conflicts one by one, and lets the decisions count once all of them are made. */
-function decideAll(
+function* decideAll(
   { decided }: PartialState,
   conflicts: readonly Conflict[],
   decide: (conflict: Conflict) => number | undefined,
-): void {
-  const decisions = conflicts.map((conflict) => [conflict.key, decide(conflict)] as const)
+): ResolutionSteps<void> {
+  const decisions: (readonly [key: number, event: number | undefined])[] = []
+  for (const conflict of conflicts) {
+    decisions.push([conflict.key, decide(conflict)])
+    yield []
+  }
   for (const [key, event] of decisions) if (event !== undefined) decided.set(key, event)
 }
 
@@ -114,17 +119,19 @@ function decideAll(
  * allowed, stop.
  */
 function lastInAllowedRun(
-  { base, decided }: PartialState,
+  partial: PartialState,
   { key, events }: Conflict,
   isAllowed: Trial,
 ): number | undefined {
+  const { decided } = partial
   let [current] = events
   for (const event of events.slice(1)) {
-    const r = new Map(decided)
-    if (current !== undefined) r.set(key, current)
-    if (!isAllowed(event, { base, decided: r })) break
+    if (current !== undefined) decided.set(key, current)
+    if (!isAllowed(event, partial)) break
     current = event
   }
+  // It counts once all of its type are decided.
+  decided.delete(key)
   return current
 }
 

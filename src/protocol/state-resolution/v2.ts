@@ -17,6 +17,7 @@ import { iterativeAuthChecks } from './iterative-auth-checks.ts'
 import { mainlineOrdering } from './mainline-ordering.ts'
 import { numberAt, type PartialState } from './partial-state.ts'
 import { levelOfSender, reverseTopologicalPowerOrdering } from './power-ordering.ts'
+import type { ResolutionSteps } from './resolve.ts'
 import type { RoomEvents } from './room-events.ts'
 import { eventAt, type Separation, type StatePairs } from './state-pairs.ts'
 
@@ -28,7 +29,7 @@ export function* resolveV2(
   room: RoomEvents,
   separation: Separation,
   tell?: TellDecision,
-): Generator<readonly number[], ReadonlyMap<number, number>, void> {
+): ResolutionSteps<ReadonlyMap<number, number>> {
   const startsEmpty = room.version.stateResolution === 'v2.1'
   const conflicted = fullConflictedSet(room, separation, { withSubgraph: startsEmpty })
   yield withAuthEvents(room, conflicted)
@@ -38,24 +39,26 @@ export function* resolveV2(
   // Select the set X of all power events that appear in the full conflicted set. For each such power
   // event P, enlarge X by adding the events in the auth chain of P which also belong to the full
   // conflicted set. Sort X into a list using the reverse topological power ordering.
+  yield []
   const x = powerEventsAndChains(room, conflicted)
   const powerOrdering = reverseTopologicalPowerOrdering(room, x)
 
   // Apply the iterative auth checks algorithm, starting from the unconflicted state map (2.1: from an
   // empty state map), to the list of events from the previous step to get a partially resolved state.
   const partial: PartialState = { base, decided: new Map() }
-  iterativeAuthChecks(room, partial, powerOrdering, tell && tellByPower(room, tell))
+  yield* iterativeAuthChecks(room, partial, powerOrdering, tell && tellByPower(room, tell))
 
   // Take all remaining events that weren't picked in step 1 and order them by the mainline ordering
   // based on the power level in the partially resolved state obtained in step 2.
   const powerLevels = numberAt(partial, room.stateKeyId('m.room.power_levels', ''))
   const remaining = [...conflicted].filter((event) => !x.has(event))
   const ordering = mainlineOrdering(room, remaining, powerLevels)
+  yield []
 
   // Apply the iterative auth checks algorithm on the partial resolved state and the list of events
   // from the previous step.
   const events = ordering.map(({ event }) => event)
-  iterativeAuthChecks(room, partial, events, tell && tellInMainline(ordering, tell))
+  yield* iterativeAuthChecks(room, partial, events, tell && tellInMainline(ordering, tell))
   return partial.decided
 }
 
