@@ -141,7 +141,8 @@ export interface Engine {
    * Takes in history: events from before the gap at `before`, which is the position of the event
    * after it. They are given positions right before it. Their states are computed from their
    * `prev_events`, or from `statesBefore` for those whose parents are missing here too; one that has
-   * neither is `missing`. What the gap still lacks afterwards is in `gaps`.
+   * neither is `missing`. What the gap still lacks afterwards is in `gaps`. Nothing is taken in if the
+   * gap is not there any more.
    */
   acceptHistory(
     roomId: RoomId,

@@ -71,11 +71,9 @@ async function fillHistoryUpTo(fetch: Fetch, pdu: Pdu, origin: ServerName): Prom
     for (const parent of (await fetchEvents(fetch, front)).values()) {
       const state = await stateIfNeeded(fetch, between, parent)
       if (state !== undefined) statesBefore.set(parent.event_id, state)
-      if (gap !== undefined && parent.depth < gap.depth) {
-        await acceptAsHistory(fetch, parent, gap, statesBefore)
-      } else {
-        between.set(parent.event_id, parent)
-      }
+      const isOlder = gap !== undefined && parent.depth < gap.depth
+      if (isOlder && (await acceptAsHistory(fetch, parent, gap, statesBefore))) continue
+      between.set(parent.event_id, parent)
     }
   }
   if (between.size === 0) return
@@ -113,17 +111,17 @@ async function stateIfNeeded(
   return missing.length === 0 ? undefined : await fetchStateBefore(fetch, event.event_id)
 }
 
-/** Puts an event that is older than what is after the gap before it. */
+/** Puts an event that is older than what is after the gap before it, if the gap is still there. */
 async function acceptAsHistory(
   fetch: Fetch,
   event: Pdu,
   { position }: Gap,
   statesBefore: ReadonlyMap<EventId, readonly EventId[]>,
-): Promise<void> {
+): Promise<boolean> {
   const { parts, roomId } = fetch
   await fetchAuthChains(fetch, [event])
-  const origin = homeOf(event)
-  await parts.engine.acceptHistory(roomId, [event], { before: position, origin, statesBefore })
+  const place = { before: position, origin: homeOf(event), statesBefore }
+  return (await parts.engine.acceptHistory(roomId, [event], place)).length > 0
 }
 
 /** The events before `pdu`, as far as some rounds of `/get_missing_events` go, of at least a depth. */

@@ -203,6 +203,25 @@ test('what is missing before a refused event is missing before the event after i
   }
 })
 
+test('history is not put behind a gap that was filled meanwhile', async () => {
+  const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
+  const { engine } = room.world.rooms
+  const root = await room.ours('m.room.message', { body: 'root' })
+  const parent = await room.message(bob, [root])
+  const child = await room.message(carol, [parent])
+  const late = await room.message(bob, [root])
+  const state = await room.world.rooms.stateAfter(room.roomId, root.event_id)
+  const ids = state?.ids().map(({ eventId }) => eventId) ?? []
+  await room.receive(child, new Map([[child.event_id, ids]]))
+  const before = (await room.world.rooms.event(room.roomId, child.event_id))?.position
+  assert.ok(before)
+  const place = { before, origin: there, statesBefore: new Map() }
+  const [filled] = await engine.acceptHistory(room.roomId, [parent], place)
+  assert.equal(filled?.outcome, 'accepted')
+  assert.deepEqual(await engine.acceptHistory(room.roomId, [late], place), [])
+  assert.equal(await room.world.rooms.event(room.roomId, late.event_id), undefined)
+})
+
 test('a parent whose only child was soft-failed becomes an extremity', async () => {
   const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
   const root = await room.ours('m.room.message', { body: 'root' })

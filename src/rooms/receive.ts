@@ -8,6 +8,7 @@ import { Slices } from '#io/slices.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { lowestSub, streamBefore } from '#storage/events.ts'
+import { missingAt } from '#storage/gaps.ts'
 import type { Batch } from './batch.ts'
 import type { Outcome, ReceiveOptions } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
@@ -15,7 +16,7 @@ import { joinedServers } from './joined.ts'
 import { checkOnAuthEvents } from './judge.ts'
 import type { Room } from './room.ts'
 import type { Position } from './rooms.ts'
-import { inOrder, takeEvent } from './turn.ts'
+import { inOrder, takeEvent, unplacedOf } from './turn.ts'
 
 const nothingTold: ReadonlyMap<EventId, readonly EventId[]> = new Map()
 
@@ -88,6 +89,8 @@ export async function acceptHistory(
   const own = pdus.filter((pdu) => pdu.room_id === roomId)
   const ordered = await inOrder(own.toSorted(byAge), new Slices(parts.clock))
   const outcomes = await parts.queues.inTurn(roomId, async (batch) => {
+    // Behind a gap that was filled meanwhile, those who have read on would never see it.
+    if (!(await isOpen(parts, batch.room, options.before))) return []
     const next = await placesFor(parts, batch.room, ordered.length, options)
     if (next === undefined) return []
     const taken: Outcome[] = []
@@ -105,6 +108,12 @@ export async function acceptHistory(
     return taken
   })
   return outcomes ?? []
+}
+
+/** Whether history is still missing in the stretch that a position is in. */
+async function isOpen({ db }: EngineParts, room: Room, { stream }: Position): Promise<boolean> {
+  const missing = await missingAt(db, room.roomNid, stream)
+  return (await unplacedOf(room, missing)).length > 0
 }
 
 /** Gives the places for history, one after the other; `undefined` if there is no room for it. */

@@ -148,9 +148,10 @@ async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<ReadonlySet<
 }
 
 /** Those of the events that have no place in the room here: unknown ones and outliers. */
-async function unplacedOf(room: Room, eventIds: ReadonlySet<EventId>): Promise<EventId[]> {
-  const facts = await room.facts([...eventIds])
-  return [...eventIds].filter((id) => facts.get(id)?.stateAfter === undefined)
+export async function unplacedOf(room: Room, eventIds: Iterable<EventId>): Promise<EventId[]> {
+  const ids = [...eventIds]
+  const facts = await room.facts(ids)
+  return ids.filter((id) => facts.get(id)?.stateAfter === undefined)
 }
 
 /** The order in which events of one batch are taken: what others refer to first. */

@@ -52,6 +52,14 @@ export async function missingParents(db: Reader, roomNid: number): Promise<Event
   return rows.map((row) => row.event_id)
 }
 
+/** What is missing at one position of the stream. */
+export async function missingAt(db: Reader, roomNid: number, stream: number): Promise<EventId[]> {
+  const rows = await db.all<{ event_id: EventId }>(sql`
+    SELECT DISTINCT event_id FROM missing_parents WHERE room_nid = ${roomNid} AND stream = ${stream}
+  `)
+  return rows.map((row) => row.event_id)
+}
+
 /** Gaps at or before a place, the latest first. */
 export async function gapRows(
   db: Reader,
