@@ -62,7 +62,7 @@ export class SimulatedClient {
   #token: string | undefined
   #since: string | undefined
   #transactions = 0
-  #syncing = false
+  #reading = false
 
   constructor(server: SimulatedServer, localpart: string) {
     this.server = server
@@ -141,6 +141,24 @@ export class SimulatedClient {
     await this.call('POST', `/v3/join/${encode(room)}?${query}`, {})
   }
 
+  async knock(room: string, via: readonly string[]): Promise<void> {
+    const query = via.map((server) => `via=${encode(server)}`).join('&')
+    await this.call('POST', `/v3/knock/${encode(room)}?${query}`, {})
+  }
+
+  async rename(displayname: string): Promise<void> {
+    await this.call('PUT', `/v3/profile/${encode(this.userId)}/displayname`, { displayname })
+  }
+
+  async startTyping(room: string): Promise<void> {
+    const path = `/v3/rooms/${encode(room)}/typing/${encode(this.userId)}`
+    await this.call('PUT', path, { typing: true, timeout: 20_000 })
+  }
+
+  async receipt(room: string, eventId: string): Promise<void> {
+    await this.call('POST', `/v3/rooms/${encode(room)}/receipt/m.read/${encode(eventId)}`, {})
+  }
+
   async leave(room: string): Promise<void> {
     await this.call('POST', `/v3/rooms/${encode(room)}/leave`, {})
   }
@@ -172,8 +190,8 @@ export class SimulatedClient {
 
   /** One sync, whose events go into the model. Gaps are closed at once by paging back. */
   async sync({ limit = 10, timeoutMs = 0 } = {}): Promise<void> {
-    if (this.#syncing) return
-    this.#syncing = true
+    if (this.#reading) return
+    this.#reading = true
     try {
       const filter = encode(JSON.stringify({ room: { timeline: { limit } } }))
       const since = this.#since === undefined ? '' : `&since=${this.#since}`
@@ -191,7 +209,7 @@ export class SimulatedClient {
       for (const [roomId, timeline] of changed) this.rooms.set(roomId, timeline)
       this.#since = String(answer.next_batch)
     } finally {
-      this.#syncing = false
+      this.#reading = false
     }
   }
 
@@ -247,11 +265,17 @@ export class SimulatedClient {
 
   /** Pages back to where the room begins for this user. */
   async readToTheStart(roomId: string): Promise<void> {
-    const model = this.rooms.get(roomId)
-    while (model?.start !== undefined) {
-      const { eventIds, end, ...paged } = await this.#page(roomId, model.start, 13)
-      model.entries.unshift(...eventIds.map((eventId) => ({ eventId, paged })).reverse())
-      model.start = end
+    if (this.#reading) return
+    this.#reading = true
+    try {
+      const model = this.rooms.get(roomId)
+      while (model?.start !== undefined) {
+        const { eventIds, end, ...paged } = await this.#page(roomId, model.start, 13)
+        model.entries.unshift(...eventIds.map((eventId) => ({ eventId, paged })).reverse())
+        model.start = end
+      }
+    } finally {
+      this.#reading = false
     }
   }
 

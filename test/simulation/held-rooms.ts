@@ -8,7 +8,7 @@ import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { sql } from '../../src/storage/database.ts'
 import { eventStatuses } from '../../src/storage/events.ts'
 import { roomRow } from '../../src/storage/rooms.ts'
-import type { Run } from './run.ts'
+import { count, type Run } from './run.ts'
 import type { SimulatedServer } from './world.ts'
 
 interface Row {
@@ -25,6 +25,18 @@ export async function showRooms(run: Run): Promise<void> {
     console.log(`room ${roomId}, version ${version}`)
     for (const server of run.world.servers) {
       if (server.isUp) await run.world.time.await(showRoom(server, roomId as RoomId))
+    }
+  }
+}
+
+/** Counts what became of events, and what servers had to do for it. */
+export async function countHeld(run: Run): Promise<void> {
+  for (const { roomId } of run.rooms) {
+    for (const server of run.world.servers) {
+      for (const row of await run.world.time.await(rowsOf(server, roomId as RoomId))) {
+        count(run, `stored ${eventStatuses[row.status]}`)
+        if ((row.sub ?? 0) < 0) count(run, 'stored as history')
+      }
     }
   }
 }

@@ -9,7 +9,8 @@
 
 import { parseArgs } from 'node:util'
 import { randomRun } from './random-run.ts'
-import type { Counters, RunOutcome } from './run.ts'
+import type { RunOutcome } from './run.ts'
+import type { Counters } from './world.ts'
 
 const { values } = parseArgs({
   options: {

@@ -8,8 +8,10 @@
 
 import { HttpFailure } from '../../src/io/http.ts'
 import { calmNetwork } from '../../src/io/simulated/simulated-network.ts'
+import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
+import { act } from './actions.ts'
 import { Refused, type SimulatedClient } from './client.ts'
-import { showRooms } from './held-rooms.ts'
+import { countHeld, showRooms } from './held-rooms.ts'
 import { checkInvariants } from './invariants.ts'
 import { count, type Run, type RunOutcome } from './run.ts'
 import { type SimulatedServer, World } from './world.ts'
@@ -26,7 +28,7 @@ export async function randomRun(
     clients: [],
     rooms: [],
     acknowledged: [],
-    counters: new Map(),
+    counters: world.counters,
     problems: [],
   }
   try {
@@ -34,6 +36,7 @@ export async function randomRun(
     await liveAndFail(run)
     await heal(run)
     await checkInvariants(run)
+    await countHeld(run)
   } catch (error) {
     run.problems.push(`the run ended early: ${error instanceof Error ? error.stack : error}`)
   }
@@ -113,6 +116,7 @@ async function liveAndFail(run: Run): Promise<void> {
     answerLoss: random.happens(0.5) ? 0 : 0.1,
     repetition: random.happens(0.5) ? 0 : 0.1,
   }
+  world.commitCrash = random.happens(0.5) ? 0 : 0.003
   const steps = 40 + random.below(60)
   for (let step = 0; step < steps; step += 1) {
     await fail(run)
@@ -125,67 +129,15 @@ async function liveAndFail(run: Run): Promise<void> {
       const syncer = random.pick(run.clients)
       void outcome(run, 'sync', syncer.sync({ limit: 1 + random.below(10) }))
     }
-    await world.time.run(random.happens(0.1) ? random.below(120_000) : random.below(2000))
+    await world.time.run(pauseMs(random))
   }
+  world.commitCrash = 0
 }
 
-/** Something random that a person does. */
-function act(run: Run, client: SimulatedClient, roomId: string): [string, Promise<unknown>] {
-  const random = run.world.random
-  const other = random.pick(run.clients)
-  const chance = random.below(100)
-  const said = (sent: Promise<string>) => acknowledge(run, client, roomId, sent)
-  if (chance < 50) return ['send', said(client.send(roomId, `message ${random.below(1000)}`))]
-  if (chance < 60) {
-    const topic = `topic ${random.below(1000)}`
-    return ['topic', said(client.setState(roomId, 'm.room.topic', { topic }))]
-  }
-  if (chance < 67) return ['levels', said(changeLevels(run, client, roomId, other))]
-  if (chance < 72) return ['kick', client.member('kick', roomId, other.userId)]
-  if (chance < 77) return ['ban', client.member('ban', roomId, other.userId)]
-  if (chance < 82) return ['unban', client.member('unban', roomId, other.userId)]
-  if (chance < 85) return ['invite', client.member('invite', roomId, other.userId)]
-  if (chance < 92) {
-    return [
-      'join',
-      client.join(
-        roomId,
-        run.world.servers.map((server) => server.name),
-      ),
-    ]
-  }
-  if (chance < 95) return ['leave', client.leave(roomId)]
-  if (chance < 97) {
-    const join_rule = random.pick(['public', 'invite'])
-    return ['join rules', said(client.setState(roomId, 'm.room.join_rules', { join_rule }))]
-  }
-  const sent = run.acknowledged.filter((one) => one.roomId === roomId)
-  if (sent.length === 0) return ['send', said(client.send(roomId, 'nothing to redact'))]
-  return ['redact', said(client.redact(roomId, random.pick(sent).eventId))]
-}
-
-async function changeLevels(
-  run: Run,
-  client: SimulatedClient,
-  roomId: string,
-  other: SimulatedClient,
-): Promise<string> {
-  const level = run.world.random.pick([0, 50, 90])
-  const levels = await client.stateContent(roomId, 'm.room.power_levels')
-  const users = { ...(levels.users as object), [other.userId]: level }
-  return await client.setState(roomId, 'm.room.power_levels', { ...levels, users })
-}
-
-async function acknowledge(
-  run: Run,
-  by: SimulatedClient,
-  roomId: string,
-  sent: Promise<string>,
-): Promise<string> {
-  const sentAtMs = run.world.time.elapsedMs
-  const eventId = await sent
-  run.acknowledged.push({ roomId, eventId, by, sentAtMs })
-  return eventId
+/** Mostly people answer each other; sometimes nobody says anything for hours. */
+function pauseMs(random: SeededRandom): number {
+  if (random.happens(0.005)) return random.below(4 * 3_600_000)
+  return random.happens(0.1) ? random.below(120_000) : random.below(2000)
 }
 
 /** Perhaps a cut, a healing, a crash or a restart. */
@@ -197,7 +149,6 @@ async function fail(run: Run): Promise<void> {
   if (down.length > 0 && random.happens(0.2)) await startAgain(run, random.pick(down))
   if (up.length > 1 && random.happens(0.05)) {
     random.pick(up).crash()
-    count(run, 'crash')
   }
   if (random.happens(0.05)) {
     const some = world.servers.filter(() => random.happens(0.5))

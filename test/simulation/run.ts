@@ -5,10 +5,7 @@
  */
 
 import type { SimulatedClient } from './client.ts'
-import type { World } from './world.ts'
-
-/** What happened in a run, counted: a run in which nothing bites shows nothing. */
-export type Counters = Map<string, number>
+import type { Counters, World } from './world.ts'
 
 export interface RunOutcome {
   readonly seed: number

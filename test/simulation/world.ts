@@ -32,12 +32,18 @@ const clientPort = 8008
 /** How long a commit may take; most take far less. */
 const commitMsMax = 50
 
+/** What happened in a run, counted: a run in which nothing bites shows nothing. */
+export type Counters = Map<string, number>
+
 export class World {
   readonly seed: number
   readonly time: VirtualTime
   readonly network: SimulatedNetwork
   readonly random: SeededRandom
   readonly servers: SimulatedServer[] = []
+  readonly counters: Counters = new Map()
+  /** How likely a process dies with a commit: what it wrote is durable, and it tells nobody. */
+  commitCrash = 0
   readonly #hash: Hash = createHash('sha256')
   /** Called with each line of the trace, for looking into a failure. */
   onTrace: ((line: string) => void) | undefined
@@ -49,7 +55,13 @@ export class World {
     this.network = new SimulatedNetwork(this.time.clock(), this.random.fork('network'))
     this.network.onRequest = (from, to, request) => {
       this.note(`${from} > ${to} ${request.method} ${request.target} ${String(request.body ?? '')}`)
+      const operation = /^\/_matrix\/(?:federation|key)\/v\d\/(\w+)/.exec(request.target)?.[1]
+      if (operation !== undefined) this.count(`asked ${operation}`)
     }
+  }
+
+  count(what: string, by = 1): void {
+    this.counters.set(what, (this.counters.get(what) ?? 0) + by)
   }
 
   /** Adds a line to the trace. */
@@ -102,7 +114,7 @@ export class World {
 
   /** Ends all servers. */
   async end(): Promise<void> {
-    for (const server of this.servers) server.crash()
+    for (const server of this.servers) server.end()
   }
 }
 
@@ -136,6 +148,8 @@ export class SimulatedServer {
   readonly #random: SeededRandom
   #life: { running: RunningServer; clock: StoppableClock; database: SqliteDatabase } | undefined
   #starts = 0
+  /** Whether units wait for their commit. */
+  #committing = false
 
   constructor(
     world: World,
@@ -173,7 +187,14 @@ export class SimulatedServer {
     const config = loadConfig(this.#configuration(), {})
     const disk = this.#random.fork(`disk ${this.#starts}`)
     const schedule = (act: () => void) => {
-      clock.after(commitMsMax * disk.fraction() ** 4, act)
+      this.#committing = true
+      clock.after(commitMsMax * disk.fraction() ** 4, () => {
+        this.#committing = false
+        act()
+        if (!this.isUp || !disk.happens(this.world.commitCrash)) return
+        this.world.count('crash right after a commit')
+        this.crash()
+      })
     }
     const database = await openSqlite({ image: this.#image, schedule })
     const around = { io: this.#io(clock), db: database, argon2id: simulatedArgon2id }
@@ -202,6 +223,14 @@ export class SimulatedServer {
 
   /** Kills it: nothing of it goes on, and what was not committed is lost. */
   crash(): void {
+    if (this.#committing) this.world.count('crash before a commit')
+    this.#committing = false
+    if (this.isUp) this.world.count('crash')
+    this.end()
+  }
+
+  /** The same, where it is no part of what is tested. */
+  end(): void {
     if (this.#life === undefined) return
     this.world.note(`crash ${this.name}`)
     this.#life.clock.stop()
