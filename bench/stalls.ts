@@ -184,6 +184,7 @@ const { rooms } = createRooms(local, {
   remoteServers: createRemoteServers(resident, realClock),
   canBeInvited: async () => true,
   isThirdPartyKeyValid: async () => false,
+  signAsPolicyServer: () => Promise.reject(new Error('there is no policy server')),
 })
 
 const there = 'there.test' as ServerName

@@ -12,7 +12,8 @@ import type { TransactionReceiver } from '#federation/receive-transactions.ts'
 import type { IdentityServers } from '#identity/identity-servers.ts'
 import type { Io } from '#io/io.ts'
 import type { Media } from '#media/media.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { PolicyServer } from '#policy/policy-server.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import type { RoomsForServers } from '#rooms/resident/rooms-for-servers.ts'
@@ -26,6 +27,16 @@ import type { Receipts } from '#users/receipts.ts'
 import type { Transactions } from '#users/transactions.ts'
 import type { Typing } from '#users/typing.ts'
 import type { Users } from '#users/users.ts'
+
+/** Whom to turn to about this server. */
+export interface Support {
+  readonly contacts: readonly {
+    readonly role: string
+    readonly matrix_id?: UserId
+    readonly email_address?: string
+  }[]
+  readonly page: string | undefined
+}
 
 /** What handlers may ask for, by name. */
 export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
@@ -46,6 +57,9 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly keyring: Keyring
   readonly remoteServers: RemoteServers
   readonly identityServers: IdentityServers
+  /** If this server may be the policy server of rooms. */
+  readonly policyServer: PolicyServer | undefined
+  readonly support: Support
   readonly rooms: Rooms
   readonly roomsForServers: RoomsForServers
   readonly transactions: TransactionReceiver

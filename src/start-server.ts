@@ -11,7 +11,8 @@ import { explainFailure } from '#client-api/explain-failure.ts'
 import { clientRateLimits } from '#client-api/rate-limits.ts'
 import { clientRoutes, mediaRoutes } from '#client-api/routes.ts'
 import type { Config } from '#config/settings.ts'
-import { createPublicRooms, type DirectoryRules } from '#directory/public-rooms.ts'
+import { createPublicRooms, type PublicRoomsNeeds } from '#directory/public-rooms.ts'
+import type { SpacesNeeds } from '#directory/space-rooms.ts'
 import { createSpaces } from '#directory/spaces.ts'
 import type { EduReceiver } from '#federation/edus.ts'
 import { createFederation, type Federation } from '#federation/federation.ts'
@@ -29,18 +30,27 @@ import type { Argon2id } from '#io/argon2id.ts'
 import type { Listening } from '#io/http.ts'
 import type { Io } from '#io/io.ts'
 import { createMedia } from '#media/media.ts'
+import { createPolicyLists } from '#policy/policy-lists.ts'
+import {
+  createPolicyServer,
+  type PolicyServer,
+  type PolicyServerNeeds,
+} from '#policy/policy-server.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Pdu } from '#protocol/pdu.ts'
 import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
 import { createRooms } from '#rooms/create-rooms.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
-import { createAliases } from '#users/aliases.ts'
+import { type AliasNeeds, createAliases } from '#users/aliases.ts'
 import { createEndToEnd } from '#users/end-to-end/end-to-end.ts'
 import { createReceipts } from '#users/receipts.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
 import { createUsers } from '#users/users.ts'
+import { directoryRules, mediaLimits, policyRules, supportOf } from './config-parts.ts'
 import type { Server } from './server.ts'
 
 const programVersion = '0.1.0'
@@ -70,7 +80,8 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const signer = await loadSigningKey(config.server_name, keyPath, io)
   const federation = await buildFederation(config, around, signer)
   const local = await createLocalRooms({ ...io, ...federation, signer, db, streams })
-  const parts = { streams, signer, federation, local }
+  const policySigner = await policySignerOf(config, io)
+  const parts = { streams, signer, federation, local, policySigner }
   const { server, resume } = buildServer(config, around, parts)
   await server.media.resume()
   const sockets = await listenAll(config, around, { server, federation })
@@ -116,13 +127,14 @@ function buildServer(
   parts: {
     readonly streams: Streams
     readonly signer: Signer
+    readonly policySigner: Signer | undefined
     readonly federation: Federation
     readonly local: LocalRooms
   },
 ): { readonly server: Server; readonly resume: () => Promise<void> } {
   const { streams, signer, federation, local } = parts
   const { serverName } = signer
-  const { edus, queries, remoteLists, remoteSpaces, keyring, remoteServers } = federation
+  const { edus, queries, keyring, remoteServers } = federation
   const identityServers = createIdentityServers(io)
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
@@ -133,8 +145,10 @@ function buildServer(
     remoteServers,
     canBeInvited: (userId) => users.accounts.exists(userId),
     isThirdPartyKeyValid: identityServers.isKeyValid,
+    signAsPolicyServer: (pdu) => signAsPolicyServer(policyServer, pdu),
   })
   const common = { ...io, db, streams, rooms, serverName, edus }
+  const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
   const endToEnd = createEndToEnd({
     ...common,
     isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
@@ -165,6 +179,8 @@ function buildServer(
     keyring,
     remoteServers,
     identityServers,
+    policyServer,
+    support: supportOf(config),
     roomsForServers,
     transactions: createTransactionReceiver({
       ...common,
@@ -176,13 +192,7 @@ function buildServer(
     endToEnd,
     typing,
     receipts,
-    aliases: createAliases({ ...common, remoteDirectory: queries }),
-    publicRooms: createPublicRooms({
-      ...common,
-      remotePublicRooms: remoteLists,
-      rules: directoryRules(config),
-    }),
-    spaces: createSpaces({ ...common, remoteSpaces }),
+    ...buildDirectory(config, common, federation),
     media: createMedia({
       ...common,
       files: io.files,
@@ -201,6 +211,44 @@ function buildServer(
   }
 }
 
+function buildDirectory(
+  config: Config,
+  common: Omit<AliasNeeds & PublicRoomsNeeds & SpacesNeeds, `remote${string}` | 'rules'>,
+  { queries, remoteLists, remoteSpaces }: Federation,
+): Pick<Server, 'aliases' | 'publicRooms' | 'spaces'> {
+  const rules = directoryRules(config)
+  return {
+    aliases: createAliases({ ...common, remoteDirectory: queries }),
+    publicRooms: createPublicRooms({ ...common, remotePublicRooms: remoteLists, rules }),
+    spaces: createSpaces({ ...common, remoteSpaces }),
+  }
+}
+
+/** The key by which this server signs as a policy server; another one than its own. */
+async function policySignerOf(config: Config, io: Io): Promise<Signer | undefined> {
+  if (!config.policy_server.enabled) return undefined
+  const path = join(config.data_dir, 'policy_server.key')
+  return await loadSigningKey(config.server_name, path, io)
+}
+
+function buildPolicyServer(
+  { policy_server: settings }: Config,
+  parts: Omit<PolicyServerNeeds, 'signer' | 'lists' | 'rules'> & {
+    readonly policySigner: Signer | undefined
+  },
+): PolicyServer | undefined {
+  const { policySigner: signer } = parts
+  if (signer === undefined) return undefined
+  const lists = createPolicyLists({ ...parts, roomIds: settings.policy_lists })
+  return createPolicyServer({ ...parts, signer, lists, rules: policyRules(settings) })
+}
+
+async function signAsPolicyServer(server: PolicyServer | undefined, pdu: Pdu): Promise<string> {
+  if (server !== undefined) return await server.signOwn(pdu)
+  const message = 'The room uses this server as its policy server, which it is not.'
+  throw new MatrixError(403, 'M_FORBIDDEN', message)
+}
+
 function receiversOf({
   typing,
   receipts,
@@ -209,23 +257,6 @@ function receiversOf({
     ['m.typing', typing.receive],
     ['m.receipt', receipts.receive],
   ])
-}
-
-function mediaLimits({ media, data_dir: folder }: Config) {
-  return {
-    folder: join(folder, 'media'),
-    uploadBytesMax: media.max_upload_bytes,
-    remoteBytesMax: media.remote_cache_bytes,
-    withoutLogin: media.without_login,
-  }
-}
-
-function directoryRules({ room_directory: rules }: Config): DirectoryRules {
-  return {
-    overFederation: rules.over_federation,
-    withoutAuth: rules.without_auth,
-    publication: rules.publication,
-  }
 }
 
 /** What is served under each name of `listeners.apis`. */

@@ -78,6 +78,8 @@ export async function clientWorld(
     users,
     endToEnd,
     serverName,
+    policyServer: undefined,
+    support: { contacts: [], page: undefined },
     publicBaseUrl: 'https://hansa.test',
     defaultRoomVersion: '12',
   }

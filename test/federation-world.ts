@@ -16,6 +16,7 @@ import {
 } from '../src/federation/receive-transactions.ts'
 import { authorizationOf } from '../src/federation/request-signing.ts'
 import { serverKeyRoute } from '../src/federation-api/keys-server.ts'
+import { signRoute } from '../src/federation-api/room-policy.ts'
 import { roomRoutes } from '../src/federation-api/room-routes.ts'
 import type { Route } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
@@ -25,6 +26,11 @@ import { pduCheckerInPlace } from '../src/io/pdu-checker-in-place.ts'
 import { type StoppableClock, VirtualTime } from '../src/io/simulated/simulated-clock.ts'
 import { SimulatedNetwork } from '../src/io/simulated/simulated-network.ts'
 import { type SeededRandom, seededRandom } from '../src/io/simulated/simulated-random.ts'
+import {
+  createPolicyServer,
+  type PolicyServer,
+  type PolicyServerNeeds,
+} from '../src/policy/policy-server.ts'
 import { canonicalJson } from '../src/protocol/canonical-json.ts'
 import { signingKeyOf } from '../src/protocol/ed25519.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../src/protocol/identifiers/ids.ts'
@@ -45,6 +51,22 @@ import {
 import { openStreams } from '../src/storage/streams.ts'
 
 const port = 8448
+
+const allowAll: Writable<PolicyServerNeeds['rules']> = {
+  deniedServers: [],
+  deniedUsers: [],
+  deniedEventTypes: [],
+  deniedMessageTypes: [],
+  deniedWords: [],
+  eventBytesMax: null,
+  mentionsMax: null,
+  clockSkewMaxMs: null,
+  eventsPerMinuteOfUser: null,
+  eventsPerMinuteOfServer: null,
+  exemptPowerLevel: null,
+}
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] }
 
 export class FederationWorld {
   readonly time = new VirtualTime()
@@ -103,6 +125,7 @@ interface Life {
   readonly federated: FederatedRooms
   readonly engine: Engine
   readonly transactions: TransactionReceiver
+  readonly policyServer: PolicyServer
   readonly handler: HttpHandler
 }
 
@@ -111,10 +134,14 @@ export class TestServer {
   readonly name: ServerName
   readonly host: string
   readonly signer: Signer
+  /** The key by which it signs as a policy server. */
+  readonly policySigner: Signer
   /** Messages that were signed, as text. */
   readonly signed: string[] = []
   readonly errors: unknown[] = []
   readonly eduReceivers = new Map<string, EduReceiver>()
+  /** What it lets in as the policy server of a room, where a room has chosen this server. */
+  readonly policyRules = { ...allowAll }
   /** Which keys of third-party invitations are valid; all of them if it is not set. */
   validKeys: ((key: { publicKey: string; validityUrl: string }) => boolean) | undefined
   /** Users that cannot be invited. */
@@ -140,6 +167,8 @@ export class TestServer {
         return sign(message)
       },
     }
+    const policyKey = signingKeyOf(world.random.fork(`policy key of ${name}`).bytes(32))
+    this.policySigner = { serverName: this.name, keyId: 'ed25519:policy', ...policyKey }
   }
 
   get life(): Life {
@@ -198,10 +227,19 @@ export class TestServer {
       signer,
       keyring,
       remoteServers,
+      signAsPolicyServer: async (pdu) => await policyServer.signOwn(pdu),
       isThirdPartyKeyValid: async (key) => this.validKeys?.(key) ?? true,
       canBeInvited: async (userId) => !this.unknownUsers.has(userId),
     })
     const { engine } = local
+    const policyServer = createPolicyServer({
+      clock,
+      signer: this.policySigner,
+      engine,
+      rooms: federated.rooms,
+      lists: { isBanned: async () => false },
+      rules: this.policyRules,
+    })
     const transactions = createTransactionReceiver({
       ...io,
       serverName: this.name,
@@ -212,22 +250,41 @@ export class TestServer {
       eduReceivers: this.eduReceivers,
     })
     federation.startSending(federated.rooms)
-    const handler = this.#handler({ federation, federated, transactions, clock, log })
+    const handler = this.#handler({
+      federation,
+      federated,
+      transactions,
+      policyServer,
+      clock,
+      log,
+    })
     world.network.name(this.host, this.host)
     await world.network.listen(this.host)(
       { host: this.host, port, tls: { cert: this.host, key: 'k' } },
       handler,
     )
-    this.#life = { clock, db, federation, federated, engine, transactions, handler }
+    this.#life = {
+      clock,
+      db,
+      federation,
+      federated,
+      engine,
+      transactions,
+      policyServer,
+      handler,
+    }
   }
 
   #handler(
-    parts: Pick<Life, 'federation' | 'federated' | 'transactions' | 'clock'> & { log: Log },
+    parts: Pick<Life, 'federation' | 'federated' | 'transactions' | 'policyServer' | 'clock'> & {
+      log: Log
+    },
   ) {
-    const { federation, federated, transactions, clock, log } = parts
+    const { federation, federated, transactions, policyServer, clock, log } = parts
     const { ownKeys } = federation
-    const needs = { ...federated, transactions, serverName: this.name, clock, ownKeys }
-    const routes: readonly Route<typeof needs>[] = [...roomRoutes, serverKeyRoute]
+    const serverName = this.name
+    const needs = { ...federated, transactions, policyServer, serverName, clock, ownKeys }
+    const routes: readonly Route<typeof needs>[] = [...roomRoutes, serverKeyRoute, signRoute]
     const handler = serve(routes, needs, {
       log,
       checkAnswers: true,

@@ -87,6 +87,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     remoteServers: noServers,
     canBeInvited: async () => true,
     isThirdPartyKeyValid: async () => true,
+    signAsPolicyServer: refuse,
   })
   const rooms = options.rooms?.(ownRooms) ?? ownRooms
   const sentEdus: SentEdu[] = []
@@ -304,4 +305,5 @@ const noServers: RemoteServers = {
   event: refuse,
   eventAuth: refuse,
   eventByTime: refuse,
+  askPolicyServer: refuse,
 }

@@ -22,6 +22,7 @@ const mayImport: Record<string, readonly string[]> = {
   federation: ['protocol', 'storage', 'io', 'endpoints', 'rooms', 'http', 'schema'],
   users: ['protocol', 'storage', 'io', 'rooms', 'federation'],
   identity: ['protocol', 'endpoints', 'http', 'schema', 'io'],
+  policy: ['protocol', 'io', 'rooms'],
   directory: ['protocol', 'storage', 'io', 'rooms'],
   media: ['protocol', 'storage', 'io', 'federation'],
   sync: ['protocol', 'storage', 'io', 'rooms', 'users'],

@@ -56,6 +56,7 @@ import {
 } from './membership.ts'
 import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
+import { policyServerRoute } from './policy-server.ts'
 import {
   deleteProfileFieldRoute,
   profileFieldRoute,
@@ -79,6 +80,7 @@ import { eventByTimestampRoute } from './room-event-by-timestamp.ts'
 import { roomSummaryRoute } from './room-summary.ts'
 import { redactEventRoute, sendMessageRoute, setRoomStateRoute } from './sending.ts'
 import { spaceHierarchyRoute } from './space-hierarchy.ts'
+import { supportRoute } from './support.ts'
 import { syncRoute } from './sync.ts'
 import { tagRoutes } from './tags.ts'
 import { sendToDeviceRoute } from './to-device.ts'
@@ -88,7 +90,13 @@ import { whoamiRoute } from './whoami.ts'
 
 type AccountNeeds = Pick<
   Server,
-  'defaultRoomVersion' | 'endToEnd' | 'publicBaseUrl' | 'serverName' | 'users'
+  | 'defaultRoomVersion'
+  | 'endToEnd'
+  | 'policyServer'
+  | 'publicBaseUrl'
+  | 'serverName'
+  | 'support'
+  | 'users'
 >
 
 /** What concerns the user alone. */
@@ -109,6 +117,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   logoutAllRoute,
   logoutRoute,
   openIdTokenRoute,
+  policyServerRoute,
   profileFieldRoute,
   profileRoute,
   pushRulesGlobalRoute,
@@ -117,6 +126,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   registerRoute,
   registrationTokenValidityRoute,
   setProfileFieldRoute,
+  supportRoute,
   usernameAvailabilityRoute,
   versionsRoute,
   wellknownRoute,

@@ -55,6 +55,10 @@ function checkTogether(config: Config): string[] {
   if (config.federation.retry.max_ms < config.federation.retry.min_ms) {
     problems.push('federation.retry.max_ms: it is less than federation.retry.min_ms')
   }
+  for (const [index, { matrix_id, email_address }] of config.support.contacts.entries()) {
+    if (matrix_id !== null || email_address !== null) continue
+    problems.push(`support.contacts[${index}]: expected a matrix_id or an email_address`)
+  }
   return problems
 }
 

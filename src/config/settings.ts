@@ -7,8 +7,10 @@
  * @module
  */
 
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import { parseRoomId } from '#protocol/identifiers/room-id.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { roomVersions } from '#protocol/room-version.ts'
 import {
   flag,
@@ -32,6 +34,14 @@ const serverName = textThat<ServerName>(
 const httpUrl = textThat<string>(
   'an http or https URL',
   (found) => URL.canParse(found) && ['http:', 'https:'].includes(new URL(found).protocol),
+)
+const userId = textThat<UserId>(
+  'a user ID such as @admin:example.org',
+  (found) => parseUserId(found) !== undefined,
+)
+const roomId = textThat<RoomId>(
+  'a room ID such as !list:example.org',
+  (found) => parseRoomId(found) !== undefined,
 )
 const roomVersion = textThat<string>(`one of ${[...roomVersions.keys()].join(', ')}`, (found) =>
   roomVersions.has(found),
@@ -107,6 +117,62 @@ const roomDirectory = table({
   over_federation: setting(flag, true, 'Whether other servers may see it.'),
   without_auth: setting(flag, true, 'Whether it is shown to who is not logged in.'),
   publication: setting(oneOf('anyone', 'admins', 'nobody'), 'anyone', 'Who may put rooms on it.'),
+})
+
+const support = table({
+  contacts: setting(
+    list(
+      table({
+        role: setting(
+          text,
+          'm.role.admin',
+          '`m.role.admin`, `m.role.security` or a name of one’s own.',
+        ),
+        matrix_id: setting(orNull(userId), null, 'A user ID, also of another server.'),
+        email_address: setting(orNull(text), null, 'An e-mail address.'),
+      }),
+      100,
+    ),
+    [],
+    'Who can be turned to about this server.',
+  ),
+  page: setting(orNull(httpUrl), null, 'A page with help.'),
+})
+
+const policyServer = table({
+  enabled: setting(
+    flag,
+    false,
+    'Whether rooms may choose this server as their policy server, which has a say in each event.',
+  ),
+  denied_servers: setting(list(text), [], 'Servers whose users’ events are refused.'),
+  denied_users: setting(list(text), [], 'Users whose events are refused.'),
+  policy_lists: setting(
+    list(roomId, 100),
+    [],
+    'Rooms with policy lists: whom they ban is refused. This server must be in them.',
+  ),
+  denied_event_types: setting(list(text), [], 'Types of events that are refused.'),
+  denied_message_types: setting(list(text), [], 'Types of messages, such as `m.image`.'),
+  denied_words: setting(list(text), [], 'Pieces of text, whatever their case.'),
+  max_event_bytes: setting(orNull(integer(1, 65_536)), null, 'The size of an event.'),
+  max_mentions: setting(orNull(integer(0, 1000)), null, 'The users an event mentions.'),
+  max_clock_skew_ms: setting(
+    orNull(integer(1000, 31_536_000_000)),
+    null,
+    'How far from now an event may say that it was sent.',
+  ),
+  events_per_minute_of_user: setting(orNull(integer(1, 100_000)), 120, 'The events of one user.'),
+  events_per_minute_of_server: setting(
+    orNull(integer(1, 10_000_000)),
+    6000,
+    'The events of all users of one server.',
+  ),
+  exempt_power_level: setting(
+    orNull(integer(0, Number.MAX_SAFE_INTEGER)),
+    50,
+    'The power level from which on none of this holds for a user.',
+  ),
 })
 
 const userDirectory = table({
@@ -187,6 +253,11 @@ export const settings = table({
   rate_limits: setting(flag, true, 'Whether clients that ask too often are told to wait.'),
   presence: setting(flag, true, 'Whether users may show others that they are online.'),
   room_directory: section(roomDirectory, 'The list of public rooms.'),
+  policy_server: section(
+    policyServer,
+    'What this server lets into rooms that chose it as their policy server. `*` and `?` are wildcards; null is no limit.',
+  ),
+  support: section(support, 'What `/.well-known/matrix/support` answers.'),
   user_directory: section(userDirectory, 'The search for users.'),
   url_previews: setting(flag, false, 'Whether this server looks at links for its clients.'),
   media: section(media, 'Files that users upload, and those of other servers.'),

@@ -12,13 +12,22 @@ import { keyQueryRoute, keysQueryRoute } from './keys-query.ts'
 import { serverKeyRoute } from './keys-server.ts'
 import { openIdUserRoute } from './openid.ts'
 import { queryDirectoryRoute, queryOtherRoute, queryProfileRoute } from './query.ts'
+import { signRoute } from './room-policy.ts'
 import { onBindRoute } from './third-party-invite.ts'
 import { versionRoute } from './version.ts'
 import { wellKnownRoute } from './wellknown.ts'
 
 type Needs = Pick<
   Server,
-  'federationAddress' | 'log' | 'notary' | 'ownKeys' | 'rooms' | 'serverName' | 'users' | 'version'
+  | 'federationAddress'
+  | 'log'
+  | 'notary'
+  | 'ownKeys'
+  | 'policyServer'
+  | 'rooms'
+  | 'serverName'
+  | 'users'
+  | 'version'
 > & { readonly aliases: Aliases }
 
 export const keyRoutes: readonly Route<Needs>[] = [
@@ -30,6 +39,7 @@ export const keyRoutes: readonly Route<Needs>[] = [
   queryOtherRoute,
   queryProfileRoute,
   serverKeyRoute,
+  signRoute,
   versionRoute,
   wellKnownRoute,
 ]

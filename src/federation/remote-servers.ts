@@ -25,6 +25,7 @@ import { sendJoinV2 } from '#endpoints/server-server/joins-v2.ts'
 import { makeKnock, sendKnock } from '#endpoints/server-server/knocks.ts'
 import { makeLeave, sendLeaveV1 } from '#endpoints/server-server/leaving-v1.ts'
 import { sendLeaveV2 } from '#endpoints/server-server/leaving-v2.ts'
+import { askPolicyServerToSign } from '#endpoints/server-server/room-policy.ts'
 import { exchangeThirdPartyInvite } from '#endpoints/server-server/third-party-invite.ts'
 import type { Clock } from '#io/clock.ts'
 import { Slices } from '#io/slices.ts'
@@ -40,6 +41,7 @@ import {
   scanSecondOfTwo,
 } from '#protocol/json-spans.ts'
 import { receivedPduBytesMax } from '#protocol/limits.ts'
+import { policyKeyId } from '#protocol/policy-signature.ts'
 import { FederationError, type RemoteServers } from '#rooms/remote-servers.ts'
 import type { CallOptions, FederationClient } from './call.ts'
 
@@ -49,6 +51,9 @@ const shakeHands: CallOptions = { timeoutMs: 30_000, answerBytesMax: 1024 * 1024
 const fetchRoom: CallOptions = { timeoutMs: 300_000, answerBytesMax: 256 * 1024 * 1024 }
 const fetchEvents: CallOptions = { timeoutMs: 60_000, answerBytesMax: 32 * 1024 * 1024 }
 const fetchEvent: CallOptions = { timeoutMs: 20_000, answerBytesMax: receivedPduBytesMax + 65_536 }
+
+/** Somebody waits for their message to be sent. */
+const askPolicy: CallOptions = { timeoutMs: 10_000, answerBytesMax: 65_536 }
 
 /** The events in one answer of a server that is asked for some; what is more is not looked at. */
 const eventsPerAnswerMax = 500
@@ -249,6 +254,14 @@ function history(client: FederationClient, clock: Pauses): History {
       const bytes = await client.callForBytes(destination, getEventAuth, request, fetchRoom)
       const answer = await largeAnswer(clock, destination, bytes, { lists: stateLists })
       return answer.pdus('auth_chain')
+    },
+    askPolicyServer: async (destination, { event }) => {
+      const request = { body: event }
+      const { json } = await client.call(destination, askPolicyServerToSign, request, askPolicy)
+      const signatures = Object.hasOwn(json, destination) ? json[destination] : undefined
+      return signatures && Object.hasOwn(signatures, policyKeyId)
+        ? signatures[policyKeyId]
+        : undefined
     },
     eventByTime: async (destination, { roomId, ts, direction }) => {
       const query = { ts, dir: direction === 'forwards' ? ('f' as const) : ('b' as const) }

@@ -63,6 +63,16 @@ export class MatrixError extends Error {
     this.extra = options.extra ?? {}
   }
 
+  /** What another server says, with whatever code it gave. */
+  static verbatim(
+    status: number,
+    errcode: string,
+    message: string,
+    options: { extra?: Readonly<Record<string, unknown>>; cause?: unknown },
+  ): MatrixError {
+    return new MatrixError(status, errcode as ErrCode, message, options)
+  }
+
   /** The body as the spec's standard error response. */
   toJSON(): Record<string, unknown> {
     return { ...this.extra, errcode: this.errcode, error: this.message }

@@ -16,6 +16,7 @@ import { parseUserId } from './identifiers/user-id.ts'
 import { isJsonObject, type Json, type JsonObject } from './json.ts'
 import { decodeUtf8 } from './json-reader.ts'
 import { integerMax, receivedPduBytesMax } from './limits.ts'
+import { policyKeyId } from './policy-signature.ts'
 import type { RoomVersion } from './room-version.ts'
 import { signaturesBy } from './signatures.ts'
 
@@ -38,10 +39,15 @@ export function signatureNeeds(version: RoomVersion, bytes: Uint8Array): Signatu
   const needs: SignatureNeed[] = []
   for (const server of signersOf(version, event)) {
     const keyIds = Object.keys(signaturesBy(event, server) ?? {})
-    const ours = keyIds.filter((keyId) => keyId.startsWith('ed25519:')).slice(0, keysOfServerMax)
+    const ours = keyIds.filter(isKeyOfServer).slice(0, keysOfServerMax)
     for (const keyId of ours) needs.push({ server, keyId, at })
   }
   return needs
+}
+
+/** A policy server's signature is by a key that stands in the room, and not by one of the server. */
+function isKeyOfServer(keyId: string): boolean {
+  return keyId.startsWith('ed25519:') && keyId !== policyKeyId
 }
 
 /** The servers of which `requiredSignatures` may name some. */

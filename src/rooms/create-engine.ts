@@ -7,6 +7,7 @@
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import { isBeyondPolicy } from '#protocol/policy-signature.ts'
 import { eventRows, highestEventNid, roomOfEvent } from '#storage/events.ts'
 import { gapRows } from '#storage/gaps.ts'
 import { forgetMembership, membershipRow, putMembership } from '#storage/memberships.ts'
@@ -22,6 +23,7 @@ import type { EngineNeeds, EngineParts } from './engine-parts.ts'
 import { importRoom } from './import-room.ts'
 import { loadRoom } from './load-room.ts'
 import { extremityMerger } from './merge-extremities.ts'
+import { type AskPolicyServer, PolicySignatures, policyOf } from './policy.ts'
 import { RoomQueues } from './queues.ts'
 import { createReads, type RoomReads } from './reads.ts'
 import { acceptHistory, destinationsFrom, receive, storeOutliers } from './receive.ts'
@@ -46,6 +48,8 @@ export interface LocalRooms
   readonly engine: Engine
   /** Says who fetches what events lack. Without one, such events wait. */
   setGapFiller(filler: GapFiller): void
+  /** Says who asks policy servers. Without it, none can be asked. */
+  setPolicyAsker(ask: AskPolicyServer): void
   /** Goes on with what was under way before a restart. */
   resume(): Promise<void>
 }
@@ -83,6 +87,7 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
     onCommit: (listener) => {
       listeners.push(listener)
     },
+    setPolicyAsker: (ask) => parts.policies.setAsker(ask),
     setGapFiller: (given) => {
       filler = given
     },
@@ -149,7 +154,8 @@ async function partsOf(
     createTs = Math.max(createTs + 1, needs.clock.now())
     return createTs
   }
-  return { ...needs, serverName, queues, nextEventNid, nextRoomNid, nextCreateTs, tell }
+  const policies = new PolicySignatures({ ...needs, queues })
+  return { ...needs, serverName, queues, policies, nextEventNid, nextRoomNid, nextCreateTs, tell }
 }
 
 function createEngine(parts: EngineParts, staged: StagedWork): Engine {
@@ -163,8 +169,10 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
     send: (roomId, event) => send(parts, roomId, event),
     sendBuilt: (roomId, pdu) =>
       inKnownRoom(parts, roomId, (batch) => commitLocal(parts, batch, pdu)),
-    build: (roomId, event) =>
-      inKnownRoom(parts, roomId, (batch) => buildEvent(parts, batch.room, event)),
+    build: async (roomId, event) => {
+      const built = await inKnownRoom(parts, roomId, ({ room }) => buildEvent(parts, room, event))
+      return await parts.policies.signOwn(built)
+    },
     draft: (roomId, event) =>
       inKnownRoom(parts, roomId, async ({ room }) => ({
         version: room.version,
@@ -200,14 +208,21 @@ async function inKnownRoom<T extends object | string>(
 }
 
 async function send(parts: EngineParts, roomId: RoomId, event: LocalEvent): Promise<EventId> {
-  return await inKnownRoom(parts, roomId, async (batch) => {
-    const pdu = await buildEvent(parts, batch.room, event)
+  const { alongside } = event
+  const commit = async (batch: Batch, pdu: Pdu) => {
     batch.room.noteAbsent(pdu.event_id)
     const eventId = await commitLocal(parts, batch, pdu)
-    const { alongside } = event
     if (alongside !== undefined) batch.alongside.push((tx) => alongside(tx, eventId))
     return eventId
+  }
+  const built = await inKnownRoom(parts, roomId, async (batch) => {
+    const pdu = await buildEvent(parts, batch.room, event)
+    const isAsked = (await policyOf(batch.room, batch.room.head.state)) && !isBeyondPolicy(pdu)
+    return isAsked ? pdu : await commit(batch, pdu)
   })
+  if (typeof built === 'string') return built
+  const signed = await parts.policies.signOwn(built)
+  return await inKnownRoom(parts, roomId, async (batch) => await commit(batch, signed))
 }
 
 /** Adds an event that we built to the batch. Throws 403 if it is not allowed. */

@@ -64,6 +64,7 @@ async function take(parts: EngineParts, batch: Batch, pdu: Pdu): Promise<void> {
     mustBeAccepted: true,
     statesBefore: new Map(),
     place: 'end',
+    withoutPolicy: true,
     destinationsOf: async () => [],
   })
   if ('rule' in outcome) throw notAllowed(outcome.rule)

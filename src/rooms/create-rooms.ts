@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Pdu } from '#protocol/pdu.ts'
 import type { Database } from '#storage/database.ts'
 import { allRooms } from '#storage/rooms.ts'
 import { fillHistory, oneAtATime } from './backfill.ts'
@@ -17,6 +20,7 @@ import { knock } from './knock.ts'
 import { leave } from './leave.ts'
 import { createGapFiller } from './missing-events.ts'
 import type { RoomParts } from './parts.ts'
+import type { RemoteServers } from './remote-servers.ts'
 import type { CanBeInvited } from './resident/incoming-invite.ts'
 import { createRoomsForServers, type RoomsForServers } from './resident/rooms-for-servers.ts'
 import type { Rooms } from './rooms.ts'
@@ -39,14 +43,21 @@ export function createRooms(
     readonly db: Database
     readonly canBeInvited: CanBeInvited
     readonly isThirdPartyKeyValid: IsThirdPartyKeyValid
+    /** Signs as the policy server of a room, if this server is one. Throws a `MatrixError`. */
+    readonly signAsPolicyServer: (pdu: Pdu) => Promise<string>
   },
 ): FederatedRooms {
-  const { db, canBeInvited, isThirdPartyKeyValid, ...rest } = needs
-  const { engine, setGapFiller, resume, ...ownRooms } = local
+  const { db, canBeInvited, isThirdPartyKeyValid, signAsPolicyServer, ...rest } = needs
+  const { engine, setGapFiller, setPolicyAsker, resume, ...ownRooms } = local
   const avoidance = new Avoidance(needs.clock)
   const withoutFiller = { ...rest, engine, rooms: local }
   const gapFiller = createGapFiller(withoutFiller, avoidance)
   setGapFiller(gapFiller)
+  setPolicyAsker(async (via, pdu) =>
+    via === needs.serverName
+      ? await signAsPolicyServer(pdu)
+      : await signatureOf(needs.remoteServers, via, pdu),
+  )
   const parts: RoomParts = { ...withoutFiller, gapFiller }
   const joins = createJoins(parts)
   const closing = new AbortController()
@@ -75,4 +86,15 @@ export function createRooms(
       await catchUp(parts, await allRooms(db), closing.signal)
     },
   }
+}
+
+/** The signature of another server. One that gives none refuses the event, without a reason. */
+async function signatureOf(
+  remoteServers: RemoteServers,
+  via: ServerName,
+  { bytes }: Pdu,
+): Promise<string> {
+  const signature = await remoteServers.askPolicyServer(via, { event: bytes })
+  if (signature !== undefined) return signature
+  throw new MatrixError(403, 'M_FORBIDDEN', `The policy server ${via} refuses the event.`)
 }

@@ -12,6 +12,7 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { OwnKey } from './explain-signatures.ts'
+import type { PolicySignatures } from './policy.ts'
 import type { RoomQueues } from './queues.ts'
 import type { Keyring, Signer } from './remote-servers.ts'
 import type { RoomCommit } from './rooms.ts'
@@ -38,6 +39,7 @@ export interface ReadParts {
 export interface EngineParts extends EngineNeeds {
   readonly serverName: ServerName
   readonly queues: RoomQueues
+  readonly policies: PolicySignatures
   readonly nextRoomNid: () => number
   readonly nextEventNid: () => number
   /**

@@ -43,6 +43,7 @@ export type Route =
   | 'event'
   | 'state'
   | 'event_auth'
+  | 'sign'
 
 /** What became of an event. */
 export type Outcome =

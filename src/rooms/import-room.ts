@@ -102,6 +102,7 @@ async function takeOwnEvent(
     statesBefore: new Map([[event.event_id, stateIds]]),
     place: 'end',
     isNewestState: jumps,
+    withoutPolicy: true,
     destinationsOf: async () => [],
   })
   if ('rule' in outcome) return reject(outcome.rule)

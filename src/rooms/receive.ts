@@ -27,7 +27,8 @@ export async function receive(
   pdus: readonly Pdu[],
   options: ReceiveOptions,
 ): Promise<Outcome[]> {
-  const own = pdus.filter((pdu) => pdu.room_id === roomId)
+  const ofRoom = pdus.filter((pdu) => pdu.room_id === roomId)
+  const own = await parts.policies.signReceived(roomId, ofRoom)
   const outcomes = await parts.queues.inTurn(roomId, (batch) =>
     receiveIn(parts, batch, own, options),
   )

@@ -127,6 +127,11 @@ export interface RemoteServers {
     destination: ServerName,
     request: { roomId: RoomId; eventId: EventId },
   ): Promise<readonly Uint8Array[]>
+  /** The signature of a policy server under an event; `undefined` if it gives none. */
+  askPolicyServer(
+    destination: ServerName,
+    request: { event: Uint8Array },
+  ): Promise<string | undefined>
   /** The event that was sent nearest to a time, in one direction. */
   eventByTime(
     destination: ServerName,

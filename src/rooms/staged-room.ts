@@ -248,9 +248,10 @@ export class StagedRoom {
   async #receiveTogether(items: readonly Staged[]): Promise<Lacking[]> {
     if (items.length === 0) return []
     const byId = new Map(items.map((item) => [item.pdu.event_id, item]))
+    const signed = await this.#signed(items)
     const missing = await this.#parts.queues.inTurn(this.roomId, async (batch) => {
       const outcomes: Outcome[] = []
-      for (const [origin, pdus] of byOrigin(items)) {
+      for (const [origin, pdus] of byOrigin(signed)) {
         outcomes.push(...(await receiveIn(this.#parts, batch, pdus, { origin })))
       }
       const lacking = outcomes.filter((outcome) => outcome.outcome === 'missing')
@@ -264,6 +265,14 @@ export class StagedRoom {
       const item = byId.get(outcome.eventId)
       return item ? [{ item, outcome }] : []
     })
+  }
+
+  /** With the signatures of the room's policy server that they lack. */
+  async #signed(items: readonly Staged[]): Promise<readonly Staged[]> {
+    const pdus = items.map(({ pdu }) => pdu)
+    const signed = await this.#parts.policies.signReceived(this.roomId, pdus)
+    if (signed === pdus) return items
+    return items.map((item, index) => ({ ...item, pdu: signed[index] ?? item.pdu }))
   }
 
   /** Sees to it that what an event lacks is fetched, unless that was tried for too many just now. */

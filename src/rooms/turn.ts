@@ -21,6 +21,7 @@ import {
   stateBeforeOf,
   stateOfEvents,
 } from './judge.ts'
+import { checkOnPolicy } from './policy.ts'
 import { applyWaitingRedactions, redactTarget, withholds } from './redactions.ts'
 import type { Room } from './room.ts'
 import type { EventStatus } from './rooms.ts'
@@ -33,6 +34,8 @@ export interface Judging {
   readonly place: 'end' | { readonly next: () => { stream: number; sub: number } }
   /** The event's own state is newer than what we think the current one is, so that is not asked. */
   readonly isNewestState?: boolean
+  /** The event is not judged by the room's policy server: the room is made, or entered, by it. */
+  readonly withoutPolicy?: boolean
   /** The servers an accepted event is sent to. */
   destinationsOf(pdu: Pdu): Promise<readonly ServerName[]>
 }
@@ -90,7 +93,7 @@ async function judge(
   room: Room,
   pdu: Pdu,
   stateBefore: number,
-  { place, isNewestState }: Judging,
+  { place, isNewestState, withoutPolicy }: Judging,
 ): Promise<{ status: Exclude<EventStatus, 'outlier'>; rule: string | undefined }> {
   const refused = (status: 'rejected' | 'soft_failed', verdict: Verdict) => ({
     status,
@@ -105,6 +108,12 @@ async function judge(
   if (place === 'end' && !isNewestState && stateBefore !== room.head.state) {
     const onCurrentState = await checkOnState(room, pdu, room.head.state)
     if (!onCurrentState.allowed) return refused('soft_failed', onCurrentState)
+  }
+  // Is validated by the Policy Server, if the room is using a Policy Server, otherwise it is "soft
+  // failed".
+  if (place === 'end' && !withoutPolicy) {
+    const onPolicy = await checkOnPolicy(room, pdu)
+    if (!onPolicy.allowed) return refused('soft_failed', onPolicy)
   }
   return { status: 'accepted', rule: undefined }
 }

@@ -1,0 +1,55 @@
+/**
+ * What parts of the server take from the configuration, in their words.
+ *
+ * @module
+ */
+
+import { join } from 'node:path/posix'
+import type { Config } from '#config/settings.ts'
+import type { DirectoryRules } from '#directory/public-rooms.ts'
+import type { PolicyServerNeeds } from '#policy/policy-server.ts'
+import type { Support } from './server.ts'
+
+export function mediaLimits({ media, data_dir: folder }: Config) {
+  return {
+    folder: join(folder, 'media'),
+    uploadBytesMax: media.max_upload_bytes,
+    remoteBytesMax: media.remote_cache_bytes,
+    withoutLogin: media.without_login,
+  }
+}
+
+export function directoryRules({ room_directory: rules }: Config): DirectoryRules {
+  return {
+    overFederation: rules.over_federation,
+    withoutAuth: rules.without_auth,
+    publication: rules.publication,
+  }
+}
+
+export function policyRules(settings: Config['policy_server']): PolicyServerNeeds['rules'] {
+  return {
+    deniedServers: settings.denied_servers,
+    deniedUsers: settings.denied_users,
+    deniedEventTypes: settings.denied_event_types,
+    deniedMessageTypes: settings.denied_message_types,
+    deniedWords: settings.denied_words,
+    eventBytesMax: settings.max_event_bytes,
+    mentionsMax: settings.max_mentions,
+    clockSkewMaxMs: settings.max_clock_skew_ms,
+    eventsPerMinuteOfUser: settings.events_per_minute_of_user,
+    eventsPerMinuteOfServer: settings.events_per_minute_of_server,
+    exemptPowerLevel: settings.exempt_power_level,
+  }
+}
+
+export function supportOf({ support }: Config): Support {
+  return {
+    contacts: support.contacts.map(({ role, matrix_id, email_address }) => ({
+      role,
+      ...(matrix_id !== null && { matrix_id }),
+      ...(email_address !== null && { email_address }),
+    })),
+    page: support.page ?? undefined,
+  }
+}
