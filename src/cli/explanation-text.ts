@@ -125,7 +125,7 @@ function* stateLines(before: StateBefore): Generator<string> {
   }
 }
 
-export function* resolutionLines({ conflicts, decisions }: Resolution): Generator<string> {
+function* resolutionLines({ conflicts, decisions }: Resolution): Generator<string> {
   const keys = new Map<string, string>()
   for (const { type, stateKey, candidates, winner } of conflicts) {
     yield `  ${keyText(type, stateKey)}`

@@ -66,7 +66,7 @@ function joinedServerAt(room: Room, event: number, key: number): ServerName | un
 }
 
 /** The user whose membership stands at a state key, if it is one of a user. */
-export function memberAt(room: Room, key: number): UserId | undefined {
+function memberAt(room: Room, key: number): UserId | undefined {
   const { type, stateKey } = room.stateKey(key)
   return type === 'm.room.member' ? parseUserId(stateKey) : undefined
 }
