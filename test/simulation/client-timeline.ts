@@ -22,6 +22,8 @@ export interface ClientTimeline {
   entries: TimelineEntry[]
   /** Where the known timeline begins: a token for `/messages`. */
   start: string | undefined
+  /** When the client was told that there is nothing before it. */
+  begun?: Period
 }
 
 export function entriesOf(eventIds: readonly string[]): TimelineEntry[] {
@@ -37,14 +39,14 @@ export interface PassedOver {
 
 /** Where two timelines part for good; else what the client's lacks, each of which needs an excuse. */
 export function compareTimelines(
-  known: readonly TimelineEntry[],
+  { entries: known, begun }: Pick<ClientTimeline, 'entries' | 'begun'>,
   truth: readonly string[],
 ): { readonly partAt: number } | { readonly passedOver: readonly PassedOver[] } {
   const passedOver: PassedOver[] = []
   let index = 0
   for (const eventId of truth) {
     if (known[index]?.eventId === eventId) index += 1
-    else passedOver.push({ eventId, paged: known[index - 1]?.paged })
+    else passedOver.push({ eventId, paged: index === 0 ? begun : known[index - 1]?.paged })
   }
   return index === known.length ? { passedOver } : { partAt: index }
 }

@@ -217,10 +217,13 @@ export class SimulatedClient {
   async #continued(roomId: string, { events, limited, ...news }: News): Promise<ClientTimeline> {
     const ids = events.map((event) => event.event_id)
     const known = this.rooms.get(roomId)
-    if (known === undefined) return { entries: entriesOf(ids), start: news.prev_batch }
-    const { entries, start } = known
+    // Of a room that they were only invited to, a client may know that it left, and nothing else.
+    if (known === undefined || known.entries.length === 0) {
+      return { entries: entriesOf(ids), start: news.prev_batch }
+    }
+    const { entries } = known
     if (!limited || news.prev_batch === undefined) {
-      return { entries: [...entries, ...entriesOf(ids)], start }
+      return { ...known, entries: [...entries, ...entriesOf(ids)] }
     }
     // Who comes back into a room is shown its end, of which they may know a part.
     const had = new Set(entries.map(({ eventId }) => eventId))
@@ -230,7 +233,7 @@ export class SimulatedClient {
       this.complaints.push(`${this.userId} ${roomId}: /sync changed the order of what was known`)
     }
     const before = overlap === 0 ? await this.#upTo(roomId, entries, news.prev_batch) : entries
-    return { entries: [...before, ...entriesOf(ids.slice(overlap))], start }
+    return { ...known, entries: [...before, ...entriesOf(ids.slice(overlap))] }
   }
 
   /** What is known and what lies between it and a token, by paging back. */
@@ -273,6 +276,7 @@ export class SimulatedClient {
         const { eventIds, end, ...paged } = await this.#page(roomId, model.start, 13)
         model.entries.unshift(...eventIds.map((eventId) => ({ eventId, paged })).reverse())
         model.start = end
+        if (end === undefined) model.begun = paged
       }
     } finally {
       this.#reading = false

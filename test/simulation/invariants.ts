@@ -212,17 +212,17 @@ async function wholeTimelines(
   // What history brings may let something through that waited for it: a redaction for its target.
   await time.await(client.sync({ limit: 5 }))
   const truth = await time.await(client.wholeTimeline(roomId))
-  const { entries } = client.rooms.get(roomId) ?? { entries: [] }
+  const known = client.rooms.get(roomId) ?? { entries: [] }
   count(run, 'timelines compared')
   const problem = (what: string) => {
     run.problems.push(`version ${version}: the timeline of ${client.userId} ${what}`)
   }
   if (new Set(truth).size !== truth.length) problem('has an event twice in /messages')
-  const compared = compareTimelines(entries, truth)
+  const compared = compareTimelines(known, truth)
   if ('partAt' in compared) {
     const at = compared.partAt
-    const lengths = `${entries.length} events and the server's ${truth.length}`
-    problem(`has ${lengths}; they part for good at ${at}: ${entries[at]?.eventId}`)
+    const lengths = `${known.entries.length} events and the server's ${truth.length}`
+    problem(`has ${lengths}; they part for good at ${at}: ${known.entries[at]?.eventId}`)
   } else {
     for (const lacking of compared.passedOver) {
       if (await isLateHistory(run, { client, roomId, ...lacking })) count(run, 'late history')
