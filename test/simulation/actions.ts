@@ -5,6 +5,7 @@
  */
 
 import type { SimulatedClient } from './client.ts'
+import { forge } from './forge.ts'
 import type { Run } from './run.ts'
 
 /** Who acts, where, and perhaps on whom. */
@@ -50,6 +51,10 @@ const actions: Readonly<Record<string, Action>> = {
   redact: { weight: 3, act: redact },
   typing: { weight: 1, act: ({ client, roomId }) => client.startTyping(roomId) },
   receipt: { weight: 1, act: receipt },
+  forge: {
+    weight: 2,
+    act: ({ run, client, roomId, other }) => forge(run, { client, roomId, other }),
+  },
   'read back': { weight: 1, act: ({ client, roomId }) => client.readToTheStart(roomId) },
 }
 

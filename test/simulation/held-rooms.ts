@@ -16,6 +16,7 @@ interface Row {
   readonly status: number
   readonly stream: number | null
   readonly sub: number | null
+  readonly state_after: number | null
   readonly bytes: Uint8Array
   readonly rule: string | null
 }
@@ -33,12 +34,29 @@ export async function showRooms(run: Run): Promise<void> {
 export async function countHeld(run: Run): Promise<void> {
   for (const { roomId } of run.rooms) {
     for (const server of run.world.servers) {
-      for (const row of await run.world.time.await(rowsOf(server, roomId as RoomId))) {
+      const rows = await run.world.time.await(rowsOf(server, roomId as RoomId))
+      const stateAfter = new Map(rows.map((row) => [row.event_id, row.state_after]))
+      for (const row of rows) {
         count(run, `stored ${eventStatuses[row.status]}`)
         if ((row.sub ?? 0) < 0) count(run, 'stored as history')
+        const states = parentsOf(eventOf(row.bytes)).map((id) => stateAfter.get(id) ?? undefined)
+        if (new Set(states.filter((one) => one !== undefined)).size > 1)
+          count(run, 'state resolved')
       }
+      const taken = await run.world.time.await(membershipsTaken(server, roomId))
+      if (taken > 0) count(run, 'membership taken by resolution', taken)
     }
   }
+}
+
+/** How many local users are out of a room without an event that says so. */
+async function membershipsTaken({ database }: SimulatedServer, roomId: string): Promise<number> {
+  const rows = await database.all<{ bytes: Uint8Array }>(sql`
+    SELECT events.bytes AS bytes FROM local_memberships
+    JOIN events ON events.event_id = local_memberships.event_id
+    WHERE room_id = ${roomId} AND local_memberships.membership = 'leave'
+  `)
+  return rows.filter(({ bytes }) => eventOf(bytes).content.membership === 'join').length
 }
 
 /** The events in the history of a server's newest events that it holds, whatever it thinks of them. */
@@ -57,14 +75,17 @@ export async function graphOf(server: SimulatedServer, roomId: RoomId): Promise<
   return reached
 }
 
-async function extremitiesOf({ database }: SimulatedServer, roomId: RoomId): Promise<string[]> {
+export async function extremitiesOf(
+  { database }: SimulatedServer,
+  roomId: RoomId,
+): Promise<string[]> {
   const room = await roomRow(database, roomId)
   return JSON.parse(room?.extremities ?? '[]')
 }
 
 async function rowsOf(server: SimulatedServer, roomId: RoomId): Promise<Row[]> {
   return await server.database.all<Row>(sql`
-    SELECT events.event_id AS event_id, status, stream, sub, bytes, rule FROM events
+    SELECT events.event_id AS event_id, status, stream, sub, state_after, bytes, rule FROM events
     JOIN rooms ON rooms.room_nid = events.room_nid
     LEFT JOIN verdicts ON verdicts.room_nid = events.room_nid
       AND verdicts.event_id = events.event_id

@@ -2,6 +2,7 @@
  * What must hold when everything is healed and all queues have had time to drain.
  *
  * - Servers that share a room hold the same events, and none rejects what another accepts.
+ * - What a server signed that the room does not allow is accepted by nobody.
  * - After each has sent an event that merges what it knows, they hold the same state, key by key.
  * - What was acknowledged is there: at home at once and for ever, elsewhere if it was sent there, or
  *   can be had from those who are in the room.
@@ -31,6 +32,7 @@ export async function checkInvariants(run: Run): Promise<void> {
     })
     await sameState(run, room, servers)
     await sameEvents(run, room, servers)
+    await nothingForged(run, room, servers)
     // Who joined late, or was away for long, has the history once somebody has read it.
     for (const client of closers) await wholeTimelines(run, room, client)
     await nothingLost(run, room, servers)
@@ -133,6 +135,24 @@ async function sameEvents(
     const rejected = verdicts.filter((verdict) => verdict.endsWith('rejected')).length
     if (rejected !== 0 && rejected !== verdicts.length) {
       run.problems.push(`version ${version}: ${eventId} ${verdicts.join(', ')}`)
+    }
+  }
+}
+
+/** What no room allows is in none. */
+async function nothingForged(
+  run: Run,
+  { roomId, version }: SimulatedRoom,
+  servers: readonly SimulatedServer[],
+): Promise<void> {
+  for (const event of run.forged.filter((one) => one.roomId === roomId)) {
+    for (const server of servers) {
+      const stored = await storedAt(run, server, event)
+      count(run, `forgery ${stored?.status ?? 'missing'}`)
+      if (stored === undefined || stored.status === 'rejected') continue
+      run.problems.push(
+        `version ${version}: the forged ${event.eventId} is ${stored.status} at ${server.name}`,
+      )
     }
   }
 }

@@ -28,6 +28,7 @@ export async function randomRun(
     clients: [],
     rooms: [],
     acknowledged: [],
+    forged: [],
     counters: world.counters,
     problems: [],
   }

@@ -34,6 +34,8 @@ export interface Run {
   readonly clients: SimulatedClient[]
   readonly rooms: SimulatedRoom[]
   readonly acknowledged: Acknowledged[]
+  /** Events that no room allows and a server sent all the same. */
+  readonly forged: { readonly roomId: string; readonly eventId: string }[]
   readonly counters: Counters
   readonly problems: string[]
 }

@@ -27,7 +27,7 @@ import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
 import { SimulatedClient } from './client.ts'
 
-const federationPort = 8448
+export const federationPort = 8448
 const clientPort = 8008
 /** How long a commit may take; most take far less. */
 const commitMsMax = 50
@@ -42,7 +42,7 @@ export class World {
   readonly random: SeededRandom
   readonly servers: SimulatedServer[] = []
   readonly counters: Counters = new Map()
-  /** How likely a process dies with a commit: what it wrote is durable, and it tells nobody. */
+  /** How likely a process dies with a commit: right before it, or when it has told nobody of it yet. */
   commitCrash = 0
   readonly #hash: Hash = createHash('sha256')
   /** Called with each line of the trace, for looking into a failure. */
@@ -189,9 +189,11 @@ export class SimulatedServer {
     const schedule = (act: () => void) => {
       this.#committing = true
       clock.after(commitMsMax * disk.fraction() ** 4, () => {
+        const dies = this.isUp && disk.happens(this.world.commitCrash)
+        if (dies && disk.happens(0.5)) return this.crash()
         this.#committing = false
         act()
-        if (!this.isUp || !disk.happens(this.world.commitCrash)) return
+        if (!dies) return
         this.world.count('crash right after a commit')
         this.crash()
       })

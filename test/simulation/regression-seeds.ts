@@ -1,0 +1,22 @@
+/**
+ * Seeds that found something, which are run for ever. What a seed brings about changes with what is
+ * simulated; where it mattered, a test beside its subject keeps the case itself.
+ *
+ * @module
+ */
+
+export const regressionSeeds: readonly { readonly seed: number; readonly showed: string }[] = [
+  { seed: 1795488591, showed: 'history is out of reach when all who heard it have left' },
+  { seed: 1795490007, showed: 'who comes back into a room is shown a part of what they know' },
+  { seed: 1795490021, showed: 'an answer of /sync is taken whole, or asked for again' },
+  { seed: 1795490048, showed: 'a gap that nobody could fill is gone past, and filled later' },
+  { seed: 1795491009, showed: 'a room was joined while the keys of a member could not be had' },
+  { seed: 1795491011, showed: 'what is missing before a refused event was never fetched' },
+  { seed: 1795491071, showed: 'a page that only meets what is known may go past a gap' },
+  { seed: 1795492033, showed: 'who is put out while cut off has a branch that nobody takes up' },
+  { seed: 1795500039, showed: 'who had left gave nobody what their last events follow on' },
+  { seed: 1795500199, showed: 'history was put behind a gap that was filled meanwhile' },
+  { seed: 1795510003, showed: 'a client that reads back while it syncs is two clients' },
+  { seed: 1795520006, showed: 'history came after a client was told that it has met the start' },
+  { seed: 1795520027, showed: 'who was only invited knows nothing of the timeline' },
+]
