@@ -10,6 +10,11 @@ import type { DirectoryRules } from '#directory/public-rooms.ts'
 import type { PolicyServerNeeds } from '#policy/policy-server.ts'
 import type { Support } from './server.ts'
 
+/** Who may make an account. */
+export function registrationRules({ registration }: Config) {
+  return { ...registration, sharedSecret: registration.shared_secret ?? undefined }
+}
+
 export function mediaLimits({ media, data_dir: folder }: Config) {
   return {
     folder: join(folder, 'media'),

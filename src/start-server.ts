@@ -50,7 +50,13 @@ import { createReceipts } from '#users/receipts.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
 import { createUsers } from '#users/users.ts'
-import { directoryRules, mediaLimits, policyRules, supportOf } from './config-parts.ts'
+import {
+  directoryRules,
+  mediaLimits,
+  policyRules,
+  registrationRules,
+  supportOf,
+} from './config-parts.ts'
 import type { Server } from './server.ts'
 
 const programVersion = '0.1.0'
@@ -85,7 +91,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const { server, resume } = buildServer(config, around, parts)
   await server.media.resume()
   const sockets = await listenAll(config, around, { server, federation })
-  federation.startSending(server.rooms)
+  federation.startSending(server.rooms, server.endToEnd.deviceEdusOf)
   resume().catch((error: unknown) => io.log.error('could not catch up after the start', { error }))
   return {
     server,
@@ -93,6 +99,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
     close: async (graceMs) => {
       await Promise.all(sockets.map(({ socket }) => socket.close(graceMs)))
       await federation.close()
+      server.endToEnd.close()
       await server.rooms.close()
       await io.httpClient.close()
       await io.outboundHttpClient.close()
@@ -134,8 +141,8 @@ function buildServer(
 ): { readonly server: Server; readonly resume: () => Promise<void> } {
   const { streams, signer, federation, local } = parts
   const { serverName } = signer
-  const { edus, queries, keyring, remoteServers } = federation
   const identityServers = createIdentityServers(io)
+  const { edus, queries, remoteKeys, keyring, remoteServers } = federation
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
     db,
@@ -151,6 +158,7 @@ function buildServer(
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
   const endToEnd = createEndToEnd({
     ...common,
+    remoteKeys,
     isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
   })
   const users = createUsers({
@@ -158,15 +166,12 @@ function buildServer(
     deviceLists: endToEnd.deviceLists,
     argon2id,
     remoteProfiles: queries,
-    registration: {
-      ...config.registration,
-      sharedSecret: config.registration.shared_secret ?? undefined,
-    },
+    registration: registrationRules(config),
     passwordHashCost: config.password_hash_cost ?? undefined,
   })
   const typing = createTyping(common)
   const receipts = createReceipts(common)
-  const eduReceivers = receiversOf({ typing, receipts })
+  const eduReceivers = receiversOf({ typing, receipts, endToEnd })
   const server = {
     ...common,
     version: programVersion,
@@ -206,7 +211,7 @@ function buildServer(
   return {
     server,
     resume: async () => {
-      await Promise.all([resume(), endToEnd.deviceLists.resume()])
+      await Promise.all([resume(), endToEnd.start()])
     },
   }
 }
@@ -252,10 +257,12 @@ async function signAsPolicyServer(server: PolicyServer | undefined, pdu: Pdu): P
 function receiversOf({
   typing,
   receipts,
-}: Pick<Server, 'typing' | 'receipts'>): ReadonlyMap<string, EduReceiver> {
+  endToEnd,
+}: Pick<Server, 'typing' | 'receipts' | 'endToEnd'>): ReadonlyMap<string, EduReceiver> {
   return new Map<string, EduReceiver>([
     ['m.typing', typing.receive],
     ['m.receipt', receipts.receive],
+    ...endToEnd.eduReceivers,
   ])
 }
 

@@ -44,18 +44,32 @@ export async function clientWorld(
   const errors: unknown[] = []
   const log: Log = { ...silentLog, error: (_, fields) => errors.push(fields?.error) }
   const streams = options.streams ?? (await openStreams(db))
-  const rooms = options.rooms ?? {
+  const noRooms = {
     membershipsOf: async () => [],
     currentState: async () => undefined,
     send: () => Promise.reject(new Error('there are no rooms')),
     leave: () => Promise.reject(new Error('there are no rooms')),
   }
+  const rooms = {
+    serversInRoom: async () => [],
+    joinedRoomsOf: async () => [],
+    localMembers: async () => [],
+    memberChanges: async () => ({ joined: [], gone: [], newServers: [], goneServers: [] }),
+    roomsWithStateSince: async () => [],
+    stateChanges: async () => [],
+    onCommit: () => {},
+    ...(options.rooms ?? noRooms),
+  }
+  const noServers = () => Promise.reject(new Error('there are no servers'))
   const endToEnd = createEndToEnd({
     db,
     clock,
+    random,
     log,
     streams,
     rooms,
+    edus: { wake: () => {} },
+    remoteKeys: { devices: noServers, queryKeys: noServers, claimKeys: noServers },
     serverName,
     isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
   })

@@ -249,7 +249,7 @@ export class TestServer {
       joins: federated.joins,
       eduReceivers: this.eduReceivers,
     })
-    federation.startSending(federated.rooms)
+    federation.startSending(federated.rooms, async () => [])
     const handler = this.#handler({
       federation,
       federated,

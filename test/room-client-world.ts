@@ -95,10 +95,13 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     sendEdu: (destinations: readonly ServerName[], edu: Edu) => {
       sentEdus.push({ destinations, edu })
     },
+    wake: () => {},
   }
   const endToEnd = createEndToEnd({
     ...base,
     rooms,
+    edus,
+    remoteKeys: { devices: refuse, queryKeys: refuse, claimKeys: refuse },
     isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
   })
   const users = createUsers({

@@ -30,6 +30,9 @@ const wholeTables: Readonly<Record<string, string>> = {
   roomsWithStaged: 'read once, at the start; few are ever left',
   allRooms: 'what it gives is all of them',
   outdatedRooms: 'each published room is compared with its state; there are thousands at most',
+  roomsWithStateSince: 'read once, at the start',
+  deviceOutboxDestinations: 'read once, at the start',
+  staleDeviceLists: 'read once, at the start; few are ever left',
   usersWithUntoldChanges: 'read once, at the start; what a crash cut short',
   refusedEvents: 'for a person who asks',
 }

@@ -24,13 +24,13 @@ export const keyRoutes = [
     return { one_time_key_counts: counts }
   }),
   answer(queryKeys, async ({ body }, { endToEnd }: Needs) => {
-    return await endToEnd.keyQueries.query(byUserId(body.device_keys))
+    return await endToEnd.keyQueries.query(byUserId(body.device_keys), body.timeout)
   }),
   answer(claimKeys, async ({ body }, { endToEnd }: Needs) => {
     const claims = [...byUserId(body.one_time_keys)].flatMap(([userId, devices]) =>
       Object.entries(devices).map(([deviceId, algorithm]) => ({ userId, deviceId, algorithm })),
     )
-    return await endToEnd.keyQueries.claim(claims)
+    return await endToEnd.keyQueries.claim(claims, body.timeout)
   }),
 ]
 

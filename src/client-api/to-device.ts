@@ -11,7 +11,7 @@ import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { memberSpans, type Span } from '#protocol/json-spans.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
-import type { DeviceContents } from '#users/to-device.ts'
+import type { DeviceContents } from '#users/direct-to-device.ts'
 
 export const sendToDeviceRoute = answer(
   sendToDevice,

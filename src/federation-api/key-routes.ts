@@ -14,11 +14,14 @@ import { openIdUserRoute } from './openid.ts'
 import { queryDirectoryRoute, queryOtherRoute, queryProfileRoute } from './query.ts'
 import { signRoute } from './room-policy.ts'
 import { onBindRoute } from './third-party-invite.ts'
+import { userDevicesRoute } from './user-devices.ts'
+import { userKeyRoutes } from './user-keys.ts'
 import { versionRoute } from './version.ts'
 import { wellKnownRoute } from './wellknown.ts'
 
 type Needs = Pick<
   Server,
+  | 'endToEnd'
   | 'federationAddress'
   | 'log'
   | 'notary'
@@ -40,6 +43,8 @@ export const keyRoutes: readonly Route<Needs>[] = [
   queryProfileRoute,
   serverKeyRoute,
   signRoute,
+  userDevicesRoute,
+  ...userKeyRoutes,
   versionRoute,
   wellKnownRoute,
 ]

@@ -26,6 +26,8 @@ export interface EduSender {
     edu: Edu,
     options: { readonly key: string; readonly lasting: boolean },
   ): void
+  /** Rows of an outbox were written for these servers. */
+  wake(destinations: readonly ServerName[]): void
 }
 
 /** Takes an EDU that `origin` sent. Whoever registers checks that the origin may say it. */

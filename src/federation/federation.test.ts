@@ -167,7 +167,7 @@ test('what the rooms commit is sent, through cuts and lost answers, and what was
       addToOutbox(tx, { stream, roomId: '!r', eventId: `$${stream}`, destinations: [beta] }),
     )
   await queue(1)
-  a.federation.startSending(rooms)
+  a.federation.startSending(rooms, async () => [])
   await time.run(5000)
   assert.deepEqual(
     b.received.map(({ origin, pdus }) => [origin, pdus]),
@@ -190,7 +190,7 @@ test('what the rooms commit is sent, through cuts and lost answers, and what was
 test('a request of a server is the sign of life that ends the waiting for it', async () => {
   const { time, network, a, b } = await world()
   const { rooms, tell } = someRooms()
-  a.federation.startSending(rooms)
+  a.federation.startSending(rooms, async () => [])
   network.cut(a.address, b.address)
   await a.db.write((tx) =>
     addToOutbox(tx, { stream: 1, roomId: '!r', eventId: '$1', destinations: [beta] }),

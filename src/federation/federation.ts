@@ -31,8 +31,10 @@ import { createRemoteLists, type RemoteLists } from './remote-public-rooms.ts'
 import { createRemoteServers } from './remote-servers.ts'
 import { createRemoteSpaces, type RemoteSpaceLevels } from './remote-spaces.ts'
 import type { PduSource } from './sender/destination-queue.ts'
+import type { DeviceEduSource } from './sender/device-lane.ts'
 import { createSender } from './sender/sender.ts'
 import { type ArchivingKeyring, createKeyring } from './server-keys.ts'
+import { createRemoteKeys, type RemoteKeys } from './user-keys.ts'
 
 export interface FederationNeeds
   extends Pick<Io, 'clock' | 'random' | 'log' | 'httpClient' | 'outboundHttpClient' | 'dns'> {
@@ -56,6 +58,7 @@ export interface Federation {
   readonly keyring: ArchivingKeyring
   readonly remoteServers: RemoteServers
   readonly queries: RemoteQueries
+  readonly remoteKeys: RemoteKeys
   readonly remoteLists: RemoteLists
   readonly remoteSpaces: RemoteSpaceLevels
   readonly remoteMedia: RemoteMediaSource
@@ -65,7 +68,7 @@ export interface Federation {
   /** Gives the server that sent a request. Throws 401 `M_UNAUTHORIZED`. */
   authenticateServer(request: IncomingRequest, rawBody: Uint8Array): Promise<ServerName>
   /** Sends what the outbox holds, and from now on what the rooms commit. Call it once. */
-  startSending(rooms: Pick<Rooms, 'events' | 'onCommit'>): void
+  startSending(rooms: Pick<Rooms, 'events' | 'onCommit'>, deviceEdusOf: DeviceEduSource): void
   close(): Promise<void>
 }
 
@@ -86,11 +89,26 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
   })
   const ownKeys = createOwnKeys(signer, clock, needs.oldKeys)
   let source: PduSource | undefined
+  let deviceSource: DeviceEduSource | undefined
   const pdusOf: PduSource = async (roomId, eventIds) => {
     assert(source, 'the rooms are not there yet')
     return await source(roomId, eventIds)
   }
-  const sender = createSender({ serverName, db, clock, random, log, client, backOff, pdusOf })
+  const deviceEdusOf: DeviceEduSource = async (rows) => {
+    assert(deviceSource, 'the devices are not there yet')
+    return await deviceSource(rows)
+  }
+  const sender = createSender({
+    serverName,
+    db,
+    clock,
+    random,
+    log,
+    client,
+    backOff,
+    pdusOf,
+    deviceEdusOf,
+  })
   const authentication = {
     serverName,
     keyring,
@@ -104,6 +122,7 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
     keyring,
     remoteServers: createRemoteServers(client, clock),
     queries: createRemoteQueries(client),
+    remoteKeys: createRemoteKeys(client),
     remoteLists: createRemoteLists(client, clock),
     remoteSpaces: createRemoteSpaces(client, clock),
     remoteMedia: createRemoteMediaSource(client, needs.outboundHttpClient),
@@ -111,8 +130,9 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
     ownKeys,
     edus: sender,
     authenticateServer: (request, rawBody) => authenticateRequest(authentication, request, rawBody),
-    startSending(rooms) {
+    startSending(rooms, deviceEdus) {
       source = pduSourceOf(rooms)
+      deviceSource = deviceEdus
       rooms.onCommit(({ destinations }) => sender.wake(destinations))
       sender.start().catch((error: unknown) => log.error('sending did not start', { error }))
     },

@@ -57,7 +57,8 @@ export function roomIdOfPdu(pdu: Uint8Array): RoomId | undefined {
 }
 
 function readEdu(bytes: Uint8Array): Edu | undefined {
-  const read = readJson(bytes, 'any')
+  // Some hold what users have signed.
+  const read = readJson(bytes, 'raw')
   if (!read.ok || !isJsonObject(read.value)) return undefined
   const { edu_type, content } = read.value
   if (typeof edu_type !== 'string' || !isJsonObject(content)) return undefined

@@ -15,8 +15,16 @@ import type { Writer } from '#storage/database.ts'
 import { putMembership } from '#storage/memberships.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Batch, NewEvent, Placed, Written } from './batch.ts'
+import { memberDifference, noMemberChanges } from './joined.ts'
 import type { EventFacts } from './room.ts'
-import type { Membership, Position, RoomCommit, StateChange, StoredEvent } from './rooms.ts'
+import type {
+  MemberChanges,
+  Membership,
+  Position,
+  RoomCommit,
+  StateChange,
+  StoredEvent,
+} from './rooms.ts'
 import { stateView } from './state-view.ts'
 import { stateForOutsiders, strip } from './stripped-state.ts'
 
@@ -44,6 +52,7 @@ export async function commitBatch(
 ): Promise<RoomCommit | undefined> {
   const { room } = batch
   const changes = await stateChangesOf(batch)
+  const memberChanges = await memberChangesOf(batch, changes)
   const local = await localChangesOf(batch, changes, serverName)
   const count = Math.max(batch.positions, changes.length > 0 ? 1 : 0)
   const collect = (tx: Writer, first: number) => {
@@ -62,6 +71,7 @@ export async function commitBatch(
     stream: written.stream,
     timeline: timelineOf(batch, written),
     stateChanges: changes,
+    memberChanges,
     memberships: local.map(({ userId, membership }) => ({ userId, membership })),
     destinations: [...new Set(batch.events.flatMap(({ destinations }) => destinations))],
   }
@@ -118,6 +128,14 @@ function settle(batch: Batch, placed: readonly Placed[]): void {
 async function stateChangesOf({ room, before }: Batch): Promise<StateChange[]> {
   if (before.state === room.head.state) return []
   return await stateDifference(room, { from: before.state, to: room.head.state })
+}
+
+async function memberChangesOf(
+  { room, before }: Batch,
+  changes: readonly StateChange[],
+): Promise<MemberChanges> {
+  if (!changes.some(({ type }) => type === 'm.room.member')) return noMemberChanges
+  return await memberDifference(room, { from: before.state, to: room.head.state })
 }
 
 /** The difference of two versions of a room's state. */

@@ -21,6 +21,7 @@ import { createRoom } from './create-room.ts'
 import type { Engine, Gap, GapFiller, OutsideMembership } from './engine.ts'
 import type { EngineNeeds, EngineParts } from './engine-parts.ts'
 import { importRoom } from './import-room.ts'
+import { noMemberChanges } from './joined.ts'
 import { loadRoom } from './load-room.ts'
 import { extremityMerger } from './merge-extremities.ts'
 import { type AskPolicyServer, PolicySignatures, policyOf } from './policy.ts'
@@ -277,6 +278,7 @@ async function recordOutside(parts: EngineParts, membership: OutsideMembership):
     stream,
     timeline: [],
     stateChanges: [],
+    memberChanges: noMemberChanges,
     memberships: [{ userId, membership: membership.membership }],
     destinations: [],
   })

@@ -14,6 +14,7 @@ import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { compareStates, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
 import { joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
+import type { MemberChanges } from './rooms.ts'
 
 interface Counted {
   readonly pairs: StatePairs
@@ -91,7 +92,7 @@ export function membersIn(room: Room, pairs: StatePairs, code: number): UserId[]
 export async function memberDifference(
   room: Room,
   { from, to }: { readonly from: number; readonly to: number },
-): Promise<{ joined: UserId[]; gone: UserId[] }> {
+): Promise<MemberChanges> {
   const [before, after] = [await room.states.pairs(from), await room.states.pairs(to)]
   const joined = new Set<UserId>()
   const gone = new Set<UserId>()
@@ -102,5 +103,28 @@ export async function memberDifference(
   }
   compareStates(before, after, collect(joined), collect(gone))
   // Who is joined in both has another event for it, with another name perhaps.
-  return { joined: [...joined.difference(gone)], gone: [...gone.difference(joined)] }
+  const changes = { joined: [...joined.difference(gone)], gone: [...gone.difference(joined)] }
+  if (changes.joined.length + changes.gone.length === 0) return noMemberChanges
+  return {
+    ...changes,
+    newServers: await serversWithout(room, from, changes.joined),
+    goneServers: await serversWithout(room, to, changes.gone),
+  }
+}
+
+export const noMemberChanges: MemberChanges = {
+  joined: [],
+  gone: [],
+  newServers: [],
+  goneServers: [],
+}
+
+/** The servers of these users that have nobody joined in a version of the state. */
+async function serversWithout(
+  room: Room,
+  version: number,
+  users: readonly UserId[],
+): Promise<ServerName[]> {
+  const present = await joinedServers(room, version)
+  return [...new Set(users.map(serverNameOf))].filter((server) => !present.has(server))
 }

@@ -21,12 +21,12 @@ import {
   membershipRow,
   membershipRows,
 } from '#storage/memberships.ts'
-import { currentStateAt } from '#storage/states.ts'
+import { currentStateAt, roomsWithStateSince, sharedRoomsWithMember } from '#storage/states.ts'
 import { stateDifference } from './commit.ts'
 import type { ReadParts } from './engine-parts.ts'
 import { eventsByTime } from './events-by-time.ts'
 import { explainEvent, explainWaiting } from './explain-event.ts'
-import { joinedServers, memberDifference, membersWith } from './joined.ts'
+import { joinedServers, memberDifference, membersWith, noMemberChanges } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import { roomGraph } from './room-graph.ts'
@@ -61,6 +61,8 @@ export type RoomReads = Pick<
   | 'membership'
   | 'roomsChangedSince'
   | 'localMembers'
+  | 'joinedRoomsOf'
+  | 'roomsWithStateSince'
   | 'joinedMemberCount'
   | 'joinedMembers'
   | 'graph'
@@ -116,6 +118,8 @@ export function createReads(parts: ReadParts): RoomReads {
       return new Map(rows.map(({ room_id, stream }) => [room_id as RoomId, stream]))
     },
     localMembers: (roomId) => localUsersWith(db, roomId, 'join'),
+    joinedRoomsOf: (userId) => joinedRoomsOf(parts, userId),
+    roomsWithStateSince: (from) => roomsWithStateSince(db, from),
     joinedMemberCount: async (roomId) => {
       const found = await room(roomId)
       const byServer = found && (await joinedServers(found, found.published.state))
@@ -201,7 +205,18 @@ async function memberChanges(
   range: StreamRange,
 ): Promise<MemberChanges> {
   const found = await versionsAt(parts, roomId, range)
-  return found === undefined ? { joined: [], gone: [] } : await memberDifference(found.room, found)
+  return found === undefined ? noMemberChanges : await memberDifference(found.room, found)
+}
+
+async function joinedRoomsOf({ db, queues }: ReadParts, userId: UserId): Promise<RoomId[]> {
+  const joined: RoomId[] = []
+  for (const roomId of await sharedRoomsWithMember(db, userId)) {
+    const room = await queues.room(roomId)
+    if (room === undefined) continue
+    const state = await stateView(room, room.published.state)
+    if (state.isJoined(userId)) joined.push(roomId)
+  }
+  return joined
 }
 
 interface StreamRange {

@@ -69,6 +69,10 @@ export interface MemberChanges {
   readonly joined: readonly UserId[]
   /** Users who are joined no longer. */
   readonly gone: readonly UserId[]
+  /** Servers none of whose users was joined before. */
+  readonly newServers: readonly ServerName[]
+  /** Servers none of whose users is joined any longer. */
+  readonly goneServers: readonly ServerName[]
 }
 
 /** One change of a room's current state. */
@@ -86,6 +90,7 @@ export interface RoomCommit {
   /** New events at the end of the timeline. */
   readonly timeline: readonly StoredEvent[]
   readonly stateChanges: readonly StateChange[]
+  readonly memberChanges: MemberChanges
   /** Local users whose membership changed, also by an invite from outside. */
   readonly memberships: readonly { userId: UserId; membership: Membership }[]
   /** Servers for which outbox rows were written. */
@@ -264,6 +269,10 @@ export interface Rooms {
   localMembers(roomId: RoomId): Promise<UserId[]>
   /** How many members are joined in the current state; 0 in a room we do not know. */
   joinedMemberCount(roomId: RoomId): Promise<number>
+  /** The rooms with a local user to which a user, of any server, is joined too. */
+  joinedRoomsOf(userId: UserId): Promise<RoomId[]>
+  /** The rooms with a local user whose state changed in the stream after `from`. */
+  roomsWithStateSince(from: number): Promise<RoomId[]>
   /** Joined members in the current state. */
   joinedMembers(roomId: RoomId): Promise<UserId[]>
   /**

@@ -70,3 +70,65 @@ export async function deviceListsChangedSince(db: Reader, stream: number): Promi
   `)
   return rows.map((row) => row.user_id)
 }
+
+/** One change of a user's devices, as other servers are told of it. */
+export interface DeviceListUpdate {
+  readonly stream: number
+  /** The update before it, if there is one. */
+  readonly prev: number | null
+  readonly device_id: string
+}
+
+export function addDeviceListUpdate(tx: Writer, userId: UserId, update: DeviceListUpdate): void {
+  tx.run(sql`
+    INSERT INTO device_list_updates (user_id, stream, prev, device_id)
+    VALUES (${userId}, ${update.stream}, ${update.prev}, ${update.device_id})
+  `)
+}
+
+/** Keeps only the newest updates of a user. */
+export function trimDeviceListUpdates(tx: Writer, userId: UserId, keep: number): void {
+  tx.run(sql`
+    DELETE FROM device_list_updates WHERE user_id = ${userId} AND stream <= (
+      SELECT stream FROM device_list_updates WHERE user_id = ${userId}
+      ORDER BY stream DESC LIMIT 1 OFFSET ${keep}
+    )
+  `)
+}
+
+export async function deviceListUpdate(
+  db: Reader,
+  userId: UserId,
+  stream: number,
+): Promise<DeviceListUpdate | undefined> {
+  return await db.first<DeviceListUpdate>(sql`
+    SELECT stream, prev, device_id FROM device_list_updates
+    WHERE user_id = ${userId} AND stream = ${stream}
+  `)
+}
+
+/** The newest update of a user's devices. */
+export async function lastDeviceListUpdate(
+  db: Reader,
+  userId: UserId,
+): Promise<DeviceListUpdate | undefined> {
+  return await db.first<DeviceListUpdate>(sql`
+    SELECT stream, prev, device_id FROM device_list_updates
+    WHERE user_id = ${userId} ORDER BY stream DESC LIMIT 1
+  `)
+}
+
+/** Up to where in the stream it has been looked at who shares a room with whom. */
+export async function encountersLookedAt(db: Reader): Promise<number | undefined> {
+  const row = await db.first<{ looked_at: number }>(sql`
+    SELECT looked_at FROM encounters WHERE id = 1
+  `)
+  return row?.looked_at
+}
+
+export function setEncountersLookedAt(tx: Writer, stream: number): void {
+  tx.run(sql`
+    INSERT INTO encounters (id, looked_at) VALUES (1, ${stream})
+    ON CONFLICT (id) DO UPDATE SET looked_at = excluded.looked_at
+  `)
+}

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { type Reader, sql, type Writer } from './database.ts'
 
 export interface StateRow {
@@ -94,4 +95,26 @@ export async function currentStateAt(
     ORDER BY stream DESC LIMIT 1
   `)
   return row?.version
+}
+
+/** The rooms with a local user whose current state changed after a position of the stream. */
+export async function roomsWithStateSince(db: Reader, stream: number): Promise<RoomId[]> {
+  const rows = await db.all<{ room_id: RoomId }>(sql`
+    SELECT DISTINCT rooms.room_id FROM current_states
+    JOIN rooms ON rooms.room_nid = current_states.room_nid
+    WHERE current_states.stream > ${stream} ORDER BY rooms.room_id
+  `)
+  return rows.map((row) => row.room_id)
+}
+
+/** The rooms with a local user in which a user, of any server, is or was a member of some kind. */
+export async function sharedRoomsWithMember(db: Reader, userId: UserId): Promise<RoomId[]> {
+  const rows = await db.all<{ room_id: RoomId }>(sql`
+    SELECT rooms.room_id FROM state_keys JOIN rooms ON rooms.room_nid = state_keys.room_nid
+    WHERE state_keys.type = 'm.room.member' AND state_keys.state_key = ${userId} AND EXISTS (
+      SELECT 1 FROM local_memberships
+      WHERE local_memberships.room_id = rooms.room_id AND membership = 'join'
+    ) ORDER BY rooms.room_id
+  `)
+  return rows.map((row) => row.room_id)
 }

@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { UserId } from '#protocol/identifiers/ids.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { type Reader, sql, type Writer } from './database.ts'
 import type { DeviceRef } from './device-keys.ts'
 import type { StreamRange } from './receipts.ts'
@@ -121,4 +121,31 @@ export function addToDeviceSend(
 
 export function deleteToDeviceSendsBefore(tx: Writer, sentTs: number): void {
   tx.run(sql`DELETE FROM to_device_sends WHERE sent_ts < ${sentTs}`)
+}
+
+/** Fails the unit as `unique` if this message of another server has been taken in before. */
+export function addReceivedToDevice(
+  tx: Writer,
+  message: { readonly origin: ServerName; readonly messageId: string; readonly now: number },
+): void {
+  tx.run(sql`
+    INSERT INTO received_to_device (origin, message_id, received_ts)
+    VALUES (${message.origin}, ${message.messageId}, ${message.now})
+  `)
+}
+
+/** Forgets the messages of a server that came before a time, and all but the newest. */
+export function forgetReceivedToDevice(
+  tx: Writer,
+  origin: ServerName,
+  { before, keep }: { readonly before: number; readonly keep: number },
+): void {
+  tx.run(sql`
+    DELETE FROM received_to_device WHERE origin = ${origin} AND (
+      received_ts < ${before} OR received_ts < (
+        SELECT received_ts FROM received_to_device WHERE origin = ${origin}
+        ORDER BY received_ts DESC LIMIT 1 OFFSET ${keep}
+      )
+    )
+  `)
 }

@@ -188,7 +188,7 @@ test('a change that a crash kept from being told is told after the start', async
   })
   world.db.crash()
   const again = await roomClientWorld(t, { image, seed: 2 })
-  await again.endToEnd.deviceLists.resume()
+  await again.endToEnd.start()
   const got = await again.client(bob.userId, bob.token).sync(`since=${since}`)
   assert.deepEqual(got.device_lists, { changed: [alice.userId], left: [] })
 })

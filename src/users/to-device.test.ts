@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { silentLog } from '#io/log.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
+import { seededRandom } from '#io/simulated/simulated-random.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { type Database, sql } from '#storage/database.ts'
 import { addDevice } from '#storage/devices.ts'
@@ -20,7 +21,15 @@ async function open(db: Database) {
   const clock = new VirtualTime().clock()
   const serverName = 'hansa.test' as ServerName
   const streams = await openStreams(db)
-  const toDevice = createToDevice({ db, clock, log: silentLog, streams, serverName })
+  const toDevice = createToDevice({
+    db,
+    clock,
+    streams,
+    serverName,
+    log: silentLog,
+    random: seededRandom(1),
+    edus: { wake: () => {} },
+  })
   await db.write((tx) => {
     for (const device of [phone, desk]) {
       addDevice(tx, { ...device, displayName: undefined, now: 0 })

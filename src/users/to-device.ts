@@ -9,26 +9,37 @@
  * @module
  */
 
+import type { EduReceiver, EduSender } from '#federation/edus.ts'
 import type { Clock } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
+import type { Random } from '#io/random.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { type Database, UnitFailed, type Writer } from '#storage/database.ts'
 import type { DeviceRef } from '#storage/device-keys.ts'
+import { addToDeviceOutbox } from '#storage/device-outbox.ts'
 import type { StreamRange } from '#storage/receipts.ts'
 import type { Streams } from '#storage/streams.ts'
 import {
+  addReceivedToDevice,
   addToDeviceMessage,
   addToDeviceSend,
   deleteToDeviceMessages,
   deleteToDeviceSendsBefore,
   devicesWithMoreThan,
+  forgetReceivedToDevice,
   hasToDeviceMessages,
   type ToDeviceMessage,
   toDeviceMessagesOf,
   trimToDeviceMessages,
 } from '#storage/to-device.ts'
+import {
+  type DeviceContents,
+  directToDeviceEdus,
+  messageBytesMax,
+  readDirectToDevice,
+} from './direct-to-device.ts'
 
 /** If there is a large queue, 100 messages is recommended as a reasonable limit of an answer. */
 const messagesOfAnswerMax = 100
@@ -39,11 +50,13 @@ const messagesBetweenTrims = 256
 /** How long a device is kept from sending the same again, and how often old ones are deleted. */
 const sendKeptMs = 7 * 24 * 3_600_000
 const sendsBetweenDeletions = 1_000
-/** A message must fit into an EDU, which is to stay as small as an event. */
-const contentBytesMax = 65_536
-
-/** The contents of messages by device, or by `*` for all devices of the user. */
-export type DeviceContents = ReadonlyMap<string, string>
+/**
+ * How long a message of another server is known again, of how many; and how often others are forgotten.
+ * A server that lost our answer tries again within hours; Synapse within a week.
+ */
+const receiptKeptMs = 30 * 24 * 3_600_000
+const receiptsKept = 100_000
+const receiptsBetweenForgetting = 1_000
 
 export interface ToDevice {
   /** Sends messages of one type, unless the device has done so under this transaction ID. */
@@ -62,6 +75,8 @@ export interface ToDevice {
   ): Promise<{ readonly messages: readonly ToDeviceMessage[]; readonly upTo: number }>
   /** The device has all that was given up to a position. */
   acknowledge(device: DeviceRef, upTo: number): Promise<void>
+  /** Takes an `m.direct_to_device` EDU, once. */
+  readonly receive: EduReceiver
   /** Calls `listener` when there is something for a user. */
   onChange(listener: (userId: UserId, stream: number) => void): void
 }
@@ -72,13 +87,16 @@ export interface ToDeviceNeeds {
   readonly log: Pick<Log, 'warn'>
   readonly streams: Pick<Streams, 'write'>
   readonly serverName: ServerName
+  readonly random: Pick<Random, 'bytes'>
+  readonly edus: Pick<EduSender, 'wake'>
 }
 
 export function createToDevice(needs: ToDeviceNeeds): ToDevice {
-  const { db } = needs
+  const { db, serverName } = needs
   const listeners: ((userId: UserId, stream: number) => void)[] = []
   const boxes = new Mailboxes(needs, listeners)
   let sends = 0
+  let receipts = 0
   return {
     send: async (device, { type, txnId, messages }) => {
       for (const content of [...messages.values()].flatMap((one) => [...one.values()])) {
@@ -87,12 +105,38 @@ export function createToDevice(needs: ToDeviceNeeds): ToDevice {
       const now = needs.clock.now()
       sends += 1
       const deletesOld = sends % sendsBetweenDeletions === 1
-      const alongside = (tx: Writer) => {
+      const away = messagesByServer(needs, messages)
+      const edus = [...away].flatMap(([destination, ofServer]) =>
+        directToDeviceEdus(needs.random, { sender: device.userId, type, messages: ofServer }).map(
+          (edu_json, sub) => ({ destination, sub, edu_json }),
+        ),
+      )
+      const alongside = (tx: Writer, stream: number) => {
         addToDeviceSend(tx, device, { type, txnId, now })
         if (deletesOld) deleteToDeviceSendsBefore(tx, now - sendKeptMs)
+        for (const { destination, ...edu } of edus) {
+          const row = { stream, kind: 'message', user_id: device.userId, ...edu } as const
+          addToDeviceOutbox(tx, destination, row)
+        }
       }
       const sent = { sender: device.userId, type, messages, alongside }
       await boxes.deliver(sent).catch(asDoneBefore)
+      needs.edus.wake([...away.keys()])
+    },
+    receive: async (origin, content) => {
+      const message = readDirectToDevice(origin, content)
+      // Only local users are meant.
+      const isForUs = message?.messages.keys().some((userId) => serverNameOf(userId) === serverName)
+      if (message === undefined || !isForUs) return
+      const now = needs.clock.now()
+      receipts += 1
+      const forgetsOld = receipts % receiptsBetweenForgetting === 0
+      const alongside = (tx: Writer) => {
+        addReceivedToDevice(tx, { origin, messageId: message.messageId, now })
+        if (!forgetsOld) return
+        forgetReceivedToDevice(tx, origin, { before: now - receiptKeptMs, keep: receiptsKept })
+      }
+      await boxes.deliver({ ...message, alongside }).catch(asDoneBefore)
     },
     waiting: async (device, { from, to }) => {
       const limit = messagesOfAnswerMax + 1
@@ -116,7 +160,7 @@ interface Delivery {
   readonly sender: UserId
   readonly type: string
   readonly messages: ReadonlyMap<UserId, DeviceContents>
-  readonly alongside: (tx: Writer) => void
+  readonly alongside: (tx: Writer, stream: number) => void
 }
 
 /** What waits for the devices of this server. */
@@ -135,7 +179,7 @@ class Mailboxes {
     const { streams, serverName } = this.#needs
     const local = [...messages].filter(([userId]) => serverNameOf(userId) === serverName)
     const stream = await streams.write(1, (tx, position) => {
-      alongside(tx)
+      alongside(tx, position)
       for (const [userId, contents] of local) {
         for (const [deviceId, content_json] of namedFirst(contents)) {
           const message = { sender, type, content_json, stream: position }
@@ -174,9 +218,18 @@ function namedFirst(contents: DeviceContents): (readonly [deviceId: string, cont
 }
 
 function checkSize(content: string): void {
-  if (Buffer.byteLength(content) <= contentBytesMax) return
-  const problem = `A message to a device may have at most ${contentBytesMax} bytes.`
+  if (Buffer.byteLength(content) <= messageBytesMax) return
+  const problem = `A message to a device may have at most ${messageBytesMax} bytes.`
   throw new MatrixError(413, 'M_TOO_LARGE', problem)
+}
+
+function messagesByServer(
+  { serverName }: ToDeviceNeeds,
+  messages: ReadonlyMap<UserId, DeviceContents>,
+): Map<ServerName, [UserId, DeviceContents][]> {
+  const byServer = Map.groupBy(messages, ([userId]) => serverNameOf(userId))
+  byServer.delete(serverName)
+  return byServer
 }
 
 function asDoneBefore(error: unknown): void {

@@ -5,6 +5,16 @@
  * The durable part of the queue is in the store: rows are read when they are sent, and deleted after
  * a 200. In memory is one transaction at most, and the few EDUs that need not survive.
  *
+ * There are two lanes, and a transaction holds what is of one: messages to devices and what is new of
+ * devices and keys go first, events and all else second, one transaction of each in turn. So what
+ * makes events readable waits for no backlog of events, and is held up by none that a server stumbles
+ * over.
+ *
+ * SPEC: "The sending server must wait and retry for a 200 OK response before sending a transaction with
+ * a different txnId". There is never more than one under way, and each lane keeps to that; but after
+ * a failure of the second lane the first one still goes first.
+ * https://spec.matrix.org/v1.19/server-server-api/#transactions
+ *
  * A server may refuse a transaction for one thing in it, which must not stop everything else for
  * ever. So a refused transaction is halved until the culprit is alone, and that is put aside with the
  * reason, but only if the server takes an empty transaction: else it is the server that is unwell.
@@ -18,6 +28,7 @@ import type { Log } from '#io/log.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
+import { removeFromDeviceOutbox, trimDeviceOutbox } from '#storage/device-outbox.ts'
 import { edusFor, removeEdus, trimEdus } from '#storage/edu-outbox.ts'
 import {
   isOutboxLongerThan,
@@ -30,6 +41,7 @@ import {
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import type { Limiter } from '../limiter.ts'
+import { collectDevices, type DeviceEduSource } from './device-lane.ts'
 import { edusMax, fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'
 
 /** The bytes of stored events, by ID; those that are not there are left out. */
@@ -37,6 +49,15 @@ export type PduSource = (
   roomId: RoomId,
   eventIds: readonly EventId[],
 ) => Promise<readonly { readonly eventId: EventId; readonly bytes: Uint8Array }[]>
+
+/** The lanes in the order in which they go. */
+const lanes = ['devices', 'events'] as const
+type Lane = (typeof lanes)[number]
+
+interface Transaction {
+  readonly id: string
+  readonly items: readonly Item[]
+}
 
 export interface QueueNeeds {
   readonly serverName: ServerName
@@ -46,6 +67,7 @@ export interface QueueNeeds {
   readonly client: FederationClient
   readonly backOff: BackOff
   readonly pdusOf: PduSource
+  readonly deviceEdusOf: DeviceEduSource
   /** How many transactions are under way to all servers together. */
   readonly limiter: Limiter
   /** An ID that no transaction had before. */
@@ -56,6 +78,8 @@ export interface QueueNeeds {
 const passingMax = 100
 /** How many lasting EDUs are kept for a server that is silent for long. */
 const lastingMax = 1000
+/** How many messages to devices are. */
+const messagesMax = 10_000
 /** A pause longer than this ends what need not last, and the transaction that failed is made anew. */
 const shortPauseMs = 60_000
 /** After a longer silence, or with more in line, a server gets the newest event of each room only. */
@@ -80,12 +104,12 @@ export class DestinationQueue {
   readonly #onIdle: () => void
   readonly #abort = new AbortController()
   readonly #passing = new Map<string, Uint8Array>()
-  /** The transaction that failed, to be sent again as it is. */
-  #retained: { readonly id: string; readonly items: readonly Item[] } | undefined
+  /** The transactions that failed, to be sent again as they are. */
+  readonly #retained = new Map<Lane, Transaction>()
   /** When the server last answered, while it does not. */
   #silentSinceTs: number | undefined
   #failedAtMs = Number.NEGATIVE_INFINITY
-  #refusals = 0
+  readonly #refusals = new Map<Lane, number>()
   readonly #suspicions = new Map<string, number>()
   #timer: Timer | undefined
   #running: Promise<void> | undefined
@@ -163,20 +187,37 @@ export class DestinationQueue {
       const waitMs = backOff.waitMs(this.#destination)
       if (waitMs > 0) return waitMs
       this.#woken = false
-      this.#retained ??= await this.#collect()
-      if (this.#retained === undefined) {
-        if (this.#woken) continue
-        return undefined
+      let isEmpty = true
+      for (const lane of lanes) {
+        const transaction = this.#retained.get(lane) ?? (await this.#collect(lane))
+        if (transaction === undefined) continue
+        isEmpty = false
+        this.#retained.set(lane, transaction)
+        if (!(await this.#deliver(lane, transaction))) return await this.#afterFailure()
+        this.#retained.delete(lane)
       }
-      const { id, items } = this.#retained
-      if (await this.#deliver(items, id)) this.#retained = undefined
-      else return await this.#afterFailure()
+      if (isEmpty && !this.#woken) return undefined
     }
     return undefined
   }
 
-  async #collect(): Promise<{ id: string; items: Item[] } | undefined> {
-    const { db, newTransactionId } = this.#needs
+  async #collect(lane: Lane): Promise<Transaction | undefined> {
+    const items = await (lane === 'devices' ? this.#collectDevices() : this.#collectEvents())
+    return items.length === 0 ? undefined : { id: this.#needs.newTransactionId(), items }
+  }
+
+  async #collectDevices(): Promise<Item[]> {
+    const { items, vain } = await collectDevices(this.#needs, this.#destination)
+    if (vain.length > 0) {
+      // Their place in line goes to others.
+      this.#woken = true
+      await this.#needs.db.write((tx) => removeFromDeviceOutbox(tx, this.#destination, vain))
+    }
+    return items
+  }
+
+  async #collectEvents(): Promise<Item[]> {
+    const { db } = this.#needs
     await this.#catchUp()
     const lasting = await edusFor(db, this.#destination, edusMax - this.#passing.size)
     const edus: Item[] = lasting.map((row) => ({
@@ -187,8 +228,7 @@ export class DestinationQueue {
     for (const bytes of this.#passing.values()) edus.push({ kind: 'edu', row: undefined, bytes })
     this.#passing.clear()
     const pdus = await this.#readPdus(await outboxOf(db, this.#destination, pdusMax))
-    const items = fitting([...edus, ...pdus])
-    return items.length === 0 ? undefined : { id: newTransactionId(), items }
+    return fitting([...edus, ...pdus])
   }
 
   /** After a long silence most of what is in line would come too late to be of use. */
@@ -218,33 +258,42 @@ export class DestinationQueue {
   }
 
   /** Delivers items, all of them or none, but for such as are put aside. False: the server fails. */
-  async #deliver(items: readonly Item[], id: string): Promise<boolean> {
+  async #deliver(lane: Lane, { items, id }: Transaction): Promise<boolean> {
     const outcome = await this.#send(items, id)
     if (outcome.kind === 'delivered') {
+      this.#refusals.delete(lane)
       await this.#forget(items)
       return true
     }
     const { backOff } = this.#needs
-    if (outcome.kind === 'failed' || (outcome.status === 500 && ++this.#refusals < patience)) {
+    if (outcome.kind === 'failed' || (outcome.status === 500 && this.#isPatient(lane))) {
       backOff.failed(this.#destination, outcome.reason)
       return false
     }
     // What is delivered of it from here on must not be sent again.
-    this.#retained = undefined
+    this.#retained.delete(lane)
     const [only] = items
     if (items.length === 1 && only !== undefined) return await this.#suspect(only, outcome)
     const half = items.length >> 1
     for (const part of [items.slice(0, half), items.slice(half)]) {
-      if (!(await this.#deliver(part, this.#needs.newTransactionId()))) return false
+      const transaction = { items: part, id: this.#needs.newTransactionId() }
+      if (!(await this.#deliver(lane, transaction))) return false
     }
     return true
   }
 
+  /** Whether a failure inside the server is still taken for one that has nothing to do with us. */
+  #isPatient(lane: Lane): boolean {
+    const refusals = (this.#refusals.get(lane) ?? 0) + 1
+    this.#refusals.set(lane, refusals)
+    return refusals < patience
+  }
+
   /** One item is refused: it is put aside if the server is well otherwise. */
   async #suspect(item: Item, refusal: Outcome & { kind: 'refused' }): Promise<boolean> {
-    const { backOff, db, log, newTransactionId } = this.#needs
+    const { backOff, log, newTransactionId } = this.#needs
     const probe = await this.#send([], newTransactionId())
-    const key = item.kind === 'pdu' ? item.row.event_id : (item.row?.edu_key ?? '')
+    const key = nameOf(item)
     const times = (this.#suspicions.get(key) ?? 0) + 1
     // A server that says what is wrong is believed at once, one that stumbles after some times.
     const isProved = refusal.status !== 500 || times >= patience
@@ -257,8 +306,7 @@ export class DestinationQueue {
     if (item.kind === 'pdu') await this.#putAside(item.row, refusal.reason)
     else {
       log.warn('a server refuses an EDU', { server: this.#destination, reason: refusal.reason })
-      const { row } = item
-      if (row !== undefined) await db.write((tx) => removeEdus(tx, this.#destination, [row]))
+      await this.#forget([item])
     }
     return true
   }
@@ -280,10 +328,12 @@ export class DestinationQueue {
   async #forget(items: readonly Item[]): Promise<void> {
     const pdus = items.flatMap((item) => (item.kind === 'pdu' ? [item.row] : []))
     const edus = items.flatMap((item) => (item.kind === 'edu' && item.row ? [item.row] : []))
-    if (pdus.length === 0 && edus.length === 0) return
+    const devices = items.flatMap((item) => (item.kind === 'device' ? [item.row] : []))
+    if (pdus.length + edus.length + devices.length === 0) return
     await this.#needs.db.write((tx) => {
       removeFromOutbox(tx, this.#destination, pdus)
       removeEdus(tx, this.#destination, edus)
+      removeFromDeviceOutbox(tx, this.#destination, devices)
     })
   }
 
@@ -313,7 +363,6 @@ export class DestinationQueue {
   #afterDelivery(backOff: BackOff): void {
     backOff.signOfLife(this.#destination)
     this.#silentSinceTs = undefined
-    this.#refusals = 0
   }
 
   /** Gives how long to wait. */
@@ -324,12 +373,20 @@ export class DestinationQueue {
     this.#silentSinceTs ??= failing?.sinceTs
     const pauseMs = Math.max(backOff.waitMs(this.#destination), pauseMsMin)
     if (pauseMs > shortPauseMs) {
-      this.#retained = undefined
+      this.#retained.clear()
       this.#passing.clear()
     }
     if (failing !== undefined && failing.intervalMs > longSilenceMs) {
-      await db.write((tx) => trimEdus(tx, this.#destination, lastingMax))
+      await db.write((tx) => {
+        trimEdus(tx, this.#destination, lastingMax)
+        trimDeviceOutbox(tx, this.#destination, messagesMax)
+      })
     }
     return pauseMs
   }
+}
+
+function nameOf(item: Item): string {
+  if (item.kind === 'pdu') return item.row.event_id
+  return item.kind === 'edu' ? (item.row?.edu_key ?? '') : `${item.row.stream} ${item.row.sub}`
 }

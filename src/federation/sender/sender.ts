@@ -14,6 +14,7 @@ import { encodeBase64 } from '#protocol/base64.ts'
 import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Database } from '#storage/database.ts'
+import { deviceOutboxDestinations } from '#storage/device-outbox.ts'
 import { eduDestinations, saveEdu } from '#storage/edu-outbox.ts'
 import { outboxDestinations } from '#storage/outbox.ts'
 import type { BackOff } from '../back-off.ts'
@@ -21,6 +22,7 @@ import type { FederationClient } from '../call.ts'
 import type { EduSender } from '../edus.ts'
 import { Limiter } from '../limiter.ts'
 import { DestinationQueue, type PduSource } from './destination-queue.ts'
+import type { DeviceEduSource } from './device-lane.ts'
 
 export interface SenderNeeds {
   readonly serverName: ServerName
@@ -31,13 +33,12 @@ export interface SenderNeeds {
   readonly client: FederationClient
   readonly backOff: BackOff
   readonly pdusOf: PduSource
+  readonly deviceEdusOf: DeviceEduSource
 }
 
 export interface Sender extends EduSender {
   /** Resumes what the last process left, a few servers a second. Resolves when all are woken. */
   start(): Promise<void>
-  /** Outbox rows were written for these servers. */
-  wake(destinations: readonly ServerName[]): void
   close(): Promise<void>
 }
 
@@ -71,6 +72,7 @@ class QueueingSender implements Sender {
     const destinations = new Set([
       ...(await outboxDestinations(db)),
       ...(await eduDestinations(db)),
+      ...(await deviceOutboxDestinations(db)),
     ])
     for (const destination of destinations) {
       if (this.#closing.signal.aborted) return

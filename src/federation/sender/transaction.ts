@@ -11,6 +11,7 @@
 
 import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { DeviceOutboxRow } from '#storage/device-outbox.ts'
 import type { EduRow } from '#storage/edu-outbox.ts'
 import type { OutboxRow } from '#storage/outbox.ts'
 
@@ -21,6 +22,7 @@ export type Item = {
 } & (
   | { readonly kind: 'pdu'; readonly row: OutboxRow }
   | { readonly kind: 'edu'; readonly row: EduRow | undefined }
+  | { readonly kind: 'device'; readonly row: DeviceOutboxRow }
 )
 
 /** Transactions can have at most 50 PDUs and 100 EDUs. */
@@ -46,7 +48,7 @@ export function transactionBytes(
   items: readonly Item[],
   { origin, now }: { readonly origin: ServerName; readonly now: number },
 ): Uint8Array {
-  const edus = items.filter(({ kind }) => kind === 'edu')
+  const edus = items.filter(({ kind }) => kind !== 'pdu')
   const pdus = items.filter(({ kind }) => kind === 'pdu')
   const envelope = canonicalJson({ origin, origin_server_ts: now })
   return Buffer.concat([

@@ -32,6 +32,7 @@ import {
 import { expectDevice } from '#storage/devices.ts'
 import { Turns } from '../turns.ts'
 import type { DeviceLists } from './device-lists.ts'
+import type { UserKeySet } from './remote-lists.ts'
 import { parseStored, parseStoredValue, readKeys, storedJson } from './stored-keys.ts'
 
 /** What a device may have on this server. Clients keep some 50 one-time keys here. */
@@ -67,12 +68,10 @@ export interface LocalKeys {
   /** Takes what a device uploads; gives how many one-time keys it has now. Throws `MatrixError`. */
   upload(device: DeviceRef, upload: KeyUpload): Promise<Record<string, number>>
   /**
-   * The identity keys of users' devices, by user and device ID: of all devices where the list is
-   * empty. Users whom this server does not know are left out.
+   * The keys of users and of their devices: of all devices where the list is empty. Users whom this
+   * server does not know are left out.
    */
-  query(
-    wanted: ReadonlyMap<UserId, readonly string[]>,
-  ): Promise<Map<UserId, Record<string, JsonObject>>>
+  query(wanted: ReadonlyMap<UserId, readonly string[]>): Promise<Map<UserId, UserKeySet>>
   /** Takes a key of each device. Each one-time key is given once, also if we crash right now. */
   claim(claims: readonly KeyClaim[]): Promise<(KeyClaim & { readonly key: JsonObject })[]>
   /** What a device is told of its own keys. */
@@ -181,7 +180,7 @@ async function query(
   { db, isKnown }: LocalKeysNeeds,
   wanted: Parameters<LocalKeys['query']>[0],
 ): ReturnType<LocalKeys['query']> {
-  const found = new Map<UserId, Record<string, JsonObject>>()
+  const found = new Map<UserId, UserKeySet>()
   const rows = Map.groupBy(await deviceKeysOf(db, [...wanted.keys()]), ({ user_id }) => user_id)
   for (const [userId, deviceIds] of wanted) {
     const ofUser = rows.get(userId) ?? []
@@ -194,7 +193,8 @@ async function query(
       const unsigned = display_name === null ? {} : { device_display_name: display_name }
       return [device_id, { ...parseStored(keys_json), unsigned }] as const
     })
-    found.set(userId, Object.fromEntries(devices))
+    const crossSigning = { masterKey: undefined, selfSigningKey: undefined }
+    found.set(userId, { devices: Object.fromEntries(devices), ...crossSigning })
   }
   return found
 }

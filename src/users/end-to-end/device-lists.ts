@@ -10,15 +10,20 @@
  * @module
  */
 
-import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import type { EduSender } from '#federation/edus.ts'
+import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { Rooms } from '#rooms/rooms.ts'
-import type { Database } from '#storage/database.ts'
+import type { Database, Writer } from '#storage/database.ts'
 import {
+  addDeviceListUpdate,
   forgetDeviceChange,
+  lastDeviceListUpdate,
   touchDeviceList,
+  trimDeviceListUpdates,
   untoldDeviceChanges,
   usersWithUntoldChanges,
 } from '#storage/device-lists.ts'
+import { addToDeviceOutbox } from '#storage/device-outbox.ts'
 import type { Streams } from '#storage/streams.ts'
 import { Turns } from '../turns.ts'
 
@@ -32,6 +37,10 @@ export type DeviceListListener = (
 export interface DeviceLists {
   /** Tells what has changed of a user's devices, if anything. */
   announce(userId: UserId): Promise<void>
+  /** Tells servers of a user's devices which have not heard of them. They ask for the rest then. */
+  tellServers(userId: UserId, servers: readonly ServerName[]): Promise<void>
+  /** Tells clients that the keys of a user, of any server, are others now. */
+  tellClients(userId: UserId, roomIds: readonly RoomId[], stream: number): void
   /** Tells what was left untold when the server ended. */
   resume(): Promise<void>
   onChange(listener: DeviceListListener): void
@@ -40,16 +49,31 @@ export interface DeviceLists {
 export interface DeviceListNeeds {
   readonly db: Database
   readonly streams: Pick<Streams, 'write'>
-  readonly rooms: Pick<Rooms, 'membershipsOf'>
+  readonly serverName: ServerName
+  readonly edus: Pick<EduSender, 'wake'>
+  readonly rooms: Pick<Rooms, 'membershipsOf' | 'serversInRoom'>
 }
+
+/** How many changes of one user other servers can be told one by one. */
+const updatesKept = 100
 
 export function createDeviceLists(needs: DeviceListNeeds): DeviceLists {
   const { db } = needs
   const turns = new Turns()
   const listeners: DeviceListListener[] = []
-  const announce = (userId: UserId) => turns.run(userId, () => tell(needs, userId, listeners))
+  const tellClients: DeviceLists['tellClients'] = (userId, roomIds, stream) => {
+    for (const listener of listeners) listener(userId, roomIds, stream)
+  }
+  const announce = (userId: UserId) => turns.run(userId, () => tell(needs, userId, tellClients))
   return {
     announce,
+    tellClients,
+    tellServers: async (userId, servers) => {
+      const last = await lastDeviceListUpdate(db, userId)
+      if (last === undefined || servers.length === 0) return
+      await db.write((tx) => queueUpdate(tx, servers, { userId, stream: last.stream }))
+      needs.edus.wake(servers)
+    },
     resume: async () => {
       for (const userId of await usersWithUntoldChanges(db)) await announce(userId)
     },
@@ -60,22 +84,59 @@ export function createDeviceLists(needs: DeviceListNeeds): DeviceLists {
 }
 
 async function tell(
-  { db, streams, rooms }: DeviceListNeeds,
+  needs: DeviceListNeeds,
   userId: UserId,
-  listeners: readonly DeviceListListener[],
+  tellClients: DeviceListListener,
 ): Promise<void> {
+  const { db, streams, edus } = needs
   const changes = await untoldDeviceChanges(db, userId)
   if (changes.length === 0) return
-  const memberships = await rooms.membershipsOf(userId)
+  const roomIds = await joinedRoomsOf(needs, userId)
+  // Servers must send `m.device_list_update` EDUs to all the servers who share a room with a given
+  // local user.
+  const destinations = await otherServersIn(needs, roomIds)
+  const before = await lastDeviceListUpdate(db, userId)
   const hasKeys = changes.some(({ has_keys }) => has_keys === 1)
   const stream = await streams.write(changes.length, (tx, first) => {
+    for (const [index, { device_id }] of changes.entries()) {
+      const prev = index === 0 ? (before?.stream ?? null) : first + index - 1
+      const update = { stream: first + index, prev, device_id }
+      addDeviceListUpdate(tx, userId, update)
+      queueUpdate(tx, destinations, { userId, stream: update.stream })
+      forgetDeviceChange(tx, { userId, deviceId: device_id })
+    }
     const last = first + changes.length - 1
-    for (const { device_id: deviceId } of changes) forgetDeviceChange(tx, { userId, deviceId })
+    trimDeviceListUpdates(tx, userId, updatesKept)
     if (hasKeys) touchDeviceList(tx, userId, last)
     return last
   })
-  if (!hasKeys) return
+  edus.wake(destinations)
+  if (hasKeys) tellClients(userId, roomIds, stream)
+}
+
+async function joinedRoomsOf({ rooms }: DeviceListNeeds, userId: UserId): Promise<RoomId[]> {
+  const memberships = await rooms.membershipsOf(userId)
   const joined = memberships.filter(({ membership }) => membership === 'join')
-  const roomIds = joined.map(({ roomId }) => roomId)
-  for (const listener of listeners) listener(userId, roomIds, stream)
+  return joined.map(({ roomId }) => roomId)
+}
+
+async function otherServersIn(
+  { rooms, serverName }: DeviceListNeeds,
+  roomIds: readonly RoomId[],
+): Promise<ServerName[]> {
+  const servers = new Set<ServerName>()
+  for (const roomId of roomIds) {
+    for (const server of await rooms.serversInRoom(roomId)) servers.add(server)
+  }
+  servers.delete(serverName)
+  return [...servers]
+}
+
+function queueUpdate(
+  tx: Writer,
+  destinations: readonly ServerName[],
+  { userId, stream }: { readonly userId: UserId; readonly stream: number },
+): void {
+  const row = { stream, sub: 0, kind: 'devices', user_id: userId, edu_json: null } as const
+  for (const destination of destinations) addToDeviceOutbox(tx, destination, row)
 }

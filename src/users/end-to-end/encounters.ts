@@ -1,0 +1,164 @@
+/**
+ * Looks at who comes to share a room with whom, and who does no longer: other servers are told of our
+ * users' devices when they begin to share a room, and what they told us is forgotten when they end to.
+ *
+ * Up to where this has been done is in the store, so that a crash leaves out nothing: what is done
+ * twice does no harm.
+ *
+ * @module
+ */
+
+import type { Log } from '#io/log.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { MemberChanges, Rooms } from '#rooms/rooms.ts'
+import type { Database } from '#storage/database.ts'
+import { encountersLookedAt, setEncountersLookedAt } from '#storage/device-lists.ts'
+import { listedMembersOf, remoteDeviceLists } from '#storage/remote-devices.ts'
+import type { Streams } from '#storage/streams.ts'
+import type { DeviceLists } from './device-lists.ts'
+import type { RemoteDevices } from './remote-devices.ts'
+
+export interface Encounters {
+  /** Looks at what happened before the start, and from now on at what happens. Call it once. */
+  start(): Promise<void>
+}
+
+export interface EncounterNeeds {
+  readonly db: Database
+  readonly log: Pick<Log, 'error'>
+  readonly streams: Pick<Streams, 'settled'>
+  readonly serverName: ServerName
+  readonly rooms: Pick<
+    Rooms,
+    | 'joinedRoomsOf'
+    | 'localMembers'
+    | 'memberChanges'
+    | 'onCommit'
+    | 'roomsWithStateSince'
+    | 'serversInRoom'
+    | 'stateChanges'
+  >
+  readonly deviceLists: Pick<DeviceLists, 'tellServers'>
+  readonly remoteDevices: Pick<RemoteDevices, 'doubt' | 'forget'>
+}
+
+interface Change {
+  readonly roomId: RoomId
+  readonly stream: number
+  readonly members: MemberChanges
+}
+
+export function createEncounters(needs: EncounterNeeds): Encounters {
+  const queue: Change[] = []
+  let working: Promise<void> | undefined
+  let isStarted = false
+  const work = async () => {
+    for (let change = queue.shift(); change !== undefined; change = queue.shift()) {
+      await takeIn(needs, change)
+    }
+  }
+  const wake = () => {
+    if (!isStarted || working !== undefined || queue.length === 0) return
+    working = work()
+      .catch((error: unknown) => needs.log.error('who shares a room is not known', { error }))
+      .finally(() => {
+        working = undefined
+        wake()
+      })
+  }
+  needs.rooms.onCommit(({ roomId, stream, memberChanges: members }) => {
+    if (members.joined.length + members.gone.length === 0) return
+    queue.push({ roomId, stream, members })
+    wake()
+  })
+  return {
+    start: async () => {
+      await catchUp(needs)
+      isStarted = true
+      wake()
+    },
+  }
+}
+
+/** What happened after the last look, as far as the rooms' states tell. */
+async function catchUp(needs: EncounterNeeds): Promise<void> {
+  const { db, rooms, streams, remoteDevices } = needs
+  const from = await encountersLookedAt(db)
+  const to = streams.settled()
+  for (const roomId of from === undefined ? [] : await rooms.roomsWithStateSince(from)) {
+    const range = { from: from ?? to, to }
+    const members = await rooms.memberChanges(roomId, range)
+    await lookAt(needs, { roomId, stream: to, members })
+    // Who is a member by another event than before may have been away in between.
+    const listed = new Set<string>(await listedMembersOf(db, roomId))
+    const changes = await rooms.stateChanges(roomId, range)
+    const touched = changes.filter(
+      ({ type, stateKey }) => type === 'm.room.member' && listed.has(stateKey),
+    )
+    await remoteDevices.doubt(touched.map(({ stateKey }) => stateKey as UserId))
+  }
+  await db.write((tx) => setEncountersLookedAt(tx, to))
+}
+
+async function takeIn(needs: EncounterNeeds, change: Change): Promise<void> {
+  await lookAt(needs, change)
+  await needs.db.write((tx) => setEncountersLookedAt(tx, change.stream))
+}
+
+async function lookAt(needs: EncounterNeeds, change: Change): Promise<void> {
+  const { serverName } = needs
+  const { joined, gone, newServers, goneServers } = change.members
+  const isLocal = (userId: UserId) => serverNameOf(userId) === serverName
+  for (const userId of joined.filter(isLocal)) await introduce(needs, userId, change.roomId)
+  if (!newServers.includes(serverName)) await welcome(needs, change)
+  const away = goneServers.includes(serverName)
+    ? await listedMembersOf(needs.db, change.roomId)
+    : gone.filter((userId) => !isLocal(userId))
+  await forgetStrangers(needs, away, change.roomId)
+}
+
+/** A user of ours has joined: the servers there that have not heard of their devices are told. */
+async function introduce(
+  { rooms, deviceLists, serverName }: EncounterNeeds,
+  userId: UserId,
+  roomId: RoomId,
+): Promise<void> {
+  const servers = new Set(await rooms.serversInRoom(roomId))
+  servers.delete(serverName)
+  if (servers.size === 0) return
+  // Servers must send EDUs when that user joins a room which contains servers which are not already
+  // receiving updates for that user's device list.
+  for (const other of await rooms.joinedRoomsOf(userId)) {
+    if (other === roomId || servers.size === 0) continue
+    for (const server of await rooms.serversInRoom(other)) servers.delete(server)
+  }
+  await deviceLists.tellServers(userId, [...servers])
+}
+
+/**
+ * Servers are new in a room with users of ours. The spec speaks only of users who join where servers
+ * are, but these are not receiving updates either.
+ */
+async function welcome(
+  { rooms, deviceLists }: EncounterNeeds,
+  { roomId, members }: Change,
+): Promise<void> {
+  if (members.newServers.length === 0) return
+  for (const userId of await rooms.localMembers(roomId)) {
+    await deviceLists.tellServers(userId, members.newServers)
+  }
+}
+
+/** Nobody tells us any longer of users who have left the last room they shared with ours. */
+async function forgetStrangers(
+  { db, rooms, remoteDevices }: EncounterNeeds,
+  userIds: readonly UserId[],
+  roomId: RoomId,
+): Promise<void> {
+  const listed = await remoteDeviceLists(db, userIds)
+  for (const { user_id: userId } of listed) {
+    const others = (await rooms.joinedRoomsOf(userId)).filter((other) => other !== roomId)
+    if (others.length === 0) await remoteDevices.forget(userId)
+  }
+}
