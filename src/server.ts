@@ -23,6 +23,7 @@ import type { Streams } from '#storage/streams.ts'
 import type { Sync } from '#sync/sync.ts'
 import type { Aliases } from '#users/aliases.ts'
 import type { EndToEnd } from '#users/end-to-end/end-to-end.ts'
+import type { Presence } from '#users/presence/presence.ts'
 import type { Receipts } from '#users/receipts.ts'
 import type { Transactions } from '#users/transactions.ts'
 import type { Typing } from '#users/typing.ts'
@@ -75,4 +76,5 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly receipts: Receipts
   readonly clientTransactions: Transactions
   readonly typing: Typing
+  readonly presence: Presence
 }

@@ -46,6 +46,7 @@ import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
 import { type AliasNeeds, createAliases } from '#users/aliases.ts'
 import { createEndToEnd } from '#users/end-to-end/end-to-end.ts'
+import { createPresence } from '#users/presence/presence.ts'
 import { createReceipts } from '#users/receipts.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
@@ -171,21 +172,14 @@ function buildServer(
   })
   const typing = createTyping(common)
   const receipts = createReceipts(common)
-  const eduReceivers = receiversOf({ typing, receipts, endToEnd })
+  const presence = createPresence({ ...common, isEnabled: config.presence })
+  const eduReceivers = receiversOf({ typing, receipts, presence, endToEnd })
   const server = {
     ...common,
-    version: programVersion,
-    publicBaseUrl: config.public_baseurl ?? `https://${serverName}`,
-    defaultRoomVersion: config.default_room_version,
+    ...nameOf(config, federation),
     signer,
-    ownKeys: federation.ownKeys,
-    notary: federation.notary,
-    federationAddress: config.federation.address ?? undefined,
-    keyring,
-    remoteServers,
     identityServers,
     policyServer,
-    support: supportOf(config),
     roomsForServers,
     transactions: createTransactionReceiver({
       ...common,
@@ -197,6 +191,7 @@ function buildServer(
     endToEnd,
     typing,
     receipts,
+    presence,
     ...buildDirectory(config, common, federation),
     media: createMedia({
       ...common,
@@ -206,13 +201,35 @@ function buildServer(
       ...mediaLimits(config),
     }),
     clientTransactions: createTransactions(common),
-    sync: createSync({ ...common, ...endToEnd, typing, receipts, accountData: users.accountData }),
+    sync: createSync({
+      ...common,
+      ...endToEnd,
+      typing,
+      receipts,
+      presence,
+      accountData: users.accountData,
+    }),
   }
   return {
     server,
     resume: async () => {
       await Promise.all([resume(), endToEnd.start()])
     },
+  }
+}
+
+/** What this server is to others, and they to it. */
+function nameOf(config: Config, { ownKeys, notary, keyring, remoteServers }: Federation) {
+  return {
+    version: programVersion,
+    publicBaseUrl: config.public_baseurl ?? `https://${config.server_name}`,
+    defaultRoomVersion: config.default_room_version,
+    federationAddress: config.federation.address ?? undefined,
+    support: supportOf(config),
+    ownKeys,
+    notary,
+    keyring,
+    remoteServers,
   }
 }
 
@@ -257,11 +274,16 @@ async function signAsPolicyServer(server: PolicyServer | undefined, pdu: Pdu): P
 function receiversOf({
   typing,
   receipts,
+  presence,
   endToEnd,
-}: Pick<Server, 'typing' | 'receipts' | 'endToEnd'>): ReadonlyMap<string, EduReceiver> {
+}: Pick<Server, 'typing' | 'receipts' | 'presence' | 'endToEnd'>): ReadonlyMap<
+  string,
+  EduReceiver
+> {
   return new Map<string, EduReceiver>([
     ['m.typing', typing.receive],
     ['m.receipt', receipts.receive],
+    ['m.presence', presence.receive],
     ...endToEnd.eduReceivers,
   ])
 }

@@ -34,6 +34,7 @@ import { openStreams } from '../src/storage/streams.ts'
 import { createSync } from '../src/sync/sync.ts'
 import { createAliases, type RemoteDirectory } from '../src/users/aliases.ts'
 import { createEndToEnd } from '../src/users/end-to-end/end-to-end.ts'
+import { createPresence } from '../src/users/presence/presence.ts'
 import { createReceipts } from '../src/users/receipts.ts'
 import { createTransactions } from '../src/users/transactions.ts'
 import { createTyping } from '../src/users/typing.ts'
@@ -62,6 +63,8 @@ export interface WorldOptions {
   readonly schedule?: (act: () => void) => void
   readonly remoteDirectory?: RemoteDirectory
   readonly outboundHttpClient?: HttpClient
+  /** Whether users are shown to be online; not unless a test is about it. */
+  readonly presence?: boolean
   readonly directoryRules?: Partial<DirectoryRules>
   /** Changes what the rooms do, for what only other servers could bring about. */
   readonly rooms?: (rooms: Rooms) => Rooms
@@ -115,6 +118,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   })
   const receipts = createReceipts({ ...base, rooms, edus })
   const typing = createTyping({ ...base, rooms, edus })
+  const presence = createPresence({ ...base, rooms, edus, isEnabled: options.presence ?? false })
   const remoteDirectory = options.remoteDirectory ?? {
     queryDirectory: () => Promise.reject(unreachable),
   }
@@ -125,6 +129,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     rooms,
     receipts,
     typing,
+    presence,
     aliases: createAliases({ ...base, rooms, remoteDirectory }),
     publicRooms: createPublicRooms({
       ...base,
@@ -153,6 +158,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       rooms,
       receipts,
       typing,
+      presence,
       accountData: users.accountData,
     }),
     publicBaseUrl: 'https://hansa.test',

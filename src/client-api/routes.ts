@@ -57,6 +57,7 @@ import {
 import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
 import { policyServerRoute } from './policy-server.ts'
+import { presenceRoute, setPresenceRoute } from './presence.ts'
 import {
   deleteProfileFieldRoute,
   profileFieldRoute,
@@ -154,6 +155,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   membersRoute,
   oneRoomEventRoute,
   postReceiptRoute,
+  presenceRoute,
   publicRoomsRoute,
   redactEventRoute,
   roomEventsRoute,
@@ -165,6 +167,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   searchPublicRoomsRoute,
   sendMessageRoute,
   sendToDeviceRoute,
+  setPresenceRoute,
   setReadMarkerRoute,
   setRoomAliasRoute,
   setRoomStateRoute,

@@ -11,15 +11,20 @@ import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { everything, parseFilterText, parseSyncFilter, type SyncFilter } from '#sync/filter.ts'
+import { timeoutMsMax } from '#sync/sync.ts'
 import { parseSince } from '#sync/token.ts'
 
 export const syncRoute = answer(
   sync,
-  async ({ query, session, signal }, needs: Pick<Server, 'sync' | 'users'>) => {
+  async ({ query, session, signal }, needs: Pick<Server, 'presence' | 'sync' | 'users'>) => {
     const { userId, deviceId } = session
     const unstable = query['org.matrix.msc4222.use_state_after'] === true
     const stable = query.use_state_after === true
     const since = query.since === undefined ? undefined : parseSince(query.since)
+    // If this parameter is omitted then the client is automatically marked as online when it uses this
+    // API.
+    const { set_presence: word = 'online', timeout: timeoutMs = 0 } = query
+    await needs.presence.syncing(session, word, Math.min(timeoutMs, timeoutMsMax))
     const { body, toDevice } = await needs.sync.sync({
       userId,
       deviceId,
@@ -28,7 +33,7 @@ export const syncRoute = answer(
       filter: await filterOf(needs, userId, query.filter),
       fullState: query.full_state ?? false,
       stateKey: stable ? 'state_after' : unstable ? 'org.matrix.msc4222.state_after' : 'state',
-      timeoutMs: query.timeout ?? 0,
+      timeoutMs,
       signal,
     })
     const events = toDevice.map(({ sender, type, content_json }) => ({

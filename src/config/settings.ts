@@ -272,7 +272,6 @@ export const settings = table({
 
 /** Keys that change nothing in this version. */
 export const withoutEffect: readonly string[] = [
-  'presence',
   'user_directory',
   'url_previews',
   'email',

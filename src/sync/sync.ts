@@ -20,6 +20,7 @@ import type { ToDeviceMessage } from '#storage/to-device.ts'
 import type { AccountData } from '#users/account-data.ts'
 import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
 import type { DeviceLists } from '#users/end-to-end/device-lists.ts'
+import type { Presence } from '#users/presence/presence.ts'
 import type { Receipts } from '#users/receipts.ts'
 import type { ToDevice } from '#users/to-device.ts'
 import type { Typing } from '#users/typing.ts'
@@ -27,6 +28,7 @@ import { type DeviceListChanges, deviceListChanges } from './device-lists.ts'
 import { keysLeft } from './device-sections.ts'
 import type { SyncFilter } from './filter.ts'
 import { createNotifier, type Notifier } from './notifier.ts'
+import { presenceEvents } from './presence.ts'
 import {
   joinedSection,
   leftSection,
@@ -39,7 +41,7 @@ import { createRoomSummaries } from './room-summary.ts'
 import { formatSince } from './token.ts'
 
 /** How long a client may wait for news. Longer is cut short, so that dead connections end. */
-const timeoutMsMax = 300_000
+export const timeoutMsMax = 300_000
 
 /** How many rooms are looked at side by side. */
 const roomsAtOnce = 32
@@ -80,6 +82,7 @@ export interface SyncNeeds {
   readonly accountData: AccountData
   readonly receipts: Receipts
   readonly typing: Typing
+  readonly presence: Pick<Presence, 'changed' | 'onChange' | 'state'>
   readonly toDevice: Pick<ToDevice, 'waiting' | 'acknowledge' | 'onChange'>
   readonly localKeys: Pick<LocalKeys, 'left'>
   readonly deviceLists: Pick<DeviceLists, 'onChange'>
@@ -109,6 +112,9 @@ function listen(needs: SyncNeeds, notifier: Notifier): void {
     notifier.roomChanged(roomId, stream)
   })
   needs.receipts.onChange((roomId, stream) => notifier.roomChanged(roomId, stream))
+  needs.presence.onChange((roomIds, stream) => {
+    for (const roomId of roomIds) notifier.roomChanged(roomId, stream)
+  })
   needs.typing.onChange((roomId, stream) => notifier.roomChanged(roomId, stream))
   needs.accountData.onChange((userId, stream) => notifier.userChanged(userId, stream))
   needs.toDevice.onChange((userId, stream) => notifier.userChanged(userId, stream))
@@ -195,13 +201,21 @@ async function build(
   }
   const global = accountData.get(undefined) ?? []
   const lists = await deviceListsOf(needs, request, { to, memberships })
+  const presence = await presenceEvents(needs, {
+    ...request,
+    filter: filter.presence,
+    to,
+    memberships,
+  })
   const isNews =
-    since === undefined || Object.keys({ ...rooms, ...lists }).length > 0 || global.length > 0
+    since === undefined ||
+    Object.keys({ ...rooms, ...lists }).length > 0 ||
+    global.length + presence.length > 0
   if (!isNews) return undefined
   return {
     ...lists,
     account_data: { events: global },
-    presence: { events: [] },
+    presence: { events: presence },
     rooms,
   }
 }
