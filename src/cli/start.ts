@@ -22,6 +22,8 @@ import { openServerStore } from './store.ts'
 
 /** How long an end in order may take. */
 const endMsMax = 10_000
+/** Signals that come so close to the first one are the same one. */
+const oneSignalMs = 500
 
 export async function start({ config: path }: { config: string }): Promise<void> {
   const startedMs = realClock.monotonicMs()
@@ -45,8 +47,8 @@ export async function start({ config: path }: { config: string }): Promise<void>
     db,
     argon2id: realArgon2id,
   })
-  greet(config, running, realClock.monotonicMs() - startedMs)
   endWhenTold(running, io)
+  greet(config, running, realClock.monotonicMs() - startedMs)
 }
 
 async function ioOf(config: Config): Promise<Io> {
@@ -83,10 +85,11 @@ function greet(config: Config, running: RunningServer, tookMs: number): void {
 }
 
 function endWhenTold(running: RunningServer, { log }: Io): void {
-  let ending = false
+  let toldMs: number | undefined
   const end = async () => {
     try {
       await running.close(endMsMax - 1000)
+      log.info('ended')
       process.exit(0)
     } catch (error) {
       log.error('could not end in order', { error })
@@ -95,8 +98,12 @@ function endWhenTold(running: RunningServer, { log }: Io): void {
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (ending) process.exit(1)
-      ending = true
+      if (toldMs !== undefined) {
+        // Ctrl-C under npm comes twice: from the terminal, and from npm.
+        if (realClock.monotonicMs() - toldMs < oneSignalMs) return
+        process.exit(1)
+      }
+      toldMs = realClock.monotonicMs()
       log.info(`${signal}: ending`)
       setTimeout(() => process.exit(1), endMsMax).unref()
       void end()
