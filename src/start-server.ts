@@ -65,8 +65,11 @@ const programVersion = '0.1.0'
 /** A server that runs. */
 export interface RunningServer {
   readonly server: Server
-  /** Where it listens. */
-  readonly listening: readonly { readonly url: string; readonly apis: readonly string[] }[]
+  /** Where it listens, in the order of the configuration. */
+  readonly listening: readonly (Pick<Listening, 'replaceCertificate'> & {
+    readonly url: string
+    readonly apis: readonly string[]
+  })[]
   /** Stops taking requests, lets what is under way finish for at most `graceMs`, and ends. */
   close(graceMs: number): Promise<void>
 }
@@ -96,7 +99,11 @@ export async function startServer(config: Config, around: Surroundings): Promise
   resume().catch((error: unknown) => io.log.error('could not catch up after the start', { error }))
   return {
     server,
-    listening: sockets.map(({ url, apis }) => ({ url, apis })),
+    listening: sockets.map(({ socket, url, apis }) => ({
+      url,
+      apis,
+      replaceCertificate: socket.replaceCertificate,
+    })),
     close: async (graceMs) => {
       await Promise.all(sockets.map(({ socket }) => socket.close(graceMs)))
       await federation.close()

@@ -16,7 +16,8 @@ import { realIo } from '#io/real-io.ts'
 import { realRandom } from '#io/real-random.ts'
 import { type RunningServer, startServer } from '#start-server.ts'
 import { randomWord } from '#users/tokens.ts'
-import { networkOptionsOf, readConfig, readNamed } from './config.ts'
+import { followCertificates, withCertificates } from './certificates.ts'
+import { networkOptionsOf, readConfig } from './config.ts'
 import { makeFirstConfiguration } from './first-start.ts'
 import { openServerStore } from './store.ts'
 
@@ -42,32 +43,19 @@ export async function start({ config: path }: { config: string }): Promise<void>
     })
     process.exit(1)
   })
-  const running = await startServer(await withCertificates(config), {
-    io,
-    db,
-    argon2id: realArgon2id,
-  })
+  const loaded = await withCertificates(config)
+  const running = await startServer(loaded, { io, db, argon2id: realArgon2id })
+  for (const [index, listening] of running.listening.entries()) {
+    const paths = config.listeners[index]?.tls
+    const inUse = loaded.listeners[index]?.tls
+    if (paths && inUse) followCertificates(io, { paths, listening, inUse })
+  }
   endWhenTold(running, io)
   greet(config, running, realClock.monotonicMs() - startedMs)
 }
 
 async function ioOf(config: Config): Promise<Io> {
   return realIo({ log: config.log, ...(await networkOptionsOf(config)) })
-}
-
-/** The configuration with the texts of certificates in the place of their paths. */
-async function withCertificates(config: Config): Promise<Config> {
-  const listeners: Config['listeners'][number][] = []
-  for (const listener of config.listeners) {
-    if (listener.tls === null) {
-      listeners.push(listener)
-      continue
-    }
-    const cert = await readNamed('listeners.tls.cert', listener.tls.cert)
-    const key = await readNamed('listeners.tls.key', listener.tls.key)
-    listeners.push({ ...listener, tls: { cert, key } })
-  }
-  return { ...config, listeners }
 }
 
 function warnOfKeysWithoutEffect(config: Config, { log }: Io): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { connect as connectTls } from 'node:tls'
+import { certificateNameAt } from '../../test/certificate-name.ts'
 import { MatrixError } from '../protocol/matrix-error.ts'
 import { makeAuthority } from './certificates.ts'
 import type { HttpHandler, IncomingRequest, ListenOptions, OutgoingAnswer } from './http.ts'
@@ -195,20 +195,11 @@ test('over TLS, with a certificate that can be replaced while running', async (t
     },
     { host: '127.0.0.1', port: 0, tls: first },
   )
-  assert.equal(await certificateName(server.port), 'first.test')
+  assert.equal(await certificateNameAt(server.port), 'first.test')
   server.replaceCertificate(await makeAuthority('second.test', Date.now()))
-  assert.equal(await certificateName(server.port), 'second.test')
+  assert.equal(await certificateNameAt(server.port), 'second.test')
   assert.deepEqual(encrypted, [true, true])
 })
-
-async function certificateName(port: number): Promise<string | undefined> {
-  const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
-  await once(socket, 'secureConnect')
-  const name = socket.getPeerCertificate().subject.CN
-  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
-  await read(socket)
-  return typeof name === 'string' ? name : name?.[0]
-}
 
 async function started(
   t: TestContext,
