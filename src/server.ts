@@ -9,6 +9,7 @@ import type { Spaces } from '#directory/spaces.ts'
 import type { EduSender } from '#federation/edus.ts'
 import type { Notary } from '#federation/notary.ts'
 import type { TransactionReceiver } from '#federation/receive-transactions.ts'
+import type { Quarantine } from '#federation/sender/quarantine.ts'
 import type { IdentityServers } from '#identity/identity-servers.ts'
 import type { Io } from '#io/io.ts'
 import type { Media } from '#media/media.ts'
@@ -65,6 +66,8 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly roomsForServers: RoomsForServers
   readonly transactions: TransactionReceiver
   readonly edus: EduSender
+  /** What other servers refused to take from us. */
+  readonly outboxQuarantine: Quarantine
   readonly users: Users
   readonly endToEnd: EndToEnd
   readonly streams: Streams

@@ -150,7 +150,7 @@ function buildServer(
   const { streams, signer, federation, local } = parts
   const { serverName } = signer
   const identityServers = createIdentityServers(io)
-  const { edus, queries, remoteKeys, keyring, remoteServers } = federation
+  const { edus, outboxQuarantine, queries, remoteKeys, keyring, remoteServers } = federation
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
     db,
@@ -185,6 +185,7 @@ function buildServer(
     ...common,
     ...nameOf(config, federation),
     signer,
+    outboxQuarantine,
     identityServers,
     policyServer,
     roomsForServers,

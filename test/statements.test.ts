@@ -34,7 +34,6 @@ const wholeTables: Readonly<Record<string, string>> = {
   deviceOutboxDestinations: 'read once, at the start',
   staleDeviceLists: 'read once, at the start; few are ever left',
   usersWithUntoldChanges: 'read once, at the start; what a crash cut short',
-  refusedEvents: 'for a person who asks',
 }
 
 interface Statement {

@@ -51,7 +51,7 @@ const mayImport: Record<string, readonly string[]> = {
     'identity',
     'server.ts',
   ],
-  'admin-api': ['protocol', 'endpoints', 'http', 'rooms', 'users', 'server.ts'],
+  'admin-api': ['protocol', 'endpoints', 'http', 'rooms', 'federation', 'users', 'server.ts'],
   config: ['schema', 'protocol', 'io'],
 }
 

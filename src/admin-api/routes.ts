@@ -7,6 +7,7 @@
 import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { eventRoutes } from './events.ts'
+import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
 import { registerRoutes } from './register.ts'
 import { roomComparisonRoutes } from './room-comparison.ts'
 import { roomRoutes } from './rooms.ts'
@@ -18,4 +19,5 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...waitingEventRoutes,
   ...eventRoutes,
   ...roomComparisonRoutes,
+  ...outboxQuarantineRoutes,
 ]

@@ -32,6 +32,7 @@ import { createRemoteServers } from './remote-servers.ts'
 import { createRemoteSpaces, type RemoteSpaceLevels } from './remote-spaces.ts'
 import type { PduSource } from './sender/destination-queue.ts'
 import type { DeviceEduSource } from './sender/device-lane.ts'
+import type { Quarantine } from './sender/quarantine.ts'
 import { createSender } from './sender/sender.ts'
 import { type ArchivingKeyring, createKeyring } from './server-keys.ts'
 import { createRemoteKeys, type RemoteKeys } from './user-keys.ts'
@@ -65,6 +66,7 @@ export interface Federation {
   readonly notary: Notary
   readonly ownKeys: () => JsonObject
   readonly edus: EduSender
+  readonly outboxQuarantine: Quarantine
   /** Gives the server that sent a request. Throws 401 `M_UNAUTHORIZED`. */
   authenticateServer(request: IncomingRequest, rawBody: Uint8Array): Promise<ServerName>
   /** Sends what the outbox holds, and from now on what the rooms commit. Call it once. */
@@ -129,6 +131,7 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
     notary: createNotary({ keyring, signer, clock, ownKeys }),
     ownKeys,
     edus: sender,
+    outboxQuarantine: sender.quarantine,
     authenticateServer: (request, rawBody) => authenticateRequest(authentication, request, rawBody),
     startSending(rooms, deviceEdus) {
       source = pduSourceOf(rooms)

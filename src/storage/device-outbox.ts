@@ -20,9 +20,15 @@ export interface DeviceOutboxRow {
   readonly user_id: UserId
   /** Of a message: the EDU as canonical JSON. */
   readonly edu_json: string | null
+  /** How often the destination has refused it. */
+  readonly refusals: number
 }
 
-export function addToDeviceOutbox(tx: Writer, destination: ServerName, row: DeviceOutboxRow): void {
+export function addToDeviceOutbox(
+  tx: Writer,
+  destination: ServerName,
+  row: Omit<DeviceOutboxRow, 'refusals'>,
+): void {
   tx.run(sql`
     INSERT INTO device_outbox (destination, stream, sub, kind, user_id, edu_json)
     VALUES (${destination}, ${row.stream}, ${row.sub}, ${row.kind}, ${row.user_id},
@@ -38,7 +44,7 @@ export async function deviceOutboxOf(
   limit: number,
 ): Promise<DeviceOutboxRow[]> {
   return await db.all<DeviceOutboxRow>(sql`
-    SELECT stream, sub, kind, user_id, edu_json FROM device_outbox
+    SELECT stream, sub, kind, user_id, edu_json, refusals FROM device_outbox
     WHERE destination = ${destination} ORDER BY stream, sub LIMIT ${limit}
   `)
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { forEachDatabase } from '../../test/databases.ts'
 import { clearFailure, failingDestinations, saveFailure } from './destinations.ts'
+import { deviceOutboxOf } from './device-outbox.ts'
 import { eduDestinations, edusFor, removeEdus, saveEdu, trimEdus } from './edu-outbox.ts'
 import {
   addToOutbox,
@@ -11,10 +12,16 @@ import {
   keepNewestOfEachRoom,
   outboxDestinations,
   outboxOf,
-  quarantine,
-  refusedEvents,
   removeFromOutbox,
 } from './outbox.ts'
+import {
+  dueQuarantine,
+  quarantineEvent,
+  quarantineList,
+  quarantineMessage,
+  removeFromQuarantine,
+  requeue,
+} from './outbox-quarantine.ts'
 import { saveServerKey, serverKeysOf } from './server-keys.ts'
 
 const [a, b] = ['a.test' as ServerName, 'b.test' as ServerName]
@@ -38,16 +45,60 @@ forEachDatabase('outbox rows are kept in order, thinned out, put aside and remov
   assert.ok(first && second)
   await db.write((tx) => {
     removeFromOutbox(tx, a, [first])
-    quarantine(tx, a, second, { reason: 'too strange', now: 7 })
+    quarantineEvent(tx, a, second, { reason: 'too strange', now: 7, retryTs: null })
   })
   assert.deepEqual(await left(), ['$31'])
-  const [refused] = await refusedEvents(db, 5)
+  const [refused, ...rest] = await quarantineList(db, { after: start, limit: 5 })
   assert.deepEqual(
-    [refused?.event_id, refused?.reason, refused?.refused_ts],
-    ['$30', 'too strange', 7],
+    [refused?.event_id, refused?.reason, refused?.refused_ts, refused?.refusals, rest],
+    ['$30', 'too strange', 7, 1, []],
   )
+  assert.ok(refused)
+  await db.write((tx) => requeue(tx, refused))
+  assert.deepEqual(await left(), ['$30', '$31'])
+  assert.equal((await outboxOf(db, a, 1))[0]?.refusals, 1)
   assert.equal((await outboxOf(db, b, 10)).length, 4)
 })
+
+const start = { destination: '' as ServerName, stream: 0, sub: 0, event_id: '' } as const
+
+forEachDatabase(
+  'what is in quarantine is listed in order, and goes back when it is due',
+  async (db) => {
+    const message = {
+      stream: 3,
+      sub: 1,
+      kind: 'message',
+      user_id: '@u:us.test',
+      edu_json: '{}',
+      refusals: 4,
+    } as const
+    const event = { stream: 3, sub: 1, event_id: '$e', room_id: '!r', refusals: 0 } as const
+    await db.write((tx) => {
+      quarantineMessage(tx, b, message, { reason: 'm', now: 5, retryTs: 50 })
+      quarantineEvent(tx, b, event, { reason: 'e', now: 5, retryTs: 60 })
+      quarantineEvent(tx, a, event, { reason: 'e', now: 5, retryTs: null })
+    })
+    const all = await quarantineList(db, { after: start, limit: 5 })
+    assert.deepEqual(
+      all.map((row) => `${row.destination} ${row.event_id} ${row.user_id} ${row.refusals}`),
+      [`${a} $e null 1`, `${b}  @u:us.test 5`, `${b} $e null 1`],
+    )
+    for (const [index, row] of all.entries()) {
+      const rest = await quarantineList(db, { after: row, limit: 5 })
+      assert.deepEqual(rest, all.slice(index + 1))
+    }
+    assert.deepEqual(await dueQuarantine(db, 49, 5), [])
+    const [due, later] = await dueQuarantine(db, 60, 5)
+    assert.ok(due && later)
+    await db.write((tx) => {
+      requeue(tx, due)
+      removeFromQuarantine(tx, later)
+    })
+    assert.deepEqual(await deviceOutboxOf(db, b, 5), [{ ...message, refusals: 5 }])
+    assert.equal((await quarantineList(db, { after: start, limit: 5 })).length, 1)
+  },
+)
 
 forEachDatabase(
   'an EDU takes the place of the one before, and only what was sent is removed',

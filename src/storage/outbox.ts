@@ -16,6 +16,8 @@ export interface OutboxRow {
   readonly sub: number
   readonly event_id: EventId
   readonly room_id: RoomId
+  /** How often the destination has refused it. */
+  readonly refusals: number
 }
 
 /** Queues an event for each of `destinations`, which must not name ourselves. */
@@ -54,7 +56,7 @@ export async function outboxOf(
   limit: number,
 ): Promise<OutboxRow[]> {
   return await db.all<OutboxRow>(sql`
-    SELECT stream, sub, event_id, room_id FROM outbox WHERE destination = ${destination}
+    SELECT stream, sub, event_id, room_id, refusals FROM outbox WHERE destination = ${destination}
     ORDER BY stream, sub, event_id LIMIT ${limit}
   `)
 }
@@ -95,37 +97,5 @@ export function keepNewestOfEachRoom(tx: Writer, destination: ServerName): void 
     DELETE FROM outbox WHERE destination = ${destination} AND stream NOT IN (
       SELECT MAX(stream) FROM outbox WHERE destination = ${destination} GROUP BY room_id
     )
-  `)
-}
-
-/** Takes an event out of the outbox which the destination refuses, and keeps why. */
-export function quarantine(
-  tx: Writer,
-  destination: ServerName,
-  row: OutboxRow,
-  { reason, now }: { readonly reason: string; readonly now: number },
-): void {
-  removeFromOutbox(tx, destination, [row])
-  tx.run(sql`
-    INSERT INTO outbox_refused (destination, event_id, room_id, stream, reason, refused_ts)
-    VALUES (${destination}, ${row.event_id}, ${row.room_id}, ${row.stream}, ${reason}, ${now})
-    ON CONFLICT (destination, event_id) DO UPDATE SET reason = excluded.reason
-  `)
-}
-
-/** An event that a server refused. */
-export interface RefusedEvent {
-  readonly destination: ServerName
-  readonly event_id: EventId
-  readonly room_id: RoomId
-  readonly reason: string
-  readonly refused_ts: number
-}
-
-/** The events that servers refused, newest first. */
-export async function refusedEvents(db: Reader, limit: number): Promise<RefusedEvent[]> {
-  return await db.all<RefusedEvent>(sql`
-    SELECT destination, event_id, room_id, reason, refused_ts FROM outbox_refused
-    ORDER BY refused_ts DESC, event_id LIMIT ${limit}
   `)
 }

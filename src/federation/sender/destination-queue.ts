@@ -16,8 +16,9 @@
  * https://spec.matrix.org/v1.19/server-server-api/#transactions
  *
  * A server may refuse a transaction for one thing in it, which must not stop everything else for
- * ever. So a refused transaction is halved until the culprit is alone, and that is put aside with the
- * reason, but only if the server takes an empty transaction: else it is the server that is unwell.
+ * ever. So a refused transaction is divided until the culprit is alone, and that is put into quarantine
+ * with the reason, but only if the server takes an empty transaction and not everything is refused:
+ * else it is the server that is unwell.
  *
  * @module
  */
@@ -35,13 +36,14 @@ import {
   keepNewestOfEachRoom,
   type OutboxRow,
   outboxOf,
-  quarantine,
   removeFromOutbox,
 } from '#storage/outbox.ts'
+import { quarantineEvent, quarantineMessage } from '#storage/outbox-quarantine.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import type { Limiter } from '../limiter.ts'
 import { collectDevices, type DeviceEduSource } from './device-lane.ts'
+import { divide, type Outcome, outcomeOf, type Refusal, type Suspect } from './divide.ts'
 import { edusMax, fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'
 
 /** The bytes of stored events, by ID; those that are not there are left out. */
@@ -87,16 +89,11 @@ const longSilenceMs = 3_600_000
 const longQueue = 1000
 /** How soon after a failure the next attempt may be, also if the server gives a sign of life. */
 const pauseMsMin = 1000
-/** How often a transaction may meet a failure inside the server before its content is suspected. */
-const patience = 3
-
-/** Statuses that may be about what a transaction holds; all others are about the server. */
-const contentStatuses: ReadonlySet<number> = new Set([400, 413, 422, 500])
-
-type Outcome =
-  | { readonly kind: 'delivered' }
-  | { readonly kind: 'failed'; readonly reason: string }
-  | { readonly kind: 'refused'; readonly status: number; readonly reason: string }
+/**
+ * When what a server stumbled over is tried again: it may have been something else. Each time the pause
+ * is three times as long, and after the last one, about five weeks in all, it waits for somebody.
+ */
+const againMs = { first: 600_000, factor: 3, refusalsMax: 8 }
 
 export class DestinationQueue {
   readonly #needs: QueueNeeds
@@ -110,7 +107,6 @@ export class DestinationQueue {
   #silentSinceTs: number | undefined
   #failedAtMs = Number.NEGATIVE_INFINITY
   readonly #refusals = new Map<Lane, number>()
-  readonly #suspicions = new Map<string, number>()
   #timer: Timer | undefined
   #running: Promise<void> | undefined
   #woken = false
@@ -251,8 +247,8 @@ export class DestinationQueue {
     const items: Item[] = []
     for (const row of rows) {
       const bytes = found.get(row.event_id)
-      if (bytes === undefined) await this.#putAside(row, 'the event is not in the store')
-      else items.push({ kind: 'pdu', row, bytes })
+      if (bytes !== undefined) items.push({ kind: 'pdu', row, bytes })
+      else await this.#putAside({ item: { kind: 'pdu', row, bytes: nothing }, refusal: lost })
     }
     return items
   }
@@ -265,64 +261,63 @@ export class DestinationQueue {
       await this.#forget(items)
       return true
     }
-    const { backOff } = this.#needs
-    if (outcome.kind === 'failed' || (outcome.status === 500 && this.#isPatient(lane))) {
-      backOff.failed(this.#destination, outcome.reason)
-      return false
-    }
-    // What is delivered of it from here on must not be sent again.
-    this.#retained.delete(lane)
-    const [only] = items
-    if (items.length === 1 && only !== undefined) return await this.#suspect(only, outcome)
-    const half = items.length >> 1
-    for (const part of [items.slice(0, half), items.slice(half)]) {
-      const transaction = { items: part, id: this.#needs.newTransactionId() }
-      if (!(await this.#deliver(lane, transaction))) return false
-    }
-    return true
+    const isAboutThem = outcome.kind === 'refused' && !this.#isPatient(lane, outcome)
+    if (isAboutThem && (await this.#isWell())) return await this.#divide(lane, items, outcome)
+    this.#needs.backOff.failed(this.#destination, outcome.reason)
+    return false
   }
 
   /** Whether a failure inside the server is still taken for one that has nothing to do with us. */
-  #isPatient(lane: Lane): boolean {
+  #isPatient(lane: Lane, { patience }: Refusal): boolean {
     const refusals = (this.#refusals.get(lane) ?? 0) + 1
     this.#refusals.set(lane, refusals)
     return refusals < patience
   }
 
-  /** One item is refused: it is put aside if the server is well otherwise. */
-  async #suspect(item: Item, refusal: Outcome & { kind: 'refused' }): Promise<boolean> {
-    const { backOff, log, newTransactionId } = this.#needs
-    const probe = await this.#send([], newTransactionId())
-    const key = nameOf(item)
-    const times = (this.#suspicions.get(key) ?? 0) + 1
-    // A server that says what is wrong is believed at once, one that stumbles after some times.
-    const isProved = refusal.status !== 500 || times >= patience
-    if (probe.kind !== 'delivered' || !isProved) {
-      if (probe.kind === 'delivered') this.#suspicions.set(key, times)
-      backOff.failed(this.#destination, refusal.reason)
+  /** Whether the server takes a transaction that has nothing in it. */
+  async #isWell(): Promise<boolean> {
+    return (await this.#send([], this.#needs.newTransactionId())).kind === 'delivered'
+  }
+
+  /** Delivers what a server takes of a transaction that it refuses. */
+  async #divide(lane: Lane, items: readonly Item[], refusal: Refusal): Promise<boolean> {
+    // What is delivered of it from here on must not be sent again.
+    this.#retained.delete(lane)
+    const { suspects, failure } = await divide(items, refusal, async (part) => {
+      const outcome = await this.#send(part, this.#needs.newTransactionId())
+      if (outcome.kind === 'delivered') await this.#forget(part)
+      return outcome
+    })
+    if (failure !== undefined) {
+      this.#needs.backOff.failed(this.#destination, failure)
       return false
     }
-    this.#suspicions.delete(key)
-    if (item.kind === 'pdu') await this.#putAside(item.row, refusal.reason)
-    else {
-      log.warn('a server refuses an EDU', { server: this.#destination, reason: refusal.reason })
-      await this.#forget([item])
-    }
+    this.#refusals.delete(lane)
+    for (const suspect of suspects) await this.#putAside(suspect)
     return true
   }
 
-  async #putAside(row: OutboxRow, reason: string): Promise<void> {
+  async #putAside({ item, refusal: { reason, isSure } }: Suspect): Promise<void> {
     const { db, clock, log } = this.#needs
     const server = this.#destination
     // Its place in line goes to another.
     this.#woken = true
-    log.warn('an event is put aside', {
-      server,
-      event_id: row.event_id,
-      room_id: row.room_id,
-      reason,
+    const fields = { server, item: nameOf(item), reason }
+    const isMessage = item.kind === 'device' && item.row.kind === 'message'
+    if (item.kind !== 'pdu' && !isMessage) {
+      log.warn('a server refuses what is of the moment only, and is not told it', fields)
+      await this.#forget([item])
+      return
+    }
+    const now = clock.now()
+    const { refusals } = item.row
+    const pauseMs = againMs.first * againMs.factor ** refusals
+    const retryTs = isSure || refusals >= againMs.refusalsMax ? null : now + pauseMs
+    log.warn('a server refuses something, which is put aside', { ...fields, retryTs })
+    await db.write((tx) => {
+      if (item.kind === 'pdu') quarantineEvent(tx, server, item.row, { reason, now, retryTs })
+      else quarantineMessage(tx, server, item.row, { reason, now, retryTs })
     })
-    await db.write((tx) => quarantine(tx, server, row, { reason, now: clock.now() }))
   }
 
   async #forget(items: readonly Item[]): Promise<void> {
@@ -354,9 +349,7 @@ export class DestinationQueue {
       return { kind: 'delivered' }
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
-      const { kind, status, message: reason } = error
-      const isRefused = kind === 'refused' && status !== undefined && contentStatuses.has(status)
-      return isRefused ? { kind: 'refused', status, reason } : { kind: 'failed', reason }
+      return outcomeOf(error)
     }
   }
 
@@ -384,6 +377,14 @@ export class DestinationQueue {
     }
     return pauseMs
   }
+}
+
+const nothing = new Uint8Array()
+const lost: Refusal = {
+  kind: 'refused',
+  reason: 'the event is not in the store',
+  isSure: true,
+  patience: 1,
 }
 
 function nameOf(item: Item): string {

@@ -7,119 +7,16 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type HttpClient, HttpFailure } from '#io/http.ts'
-import { silentLog } from '#io/log.ts'
+import { HttpFailure } from '#io/http.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
-import { seededRandom } from '#io/simulated/simulated-random.ts'
-import { canonicalJson } from '#protocol/canonical-json.ts'
-import { signingKeyOf } from '#protocol/ed25519.ts'
-import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { addToDeviceOutbox, type DeviceOutboxRow, deviceOutboxOf } from '#storage/device-outbox.ts'
-import { addToOutbox, outboxOf, refusedEvents } from '#storage/outbox.ts'
-import { memoryImage, openSqlite } from '#storage/sqlite.ts'
-import { createBackOff } from '../back-off.ts'
-import { createFederationClient } from '../call.ts'
-import { createSender } from './sender.ts'
+import { memoryImage } from '#storage/sqlite.ts'
+import { ids, openSender as open, type Script, them, us } from '../../../test/sender-world.ts'
 import { fitting, type Item, transactionBytes } from './transaction.ts'
 
-const us = 'us.test' as ServerName
-const them = 'them.test' as ServerName
 const minuteMs = 60_000
-
-interface Transaction {
-  readonly server: string
-  readonly id: string
-  readonly atMs: number
-  readonly pdus: readonly string[]
-  readonly edus: readonly JsonObject[]
-}
-
-/** What a server says to a transaction: a status, with a body if it is not the usual one. */
-type Script = (transaction: Transaction) => number | [number, string] | Promise<number>
-
-async function open(script: Script, image = memoryImage(), time = new VirtualTime()) {
-  const clock = time.clock()
-  const db = await openSqlite({ image })
-  const sent: Transaction[] = []
-  const world = { script, underWay: 0, underWayMax: 0 }
-  const httpClient: HttpClient = {
-    async request({ hostname, target, body }) {
-      const parsed = JSON.parse(Buffer.from(body as Uint8Array).toString())
-      assert.equal(canonicalJson(parsed), Buffer.from(body as Uint8Array).toString())
-      assert.equal(parsed.origin, us)
-      const transaction = {
-        server: hostname,
-        id: target.split('/').at(-1) ?? '',
-        atMs: clock.monotonicMs(),
-        pdus: parsed.pdus.map((pdu: { id: string }) => pdu.id),
-        edus: parsed.edus ?? [],
-      }
-      sent.push(transaction)
-      world.underWay += 1
-      world.underWayMax = Math.max(world.underWayMax, world.underWay)
-      await clock.sleep(10)
-      world.underWay -= 1
-      const answer = await world.script(transaction)
-      const [status, text] = typeof answer === 'number' ? [answer, '{"pdus":{}}'] : answer
-      if (status === 0) throw new HttpFailure('connect', 'nobody there')
-      return { status, headers: {}, body: Buffer.from(text) }
-    },
-    close: async () => {},
-  }
-  const discovery = {
-    targets: async (server: ServerName) => [
-      { hostname: server, port: 1, hostHeader: server, tlsName: server },
-    ],
-  }
-  const key = signingKeyOf(new Uint8Array(32).fill(5))
-  const signer = { serverName: us, keyId: 'ed25519:k', publicKey: key.publicKey, sign: key.sign }
-  const random = seededRandom(image === undefined ? 1 : sent.length + clock.now())
-  const backOff = await createBackOff({ db, clock, random, log: silentLog })
-  const client = createFederationClient({ signer, httpClient, discovery, backOff })
-  const sender = createSender({
-    serverName: us,
-    db,
-    clock,
-    random,
-    log: silentLog,
-    client,
-    backOff,
-    pdusOf: async (_, eventIds) =>
-      eventIds
-        .filter((eventId) => eventId !== '$lost')
-        .map((eventId) => ({ eventId, bytes: Buffer.from(canonicalJson({ id: eventId })) })),
-    deviceEdusOf: async (rows) =>
-      rows.map(({ kind, user_id, stream }) =>
-        kind === 'keys'
-          ? undefined
-          : Buffer.from(canonicalJson({ content: { stream, user_id }, edu_type: 'm.update' })),
-      ),
-  })
-  let stream = 0
-  /** Writes outbox rows as the rooms do, one commit an event, and wakes the sender. */
-  const queue = async (
-    events: readonly string[],
-    options: { room?: string; to?: ServerName[] } = {},
-  ) => {
-    const destinations = options.to ?? [them]
-    for (const eventId of events) {
-      stream += 1
-      const roomId = (options.room ?? '!r') as RoomId
-      await db.write((tx) =>
-        addToOutbox(tx, { stream, roomId, eventId: eventId as EventId, destinations }),
-      )
-    }
-    sender.wake(destinations)
-  }
-  const left = async (server = them) =>
-    (await outboxOf(db, server, 1000)).map((row) => row.event_id)
-  return { time, clock, db, sent, world, backOff, sender, queue, left, image }
-}
-
-function ids(count: number, prefix = '$e'): string[] {
-  return Array.from({ length: count }, (_, index) => `${prefix}${index}`)
-}
 
 test('events are sent in order, fifty at a time, one transaction after the other', async () => {
   const { time, sent, world, queue, left } = await open(() => 200)
@@ -166,38 +63,132 @@ const unwell: [string, number | [number, string]][] = [
 
 for (const [name, answer] of unwell) {
   test(`a server that is unwell loses nothing and is asked ever less often: ${name}`, async () => {
-    const { time, sent, world, queue, left, db } = await open(() => answer)
+    const { time, sent, world, queue, left, refused } = await open(() => answer)
     await queue(ids(3))
     await time.run(55 * minuteMs)
     assert.ok(sent.length >= 6 && sent.length <= 60, `${sent.length} attempts`)
     assert.deepEqual(await left(), ids(3))
-    assert.deepEqual(await refusedEvents(db, 10), [])
+    assert.deepEqual(await refused(), [])
     world.script = () => 200
     await time.run(120 * minuteMs)
     assert.deepEqual(await left(), [])
   })
 }
 
-for (const status of [400, 413, 500]) {
-  test(`one event that is met with ${status} is put aside, and all others are delivered`, async () => {
+for (const status of [400, 413, 422, 500, 502, 504]) {
+  test(`one event that is met with ${status} is put aside within a minute, and all others are delivered`, async () => {
     const delivered: string[] = []
-    const { time, queue, left, db } = await open(({ pdus }) => {
+    const { time, queue, left, refused } = await open(({ pdus }) => {
       if (pdus.includes('$e17')) return [status, '{"errcode":"M_UNKNOWN","error":"too strange"}']
       delivered.push(...pdus)
       return 200
     })
     await queue(ids(120))
-    await time.run(10 * minuteMs)
+    await time.run(minuteMs)
     assert.deepEqual(
       delivered,
       ids(120).filter((id) => id !== '$e17'),
     )
     assert.deepEqual(await left(), [])
-    const [refused, ...rest] = await refusedEvents(db, 10)
-    assert.deepEqual([refused?.event_id, refused?.destination, rest], ['$e17', them, []])
-    assert.match(refused?.reason ?? '', new RegExp(`${status} M_UNKNOWN: too strange`))
+    const [put, ...rest] = await refused()
+    assert.deepEqual([put?.event_id, put?.destination, rest], ['$e17', them, []])
+    assert.match(put?.reason ?? '', new RegExp(String(status)))
+    // Who says that it is the content is believed; who stumbles is asked again.
+    assert.equal(put?.retry_ts === null, status < 500)
   })
 }
+
+test('an event on which a server hangs is put aside, and all others are delivered', async () => {
+  const time = new VirtualTime()
+  const script: Script = async ({ pdus }) => {
+    if (!pdus.includes('$e7')) return 200
+    throw new HttpFailure('timeout', 'no answer within 60000 ms')
+  }
+  const { queue, left, sent, refused } = await open(script, memoryImage(), time)
+  await queue(ids(20))
+  await time.run(minuteMs)
+  assert.deepEqual(await left(), [])
+  assert.deepEqual(
+    (await refused()).map(({ event_id }) => event_id),
+    ['$e7'],
+  )
+  assert.ok(sent.length < 25, `${sent.length} transactions`)
+})
+
+test('what was only stumbled over is sent again by itself, ever more rarely', async () => {
+  const { time, queue, world, sent, refused, sender, left } = await open(({ pdus }) =>
+    pdus.includes('$bad') ? 500 : 200,
+  )
+  void sender.start()
+  await queue(['$good', '$bad'])
+  await time.run(24 * 60 * minuteMs)
+  const attempts = sent.filter(({ pdus }) => pdus.includes('$bad')).map(({ atMs }) => atMs)
+  const pauses = attempts.slice(1).map((atMs, index) => atMs - (attempts[index] ?? 0))
+  const long = pauses.filter((pauseMs) => pauseMs > 6 * minuteMs)
+  const shortest = [10, 30, 90, 270, 810].map((minutes) => minutes * minuteMs)
+  assert.equal(long.length, shortest.length)
+  for (const [index, pauseMs] of long.entries()) {
+    const least = shortest[index] ?? 0
+    assert.ok(pauseMs >= least && pauseMs <= least + minuteMs, `${pauseMs} ms`)
+  }
+  assert.equal((await refused())[0]?.refusals, 6)
+  world.script = () => 200
+  await time.run(48 * 60 * minuteMs)
+  assert.deepEqual([await refused(), await left()], [[], []])
+  assert.deepEqual(sent.at(-1)?.pdus, ['$bad'])
+  await sender.close()
+})
+
+test('a server that refuses all of several but takes nothing at all is unwell, and nothing is put aside', async () => {
+  for (const status of [400, 500, 504]) {
+    const { time, sent, queue, left, refused, world } = await open(({ pdus }) =>
+      pdus.length > 0 ? status : 200,
+    )
+    await queue(ids(60))
+    await time.run(60 * minuteMs)
+    assert.deepEqual(await refused(), [], String(status))
+    assert.equal((await left()).length, 60)
+    assert.ok(sent.length < 150, `${sent.length} transactions`)
+    world.script = () => 200
+    await time.run(120 * minuteMs)
+    assert.deepEqual(await left(), [])
+  }
+})
+
+test('administrators see what was refused, send it again and drop it', async () => {
+  const isBad = (id: string) => id.startsWith('$bad')
+  const script: Script = ({ pdus, edus }) => (pdus.some(isBad) || edus.length > 0 ? 413 : 200)
+  const { time, db, queue, world, sent, sender, refused, left } = await open(script)
+  await queue(['$a', '$bad1', '$b', '$bad2'])
+  await db.write((tx) => addToDeviceOutbox(tx, them, row(9)))
+  sender.wake([them])
+  await time.run(minuteMs)
+  assert.deepEqual(await deviceOutboxOf(db, them, 5), [])
+  const listed = (await refused()).map(({ stream, event_id, user_id }) => [
+    stream,
+    event_id || user_id,
+  ])
+  assert.deepEqual(listed, [
+    [2, '$bad1'],
+    [4, '$bad2'],
+    [9, '@a:us.test'],
+  ])
+  const { quarantine } = sender
+  assert.equal(await quarantine.drop({ destination: them, stream: 4 }), 1)
+  assert.equal(await quarantine.drop({ destination: 'else.test' as ServerName }), 0)
+  world.script = () => 200
+  sent.length = 0
+  assert.equal(await quarantine.retry({ destination: them }), 2)
+  await time.run(minuteMs)
+  assert.deepEqual([await refused(), await left(), await deviceOutboxOf(db, them, 5)], [[], [], []])
+  assert.deepEqual(
+    sent.map(({ pdus, edus }) => [pdus.join(), edus.length]),
+    [
+      ['', 1],
+      ['$bad1', 0],
+    ],
+  )
+})
 
 test('an EDU that is refused is dropped, and the events behind it are delivered', async () => {
   const { time, sender, queue, left } = await open(({ edus }) =>
@@ -342,7 +333,7 @@ test('of EDUs that need not survive only the last hundred are kept, and none thr
 })
 
 test('an event that is not in the store is put aside', async () => {
-  const { time, sent, queue, left, db } = await open(() => 200)
+  const { time, sent, queue, left, refused } = await open(() => 200)
   await queue([...Array.from({ length: 50 }, () => '$lost'), '$a'])
   await time.run(minuteMs)
   assert.deepEqual(
@@ -350,7 +341,7 @@ test('an event that is not in the store is put aside', async () => {
     ['$a'],
   )
   assert.deepEqual(await left(), [])
-  assert.equal((await refusedEvents(db, 10))[0]?.reason, 'the event is not in the store')
+  assert.equal((await refused())[0]?.reason, 'the event is not in the store')
 })
 
 test('a transaction has at most eight mebibytes, and one item at least', () => {
@@ -369,7 +360,10 @@ test('an empty transaction is one', () => {
   assert.equal(Buffer.from(bytes).toString(), '{"origin":"us.test","origin_server_ts":5,"pdus":[]}')
 })
 
-const row = (stream: number, kind: DeviceOutboxRow['kind'] = 'message'): DeviceOutboxRow => ({
+const row = (
+  stream: number,
+  kind: DeviceOutboxRow['kind'] = 'message',
+): Omit<DeviceOutboxRow, 'refusals'> => ({
   stream,
   sub: 0,
   kind,
@@ -463,6 +457,10 @@ test('what is for devices survives a restart, and one refused message stops no o
     [1, 2, 4, 5],
   )
   assert.deepEqual(await deviceOutboxOf(again.db, them, 10), [])
+  assert.deepEqual(
+    (await again.refused()).map(({ stream, edu_json }) => [stream, edu_json]),
+    [[3, row(3).edu_json]],
+  )
   await again.sender.close()
 })
 

@@ -17,12 +17,14 @@ import type { Database } from '#storage/database.ts'
 import { deviceOutboxDestinations } from '#storage/device-outbox.ts'
 import { eduDestinations, saveEdu } from '#storage/edu-outbox.ts'
 import { outboxDestinations } from '#storage/outbox.ts'
+import { dueQuarantine, requeue } from '#storage/outbox-quarantine.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import type { EduSender } from '../edus.ts'
 import { Limiter } from '../limiter.ts'
 import { DestinationQueue, type PduSource } from './destination-queue.ts'
 import type { DeviceEduSource } from './device-lane.ts'
+import { createQuarantine, type Quarantine } from './quarantine.ts'
 
 export interface SenderNeeds {
   readonly serverName: ServerName
@@ -37,6 +39,8 @@ export interface SenderNeeds {
 }
 
 export interface Sender extends EduSender {
+  /** What servers refused. */
+  readonly quarantine: Quarantine
   /** Resumes what the last process left, a few servers a second. Resolves when all are woken. */
   start(): Promise<void>
   close(): Promise<void>
@@ -44,6 +48,9 @@ export interface Sender extends EduSender {
 
 /** How many transactions are under way at the same time. */
 const underWayMax = 500
+/** How often it is looked whether something in quarantine is to be tried again, and how much of it at a time. */
+const sweepMs = 60_000
+const sweptMax = 100
 /** Destinations are woken at the start at 5 a second. */
 const wakePauseMs = 200
 
@@ -52,6 +59,7 @@ export function createSender(needs: SenderNeeds): Sender {
 }
 
 class QueueingSender implements Sender {
+  readonly quarantine: Quarantine
   readonly #needs: SenderNeeds
   readonly #queues = new Map<ServerName, DestinationQueue>()
   readonly #limiter = new Limiter(underWayMax)
@@ -64,11 +72,13 @@ class QueueingSender implements Sender {
   constructor(needs: SenderNeeds) {
     this.#needs = needs
     this.#prefix = encodeBase64(needs.random.bytes(9), 'base64url')
+    this.quarantine = createQuarantine(needs, (destinations) => this.wake(destinations))
     needs.backOff.onReturn((server) => this.#queues.get(server)?.wakeNow())
   }
 
   async start(): Promise<void> {
     const { db, clock, log } = this.#needs
+    this.#sweepLater()
     const destinations = new Set([
       ...(await outboxDestinations(db)),
       ...(await eduDestinations(db)),
@@ -84,6 +94,31 @@ class QueueingSender implements Sender {
         return
       }
     }
+  }
+
+  /** Puts what is to be tried again back into line, now and then. */
+  #sweepLater(): void {
+    const { clock, log } = this.#needs
+    clock.after(sweepMs, () => {
+      if (this.#closing.signal.aborted) return
+      this.#sweep().then(
+        () => this.#sweepLater(),
+        (error: unknown) => {
+          log.error('what servers refused could not be looked at', { error })
+          this.#sweepLater()
+        },
+      )
+    })
+  }
+
+  async #sweep(): Promise<void> {
+    const { db, clock } = this.#needs
+    const due = await dueQuarantine(db, clock.now(), sweptMax)
+    if (due.length === 0) return
+    await db.write((tx) => {
+      for (const row of due) requeue(tx, row)
+    })
+    this.wake([...new Set(due.map(({ destination }) => destination))])
   }
 
   wake(destinations: readonly ServerName[]): void {

@@ -1,0 +1,135 @@
+/**
+ * What servers refused to take: events and messages to devices that were taken out of the line of
+ * their destination, so that the rest is not held up by them. They go back into line when their time
+ * comes, or when an administrator says so.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import { type Reader, sql, type Writer } from './database.ts'
+import { type DeviceOutboxRow, removeFromDeviceOutbox } from './device-outbox.ts'
+import { type OutboxRow, removeFromOutbox } from './outbox.ts'
+
+export interface QuarantineRow {
+  readonly destination: ServerName
+  readonly stream: number
+  readonly sub: number
+  /** Empty for a message to devices. */
+  readonly event_id: EventId | ''
+  readonly room_id: RoomId | ''
+  /** Of a message: who sends it, and the EDU as canonical JSON. */
+  readonly user_id: UserId | null
+  readonly edu_json: string | null
+  readonly reason: string
+  readonly refused_ts: number
+  /** How often it was refused. */
+  readonly refusals: number
+  /** When it goes back into line by itself, if it does. */
+  readonly retry_ts: number | null
+}
+
+interface Refusal {
+  readonly reason: string
+  readonly now: number
+  readonly retryTs: number | null
+}
+
+/** Takes an event out of the line of a destination. */
+export function quarantineEvent(
+  tx: Writer,
+  destination: ServerName,
+  row: OutboxRow,
+  refusal: Refusal,
+): void {
+  removeFromOutbox(tx, destination, [row])
+  const { stream, sub, event_id, room_id, refusals } = row
+  const named = { destination, stream, sub, event_id, room_id, user_id: null, edu_json: null }
+  put(tx, { ...named, refusals: refusals + 1 }, refusal)
+}
+
+/** Takes a message to devices out of the line of a destination. */
+export function quarantineMessage(
+  tx: Writer,
+  destination: ServerName,
+  row: DeviceOutboxRow,
+  refusal: Refusal,
+): void {
+  removeFromDeviceOutbox(tx, destination, [row])
+  const { stream, sub, user_id, edu_json, refusals } = row
+  const named = { destination, stream, sub, event_id: '', room_id: '', user_id, edu_json } as const
+  put(tx, { ...named, refusals: refusals + 1 }, refusal)
+}
+
+function put(
+  tx: Writer,
+  row: Omit<QuarantineRow, 'reason' | 'refused_ts' | 'retry_ts'>,
+  { reason, now, retryTs }: Refusal,
+): void {
+  tx.run(sql`
+    INSERT INTO outbox_quarantine (destination, stream, sub, event_id, room_id, user_id, edu_json,
+      reason, refused_ts, refusals, retry_ts)
+    VALUES (${row.destination}, ${row.stream}, ${row.sub}, ${row.event_id}, ${row.room_id},
+      ${row.user_id}, ${row.edu_json}, ${reason}, ${now}, ${row.refusals}, ${retryTs})
+    ON CONFLICT (destination, stream, sub, event_id) DO UPDATE SET reason = excluded.reason,
+      refused_ts = excluded.refused_ts, refusals = excluded.refusals, retry_ts = excluded.retry_ts
+  `)
+}
+
+/** Puts what was refused back into line. Whoever calls wakes the destination after the commit. */
+export function requeue(tx: Writer, row: QuarantineRow): void {
+  const { destination, stream, sub, event_id, room_id, user_id, edu_json, refusals } = row
+  removeFromQuarantine(tx, row)
+  if (user_id === null) {
+    tx.run(sql`
+      INSERT INTO outbox (destination, stream, sub, event_id, room_id, refusals)
+      VALUES (${destination}, ${stream}, ${sub}, ${event_id}, ${room_id}, ${refusals})
+      ON CONFLICT DO NOTHING
+    `)
+  } else {
+    tx.run(sql`
+      INSERT INTO device_outbox (destination, stream, sub, kind, user_id, edu_json, refusals)
+      VALUES (${destination}, ${stream}, ${sub}, ${'message'}, ${user_id}, ${edu_json},
+        ${refusals})
+      ON CONFLICT DO NOTHING
+    `)
+  }
+}
+
+export function removeFromQuarantine(tx: Writer, row: QuarantinePlace): void {
+  tx.run(sql`
+    DELETE FROM outbox_quarantine WHERE destination = ${row.destination}
+    AND stream = ${row.stream} AND sub = ${row.sub} AND event_id = ${row.event_id}
+  `)
+}
+
+/** What is to go back into line by now, what is due first at first. */
+export async function dueQuarantine(
+  db: Reader,
+  now: number,
+  limit: number,
+): Promise<QuarantineRow[]> {
+  return await db.all<QuarantineRow>(sql`
+    SELECT destination, stream, sub, event_id, room_id, user_id, edu_json, reason, refused_ts,
+      refusals, retry_ts
+    FROM outbox_quarantine WHERE retry_ts <= ${now} ORDER BY retry_ts LIMIT ${limit}
+  `)
+}
+
+/** Where a row stands among all that is in quarantine. */
+export type QuarantinePlace = Pick<QuarantineRow, 'destination' | 'stream' | 'sub' | 'event_id'>
+
+/** All that is in quarantine, by destination and the order in which it was to be sent. */
+export async function quarantineList(
+  db: Reader,
+  { after, limit }: { readonly after: QuarantinePlace; readonly limit: number },
+): Promise<QuarantineRow[]> {
+  return await db.all<QuarantineRow>(sql`
+    SELECT destination, stream, sub, event_id, room_id, user_id, edu_json, reason, refused_ts,
+      refusals, retry_ts
+    FROM outbox_quarantine
+    WHERE (destination, stream, sub, event_id)
+      > (${after.destination}, ${after.stream}, ${after.sub}, ${after.event_id})
+    ORDER BY destination, stream, sub, event_id LIMIT ${limit}
+  `)
+}
