@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { buildPdu, type EventDraft } from '../src/protocol/build-pdu.ts'
 import type { EventId, RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
+import { parsePdu } from '../src/protocol/parse-pdu.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '../src/protocol/room-version.ts'
 import { sql } from '../src/storage/database.ts'
@@ -210,6 +211,54 @@ test('the answer to a join holds the state before it, and the auth chains of all
     assert.ok(chain.some(({ type }) => type === 'm.room.create'))
     assert.equal(body.members_omitted, false)
     assert.deepEqual(body.servers_in_room, [a.name])
+  }
+})
+
+test('a server that can do with less is given no members but those by whom the room is known', async () => {
+  for (const version of roomVersions.values()) {
+    for (const name of [undefined, 'The Hall']) {
+      const it = await scene(version)
+      const { a, alice, bob, b, roomId } = it
+      const others = Array.from({ length: 6 }, (_, index) => a.user(`user${index}`))
+      for (const user of others) await a.join(user, roomId)
+      if (name !== undefined) {
+        await a.send(roomId, {
+          sender: alice,
+          type: 'm.room.name',
+          state_key: '',
+          content: { name },
+        })
+      }
+      const before = await a.stateOf(roomId)
+      const join = sign(version, await draftOf(it, bob, { membership: 'join' }), b)
+      const target = `${federation('v2/send_join', roomId, join.event_id)}?omit_members=true`
+      const { body } = await b.request(a, 'PUT', target, join.bytes)
+      const state = body.state as readonly JsonObject[]
+      const chain = body.auth_chain as readonly JsonObject[]
+      const heroes = name === undefined ? [alice, ...others.slice(0, 4)] : []
+      const names = state.map(({ type, state_key }) => `${type} ${state_key}`).toSorted()
+      assert.deepEqual(
+        names,
+        [
+          ...before
+            .map((line) => line.slice(0, line.lastIndexOf(' ')))
+            .filter((line) => !line.startsWith('m.room.member ')),
+          ...heroes.map((user) => `m.room.member ${user}`),
+        ].toSorted(),
+      )
+      assert.equal(body.members_omitted, true)
+      assert.deepEqual(body.servers_in_room, [a.name])
+      // Nothing is given twice, and the chains of all that is given are whole.
+      const given = [...state, ...chain].map((json) => {
+        const parsed = parsePdu(version, Buffer.from(JSON.stringify(json)))
+        return parsed.ok ? parsed.pdu : assert.fail(parsed.reason)
+      })
+      const ids = given.map(({ event_id }) => event_id)
+      assert.equal(new Set(ids).size, ids.length)
+      for (const { auth_events } of [...given, join]) {
+        for (const eventId of auth_events) assert.ok(ids.includes(eventId))
+      }
+    }
   }
 })
 

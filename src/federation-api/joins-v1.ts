@@ -28,7 +28,8 @@ export const makeJoinRoute = answer(
 export const sendJoinV1Route = answer(
   sendJoinV1,
   async ({ origin, params, rawBody }, needs: Needs) => {
-    const { origin: ours, ...room } = await joinedRoom(needs, { ...params, origin, event: rawBody })
+    const submission = { ...params, origin, event: rawBody, omitMembers: false }
+    const { origin: ours, ...room } = await joinedRoom(needs, submission)
     return [200, { origin: ours, ...room }]
   },
 )

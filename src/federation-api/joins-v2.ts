@@ -14,25 +14,27 @@ type Needs = Pick<Server, 'roomsForServers' | 'serverName'>
 
 export const sendJoinV2Route = answer(
   sendJoinV2,
-  async ({ origin, params, rawBody }, needs: Needs) =>
-    await joinedRoom(needs, { ...params, origin, event: rawBody }),
+  async ({ origin, params, query, rawBody }, needs: Needs) =>
+    await joinedRoom(needs, {
+      ...params,
+      origin,
+      event: rawBody,
+      omitMembers: query.omit_members ?? false,
+    }),
 )
 
-/**
- * The room that was joined. It is given whole, also to those who would do with less: whoever joins can
- * then answer for the room from the first moment.
- */
+/** The room that was joined, as it was before. */
 export async function joinedRoom(
   { roomsForServers, serverName }: Needs,
   submission: Parameters<RoomsForServers['acceptJoin']>[0],
 ) {
-  const { event, state, authChain, serversInRoom } = await roomsForServers.acceptJoin(submission)
+  const joined = await roomsForServers.acceptJoin(submission)
   return {
     origin: serverName,
-    auth_chain: authChain.map((bytes) => new RawJson(bytes)),
-    state: state.map((bytes) => new RawJson(bytes)),
-    event: new RawJson(event.bytes),
-    members_omitted: false,
-    servers_in_room: [...serversInRoom],
+    auth_chain: joined.authChain.map((bytes) => new RawJson(bytes)),
+    state: joined.state.map((bytes) => new RawJson(bytes)),
+    event: new RawJson(joined.event.bytes),
+    members_omitted: joined.membersOmitted,
+    servers_in_room: [...joined.serversInRoom],
   }
 }

@@ -12,7 +12,7 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { compareStates, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
-import { joinCode } from './membership-codes.ts'
+import { absentCodes, joinCode, presentCodes } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import type { MemberChanges } from './rooms.ts'
 
@@ -86,6 +86,33 @@ export function membersIn(room: Room, pairs: StatePairs, code: number): UserId[]
     if (userId !== undefined) members.push(userId)
   }
   return members
+}
+
+/**
+ * The first of those who are joined or invited, in the order in which their membership came here. When
+ * there are none, those who are banned or have left.
+ */
+export function firstMembersIn(
+  room: Room,
+  pairs: StatePairs,
+  { max, self }: { readonly max: number; readonly self: UserId },
+): UserId[] {
+  const firstOf = (codes: readonly number[]) => {
+    const first: { readonly userId: UserId; readonly event: number }[] = []
+    for (let at = 0; at < pairs.length; at += 2) {
+      const event = pairs[at + 1] as number
+      if (!codes.includes(room.membershipCode(event))) continue
+      if (first.length === max && event >= (first.at(-1)?.event ?? 0)) continue
+      const userId = memberAt(room, pairs[at] as number)
+      if (userId === undefined || userId === self) continue
+      first.push({ userId, event })
+      first.sort((a, b) => a.event - b.event)
+      if (first.length > max) first.pop()
+    }
+    return first.map(({ userId }) => userId)
+  }
+  const present = firstOf(presentCodes)
+  return present.length > 0 ? present : firstOf(absentCodes)
 }
 
 /** Who is joined in one version of the state and not in another. */

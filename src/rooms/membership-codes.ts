@@ -10,6 +10,10 @@ import type { Pdu } from '#protocol/pdu.ts'
 const codes: Readonly<Record<string, number>> = { join: 1, invite: 2, knock: 3, leave: 4, ban: 5 }
 
 export const joinCode = 1
+/** Of those who are in a room, or may come. */
+export const presentCodes: readonly number[] = [1, 2]
+/** Of those who are not in a room any more. */
+export const absentCodes: readonly number[] = [4, 5]
 
 export function membershipCodeOf(pdu: Pick<Pdu, 'type' | 'content'>): number {
   if (pdu.type !== 'm.room.member') return 0

@@ -61,6 +61,11 @@ export interface StateView {
   isJoined(userId: UserId): boolean
   /** All users that are joined. */
   joined(): UserId[]
+  /**
+   * The users by whom a room without a name is known to `self`: the first of those who are joined or
+   * invited, as far as is known here, else of those who have left or are banned. No event is read.
+   */
+  firstMembers(max: number, self: UserId): UserId[]
 }
 
 /** How who is joined to a room differs between two moments. */

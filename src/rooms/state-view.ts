@@ -5,7 +5,7 @@
  */
 
 import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
-import { membersIn } from './joined.ts'
+import { firstMembersIn, membersIn } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import type { StateView } from './rooms.ts'
@@ -43,6 +43,7 @@ export async function stateView(room: Room, version: number): Promise<StateView>
       return number !== undefined && room.membershipCode(number) === joinCode
     },
     joined: () => membersIn(room, pairs, joinCode),
+    firstMembers: (max, self) => firstMembersIn(room, pairs, { max, self }),
   }
 }
 

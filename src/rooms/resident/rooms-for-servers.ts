@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomParts } from '../parts.ts'
 import { stateForOutsiders } from '../stripped-state.ts'
@@ -15,9 +15,11 @@ import {
   issueThirdPartyInvite,
   type ThirdPartyInvite,
 } from '../third-party-invite.ts'
+import { acceptJoin, type JoinedRoom } from './accept-join.ts'
 import { residentRoom } from './access.ts'
 import { type CanBeInvited, type IncomingInvite, takeInvite } from './incoming-invite.ts'
 import { acceptMembership, type MembershipSubmission } from './membership-event.ts'
+import { bytesOf, type PduBytes } from './pdu-bytes.ts'
 import {
   authChainForServer,
   backfillForServer,
@@ -29,20 +31,12 @@ import {
 } from './serve-history.ts'
 import { membershipTemplate, type Template, type TemplateRequest } from './template.ts'
 
-/** Events as the bytes in which they are stored. */
-export type PduBytes = readonly Uint8Array[]
-
 type Submission = Omit<MembershipSubmission, 'membership'>
 
 export interface RoomsForServers {
   template(request: TemplateRequest): Promise<Template>
-  /** Takes a join in, and gives the room before it. */
-  acceptJoin(submission: Submission): Promise<{
-    readonly event: Pdu
-    readonly state: PduBytes
-    readonly authChain: PduBytes
-    readonly serversInRoom: readonly ServerName[]
-  }>
+  /** Takes a join in, and gives the room before it, with `omitMembers` without most of its members. */
+  acceptJoin(submission: Submission & { readonly omitMembers: boolean }): Promise<JoinedRoom>
   acceptLeave(submission: Submission): Promise<void>
   /** Takes a knock in, and gives the state by which a user can know the room. */
   acceptKnock(submission: Submission): Promise<PduBytes>
@@ -104,44 +98,4 @@ export function createRoomsForServers(
     eventByTime: (request) => eventByTimeForServer(parts, request),
     missingEvents: (request) => missingEventsForServer(parts, request),
   }
-}
-
-async function acceptJoin(
-  parts: RoomParts,
-  submission: Submission,
-): ReturnType<RoomsForServers['acceptJoin']> {
-  const { rooms } = parts
-  const { roomId } = submission
-  const serversBefore = await rooms.serversInRoom(roomId)
-  const { room, event } = await acceptMembership(parts, { ...submission, membership: 'join' })
-  // The resolved current room state prior to the join event.
-  const before = (await rooms.stateBefore(roomId, event.event_id)) ?? room.state
-  const ids = before.ids().map(({ eventId }) => eventId)
-  const chain = await parts.engine.authChain(roomId, [...ids, event.event_id])
-  return {
-    event,
-    state: await bytesOf(parts, roomId, ids),
-    // All events in the auth chain for the new join event, as well as those in the auth chains for any
-    // events returned in `state`: also those that are in `state` themselves.
-    authChain: await bytesOf(parts, roomId, chain),
-    serversInRoom: serversBefore,
-  }
-}
-
-/** How many events are read at once. */
-const batch = 500
-
-async function bytesOf(
-  { rooms, clock }: Pick<RoomParts, 'rooms' | 'clock'>,
-  roomId: RoomId,
-  eventIds: readonly EventId[],
-): Promise<Uint8Array[]> {
-  const bytes: Uint8Array[] = []
-  for (let at = 0; at < eventIds.length; at += batch) {
-    for (const { pdu } of await rooms.events(roomId, eventIds.slice(at, at + batch))) {
-      bytes.push(pdu.bytes)
-    }
-    if (eventIds.length > batch) await clock.yield()
-  }
-  return bytes
 }
