@@ -64,7 +64,7 @@ import {
   profileRoute,
   setProfileFieldRoute,
 } from './profile.ts'
-import { pushRulesGlobalRoute, pushRulesRoute } from './pushrules.ts'
+import { pushRuleRoutes } from './pushrules.ts'
 import {
   eventContextRoute,
   joinedMembersRoute,
@@ -105,6 +105,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountDataRoutes,
   ...deviceManagementRoutes,
   ...keyRoutes,
+  ...pushRuleRoutes,
   ...tagRoutes,
   capabilitiesRoute,
   changePasswordRoute,
@@ -121,8 +122,6 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   policyServerRoute,
   profileFieldRoute,
   profileRoute,
-  pushRulesGlobalRoute,
-  pushRulesRoute,
   refreshRoute,
   registerRoute,
   registrationTokenValidityRoute,

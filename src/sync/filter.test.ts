@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import { parseFieldPath, pickFields } from './event-fields.ts'
+import { parsePropertyPath } from '#protocol/property-path.ts'
+import { pickFields } from './event-fields.ts'
 import {
   everything,
   type FilteredEvent,
@@ -115,10 +116,10 @@ test('a pattern of many wildcards takes linear time', () => {
 })
 
 test('fields are named by paths in which dots and backslashes are escaped', () => {
-  assert.deepEqual(parseFieldPath('content.body'), ['content', 'body'])
-  assert.deepEqual(parseFieldPath('content.m\\.relates_to'), ['content', 'm.relates_to'])
-  assert.deepEqual(parseFieldPath('content.m\\\\foo'), ['content', 'm\\foo'])
-  assert.deepEqual(parseFieldPath('a\\x.b\\'), ['a\\x', 'b\\'])
+  assert.deepEqual(parsePropertyPath('content.body'), ['content', 'body'])
+  assert.deepEqual(parsePropertyPath('content.m\\.relates_to'), ['content', 'm.relates_to'])
+  assert.deepEqual(parsePropertyPath('content.m\\\\foo'), ['content', 'm\\foo'])
+  assert.deepEqual(parsePropertyPath('a\\x.b\\'), ['a\\x', 'b\\'])
 })
 
 test('only the chosen fields are left', () => {
@@ -126,7 +127,7 @@ test('only the chosen fields are left', () => {
     type: 't',
     content: { body: 'b', 'm.relates_to': { event_id: '$e', rel_type: 'r' }, list: [1] },
   }
-  const pick = (...paths: string[]) => pickFields(event, paths.map(parseFieldPath))
+  const pick = (...paths: string[]) => pickFields(event, paths.map(parsePropertyPath))
   assert.deepEqual(pick('type', 'content.body'), { type: 't', content: { body: 'b' } })
   assert.deepEqual(pick('content.m\\.relates_to.event_id', 'content.list'), {
     content: { 'm.relates_to': { event_id: '$e' }, list: [1] },

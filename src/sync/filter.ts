@@ -13,7 +13,7 @@
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import { type FieldPath, parseFieldPath } from './event-fields.ts'
+import { type PropertyPath, parsePropertyPath } from '#protocol/property-path.ts'
 
 /** What a filter asks of an event. Events that are in no room have no `content` worth a look. */
 export interface FilteredEvent {
@@ -44,7 +44,7 @@ export interface RoomEventFilter extends EventFilter {
 /** `Filter` of the spec: what a client gives to `/sync`. */
 export interface SyncFilter {
   /** `undefined` for all fields. */
-  readonly eventFields: readonly FieldPath[] | undefined
+  readonly eventFields: readonly PropertyPath[] | undefined
   readonly eventFormat: 'client' | 'federation'
   readonly presence: EventFilter
   readonly accountData: EventFilter
@@ -70,7 +70,7 @@ export function parseFilterText(text: string): JsonObject {
 export function parseSyncFilter(filter: JsonObject): SyncFilter {
   const room = objectAt(filter, 'room')
   return {
-    eventFields: stringsAt(filter, 'event_fields')?.map(parseFieldPath),
+    eventFields: stringsAt(filter, 'event_fields')?.map(parsePropertyPath),
     eventFormat: formatOf(filter.event_format),
     presence: parseEventFilter(objectAt(filter, 'presence')),
     accountData: parseEventFilter(objectAt(filter, 'account_data')),

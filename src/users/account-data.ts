@@ -9,7 +9,14 @@
 import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import { defaultPushRules } from '#protocol/push-rules/default-rules.ts'
+import {
+  type ChangedRules,
+  changedRulesJson,
+  noChanges,
+  readChangedRules,
+  rulesBytesMax,
+  rulesetOf,
+} from '#protocol/push-rules/ruleset.ts'
 import {
   type AccountDataRow,
   accountDataChanges,
@@ -17,8 +24,9 @@ import {
   accountDataSize,
   setAccountData,
 } from '#storage/account-data.ts'
-import type { Database } from '#storage/database.ts'
+import type { Database, Writer } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
+import { Turns } from './turns.ts'
 
 const entriesMax = 10_000
 const bytesMax = 10_000_000
@@ -44,6 +52,17 @@ export interface AccountData {
     key: Omit<AccountDataEntry, 'content'>,
     change: (content: JsonObject) => JsonObject,
   ): Promise<void>
+  /** What a user changed of their push rules. */
+  pushRules(userId: UserId): Promise<ChangedRules>
+  /**
+   * Changes a user's push rules, one change after another. `alongside` adds to the unit. Throws a 400
+   * if they become too many.
+   */
+  changePushRules(
+    userId: UserId,
+    change: (changed: ChangedRules) => ChangedRules,
+    alongside?: (tx: Writer) => void,
+  ): Promise<void>
   /**
    * What changed after `from`, up to and including `to`, in the order of the stream. Without `from`, it
    * is all that there is, with the push rules.
@@ -62,17 +81,28 @@ export function createAccountData(needs: {
 }): AccountData {
   const { db, streams } = needs
   const listeners: ((userId: UserId, stream: number) => void)[] = []
-  const updates = new Map<string, Promise<void>>()
+  const turns = new Turns()
 
   const get: AccountData['get'] = async (userId, roomId, type) => {
-    if (type === 'm.push_rules' && roomId === undefined) {
-      return { global: defaultPushRules(userId) }
-    }
+    if (isPushRules({ roomId, type })) return rulesContent(userId, await pushRules(userId))
+    return await stored(userId, roomId, type)
+  }
+
+  const stored: AccountData['get'] = async (userId, roomId, type) => {
     const row = await accountDataOf(db, userId, roomId ?? '', type)
     return row && entryFrom(row).content
   }
 
-  const write = async (userId: UserId, entry: AccountDataEntry) => {
+  const pushRules: AccountData['pushRules'] = async (userId) => {
+    const content = await stored(userId, undefined, 'm.push_rules')
+    return content === undefined ? noChanges : readChangedRules(content)
+  }
+
+  const write = async (
+    userId: UserId,
+    entry: AccountDataEntry,
+    alongside?: (tx: Writer) => void,
+  ) => {
     const json = JSON.stringify(entry.content)
     const { entries, bytes } = await accountDataSize(db, userId)
     if (entries >= entriesMax || bytes + json.length > bytesMax) {
@@ -82,6 +112,7 @@ export function createAccountData(needs: {
     const stream = await streams.write(1, (tx, stream) => {
       const place = { room_id: entry.roomId ?? ('' as const), type: entry.type }
       setAccountData(tx, userId, { ...place, content_json: json, stream })
+      alongside?.(tx)
       return stream
     })
     for (const listener of listeners) listener(userId, stream)
@@ -97,30 +128,51 @@ export function createAccountData(needs: {
       write(userId, { roomId, type: 'm.fully_read', content: { event_id: eventId } }),
     update: async (userId, { roomId, type }, change) => {
       checkSettable({ roomId, type })
-      const key = JSON.stringify([userId, roomId, type])
-      const before = updates.get(key) ?? Promise.resolve()
-      const done = before
-        .catch(() => {})
-        .then(async () => {
-          const content = change((await get(userId, roomId, type)) ?? {})
-          await write(userId, { roomId, type, content })
-        })
-      updates.set(key, done)
-      await done.finally(() => {
-        if (updates.get(key) === done) updates.delete(key)
+      await turns.run(JSON.stringify([userId, roomId, type]), async () => {
+        const content = change((await stored(userId, roomId, type)) ?? {})
+        await write(userId, { roomId, type, content })
+      })
+    },
+    pushRules,
+    changePushRules: async (userId, change, alongside) => {
+      const key = { roomId: undefined, type: 'm.push_rules' }
+      await turns.run(JSON.stringify([userId]), async () => {
+        const content = changedRulesJson(change(await pushRules(userId)))
+        checkSize(content)
+        await write(userId, { ...key, content }, alongside)
       })
     },
     changes: async (userId, { from, to }) => {
       const rows = await accountDataChanges(db, userId, { from: from ?? 0, to })
-      const changed = rows.map(entryFrom)
-      if (from !== undefined) return changed
-      const content = { global: defaultPushRules(userId) }
+      const changed = rows.map((row) => shownEntry(userId, entryFrom(row)))
+      if (from !== undefined || changed.some(isPushRules)) return changed
+      const content = rulesContent(userId, noChanges)
       return [{ roomId: undefined, type: 'm.push_rules', content }, ...changed]
     },
     onChange: (listener) => {
       listeners.push(listener)
     },
   }
+}
+
+function isPushRules({ roomId, type }: Omit<AccountDataEntry, 'content'>): boolean {
+  return roomId === undefined && type === 'm.push_rules'
+}
+
+/** Of push rules only what was changed is stored. Clients are shown all. */
+function shownEntry(userId: UserId, entry: AccountDataEntry): AccountDataEntry {
+  if (!isPushRules(entry)) return entry
+  return { ...entry, content: rulesContent(userId, readChangedRules(entry.content)) }
+}
+
+function rulesContent(userId: UserId, changed: ChangedRules): JsonObject {
+  return { global: rulesetOf(userId, changed) } as object as JsonObject
+}
+
+function checkSize(rules: JsonObject): void {
+  if (JSON.stringify(rules).length <= rulesBytesMax) return
+  const message = `Push rules have at most ${rulesBytesMax} bytes in all: delete some.`
+  throw new MatrixError(400, 'M_RESOURCE_LIMIT_EXCEEDED', message)
 }
 
 /** These are set by the server alone, or by operations of their own. */

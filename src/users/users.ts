@@ -22,6 +22,7 @@ import { createLoginTokens, type LoginTokens } from './login-tokens.ts'
 import { createOpenId, type OpenId } from './openid.ts'
 import { createPasswords } from './passwords.ts'
 import { createProfiles, type Profiles, type RemoteProfiles } from './profiles.ts'
+import { createPushRules, type PushRules } from './push-rules.ts'
 import { createRegistrationTokens, type RegistrationTokens } from './registration-tokens.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
@@ -41,6 +42,7 @@ export interface Users {
   readonly devices: Devices
   readonly profiles: Profiles
   readonly accountData: AccountData
+  readonly pushRules: PushRules
   readonly filters: Filters
   readonly interactiveAuth: InteractiveAuth
   readonly loginTokens: LoginTokens
@@ -75,13 +77,15 @@ export function createUsers(needs: UserNeeds): Users {
   const { registration } = needs
   const passwords = createPasswords({ ...needs, passes: needs.passwordHashCost })
   const sessions = createSessions(needs)
+  const accountData = createAccountData(needs)
   const accounts = createAccounts({ ...needs, passwords, sessions })
   return {
     accounts,
     sessions,
     devices: createDevices({ ...needs, sessions }),
     profiles: createProfiles(needs),
-    accountData: createAccountData(needs),
+    accountData,
+    pushRules: createPushRules({ accountData }),
     filters: createFilters(needs),
     interactiveAuth: createInteractiveAuth(needs),
     loginTokens: createLoginTokens(needs),

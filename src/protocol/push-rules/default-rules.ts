@@ -8,6 +8,7 @@
 
 import type { UserId } from '../identifiers/ids.ts'
 import type { JsonObject } from '../json.ts'
+import type { PushAction, PushRule, Ruleset } from './ruleset.ts'
 
 const sound = (value: string): JsonObject => ({ set_tweak: 'sound', value })
 const highlight: JsonObject = { set_tweak: 'highlight' }
@@ -23,17 +24,17 @@ const inRoomOfTwo: JsonObject = { kind: 'room_member_count', is: '2' }
 function rule(
   id: string,
   conditions: readonly JsonObject[],
-  actions: readonly (string | JsonObject)[],
-): JsonObject {
+  actions: readonly PushAction[],
+): PushRule {
   return { rule_id: `.m.rule.${id}`, default: true, enabled: true, conditions, actions }
 }
 
 /** The rules of a user who has changed none. */
-export function defaultPushRules(userId: UserId): JsonObject {
+export function defaultPushRules(userId: UserId): Ruleset {
   return { override: overrideRules(userId), content: [], room: [], sender: [], underride }
 }
 
-function overrideRules(userId: UserId): JsonObject[] {
+function overrideRules(userId: UserId): PushRule[] {
   return [
     { ...rule('master', [], []), enabled: false },
     rule('suppress_notices', [matches('content.msgtype', 'm.notice')], []),
@@ -81,7 +82,7 @@ function overrideRules(userId: UserId): JsonObject[] {
   ]
 }
 
-const underride: readonly JsonObject[] = [
+const underride: readonly PushRule[] = [
   rule('call', [matches('type', 'm.call.invite')], ['notify', sound('ring')]),
   rule(
     'encrypted_room_one_to_one',
