@@ -149,7 +149,7 @@ export async function clientWorld(
     }
   }
 
-  return { time, clock, db, users, endToEnd, errors, ask, askText, register }
+  return { time, clock, db, streams, users, endToEnd, errors, ask, askText, register }
 }
 
 /** A text of an answer, empty if it is not there. */

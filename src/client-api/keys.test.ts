@@ -8,7 +8,7 @@ const upload = '/_matrix/client/v3/keys/upload'
 const queryPath = '/_matrix/client/v3/keys/query'
 const claimPath = '/_matrix/client/v3/keys/claim'
 const alice = '@alice:hansa.test'
-const noOthers = { master_keys: {}, self_signing_keys: {} }
+const noOthers = { master_keys: {}, self_signing_keys: {}, user_signing_keys: {} }
 
 const deviceKeys = (userId = alice, deviceId = 'PHONE', ed25519 = 'lEuiRJBit0IG6nUf5pUzWTUEs') => ({
   user_id: userId,

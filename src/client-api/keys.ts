@@ -23,8 +23,9 @@ export const keyRoutes = [
     })
     return { one_time_key_counts: counts }
   }),
-  answer(queryKeys, async ({ body }, { endToEnd }: Needs) => {
-    return await endToEnd.keyQueries.query(byUserId(body.device_keys), body.timeout)
+  answer(queryKeys, async ({ session, body }, { endToEnd }: Needs) => {
+    const wanted = byUserId(body.device_keys)
+    return await endToEnd.keyQueries.query(session.userId, wanted, body.timeout)
   }),
   answer(claimKeys, async ({ body }, { endToEnd }: Needs) => {
     const claims = [...byUserId(body.one_time_keys)].flatMap(([userId, devices]) =>
@@ -43,7 +44,8 @@ export const keysChangesRoute = answer(
   },
 )
 
-function byUserId<T>(record: Readonly<Record<string, T>>): Map<UserId, T> {
+/** Throws 400 if a key is no user ID. */
+export function byUserId<T>(record: Readonly<Record<string, T>>): Map<UserId, T> {
   const entries = Object.entries(record).map(([text, value]) => {
     const userId = parseUserId(text)
     if (userId !== undefined) return [userId, value] as const

@@ -25,6 +25,7 @@ import {
   uploadToNameRoute,
 } from './content-repo.ts'
 import { createRoomRoute } from './create-room.ts'
+import { crossSigningRoutes } from './cross-signing.ts'
 import { deviceManagementRoutes } from './device-management.ts'
 import {
   deleteRoomAliasRoute,
@@ -103,6 +104,7 @@ type AccountNeeds = Pick<
 /** What concerns the user alone. */
 export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountDataRoutes,
+  ...crossSigningRoutes,
   ...deviceManagementRoutes,
   ...keyRoutes,
   ...pushRuleRoutes,

@@ -14,6 +14,8 @@ const versions = ['v1.1']
 
 /** What works though the version that brought it is not listed. */
 const unstableFeatures = {
+  // Keys by which users vouch for their devices and for each other.
+  'org.matrix.e2e_cross_signing': true,
   // Fields of profiles beside name and picture.
   'uk.tcpip.msc4133': true,
   'uk.tcpip.msc4133.stable': true,

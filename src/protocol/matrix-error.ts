@@ -20,6 +20,7 @@ export type ErrCode =
   | 'M_INCOMPATIBLE_ROOM_VERSION'
   | 'M_INVALID_PARAM'
   | 'M_INVALID_ROOM_STATE'
+  | 'M_INVALID_SIGNATURE'
   | 'M_INVALID_USERNAME'
   | 'M_KEY_TOO_LARGE'
   | 'M_LIMIT_EXCEEDED'
@@ -43,6 +44,7 @@ export type ErrCode =
   | 'M_USER_DEACTIVATED'
   | 'M_USER_IN_USE'
   | 'M_WEAK_PASSWORD'
+  | 'M_WRONG_ROOM_KEYS_VERSION'
 
 /** An error answer. `extra` holds further keys of the body, such as `retry_after_ms` or `flows`. */
 export class MatrixError extends Error {

@@ -37,10 +37,10 @@ export function signatureOf(object: JsonObject, signer: JsonSigner): string {
   return encodeBase64(signer.sign(Buffer.from(canonicalJson(signedPartOf(object)))))
 }
 
-/** The object with one signature more. */
+/** The object with one signature more, by a server or a user. */
 export function withSignature(
   object: JsonObject,
-  { serverName, keyId }: Pick<JsonSigner, 'serverName' | 'keyId'>,
+  { serverName, keyId }: { readonly serverName: string; readonly keyId: string },
   signature: string,
 ): JsonObject {
   const signatures = ownMember(object, 'signatures')

@@ -8,8 +8,9 @@
  */
 
 import type { UserId } from '#protocol/identifiers/ids.ts'
+import { deleteSignaturesOfDevices } from './cross-signing.ts'
 import { type Reader, sql, texts, type Writer } from './database.ts'
-import { noteDeviceChange } from './device-lists.ts'
+import { noteChangeOfDevice } from './device-lists.ts'
 
 /** Which device of this server. */
 export interface DeviceRef {
@@ -55,13 +56,14 @@ export function setDeviceKeys(tx: Writer, { userId, deviceId }: DeviceRef, keysJ
     VALUES (${userId}, ${deviceId}, ${keysJson})
     ON CONFLICT (user_id, device_id) DO UPDATE SET keys_json = excluded.keys_json
   `)
-  noteDeviceChange(tx, userId, sql`device_id = ${deviceId}`)
+  noteChangeOfDevice(tx, { userId, deviceId })
 }
 
-/** Forgets what was signed by keys that the device has no longer. */
+/** Forgets what was signed by keys that the device has no longer, and what was signed of these. */
 export function deleteSignedKeys(tx: Writer, { userId, deviceId }: DeviceRef): void {
   tx.run(sql`DELETE FROM one_time_keys WHERE user_id = ${userId} AND device_id = ${deviceId}`)
   tx.run(sql`DELETE FROM fallback_keys WHERE user_id = ${userId} AND device_id = ${deviceId}`)
+  deleteSignaturesOfDevices(tx, userId, sql`device_id = ${deviceId}`)
 }
 
 export interface UploadedKey {

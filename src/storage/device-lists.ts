@@ -27,6 +27,11 @@ export function noteDeviceChange(tx: Writer, userId: UserId, which: Sql): void {
   `)
 }
 
+/** Notes a change of one device. */
+export function noteChangeOfDevice(tx: Writer, { userId, deviceId }: DeviceRef): void {
+  noteDeviceChange(tx, userId, sql`device_id = ${deviceId}`)
+}
+
 /** Notes that there will be a device, unless there is. */
 export function noteNewDevice(tx: Writer, { userId, deviceId }: DeviceRef): void {
   tx.run(sql`

@@ -5,8 +5,9 @@
  */
 
 import type { UserId } from '#protocol/identifiers/ids.ts'
+import { deleteSignaturesOfDevices } from './cross-signing.ts'
 import { type Reader, type Sql, sql, texts, type Writer } from './database.ts'
-import { noteDeviceChange, noteNewDevice } from './device-lists.ts'
+import { noteChangeOfDevice, noteDeviceChange, noteNewDevice } from './device-lists.ts'
 
 export interface DeviceRow {
   readonly device_id: string
@@ -69,7 +70,7 @@ export function renameDevice(
   { userId, deviceId }: { readonly userId: UserId; readonly deviceId: string },
   displayName: string,
 ): void {
-  noteDeviceChange(tx, userId, sql`device_id = ${deviceId}`)
+  noteChangeOfDevice(tx, { userId, deviceId })
   tx.run(sql`
     UPDATE devices SET display_name = ${displayName}
     WHERE user_id = ${userId} AND device_id = ${deviceId}
@@ -115,6 +116,7 @@ export function deleteAllDevices(tx: Writer, userId: UserId, except: string | un
 
 function deleteWhere(tx: Writer, userId: UserId, which: Sql): void {
   noteDeviceChange(tx, userId, which)
+  deleteSignaturesOfDevices(tx, userId, which)
   tx.run(sql`DELETE FROM tokens WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM device_keys WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM one_time_keys WHERE user_id = ${userId} AND ${which}`)

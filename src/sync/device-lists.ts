@@ -8,6 +8,7 @@
 
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { LocalMembership, Rooms, StateView } from '#rooms/rooms.ts'
+import { ownViewsChangedSince } from '#storage/cross-signing.ts'
 import type { Database } from '#storage/database.ts'
 import { deviceListsChangedSince } from '#storage/device-lists.ts'
 
@@ -48,6 +49,7 @@ export async function deviceListChanges(
   for (const other of await deviceListsChangedSince(needs.db, since)) {
     if (other === userId || (await own.someHas(other))) changed.add(other)
   }
+  for (const other of await ownViewsChangedSince(needs.db, userId, since)) changed.add(other)
   for (const { met, parted } of await inChangedRooms(needs, range)) {
     for (const other of met) changed.add(other)
     for (const other of parted) maybeLeft.add(other)

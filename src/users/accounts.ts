@@ -19,6 +19,7 @@ import {
   deactivateAccount,
   setPasswordHash,
 } from '#storage/accounts.ts'
+import { deleteCrossSigning } from '#storage/cross-signing.ts'
 import { type Database, type Reader, UnitFailed, type Writer } from '#storage/database.ts'
 import { deleteAllDevices } from '#storage/devices.ts'
 import { deleteFilters } from '#storage/filters.ts'
@@ -114,6 +115,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
       await db.write((tx) => {
         deactivateAccount(tx, userId, clock.now())
         deleteAllDevices(tx, userId, undefined)
+        deleteCrossSigning(tx, userId)
         deleteProfile(tx, userId)
         if (!erase) return
         deleteAccountData(tx, userId)

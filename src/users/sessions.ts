@@ -17,6 +17,7 @@ import type { Log } from '#io/log.ts'
 import type { Random } from '#io/random.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
+import { expectNoCrossSigningKey } from '#storage/cross-signing.ts'
 import { type Database, UnitFailed, type Writer } from '#storage/database.ts'
 import { addDevice, countOtherDevices, deleteAllDevices, deleteDevices } from '#storage/devices.ts'
 import {
@@ -104,7 +105,12 @@ export function createSessions(needs: SessionNeeds): Sessions {
     issue,
     login: async (userId, device) => {
       await checkRoom(db, userId, device.deviceId ?? '')
-      const issued = await db.write((tx) => issue(tx, userId, device))
+      const { deviceId } = device
+      const collect = (tx: Writer) => {
+        if (deviceId !== undefined) expectNoCrossSigningKey(tx, userId, deviceId)
+        return issue(tx, userId, device)
+      }
+      const issued = await db.write(collect).catch(asDeviceIdInUse)
       known.forget(userId)
       await deviceLists?.announce(userId)
       return issued
@@ -208,6 +214,13 @@ function issueTokens(
   })
   if (refresh === undefined) return { access_token: access }
   return { access_token: access, refresh_token: refresh, expires_in_ms: accessTokenMs }
+}
+
+/** Servers MUST not allow devices to have the same IDs as cross-signing keys. */
+function asDeviceIdInUse(error: unknown): never {
+  if (!(error instanceof UnitFailed) || error.kind !== 'expectation') throw error
+  const problem = 'One of your cross-signing keys has the ID of this device.'
+  throw new MatrixError(403, 'M_FORBIDDEN', problem, { cause: error })
 }
 
 function unknownToken(softLogout = false): MatrixError {

@@ -33,6 +33,7 @@ import { expectDevice } from '#storage/devices.ts'
 import { Turns } from '../turns.ts'
 import type { DeviceLists } from './device-lists.ts'
 import type { UserKeySet } from './remote-lists.ts'
+import { ownSignatures, shownCrossSigning } from './shown-keys.ts'
 import { parseStored, parseStoredValue, readKeys, storedJson } from './stored-keys.ts'
 
 /** What a device may have on this server. Clients keep some 50 one-time keys here. */
@@ -180,8 +181,11 @@ async function query(
   { db, isKnown }: LocalKeysNeeds,
   wanted: Parameters<LocalKeys['query']>[0],
 ): ReturnType<LocalKeys['query']> {
+  const userIds = [...wanted.keys()]
   const found = new Map<UserId, UserKeySet>()
-  const rows = Map.groupBy(await deviceKeysOf(db, [...wanted.keys()]), ({ user_id }) => user_id)
+  const rows = Map.groupBy(await deviceKeysOf(db, userIds), ({ user_id }) => user_id)
+  const signed = await ownSignatures(db, userIds)
+  const crossSigning = await shownCrossSigning(db, userIds)
   for (const [userId, deviceIds] of wanted) {
     const ofUser = rows.get(userId) ?? []
     if (ofUser.length === 0 && !(await isKnown(userId))) continue
@@ -191,10 +195,10 @@ async function query(
     const devices = chosen.map(({ device_id, keys_json, display_name }) => {
       // With the addition of an `unsigned` property.
       const unsigned = display_name === null ? {} : { device_display_name: display_name }
-      return [device_id, { ...parseStored(keys_json), unsigned }] as const
+      const keys = signed(userId, device_id, parseStored(keys_json))
+      return [device_id, { ...keys, unsigned }] as const
     })
-    const crossSigning = { masterKey: undefined, selfSigningKey: undefined }
-    found.set(userId, { devices: Object.fromEntries(devices), ...crossSigning })
+    found.set(userId, { devices: Object.fromEntries(devices), ...crossSigning(userId) })
   }
   return found
 }

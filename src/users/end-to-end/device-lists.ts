@@ -1,5 +1,5 @@
 /**
- * Tells others when a user's devices or their keys change.
+ * Tells others when a user's devices, their keys or the user's cross-signing keys change.
  *
  * Whoever changes them notes so in the same commit. To tell is a second step, since it depends on
  * which rooms the user is in: it takes the change's place in the stream, and what a crash cut short is
@@ -13,6 +13,11 @@
 import type { EduSender } from '#federation/edus.ts'
 import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { Rooms } from '#rooms/rooms.ts'
+import {
+  forgetSigningKeyChange,
+  hasUntoldSigningKeys,
+  usersWithUntoldSigningKeys,
+} from '#storage/cross-signing.ts'
 import type { Database, Writer } from '#storage/database.ts'
 import {
   addDeviceListUpdate,
@@ -35,7 +40,7 @@ export type DeviceListListener = (
 ) => void
 
 export interface DeviceLists {
-  /** Tells what has changed of a user's devices, if anything. */
+  /** Tells what has changed of a user's devices and keys, if anything. */
   announce(userId: UserId): Promise<void>
   /** Tells servers of a user's devices which have not heard of them. They ask for the rest then. */
   tellServers(userId: UserId, servers: readonly ServerName[]): Promise<void>
@@ -71,11 +76,15 @@ export function createDeviceLists(needs: DeviceListNeeds): DeviceLists {
     tellServers: async (userId, servers) => {
       const last = await lastDeviceListUpdate(db, userId)
       if (last === undefined || servers.length === 0) return
-      await db.write((tx) => queueUpdate(tx, servers, { userId, stream: last.stream }))
+      await db.write((tx) =>
+        queueUpdate(tx, servers, { kind: 'devices', userId, stream: last.stream }),
+      )
       needs.edus.wake(servers)
     },
     resume: async () => {
-      for (const userId of await usersWithUntoldChanges(db)) await announce(userId)
+      const untold = await usersWithUntoldChanges(db)
+      const untoldKeys = await usersWithUntoldSigningKeys(db)
+      for (const userId of new Set([...untold, ...untoldKeys])) await announce(userId)
     },
     onChange: (listener) => {
       listeners.push(listener)
@@ -90,22 +99,28 @@ async function tell(
 ): Promise<void> {
   const { db, streams, edus } = needs
   const changes = await untoldDeviceChanges(db, userId)
-  if (changes.length === 0) return
+  const hasSigningKeys = await hasUntoldSigningKeys(db, userId)
+  const count = changes.length + Number(hasSigningKeys)
+  if (count === 0) return
   const roomIds = await joinedRoomsOf(needs, userId)
   // Servers must send `m.device_list_update` EDUs to all the servers who share a room with a given
   // local user.
   const destinations = await otherServersIn(needs, roomIds)
   const before = await lastDeviceListUpdate(db, userId)
-  const hasKeys = changes.some(({ has_keys }) => has_keys === 1)
-  const stream = await streams.write(changes.length, (tx, first) => {
+  const hasKeys = hasSigningKeys || changes.some(({ has_keys }) => has_keys === 1)
+  const stream = await streams.write(count, (tx, first) => {
     for (const [index, { device_id }] of changes.entries()) {
       const prev = index === 0 ? (before?.stream ?? null) : first + index - 1
       const update = { stream: first + index, prev, device_id }
       addDeviceListUpdate(tx, userId, update)
-      queueUpdate(tx, destinations, { userId, stream: update.stream })
+      queueUpdate(tx, destinations, { kind: 'devices', userId, stream: update.stream })
       forgetDeviceChange(tx, { userId, deviceId: device_id })
     }
-    const last = first + changes.length - 1
+    const last = first + count - 1
+    if (hasSigningKeys) {
+      queueUpdate(tx, destinations, { kind: 'keys', userId, stream: last })
+      forgetSigningKeyChange(tx, userId)
+    }
     trimDeviceListUpdates(tx, userId, updatesKept)
     if (hasKeys) touchDeviceList(tx, userId, last)
     return last
@@ -135,8 +150,12 @@ async function otherServersIn(
 function queueUpdate(
   tx: Writer,
   destinations: readonly ServerName[],
-  { userId, stream }: { readonly userId: UserId; readonly stream: number },
+  {
+    kind,
+    userId,
+    stream,
+  }: { readonly kind: 'devices' | 'keys'; readonly userId: UserId; readonly stream: number },
 ): void {
-  const row = { stream, sub: 0, kind: 'devices', user_id: userId, edu_json: null } as const
+  const row = { stream, sub: 0, kind, user_id: userId, edu_json: null } as const
   for (const destination of destinations) addToDeviceOutbox(tx, destination, row)
 }

@@ -12,6 +12,7 @@ import type { DeviceEduSource } from '#federation/sender/device-lane.ts'
 import type { RemoteKeys, UserDevices } from '#federation/user-keys.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { createToDevice, type ToDevice, type ToDeviceNeeds } from '../to-device.ts'
+import { type CrossSigning, createCrossSigning } from './cross-signing.ts'
 import { deviceEdusOf } from './device-edus.ts'
 import { createLocalKeys, type LocalKeys } from './device-keys.ts'
 import { createDeviceLists, type DeviceListNeeds, type DeviceLists } from './device-lists.ts'
@@ -24,6 +25,7 @@ export interface EndToEnd {
   readonly deviceLists: DeviceLists
   readonly localKeys: LocalKeys
   readonly keyQueries: KeyQueries
+  readonly crossSigning: CrossSigning
   readonly toDevice: ToDevice
   /** All devices with keys of a user of this server, as other servers are told; if there is one. */
   userDevices(userId: UserId): Promise<UserDevices | undefined>
@@ -52,10 +54,12 @@ export function createEndToEnd(needs: EndToEndNeeds): EndToEnd {
   const remoteDevices = createRemoteDevices({ ...needs, told: deviceLists.tellClients })
   const encounters = createEncounters({ ...needs, deviceLists, remoteDevices })
   const toDevice = createToDevice(needs)
+  const keyQueries = createKeyQueries({ ...needs, localKeys, remoteDevices })
   return {
     deviceLists,
     localKeys,
-    keyQueries: createKeyQueries({ ...needs, localKeys, remoteDevices }),
+    keyQueries,
+    crossSigning: createCrossSigning({ ...needs, deviceLists, mastersOf: keyQueries.mastersOf }),
     toDevice,
     userDevices: (userId) => userDevices({ ...needs, localKeys }, userId),
     deviceEdusOf: (rows) => deviceEdusOf(needs.db, rows),

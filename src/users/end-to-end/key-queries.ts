@@ -17,9 +17,11 @@ import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type JsonObject } from '#protocol/json.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
+import type { Reader } from '#storage/database.ts'
 import type { KeyClaim, LocalKeys } from './device-keys.ts'
 import type { RemoteDevices } from './remote-devices.ts'
 import { crossSigningKeyFrom, deviceKeysFrom, type UserKeySet } from './remote-lists.ts'
+import { signaturesOfOne, userSigningKeyOf } from './shown-keys.ts'
 
 /** 10 seconds is the recommended default. */
 const timeoutMsDefault = 10_000
@@ -40,6 +42,8 @@ export interface KeysAnswer {
 }
 
 export interface KeyQueryAnswer extends KeysAnswer {
+  /** Of the user who asks, if they ask for themselves. */
+  readonly user_signing_keys: ByUser<JsonObject>
   /** The servers that could not be reached. */
   readonly failures: Readonly<Record<string, JsonObject>>
 }
@@ -52,8 +56,10 @@ export interface KeyClaimAnswer {
 }
 
 export interface KeyQueries {
-  /** The keys of users' devices, as a client is to see them. */
-  query(wanted: WantedKeys, timeoutMs: number | undefined): Promise<KeyQueryAnswer>
+  /** The keys of users and their devices, as a client of `viewer` is to see them. */
+  query(viewer: UserId, wanted: WantedKeys, timeoutMs: number | undefined): Promise<KeyQueryAnswer>
+  /** The master keys of users of any server, as far as they can be had now. */
+  mastersOf(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, JsonObject>>
   claim(claims: readonly KeyClaim[], timeoutMs: number | undefined): Promise<KeyClaimAnswer>
   /** The same of this server's own users, as another server is to see them. */
   queryForServer(wanted: WantedKeys): Promise<KeysAnswer>
@@ -61,6 +67,7 @@ export interface KeyQueries {
 }
 
 export interface KeyQueryNeeds {
+  readonly db: Reader
   readonly serverName: ServerName
   readonly clock: Pick<Clock, 'monotonicMs'>
   readonly rooms: Pick<Rooms, 'joinedRoomsOf'>
@@ -78,16 +85,23 @@ export function createKeyQueries(needs: KeyQueryNeeds): KeyQueries {
   }
   const claimForServer = async (claims: readonly KeyClaim[]) =>
     claimedKeys(await localKeys.claim(claims.filter(({ userId }) => isLocal(userId))))
+  const queryAll = async (wanted: WantedKeys, timeoutMs: number | undefined) => {
+    const remote = [...wanted].filter(([userId]) => !isLocal(userId))
+    const [local, { found, failures }] = await Promise.all([
+      queryForServer(wanted),
+      queryServers(needs, remote, deadlineOf(needs, timeoutMs)),
+    ])
+    return { failures, ...merged([local, keysAnswer(found)]) }
+  }
   return {
     queryForServer,
     claimForServer,
-    query: async (wanted, timeoutMs) => {
-      const remote = [...wanted].filter(([userId]) => !isLocal(userId))
-      const [local, { found, failures }] = await Promise.all([
-        queryForServer(wanted),
-        queryServers(needs, remote, deadlineOf(needs, timeoutMs)),
-      ])
-      return { failures, ...merged([local, keysAnswer(found)]) }
+    query: async (viewer, wanted, timeoutMs) =>
+      await asSeenBy(needs.db, viewer, { wanted, answer: await queryAll(wanted, timeoutMs) }),
+    mastersOf: async (userIds) => {
+      const wanted = new Map(userIds.map((userId) => [userId, []]))
+      const { master_keys } = await queryAll(wanted, undefined)
+      return new Map(Object.entries(master_keys) as [UserId, JsonObject][])
     },
     claim: async (claims, timeoutMs) => {
       const remote = claims.filter(({ userId }) => !isLocal(userId))
@@ -97,6 +111,29 @@ export function createKeyQueries(needs: KeyQueryNeeds): KeyQueries {
       ])
       return { failures, one_time_keys: { ...local, ...claimedKeys(found) } }
     },
+  }
+}
+
+/** Adds what the user alone sees: the user-signing key, and what that has signed. */
+async function asSeenBy(
+  db: Reader,
+  viewer: UserId,
+  {
+    wanted,
+    answer,
+  }: {
+    readonly wanted: WantedKeys
+    readonly answer: Omit<KeyQueryAnswer, 'user_signing_keys'>
+  },
+): Promise<KeyQueryAnswer> {
+  const own = wanted.has(viewer) ? await userSigningKeyOf(db, viewer) : undefined
+  const masters = Object.entries(answer.master_keys) as [UserId, JsonObject][]
+  const userIds = masters.map(([userId]) => userId)
+  const signed = await signaturesOfOne(db, viewer, userIds)
+  return {
+    ...answer,
+    master_keys: Object.fromEntries(masters.map(([userId, key]) => [userId, signed(userId, key)])),
+    user_signing_keys: own === undefined ? {} : { [viewer]: own },
   }
 }
 

@@ -39,7 +39,7 @@ import {
 import type { Streams } from '#storage/streams.ts'
 import { Turns } from '../turns.ts'
 import {
-  crossSigningKeyJson,
+  newSigningKeys,
   ownUser,
   type RemoteList,
   type RemoteUpdate,
@@ -161,18 +161,21 @@ class KeptDevices implements RemoteDevices {
     const userId = ownUser(origin, content.user_id)
     if (userId === undefined) return
     await this.#turns.run(userId, async () => {
+      // Whether the list that is being fetched has these already cannot be said.
+      if (this.#fetching.has(userId)) this.#heard.set(userId, Number.POSITIVE_INFINITY)
       const [list] = await remoteDeviceLists(this.#needs.db, [userId])
-      const master = crossSigningKeyJson(userId, content.master_key)
-      const selfSigning = crossSigningKeyJson(userId, content.self_signing_key)
-      const next = list && {
-        ...list,
-        master_key_json: master ?? list.master_key_json,
-        self_signing_key_json: selfSigning ?? list.self_signing_key_json,
+      if (list === undefined) {
+        // Nobody keeps it here, but clients may have asked.
+        await this.#change(userId, () => {})
+        return
       }
-      if (JSON.stringify(next) === JSON.stringify(list) && next !== undefined) return
+      const keys = newSigningKeys(userId, content, list)
+      if (keys === 'same') return
       await this.#change(userId, (tx) => {
-        if (next !== undefined) setRemoteDeviceList(tx, next)
+        if (keys === 'doubtful') setStale(tx, userId)
+        else setRemoteDeviceList(tx, { ...list, ...keys })
       })
+      if (keys === 'doubtful') this.fetchSoon(userId)
     })
   }
 

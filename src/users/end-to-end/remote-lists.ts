@@ -6,12 +6,16 @@
  */
 
 import type { UserDevices } from '#federation/user-keys.ts'
-import { tryCanonicalJson } from '#protocol/canonical-json.ts'
+import { canonicalJson, tryCanonicalJson } from '#protocol/canonical-json.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { isCompliantUserId, parseUserId } from '#protocol/identifiers/user-id.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
-import type { RemoteDeviceRow } from '#storage/remote-devices.ts'
+import { signatureProblem } from '#protocol/signatures.ts'
+import type { RemoteDeviceListRow, RemoteDeviceRow } from '#storage/remote-devices.ts'
+import { publicKeyOf, signingKeyOf } from './cross-signing-keys.ts'
+import type { ShownCrossSigning } from './shown-keys.ts'
+import { parseStored } from './stored-keys.ts'
 
 /** More devices no user has here, either. */
 export const remoteDevicesMax = 1_000
@@ -20,11 +24,9 @@ const keysBytesMax = 32_768
 const nameLengthMax = 255
 
 /** The keys of one user. */
-export interface UserKeySet {
+export interface UserKeySet extends ShownCrossSigning {
   /** By device ID. */
   readonly devices: Readonly<Record<string, JsonObject>>
-  readonly masterKey: JsonObject | undefined
-  readonly selfSigningKey: JsonObject | undefined
 }
 
 /** A user's list of devices as their server gives it. */
@@ -101,12 +103,49 @@ export function deviceKeysFrom(
 /** A cross-signing key that is one of the user's. */
 export function crossSigningKeyFrom(userId: UserId, key: Json | undefined): JsonObject | undefined {
   if (!isJsonObject(key) || key.user_id !== userId) return undefined
-  return isJsonObject(key.keys) && Array.isArray(key.usage) && isStorable(key) ? key : undefined
+  const isKey = publicKeyOf(key) !== undefined && Array.isArray(key.usage)
+  return isKey && isStorable(key) ? key : undefined
 }
 
-export function crossSigningKeyJson(userId: UserId, key: Json | undefined): string | null {
+/**
+ * The keys that a user has after an `m.signing_key_update`: as before where it names none. They are in
+ * doubt if what it names is no key, or if they do not fit each other: an update was missed then.
+ */
+export function newSigningKeys(
+  userId: UserId,
+  content: JsonObject,
+  before: SigningKeyTexts,
+): SigningKeyTexts | 'same' | 'doubtful' {
+  const master = crossSigningKeyJson(userId, content.master_key)
+  const selfSigning = crossSigningKeyJson(userId, content.self_signing_key)
+  const isSound =
+    (content.master_key === undefined || master !== null) &&
+    (content.self_signing_key === undefined || selfSigning !== null)
+  const next = {
+    master_key_json: master ?? before.master_key_json,
+    self_signing_key_json: selfSigning ?? before.self_signing_key_json,
+  }
+  if (!isSound || !doFit(userId, next)) return 'doubtful'
+  const isSame =
+    next.master_key_json === before.master_key_json &&
+    next.self_signing_key_json === before.self_signing_key_json
+  return isSame ? 'same' : next
+}
+
+type SigningKeyTexts = Pick<RemoteDeviceListRow, 'master_key_json' | 'self_signing_key_json'>
+
+/** Whether the self-signing key is signed by the master key, if there are both. */
+function doFit(userId: UserId, keys: SigningKeyTexts): boolean {
+  if (keys.self_signing_key_json === null) return true
+  if (keys.master_key_json === null) return false
+  const public_key = publicKeyOf(parseStored(keys.master_key_json)) ?? ''
+  const signers = signingKeyOf({ public_key })
+  return signatureProblem(parseStored(keys.self_signing_key_json), userId, signers) === undefined
+}
+
+function crossSigningKeyJson(userId: UserId, key: Json | undefined): string | null {
   const found = crossSigningKeyFrom(userId, key)
-  return found === undefined ? null : JSON.stringify(found)
+  return found === undefined ? null : canonicalJson(found)
 }
 
 function deviceRow(device: {
@@ -119,7 +158,7 @@ function deviceRow(device: {
   const keys = deviceKeysFrom(device, device.keys)
   if (keys === undefined) return undefined
   const display_name = typeof name === 'string' ? name.slice(0, nameLengthMax) : null
-  return { device_id: deviceId, keys_json: JSON.stringify(keys), display_name }
+  return { device_id: deviceId, keys_json: canonicalJson(keys), display_name }
 }
 
 function isStorable(keys: JsonObject): boolean {
