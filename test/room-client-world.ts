@@ -29,6 +29,7 @@ import { createRooms } from '../src/rooms/create-rooms.ts'
 import { FederationError, type RemoteServers } from '../src/rooms/remote-servers.ts'
 import type { Rooms } from '../src/rooms/rooms.ts'
 import type { Server } from '../src/server.ts'
+import type { Database } from '../src/storage/database.ts'
 import { type MemoryImage, memoryImage, openSqlite } from '../src/storage/sqlite.ts'
 import { openStreams } from '../src/storage/streams.ts'
 import { createSync } from '../src/sync/sync.ts'
@@ -59,6 +60,8 @@ export interface SentEdu {
 export interface WorldOptions {
   readonly seed?: number
   readonly image?: MemoryImage
+  /** Another database than one in memory. */
+  readonly db?: Database
   /** When the database commits what was collected. */
   readonly schedule?: (act: () => void) => void
   readonly remoteDirectory?: RemoteDirectory
@@ -77,7 +80,8 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   const clock = time.clock()
   const random = seededRandom(options.seed ?? 1)
   const { image = memoryImage(), schedule = queueMicrotask } = options
-  const db = await openSqlite({ image, schedule })
+  const inMemory = options.db === undefined ? await openSqlite({ image, schedule }) : undefined
+  const db = options.db ?? inMemory ?? assert.fail()
   const errors: unknown[] = []
   const log: Log = { ...silentLog, error: (_, fields) => errors.push(fields?.error) }
   const streams = await openStreams(db)
@@ -258,6 +262,8 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   return {
     time,
     db,
+    /** What is not committed to the database in memory is lost. */
+    crash: () => (inMemory ?? assert.fail('the database is not in memory')).crash(),
     streams,
     rooms,
     engine,

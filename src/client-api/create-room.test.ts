@@ -22,7 +22,7 @@ test('a crash leaves no room without its alias or its place on the list', async 
       .createRoom({ visibility: 'public', room_alias_name: 'name', invite: ['@bob:hansa.test'] })
       .then(() => (isAnswered = true))
     while (left >= 0 && !isAnswered) await realClock.yield()
-    world.db.crash()
+    world.crash()
 
     const db = await openSqlite({ image })
     const rooms = await db.all(sql`SELECT room_id FROM rooms`)

@@ -49,7 +49,8 @@ export const oneRoomEventRoute = answer(
     // The event was not found or you do not have permission to read this event.
     if (access === undefined) throw new MatrixError(404, 'M_NOT_FOUND', 'There is no such event.')
     const event = await visibleEvent(needs.rooms, access, eventId)
-    const [shown] = await presentEvents(needs, [event], { access, deviceId, room: 'with' })
+    const presentation = { access, deviceId, room: 'with', relations: 'bundled' } as const
+    const [shown] = await presentEvents(needs, [event], presentation)
     return shown ?? {}
   },
 )

@@ -78,6 +78,11 @@ import {
 import { refreshRoute } from './refresh.ts'
 import { registerRoute, usernameAvailabilityRoute } from './registration.ts'
 import { registrationTokenValidityRoute } from './registration-tokens.ts'
+import {
+  relatingEventsRoute,
+  relatingEventsWithEventTypeRoute,
+  relatingEventsWithRelTypeRoute,
+} from './relations.ts'
 import { eventByTimestampRoute } from './room-event-by-timestamp.ts'
 import { roomSummaryRoute } from './room-summary.ts'
 import { redactEventRoute, sendMessageRoute, setRoomStateRoute } from './sending.ts'
@@ -85,6 +90,7 @@ import { spaceHierarchyRoute } from './space-hierarchy.ts'
 import { supportRoute } from './support.ts'
 import { syncRoute } from './sync.ts'
 import { tagRoutes } from './tags.ts'
+import { threadRootsRoute } from './threads-list.ts'
 import { sendToDeviceRoute } from './to-device.ts'
 import { versionsRoute } from './versions.ts'
 import { wellknownRoute } from './wellknown.ts'
@@ -159,6 +165,9 @@ export const roomRoutes: readonly Route<Server>[] = [
   presenceRoute,
   publicRoomsRoute,
   redactEventRoute,
+  relatingEventsRoute,
+  relatingEventsWithEventTypeRoute,
+  relatingEventsWithRelTypeRoute,
   roomEventsRoute,
   roomIdByAliasRoute,
   roomStateRoute,
@@ -176,6 +185,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   setTypingRoute,
   spaceHierarchyRoute,
   syncRoute,
+  threadRootsRoute,
   unbanRoute,
 ]
 

@@ -18,24 +18,29 @@ import type { Server } from '#server.ts'
 import { roomAccess } from '#sync/room-access.ts'
 import { checkCanonicalAlias } from './canonical-alias.ts'
 import { hasLevel } from './power.ts'
+import { checkRelation } from './relations.ts'
 
 export const sendMessageRoute = answer(
   sendMessage,
   async (
     { params: { roomId, eventType, txnId }, body, session },
-    { rooms, clientTransactions }: Pick<Server, 'rooms' | 'clientTransactions'>,
+    needs: Pick<Server, 'db' | 'rooms' | 'clientTransactions'>,
   ) => {
     const { userId, deviceId } = session
     const path = `rooms/${roomId}/send/${eventType}`
     const redaction = eventType === 'm.room.redaction' ? redactsOf(body) : undefined
-    const event_id = await clientTransactions.once({ userId, deviceId, path, txnId }, (alongside) =>
-      rooms.send(roomId, {
-        sender: userId,
-        type: eventType,
-        content: redaction?.content ?? body,
-        ...(redaction && { redacts: redaction.redacts }),
-        alongside,
-      }),
+    const content = redaction?.content ?? body
+    const event = { sender: userId, type: eventType, content }
+    const event_id = await needs.clientTransactions.once(
+      { userId, deviceId, path, txnId },
+      async (alongside) => {
+        await checkRelation(needs, { roomId, ...event })
+        return await needs.rooms.send(roomId, {
+          ...event,
+          ...(redaction && { redacts: redaction.redacts }),
+          alongside,
+        })
+      },
     )
     return { event_id }
   },

@@ -84,7 +84,7 @@ test('a repeated request sends nothing, also after a crash', async (t) => {
   await put(to(3), send('1', 'm.other'))
   await alice.second.put(send('1'), { messages: to(4) })
   assert.deepEqual(await texts(world), [1, 3, 4])
-  world.db.crash()
+  world.crash()
   const again = await roomClientWorld(t, { image, seed: 2 })
   await again.client(alice.userId, alice.first.token).put(send('1'), { messages: to(5) })
   assert.deepEqual(await texts(again), [1, 3, 4])

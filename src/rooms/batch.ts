@@ -9,6 +9,7 @@ import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { pduOf } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { redact } from '#protocol/redaction.ts'
+import { type Relation, relationOf } from '#protocol/relations.ts'
 import type { Writer } from '#storage/database.ts'
 import { eventStatuses, placeEvent, putEvent, putVerdict, redactEvent } from '#storage/events.ts'
 import {
@@ -19,6 +20,7 @@ import {
   passOnGaps,
 } from '#storage/gaps.ts'
 import { addToOutbox } from '#storage/outbox.ts'
+import { addRelation, removeRelation } from '#storage/relations.ts'
 import { addRoom, setImported, setImporting, setRoomHead } from '#storage/rooms.ts'
 import { unstagePdus } from '#storage/staging.ts'
 import { putCurrentState, putStateKey } from '#storage/states.ts'
@@ -46,6 +48,8 @@ export interface NewEvent {
 export interface Redaction {
   readonly target: Pdu
   readonly by: EventId
+  /** How the event was related to another, which it is no longer. */
+  readonly relation: Relation | undefined
 }
 
 /** Where an event stands once its position in the stream is known. */
@@ -128,7 +132,7 @@ export class Batch {
   redact(target: Pdu, by: EventId): void {
     const read = pduOf(target.version, redact(target.version, target.json), 'unlimited')
     if (typeof read === 'string') return
-    this.redactions.push({ target: read.pdu, by })
+    this.redactions.push({ target: read.pdu, by, relation: relationOf(target.content) })
     this.room.replacePdu(read.pdu)
   }
 
@@ -170,9 +174,10 @@ export class Batch {
       this.#writeEvent(tx, event, position)
       return { event, position }
     })
-    for (const { eventId } of this.lateRedactions) {
+    for (const { eventId, pdu } of this.lateRedactions) {
       const position = { stream: stream++, sub: 0 }
       placeEvent(tx, room.roomNid, eventId, position)
+      this.#writeRelation(tx, pdu, position)
       late.push(position)
     }
     // A change of state alone has a position, too.
@@ -212,6 +217,7 @@ export class Batch {
       parentIsHere(tx, room.roomNid, pdu.event_id)
     }
     if (position === undefined) return
+    this.#writeRelation(tx, pdu, position)
     for (const missing of event.missingParents) {
       addMissingParent(tx, room.roomNid, { ...position, missing })
     }
@@ -220,6 +226,15 @@ export class Batch {
       const { roomId } = room
       addToOutbox(tx, { stream: position.stream, roomId, eventId: pdu.event_id, destinations })
     }
+  }
+
+  /** How an event that takes its place in the timeline is related to another; not if it is redacted. */
+  #writeRelation(tx: Writer, pdu: Pdu, place: Position): void {
+    const { room } = this
+    const { event_id: eventId, type, sender, origin_server_ts } = pdu
+    const relation = relationOf((room.cachedPdu(eventId) ?? pdu).content)
+    if (relation === undefined) return
+    addRelation(tx, room.roomNid, relation, { eventId, type, sender, origin_server_ts, place })
   }
 
   /** What is missing before a refused event is missing before those that follow it. */
@@ -231,9 +246,10 @@ export class Batch {
 
   #writeRest(tx: Writer, last: number): void {
     const { room } = this
-    for (const { target, by } of this.redactions) {
+    for (const { target, by, relation } of this.redactions) {
       const eventId = target.event_id
       redactEvent(tx, room.roomNid, { eventId, redactedBy: by, bytes: target.bytes })
+      if (relation !== undefined) removeRelation(tx, room.roomNid, relation, eventId)
     }
     for (const waiting of this.waitingRedactions) awaitRedacted(tx, room.roomNid, waiting)
     for (const eventId of this.noLongerAwaited) isRedactedNow(tx, room.roomNid, eventId)

@@ -23,6 +23,8 @@ export interface EventView {
   readonly redactedBecause?: Pdu | undefined
   /** Only for the device that sent the event. */
   readonly transactionId?: string | undefined
+  /** What its children come to, by the type of their relation to it. */
+  readonly relations?: JsonObject | undefined
 }
 
 /** The event as clients see it. `/sync` leaves the room ID out, since it stands elsewhere there. */
@@ -43,7 +45,7 @@ export function clientEvent(pdu: Pdu, view: EventView, room: 'with' | 'without')
 }
 
 function unsignedOf(pdu: Pdu, view: EventView, room: 'with' | 'without'): JsonObject {
-  const { membership, replacesState, prevContent, redactedBecause, transactionId } = view
+  const { membership, replacesState, prevContent, redactedBecause, transactionId, relations } = view
   return {
     age: view.now - pdu.origin_server_ts,
     ...(membership !== undefined && { membership }),
@@ -53,6 +55,7 @@ function unsignedOf(pdu: Pdu, view: EventView, room: 'with' | 'without'): JsonOb
       redacted_because: clientEvent(redactedBecause, { now: view.now }, room),
     }),
     ...(transactionId !== undefined && { transaction_id: transactionId }),
+    ...(relations !== undefined && { 'm.relations': relations }),
   }
 }
 

@@ -58,7 +58,7 @@ export async function eventContext(
   needs: HistoryNeeds,
   { access, deviceId, eventId, limit, filter }: ContextRequest,
 ): Promise<EventContext> {
-  const presentation: Presentation = { access, deviceId, room: 'with' }
+  const presentation: Presentation = { access, deviceId, room: 'with', relations: 'bundled' }
   const event = await visibleEvent(needs.rooms, access, eventId)
   // The limit applies to the sum of the events_before and events_after arrays. The filter is not
   // applied to the event itself.

@@ -186,7 +186,7 @@ test('a change that a crash kept from being told is told after the start', async
     tx.run(sql`DELETE FROM device_lists`)
     noteDeviceChange(tx, alice.userId, sql`user_id = user_id`)
   })
-  world.db.crash()
+  world.crash()
   const again = await roomClientWorld(t, { image, seed: 2 })
   await again.endToEnd.start()
   const got = await again.client(bob.userId, bob.token).sync(`since=${since}`)

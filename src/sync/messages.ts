@@ -72,7 +72,8 @@ export async function messages(needs: HistoryNeeds, request: PageRequest): Promi
   const start = formatToken(from)
   if (!filter.matchesRoom(access.roomId)) return { start, chunk: [] }
   const { events, end } = await collect(needs, request, from)
-  const chunk = await presentEvents(needs, events, { access, deviceId, room: 'with' })
+  const presentation = { access, deviceId, room: 'with', relations: 'bundled' } as const
+  const chunk = await presentEvents(needs, events, presentation)
   const state = filter.lazyLoadMembers ? await senders(needs, access, events) : []
   return {
     start,

@@ -10,6 +10,7 @@ import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Database } from '#storage/database.ts'
 import { transactionIdsOf } from '#storage/transactions.ts'
+import { bundledRelations } from './bundled-relations.ts'
 import { clientEvent, type EventView, federationEvent } from './client-event.ts'
 import type { HistoryRooms, RoomAccess } from './room-access.ts'
 import { type VisibleEvent, visibleEvents } from './visible-events.ts'
@@ -27,6 +28,11 @@ export interface Presentation {
   readonly deviceId: string
   readonly room: 'with' | 'without'
   readonly format?: 'client' | 'federation'
+  /**
+   * Whether the events are told with what their children come to. Of `nested` events the children are
+   * told without: nothing goes in circles.
+   */
+  readonly relations?: 'bundled' | 'nested'
 }
 
 /** The events in the form that clients are given, in the order given. */
@@ -38,10 +44,11 @@ export async function presentEvents(
   if (presentation.format === 'federation') {
     return events.map(({ stored }) => federationEvent(stored.pdu))
   }
-  const [redactions, replaced, transactionIds] = await Promise.all([
+  const [redactions, replaced, transactionIds, relations] = await Promise.all([
     redactionsOf(needs, events, presentation),
     replacedEvents(needs, events, presentation),
     ownTransactionIds(needs, events, presentation),
+    relationsOf(needs, events, presentation),
   ])
   const now = needs.clock.now()
   return events.map(({ stored, membership, replaces }) => {
@@ -53,6 +60,7 @@ export async function presentEvents(
       prevContent: replaces && replaced.get(replaces)?.content,
       redactedBecause: redactedBy && redactions.get(redactedBy),
       transactionId: transactionIds.get(pdu.event_id),
+      relations: relations.get(pdu.event_id),
     }
     return clientEvent(pdu, view, presentation.room)
   })
@@ -91,6 +99,23 @@ async function replacedEvents(
   const found = await rooms.events(access.roomId, ids)
   const visible = await visibleEvents(rooms, access, found)
   return new Map(visible.map(({ stored }) => [stored.pdu.event_id, stored.pdu]))
+}
+
+async function relationsOf(
+  needs: PresentingNeeds,
+  events: readonly VisibleEvent[],
+  presentation: Presentation,
+): Promise<Map<EventId, JsonObject>> {
+  const { access, relations, ...rest } = presentation
+  if (relations === undefined) return new Map()
+  const isNested = relations === 'nested'
+  const inside: Presentation = isNested
+    ? { access, ...rest }
+    : { ...presentation, relations: 'nested' }
+  return await bundledRelations(needs, events, {
+    access,
+    present: (children) => presentEvents(needs, children, inside),
+  })
 }
 
 async function ownTransactionIds(

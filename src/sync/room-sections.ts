@@ -12,7 +12,12 @@ import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
 import { prunedStrippedState, strippedEvent } from './client-event.ts'
 import { pickFields } from './event-fields.ts'
 import type { SyncFilter } from './filter.ts'
-import { type PresentingNeeds, presentEvents, presentState } from './present-events.ts'
+import {
+  type Presentation,
+  type PresentingNeeds,
+  presentEvents,
+  presentState,
+} from './present-events.ts'
 import { type RoomAccess, stateWhenLeft, tryRoomAccess } from './room-access.ts'
 import { roomState } from './room-state.ts'
 import { type RoomSummaries, summaryJson } from './room-summary.ts'
@@ -182,20 +187,30 @@ async function timelineJson(
   shown: { access: RoomAccess; part: RoomPart; timeline: RoomTimeline },
 ): Promise<JsonObject> {
   const { access, part, timeline } = shown
+  const limited = timeline.limited || part.isCut
   return {
-    events: await present(needs, { access, part, events: timeline.events }),
-    limited: timeline.limited || part.isCut,
+    // What came with a limited timeline may have children that the client is not told of.
+    events: await present(needs, {
+      access,
+      part,
+      events: timeline.events,
+      ...(limited && { relations: 'bundled' }),
+    }),
+    limited,
     prev_batch: formatToken(timeline.start),
   }
 }
 
 async function present(
   needs: SectionNeeds,
-  shown: { access: RoomAccess; part: RoomPart; events: RoomTimeline['events'] },
+  shown: Pick<Presentation, 'access' | 'relations'> & {
+    readonly part: RoomPart
+    readonly events: RoomTimeline['events']
+  },
 ): Promise<JsonObject[]> {
-  const { access, part, events } = shown
+  const { part, events, ...rest } = shown
   const { deviceId, filter } = part
-  const presentation = { access, deviceId, room: 'without', format: filter.eventFormat } as const
+  const presentation = { ...rest, deviceId, room: 'without', format: filter.eventFormat } as const
   return withFields(await presentEvents(needs, events, presentation), part)
 }
 
