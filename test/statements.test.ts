@@ -34,6 +34,7 @@ const wholeTables: Readonly<Record<string, string>> = {
   deviceOutboxDestinations: 'read once, at the start',
   staleDeviceLists: 'read once, at the start; few are ever left',
   usersWithUntoldChanges: 'read once, at the start; what a crash cut short',
+  usersWithUntoldSigningKeys: 'read once, at the start; what a crash cut short',
 }
 
 interface Statement {
