@@ -19,7 +19,11 @@ import { versionNamed } from './room-world.ts'
 export async function askAdmin(
   server: TestServer,
   target: string,
-  { token = 'root' } = {},
+  {
+    token = 'root',
+    method = 'GET',
+    body,
+  }: { token?: string; method?: string; body?: unknown } = {},
 ): Promise<{ status: number; body: Record<string, unknown> }> {
   const handler = serve(
     adminRoutes as unknown as readonly Route<Partial<Server>>[],
@@ -41,13 +45,13 @@ export async function askAdmin(
     },
   )
   const answer = await handler({
-    method: 'GET',
+    method,
     target: `/_hansa/admin/v1/${target}`,
     headers: token === '' ? {} : { authorization: `Bearer ${token}` },
     remoteAddress: '10.0.0.1',
     encrypted: true,
     signal: new AbortController().signal,
-    ...simulatedBody(undefined),
+    ...simulatedBody(body === undefined ? undefined : JSON.stringify(body)),
   })
   const chunks: Uint8Array[] = []
   for await (const chunk of answer.body as Iterable<Uint8Array>) chunks.push(chunk)

@@ -20,7 +20,9 @@ import { postgresUrl } from './postgres-cluster.ts'
 
 /** Statements that read a whole table, and why they may. */
 const wholeTables: Readonly<Record<string, string>> = {
-  removeCutImports: 'the imports that a crash cut short, at start: at most a few rows',
+  removeRests: 'what a crash left of rooms, at start: at most a few rows',
+  takeRoomAway: 'done when an administrator removes a room',
+  undeliveredTo: 'asked when an administrator removes a room',
   leastUsedRemoteMedia: 'one end of an index',
   remoteMediaBytes: 'read once, at the start',
   looseFiles: 'read once, at the start; few are ever left',

@@ -10,6 +10,7 @@ import { eventRoutes } from './events.ts'
 import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
 import { registerRoutes } from './register.ts'
 import { roomComparisonRoutes } from './room-comparison.ts'
+import { roomRemovalRoutes } from './room-removal.ts'
 import { roomRoutes } from './rooms.ts'
 import { waitingEventRoutes } from './waiting-events.ts'
 
@@ -19,5 +20,6 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...waitingEventRoutes,
   ...eventRoutes,
   ...roomComparisonRoutes,
+  ...roomRemovalRoutes,
   ...outboxQuarantineRoutes,
 ]

@@ -11,7 +11,8 @@ import { isBeyondPolicy } from '#protocol/policy-signature.ts'
 import { eventRows, highestEventNid, roomOfEvent } from '#storage/events.ts'
 import { gapRows } from '#storage/gaps.ts'
 import { forgetMembership, membershipRow, putMembership } from '#storage/memberships.ts'
-import { highestRoomNid, removeCutImports } from '#storage/rooms.ts'
+import { removeRests } from '#storage/room-removal.ts'
+import { highestRoomNid } from '#storage/rooms.ts'
 import { admitPdus } from './admit-pdus.ts'
 import { authChainOf } from './auth-chain.ts'
 import { Batch } from './batch.ts'
@@ -28,6 +29,7 @@ import { type AskPolicyServer, PolicySignatures, policyOf } from './policy.ts'
 import { RoomQueues } from './queues.ts'
 import { createReads, type RoomReads } from './reads.ts'
 import { acceptHistory, destinationsFrom, receive, storeOutliers } from './receive.ts'
+import { removeHistory, removeRoom } from './remove.ts'
 import type { LocalEvent, Position, RoomCommit, Rooms } from './rooms.ts'
 import { StagedWork } from './staged-work.ts'
 import { takeEvent } from './turn.ts'
@@ -43,6 +45,8 @@ export interface LocalRooms
       | 'waitingEvents'
       | 'retryWaiting'
       | 'discardWaiting'
+      | 'removeRoom'
+      | 'removeHistory'
       | 'onCommit'
       | 'close'
     > {
@@ -85,6 +89,8 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
     waitingEvents: (range) => staged.list(range),
     retryWaiting: (roomId) => staged.retry(roomId),
     discardWaiting: (roomId, eventId) => staged.discard(roomId, eventId),
+    removeRoom: (roomId, options) => removeRoom(parts, roomId, options),
+    removeHistory: (roomId, before) => removeHistory(parts, roomId, before),
     onCommit: (listener) => {
       listeners.push(listener)
     },
@@ -124,7 +130,7 @@ async function partsOf(
   },
 ): Promise<EngineParts> {
   let eventNid = await highestEventNid(needs.db)
-  await removeCutImports(needs.db)
+  await removeRests(needs.db)
   let roomNid = await highestRoomNid(needs.db)
   const { db, streams } = needs
   const { serverName } = needs.signer

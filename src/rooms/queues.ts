@@ -18,6 +18,8 @@ import type { Room } from './room.ts'
 interface Job {
   readonly run: (batch: Batch) => Promise<unknown>
   readonly outcome: PromiseWithResolvers<unknown>
+  /** Whether the room is read anew from the store afterwards. Such a job has a turn of its own. */
+  readonly forgets: boolean
 }
 
 interface Queue {
@@ -71,8 +73,15 @@ export class RoomQueues {
     return this.#queues.get(roomId)?.room ?? this.#rooms.get(roomId)
   }
 
-  /** Does something in the room's next turn. `undefined` if there is no such room. */
-  async inTurn<T>(roomId: RoomId, run: (batch: Batch) => Promise<T>): Promise<T | undefined> {
+  /**
+   * Does something in the room's next turn. `undefined` if there is no such room. With `forgets` it has
+   * the turn for itself, and what is in memory of the room is thrown away when it is committed.
+   */
+  async inTurn<T>(
+    roomId: RoomId,
+    run: (batch: Batch) => Promise<T>,
+    { forgets = false } = {},
+  ): Promise<T | undefined> {
     if ((await this.room(roomId)) === undefined) return undefined
     const outcome = Promise.withResolvers<unknown>()
     const queue = this.#queues.getOrInsertComputed(roomId, () => ({
@@ -80,7 +89,7 @@ export class RoomQueues {
       working: undefined,
       room: undefined,
     }))
-    queue.jobs.push({ run, outcome })
+    queue.jobs.push({ run, outcome, forgets })
     queue.working ??= this.#work(roomId, queue)
     return (await outcome.promise) as T
   }
@@ -129,22 +138,30 @@ export class RoomQueues {
   }
 
   async #turn(roomId: RoomId, queue: Queue): Promise<void> {
-    const jobs = queue.jobs.splice(0, jobsMax)
+    const jobs = nextJobs(queue)
     const done: { readonly job: Job; readonly value: unknown }[] = []
     try {
       const room = await this.room(roomId)
-      if (room === undefined) throw new Error(`room ${roomId} is not there any more`)
+      if (room === undefined) {
+        throw new MatrixError(404, 'M_NOT_FOUND', `There is no room ${roomId} any more.`)
+      }
       queue.room = room
       const batch = this.#begin(room)
       for (const job of jobs) await this.#run(job, batch, done)
       if (!batch.isEmpty) await this.#commit(batch)
+      if (jobs.some(({ forgets }) => forgets)) this.#forget(roomId, queue)
     } catch (error) {
-      queue.room = undefined
-      this.#rooms.delete(roomId)
+      this.#forget(roomId, queue)
       for (const job of jobs) job.outcome.reject(error)
       return
     }
     for (const { job, value } of done) job.outcome.resolve(value)
+  }
+
+  /** The next turn begins with what is stored. */
+  #forget(roomId: RoomId, queue: Queue): void {
+    queue.room = undefined
+    this.#rooms.delete(roomId)
   }
 
   /** A job that refuses has changed nothing, and harms no other. Any other error fails the turn. */
@@ -160,6 +177,13 @@ export class RoomQueues {
       job.outcome.reject(error)
     }
   }
+}
+
+/** The jobs of one turn. */
+function nextJobs({ jobs }: Queue): Job[] {
+  const first = jobs.findIndex(({ forgets }) => forgets)
+  const ahead = first === -1 ? jobs.length : Math.max(first, 1)
+  return jobs.splice(0, Math.min(ahead, jobsMax))
 }
 
 function ignore(): void {}

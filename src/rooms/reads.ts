@@ -16,6 +16,7 @@ import {
   roomOfEvent,
 } from '#storage/events.ts'
 import {
+  localUsersOf,
   localUsersWith,
   type MembershipRow,
   membershipRow,
@@ -61,6 +62,7 @@ export type RoomReads = Pick<
   | 'membership'
   | 'roomsChangedSince'
   | 'localMembers'
+  | 'localUsersOf'
   | 'joinedRoomsOf'
   | 'roomsWithStateSince'
   | 'joinedMemberCount'
@@ -118,6 +120,7 @@ export function createReads(parts: ReadParts): RoomReads {
       return new Map(rows.map(({ room_id, stream }) => [room_id as RoomId, stream]))
     },
     localMembers: (roomId) => localUsersWith(db, roomId, 'join'),
+    localUsersOf: (roomId) => localUsersOf(db, roomId),
     joinedRoomsOf: (userId) => joinedRoomsOf(parts, userId),
     roomsWithStateSince: (from) => roomsWithStateSince(db, from),
     joinedMemberCount: async (roomId) => {

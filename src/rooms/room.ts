@@ -401,6 +401,12 @@ export class Room implements RoomEvents {
     this.#facts.delete(eventId)
   }
 
+  /** An event is about to go, or to lose its place. */
+  forgetEvent(eventId: EventId): void {
+    this.#facts.delete(eventId)
+    this.#pdus.delete(eventId)
+  }
+
   /** These events are committed. */
   entered(eventIds: readonly EventId[]): void {
     for (const eventId of eventIds) {

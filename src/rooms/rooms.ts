@@ -21,6 +21,7 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import type { Writer } from '#storage/database.ts'
 import type { EventExplanation } from './explain-event.ts'
+import type { RemovedHistory } from './remove.ts'
 import type { RoomGraph } from './room-graph.ts'
 
 export interface Position {
@@ -272,6 +273,8 @@ export interface Rooms {
   roomsChangedSince(from: number, rooms: readonly RoomId[]): Promise<Map<RoomId, number>>
   /** Local users joined to the room. */
   localMembers(roomId: RoomId): Promise<UserId[]>
+  /** Local users who are in the room, or may yet be: joined, invited, knocking. */
+  localUsersOf(roomId: RoomId): Promise<UserId[]>
   /** How many members are joined in the current state; 0 in a room we do not know. */
   joinedMemberCount(roomId: RoomId): Promise<number>
   /** The rooms with a local user to which a user, of any server, is joined too. */
@@ -322,6 +325,18 @@ export interface Rooms {
   retryWaiting(roomId: RoomId): Promise<void>
   /** Gives up one of them. Whether there was one. */
   discardWaiting(roomId: RoomId, eventId: EventId): Promise<boolean>
+
+  /**
+   * Removes a room with all that belongs to it, for administrators. 404 `M_NOT_FOUND` for one that is
+   * not known; 400 `M_UNKNOWN` while the membership of a user of ours is join, invite or knock, or while
+   * other servers have yet to be sent events of it, unless those are to be given up.
+   */
+  removeRoom(roomId: RoomId, options: { readonly giveUpUndelivered: boolean }): Promise<void>
+  /**
+   * Removes what stands before a place in a room's timeline, but not the forward extremities and what
+   * follows them, and of state events only their place. 404 `M_NOT_FOUND` for a room that is not known.
+   */
+  removeHistory(roomId: RoomId, before: Position): Promise<RemovedHistory>
 
   /**
    * What this server thinks of an event, and why; `undefined` for one that it does not have. For

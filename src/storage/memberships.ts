@@ -81,3 +81,12 @@ export async function localUsersWith(
   `)
   return rows.map((row) => row.user_id)
 }
+
+/** Local users who are in a room, or may yet be. */
+export async function localUsersOf(db: Reader, roomId: RoomId): Promise<UserId[]> {
+  const rows = await db.all<{ user_id: UserId }>(sql`
+    SELECT user_id FROM local_memberships
+    WHERE room_id = ${roomId} AND membership IN ('join', 'invite', 'knock') ORDER BY user_id
+  `)
+  return rows.map((row) => row.user_id)
+}

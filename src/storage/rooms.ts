@@ -5,7 +5,7 @@
  */
 
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
-import { type Database, type Reader, sql, type Writer } from './database.ts'
+import { type Reader, sql, type Writer } from './database.ts'
 
 export interface RoomRow {
   readonly room_nid: number
@@ -44,27 +44,14 @@ export function addRoom(
   `)
 }
 
-/** Notes that events of a room are written which is not there yet. */
+/** Notes that events of a room are in the store which is not there, yet or any more. */
 export function setImporting(tx: Writer, roomNid: number): void {
   tx.run(sql`INSERT INTO room_imports (room_nid) VALUES (${roomNid}) ON CONFLICT DO NOTHING`)
 }
 
-/** Notes that the room is there. */
+/** Notes that the room is there, or all of it gone. */
 export function setImported(tx: Writer, roomNid: number): void {
   tx.run(sql`DELETE FROM room_imports WHERE room_nid = ${roomNid}`)
-}
-
-/** Removes what is left of imports that a crash cut short. */
-export async function removeCutImports(db: Database): Promise<void> {
-  const imports = await db.all<{ room_nid: number }>(sql`SELECT room_nid FROM room_imports`)
-  for (const { room_nid: nid } of imports) {
-    await db.write((tx) => {
-      tx.run(sql`DELETE FROM events WHERE room_nid = ${nid}`)
-      tx.run(sql`DELETE FROM verdicts WHERE room_nid = ${nid}`)
-      tx.run(sql`DELETE FROM state_keys WHERE room_nid = ${nid}`)
-      setImported(tx, nid)
-    })
-  }
 }
 
 /** Sets the forward extremities and the version of the current state. */
