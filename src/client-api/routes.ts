@@ -36,6 +36,7 @@ import {
 import { postReceiptRoute, setReadMarkerRoute, setTypingRoute } from './ephemeral.ts'
 import { defineFilterRoute, getFilterRoute } from './filter.ts'
 import { joinRoomByIdRoute, joinRoomRoute, knockRoomRoute } from './joining.ts'
+import { keyBackupRoutes } from './key-backup.ts'
 import { keyRoutes, keysChangesRoute } from './keys.ts'
 import {
   publicRoomsRoute,
@@ -112,6 +113,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountDataRoutes,
   ...crossSigningRoutes,
   ...deviceManagementRoutes,
+  ...keyBackupRoutes,
   ...keyRoutes,
   ...pushRuleRoutes,
   ...tagRoutes,

@@ -23,6 +23,7 @@ import { deleteCrossSigning } from '#storage/cross-signing.ts'
 import { type Database, type Reader, UnitFailed, type Writer } from '#storage/database.ts'
 import { deleteAllDevices } from '#storage/devices.ts'
 import { deleteFilters } from '#storage/filters.ts'
+import { deleteBackups } from '#storage/key-backups.ts'
 import { deleteProfile, setProfileField } from '#storage/profiles.ts'
 import { useRegistrationToken } from '#storage/registration-tokens.ts'
 import type { DeviceLists } from './end-to-end/device-lists.ts'
@@ -120,6 +121,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
         if (!erase) return
         deleteAccountData(tx, userId)
         deleteFilters(tx, userId)
+        deleteBackups(tx, userId)
       })
       sessions.forgetTokens(userId)
       await needs.deviceLists?.announce(userId)

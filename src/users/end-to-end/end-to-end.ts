@@ -17,6 +17,7 @@ import { deviceEdusOf } from './device-edus.ts'
 import { createLocalKeys, type LocalKeys } from './device-keys.ts'
 import { createDeviceLists, type DeviceListNeeds, type DeviceLists } from './device-lists.ts'
 import { createEncounters, type EncounterNeeds } from './encounters.ts'
+import { createKeyBackups, type KeyBackups } from './key-backups.ts'
 import { createKeyQueries, type KeyQueries, type KeyQueryNeeds } from './key-queries.ts'
 import { createRemoteDevices, type RemoteDeviceNeeds } from './remote-devices.ts'
 import { userDevices } from './user-devices.ts'
@@ -26,6 +27,7 @@ export interface EndToEnd {
   readonly localKeys: LocalKeys
   readonly keyQueries: KeyQueries
   readonly crossSigning: CrossSigning
+  readonly keyBackups: KeyBackups
   readonly toDevice: ToDevice
   /** All devices with keys of a user of this server, as other servers are told; if there is one. */
   userDevices(userId: UserId): Promise<UserDevices | undefined>
@@ -60,6 +62,7 @@ export function createEndToEnd(needs: EndToEndNeeds): EndToEnd {
     localKeys,
     keyQueries,
     crossSigning: createCrossSigning({ ...needs, deviceLists, mastersOf: keyQueries.mastersOf }),
+    keyBackups: createKeyBackups(needs),
     toDevice,
     userDevices: (userId) => userDevices({ ...needs, localKeys }, userId),
     deviceEdusOf: (rows) => deviceEdusOf(needs.db, rows),
