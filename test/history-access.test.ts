@@ -237,3 +237,30 @@ test('state and state_ids are of before the event, and name the same', async () 
   assert.equal((pdu_ids as unknown[]).length, (pdus as unknown[]).length)
   assert.equal((auth_chain_ids as unknown[]).length, (auth_chain as unknown[]).length)
 })
+
+test('get_missing_events tells both parents before the depths of a long branch', async () => {
+  const world = new FederationWorld()
+  const [a, b, c] = await world.start('a', 'b', 'c')
+  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
+  const roomId = await a.createRoom(alice, newest)
+  await b.join(bob, roomId, [a])
+  await c.join(carol, roomId, [a])
+  await world.settle()
+  world.cut(a, b)
+  const aside = await b.say(bob, roomId, 'aside')
+  for (let count = 0; count < 15; count += 1) await a.say(alice, roomId, `${count}`)
+  world.heal()
+  await world.settle()
+  const merge = await a.say(alice, roomId, 'merge')
+  const stored = await a.rooms.event(roomId, merge)
+  assert.equal(stored?.pdu.prev_events.length, 2)
+  const ask = async (limit: number) => {
+    const body = { earliest_events: [], latest_events: [merge], limit }
+    const answer = await c.request(a, 'POST', federation('get_missing_events', roomId), body)
+    return (answer.body.events as readonly JsonObject[]).map(
+      ({ content }) => (content as JsonObject).body,
+    )
+  }
+  assert.equal((await a.rooms.event(roomId, aside))?.status, 'accepted')
+  assert.deepEqual(await ask(2), ['aside', '14'])
+})

@@ -123,6 +123,9 @@ export async function backfillForServer(
  * The events between `latest` and `earliest`, the earliest first: a breadth-first walk of the
  * `prev_events` for the `latest_events`, ignoring any events in `earliest_events` and stopping at the
  * `limit`.
+ *
+ * The breadth matters where a long branch meets a short one: Synapse refuses an event for good when
+ * this does not bring all of its parents.
  */
 export async function missingEventsForServer(
   parts: RoomParts,
@@ -140,10 +143,14 @@ export async function missingEventsForServer(
   const limit = Math.min(request.limit, missingEventsMax)
   const latest = await placed(parts, roomId, request.latest.slice(0, namedMax))
   const seen = new Set<EventId>([...request.earliest.slice(0, namedMax), ...request.latest])
-  const parents = await parentsOf(parts, roomId, latest, { seen, minDepth })
-  const walked = await walkBack(parts, roomId, parents, { limit, seen, minDepth })
-  const bytes = await Promise.all(walked.map((event) => bytesForServer(parts, origin, event)))
-  return bytes.toReversed()
+  let border = await parentsOf(parts, roomId, latest, { seen, minDepth })
+  const walked: StoredEvent[] = []
+  while (border.length > 0 && walked.length < limit) {
+    walked.push(...border.slice(0, limit - walked.length))
+    border = await parentsOf(parts, roomId, border, { seen, minDepth })
+  }
+  const upwards = walked.toReversed().sort((a, b) => a.pdu.depth - b.pdu.depth)
+  return await Promise.all(upwards.map((event) => bytesForServer(parts, origin, event)))
 }
 
 async function mayRead(parts: RoomParts, roomId: RoomId, origin: ServerName): Promise<boolean> {
