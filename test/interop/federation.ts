@@ -9,7 +9,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -52,10 +52,17 @@ export class Federation {
     const folder = mkdtempSync(join(tmpdir(), 'hansa-interop-'))
     const authority = await makeAuthority('Interop', Date.now())
     const members: Member[] = []
+    // The runner ends the processes of files by this signal when it is ended itself.
+    process.once('SIGTERM', () => process.exit(143))
     after(async () => {
-      await Promise.all(members.map(end))
+      const fallen = members.filter(({ process }) => process.condition.startsWith('ended'))
+      const falls = fallen.map(({ process }) => `${process.serverName} ${process.condition}`)
+      const endings = await Promise.allSettled(members.map(end))
+      const problems = endings.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
+      const complaints = members.flatMap(complaintsOf)
       if (process.env.HANSA_TEST_KEEP === undefined) rmSync(folder, { recursive: true })
       else console.log(`The servers' files are in ${folder}`)
+      assert.deepEqual([...falls, ...problems, ...complaints], [])
     })
     for (const [index, kind] of kinds.entries()) {
       // Test files that run at the same time have addresses of their own, and so ports.
@@ -92,7 +99,7 @@ export class Federation {
     } catch (error) {
       const logs = this.members.map(
         ({ kind, process }) =>
-          `--- ${kind} ${process.serverName}\n${process.logTail(logLines).trimEnd()}`,
+          `--- ${kind} ${process.serverName} ${process.condition}\n${process.logTail(logLines).trimEnd()}`,
       )
       const message = error instanceof Error ? error.message : String(error)
       const kept = process.env.HANSA_TEST_KEEP === undefined ? '' : `\nfiles: ${this.#folder}`
@@ -117,6 +124,14 @@ async function prepare(
       : await prepareHansa(server)
   const plug = await Plug.between(host, { port: publicPort, innerPort: process.tlsPort })
   return { kind, process, plug }
+}
+
+/** What a Hansa logged as in need of a human: nothing that others do is that. */
+function complaintsOf({ kind, process }: Member): string[] {
+  if (kind !== 'hansa') return []
+  return readFileSync(process.logFile, 'utf8')
+    .split('\n')
+    .filter((line) => line.split(' ')[1] === 'error')
 }
 
 async function end({ process, plug }: Member): Promise<void> {

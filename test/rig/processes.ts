@@ -8,19 +8,33 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { createWriteStream, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 
-/** A port that was free a moment ago. */
-export function freePort(host: string): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Ports that no system gives to who asks for any: what is found free here stays so. */
+const ports = { first: 10_000, count: 20_000 } as const
+const portTries = 50
+
+/** Servers that run. None outlives this process, unless it is killed by SIGKILL. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
+/** How long a server is given to begin and to end; a loaded machine needs a part of it. */
+const limits = { startMs: 120_000, endMs: 60_000 } as const
+
+/** A port that is free on this address. */
+export async function freePort(host: string): Promise<number> {
+  for (let tries = 0; tries < portTries; tries += 1) {
+    const port = ports.first + Math.floor(Math.random() * ports.count)
+    if (await isFree(host, port)) return port
+  }
+  throw new Error(`${host} has no free port`)
+}
+
+function isFree(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = createServer()
-    server.once('error', reject)
-    server.listen(0, host, () => {
-      const address = server.address()
-      server.close(() =>
-        typeof address === 'object' && address
-          ? resolve(address.port)
-          : reject(new Error('no port')),
-      )
-    })
+    server.once('error', () => resolve(false))
+    server.listen(port, host, () => server.close(() => resolve(true)))
   })
 }
 
@@ -57,7 +71,7 @@ export class ServerProcess {
   }
 
   /** Starts it and waits until it answers. */
-  async start(limitMs = 30_000): Promise<void> {
+  async start(): Promise<void> {
     const [program = '', ...args] = this.#command
     const log = createWriteStream(this.logFile, { flags: 'a' })
     const child = spawn(program, args, {
@@ -65,11 +79,13 @@ export class ServerProcess {
       env: { ...process.env, ...this.#environment },
     })
     this.#child = child
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     child.stdout.pipe(log)
     child.stderr.pipe(log)
-    const end = performance.now() + limitMs
+    const end = performance.now() + limits.startMs
     while (!(await this.#answers())) {
-      if (child.exitCode !== null || performance.now() > end) {
+      if (hasEnded(child) || performance.now() > end) {
         throw new Error(`${this.serverName} did not start:\n${this.logTail()}`)
       }
       await new Promise((resolve) => setTimeout(resolve, 50))
@@ -95,15 +111,37 @@ export class ServerProcess {
     this.#child?.kill(signal)
   }
 
-  /** Ends it with a signal and waits for its end. Gives the exit code. */
+  /** How it is, in a word: `runs`, or how it ended. */
+  get condition(): string {
+    const child = this.#child
+    if (child === undefined) return 'was ended'
+    if (!hasEnded(child)) return 'runs'
+    return `ended by itself with ${child.signalCode ?? `code ${child.exitCode}`}`
+  }
+
+  /**
+   * Ends it with a signal and waits for its end. Gives the exit code. Throws if it does not end, after
+   * killing it.
+   */
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null
+    if (child === undefined || hasEnded(child)) return null
     const ended = new Promise<number | null>((resolve) => child.once('exit', resolve))
     child.kill(signal)
     if (signal !== 'SIGKILL') child.kill('SIGCONT')
+    let isLate = false
+    const killing = setTimeout(() => {
+      isLate = true
+      child.kill('SIGKILL')
+    }, limits.endMs)
     const code = await ended
+    clearTimeout(killing)
+    if (isLate) throw new Error(`${this.serverName} did not end by ${signal}:\n${this.logTail()}`)
     this.#child = undefined
     return code
   }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
 }
