@@ -14,6 +14,7 @@ import type { IdentityServers } from '#identity/identity-servers.ts'
 import type { Io } from '#io/io.ts'
 import type { Media } from '#media/media.ts'
 import type { PolicyServer } from '#policy/policy-server.ts'
+import type { Pressure } from '#pressure/pressure.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
@@ -51,6 +52,8 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly defaultRoomVersion: string
   readonly db: Database
   readonly signer: Signer
+  /** Whether there is too much to do. */
+  readonly pressure: Pressure
   /** What we say of our own keys. */
   readonly ownKeys: () => JsonObject
   readonly notary: Notary

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { join } from 'node:path/posix'
+import { dirname, join } from 'node:path/posix'
 import { adminRoutes } from '#admin-api/routes.ts'
 import { explainFailure } from '#client-api/explain-failure.ts'
 import { clientRateLimits } from '#client-api/rate-limits.ts'
@@ -36,6 +36,7 @@ import {
   type PolicyServer,
   type PolicyServerNeeds,
 } from '#policy/policy-server.ts'
+import { type Pressure, watchPressure } from '#pressure/pressure.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
@@ -91,7 +92,9 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const federation = await buildFederation(config, around, signer)
   const local = await createLocalRooms({ ...io, ...federation, signer, db, streams })
   const policySigner = await policySignerOf(config, io)
-  const parts = { streams, signer, federation, local, policySigner }
+  const pressure = await watchPressure({ ...io, ...watched(config) })
+  pressure.onShortage(() => local.forgetIdle())
+  const parts = { streams, signer, federation, local, policySigner, pressure }
   const { server, resume } = buildServer(config, around, parts)
   await server.media.resume()
   const sockets = await listenAll(config, around, { server, federation })
@@ -105,6 +108,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
       replaceCertificate: socket.replaceCertificate,
     })),
     close: async (graceMs) => {
+      pressure.close()
       await Promise.all(sockets.map(({ socket }) => socket.close(graceMs)))
       await federation.close()
       server.endToEnd.close()
@@ -116,6 +120,12 @@ export async function startServer(config: Config, around: Surroundings): Promise
       await db.close()
     },
   }
+}
+
+/** What is to be looked after of the machine. */
+function watched({ data_dir: folder, database, disk_reserve_bytes: reserveBytes }: Config) {
+  const file = database.type === 'sqlite' ? database.path : null
+  return { folders: file === null ? [folder] : [folder, dirname(file)], reserveBytes }
 }
 
 async function buildFederation(
@@ -145,9 +155,10 @@ function buildServer(
     readonly policySigner: Signer | undefined
     readonly federation: Federation
     readonly local: LocalRooms
+    readonly pressure: Pressure
   },
 ): { readonly server: Server; readonly resume: () => Promise<void> } {
-  const { streams, signer, federation, local } = parts
+  const { streams, signer, federation, local, pressure } = parts
   const { serverName } = signer
   const identityServers = createIdentityServers(io)
   const { edus, outboxQuarantine, queries, remoteKeys, keyring, remoteServers } = federation
@@ -184,6 +195,7 @@ function buildServer(
   const server = {
     ...common,
     ...nameOf(config, federation),
+    pressure,
     signer,
     outboxQuarantine,
     identityServers,
@@ -206,6 +218,7 @@ function buildServer(
       files: io.files,
       thumbnailer: io.thumbnailer,
       remoteSource: federation.remoteMedia,
+      mayKeepRemote: () => pressure.mayKeepRemoteMedia,
       ...mediaLimits(config),
     }),
     clientTransactions: createTransactions(common),
@@ -315,7 +328,10 @@ async function listenAll(
     const served = apis.filter((api) => api !== 'federation' || config.federation.enabled)
     const routes = served.flatMap((api) => routesOf[api] ?? [])
     const handler = serve(routes, server, shell)
-    const socket = await around.io.listen({ host, port, ...(tls && { tls }) }, handler)
+    const isForServers = served.every((api) => api === 'federation')
+    const takesConnections = () => !isForServers || !server.pressure.refusesConnections
+    const options = { host, port, takesConnections, ...(tls && { tls }) }
+    const socket = await around.io.listen(options, handler)
     const shownHost = host.includes(':') ? `[${host}]` : host
     const url = `${tls ? 'https' : 'http'}://${shownHost}:${socket.port}`
     sockets.push({ socket, url, apis: served })
@@ -331,6 +347,7 @@ function shellOf(
   return {
     log: io.log,
     checkAnswers,
+    admit: server.pressure.admit,
     authenticateServer: federation.authenticateServer,
     isAdmin: async (userId) => (await server.users.accounts.account(userId))?.admin ?? false,
     authenticateUser: server.users.sessions.authenticate,

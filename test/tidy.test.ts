@@ -23,6 +23,7 @@ const mayImport: Record<string, readonly string[]> = {
   users: ['protocol', 'storage', 'io', 'rooms', 'federation'],
   identity: ['protocol', 'endpoints', 'http', 'schema', 'io'],
   policy: ['protocol', 'io', 'rooms'],
+  pressure: ['protocol', 'io', 'http'],
   directory: ['protocol', 'storage', 'io', 'rooms'],
   media: ['protocol', 'storage', 'io', 'federation'],
   sync: ['protocol', 'storage', 'io', 'rooms', 'users'],

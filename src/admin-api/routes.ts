@@ -8,6 +8,7 @@ import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { eventRoutes } from './events.ts'
 import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
+import { pressureRoutes } from './pressure.ts'
 import { registerRoutes } from './register.ts'
 import { roomComparisonRoutes } from './room-comparison.ts'
 import { roomRemovalRoutes } from './room-removal.ts'
@@ -22,4 +23,5 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...roomComparisonRoutes,
   ...roomRemovalRoutes,
   ...outboxQuarantineRoutes,
+  ...pressureRoutes,
 ]

@@ -238,6 +238,11 @@ export const settings = table({
     'Where this server listens.',
   ),
   database: section(database, 'Where everything is stored.'),
+  disk_reserve_bytes: setting(
+    integer(0, 1_125_899_906_842_624),
+    1_073_741_824,
+    'With less than this free on its disk, in bytes, or less than a fiftieth, the server writes nothing.',
+  ),
   default_room_version: setting(
     roomVersion,
     '12',

@@ -39,9 +39,11 @@ export interface Shell {
     request: IncomingRequest,
     rawBody: Uint8Array,
   ) => Promise<ServerName>
-  /** Whose token it is; throws a 401 `MatrixError`. */
+  /** Throws a 429 or 503 `MatrixError` if this server has too much to do for such a request. */
+  readonly admit?: (endpoint: Endpoint, request: IncomingRequest) => void
   /** Whether a user is an administrator of this server. */
   readonly isAdmin?: (userId: UserId) => Promise<boolean>
+  /** Whose token it is; throws a 401 `MatrixError`. */
   readonly authenticateUser?: (token: string, remoteAddress: string) => Promise<Session>
   /** Throws a 429 `MatrixError` if this is too much. */
   readonly limitRate?: (endpoint: Endpoint, requester: Requester) => void
@@ -88,6 +90,7 @@ async function answerRoute<Needs>(
   },
 ): Promise<OutgoingAnswer> {
   const { request } = matched
+  shell.admit?.(endpoint, request)
   const { requester, rawBody } = await authenticate(endpoint, shell, request, matched.query)
   shell.limitRate?.(endpoint, requester)
   const body = rawBody ?? (await bodyOf(endpoint, request))
@@ -194,7 +197,11 @@ function errorAnswer(error: unknown, request: IncomingRequest, shell: Shell): Ou
     const path = request.target.split('?', 1)[0]
     shell.log.error('a request failed', { method: request.method, path, error })
   }
-  const answer = jsonAnswer(answered.status, answered)
+  const plain = jsonAnswer(answered.status, answered)
+  // Who is told to come back later gives up their connection, too.
+  const isUnavailable = answered.status === 503
+  const closing = isUnavailable ? { connection: 'close' } : {}
+  const answer = { ...plain, headers: { ...plain.headers, ...closing } }
   const retryAfterMs = answered.extra.retry_after_ms
   if (typeof retryAfterMs !== 'number') return answer
   const seconds = String(Math.ceil(retryAfterMs / 1000))

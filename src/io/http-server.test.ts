@@ -201,6 +201,90 @@ test('over TLS, with a certificate that can be replaced while running', async (t
   assert.deepEqual(encrypted, [true, true])
 })
 
+// Who sees them differently than a proxy before us could smuggle a request.
+for (const [name, head, body] of [
+  ['two lengths', 'Content-Length: 4\r\nContent-Length: 5', 'abcde'],
+  ['a length and chunks', 'Content-Length: 4\r\nTransfer-Encoding: chunked', '1\r\na\r\n0\r\n\r\n'],
+  ['chunks and a length', 'Transfer-Encoding: chunked\r\nContent-Length: 4', '1\r\na\r\n0\r\n\r\n'],
+  ['chunks of another name', 'Transfer-Encoding: xchunked', '1\r\na\r\n0\r\n\r\n'],
+  ['chunks that are not last', 'Transfer-Encoding: chunked, identity', '1\r\na\r\n0\r\n\r\n'],
+  ['a space before the colon', 'Content-Length : 4', 'abcd'],
+  ['a folded line', 'X: a\r\n Content-Length: 4', 'abcd'],
+] as const) {
+  test(`a body with ${name} is refused, and the connection ends`, async (t) => {
+    const server = await started(t, async (request) => {
+      await request.body(100)
+      return ok
+    })
+    const start = `PUT / HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n${body}`
+    const answer = await exchange(server.port, `${start}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`)
+    assert.match(answer, /^HTTP\/1\.1 400 /)
+    assert.equal(answer.match(/HTTP\/1\.1/g)?.length, 1)
+  })
+}
+
+test('the first request of a connection is known as such', async (t) => {
+  const firsts: unknown[] = []
+  const server = await started(t, async ({ startsConnection }) => {
+    firsts.push(startsConnection)
+    return ok
+  })
+  const one = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+  const last = 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+  await exchange(server.port, one + one + last)
+  await exchange(server.port, last)
+  assert.deepEqual(firsts, [true, false, false, true])
+})
+
+test('one address has so many connections and no more, until one of them ends', async (t) => {
+  const server = await started(t, async () => ok)
+  const localAddress = '127.0.0.9'
+  const open = () => connect({ port: server.port, host: '127.0.0.1', localAddress })
+  const sockets = Array.from({ length: 500 }, open)
+  t.after(() => {
+    for (const socket of sockets) socket.destroy()
+  })
+  await Promise.all(sockets.map((socket) => once(socket, 'connect')))
+  assert.equal(await isServed(open()), false)
+  // Others are served, and so is a proxy on this machine.
+  assert.equal(await isServed(connect(server.port, '127.0.0.1')), true)
+  const [first = assert.fail()] = sockets
+  first.destroy()
+  await once(first, 'close')
+  while (!(await isServed(open())));
+})
+
+test('while no connections are taken, those that are open go on', async (t) => {
+  let takes = true
+  const server = await started(t, async () => ok, {
+    host: '127.0.0.1',
+    port: 0,
+    takesConnections: () => takes,
+  })
+  const socket = connect(server.port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await once(socket, 'data')
+  takes = false
+  assert.equal(await isServed(connect(server.port, '127.0.0.1')), false)
+  assert.equal(await isServed(socket), true)
+  takes = true
+  assert.equal(await isServed(connect(server.port, '127.0.0.1')), true)
+})
+
+/** Whether a request over a connection is answered. */
+async function isServed(socket: Socket): Promise<boolean> {
+  const closed = Promise.withResolvers<void>()
+  let answer = ''
+  socket.on('error', () => {})
+  socket.on('close', () => closed.resolve())
+  socket.on('data', (chunk) => {
+    answer += String(chunk)
+  })
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+  await closed.promise
+  return answer.includes('200 OK')
+}
+
 async function started(
   t: TestContext,
   handler: HttpHandler,

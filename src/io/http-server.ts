@@ -21,7 +21,7 @@ import type {
 const limits = {
   /** From the first byte of a connection or of the next request to the end of the head. */
   headersTimeout: 15_000,
-  /** From the first byte of a request to the last of its body; most have less, see `bodyMsMax`. */
+  /** From the first byte of a request to the last of its body: a bound for those that may take longer than `bodyMsMax`. */
   requestTimeout: 3_600_000,
   /** Between two requests of a connection. */
   keepAliveTimeout: 75_000,
@@ -31,20 +31,26 @@ const limits = {
 }
 
 const connectionsMax = 10_000
+/** From one address; a proxy on this machine speaks for many and is not counted. */
+const connectionsPerAddressMax = 500
+const proxies: ReadonlySet<string> = new Set(['127.0.0.1', '::1'])
 /** How long a body may take; one that is read in pieces has a second more for each 16 KiB. */
-const bodyMsMax = 120_000
+const bodyMsMax = 60_000
 const chunkMsPerByte = 1_000 / 16_384
 /** A peer that takes nothing of an answer for this long is cut off. */
 const stalledMsMax = 60_000
 
 export const listen: Listen = async (options, handler) => {
   let closing = false
+  const known = new WeakSet<Socket>()
   const serveOne = (request: IncomingMessage, response: ServerResponse) => {
     // A connection that is kept alive would hold up the end.
     response.once('finish', () => {
       if (closing) request.socket.destroySoon()
     })
-    void answerOne(request, response, handler)
+    const startsConnection = !known.has(request.socket)
+    known.add(request.socket)
+    void answerOne(request, response, { handler, startsConnection })
   }
   const tlsServer =
     options.tls && createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, serveOne)
@@ -52,6 +58,7 @@ export const listen: Listen = async (options, handler) => {
   server.maxConnections = connectionsMax
   server.maxRequestsPerSocket = 0
   server.on('clientError', refuseMalformed)
+  server.on('connection', connectionLimit(options.takesConnections ?? (() => true)))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host: options.host, port: options.port }, () => {
@@ -69,6 +76,26 @@ export const listen: Listen = async (options, handler) => {
       return closeServer(server, graceMs)
     },
   } satisfies Listening
+}
+
+/** Hangs up on who opens too many connections, and on all who are not taken at the moment. */
+function connectionLimit(takesConnections: () => boolean): (socket: Socket) => void {
+  const counts = new Map<string, number>()
+  return (socket) => {
+    const address = plainAddress(socket.remoteAddress ?? '')
+    const count = counts.get(address) ?? 0
+    const isTooMuch = count >= connectionsPerAddressMax && !proxies.has(address)
+    if (isTooMuch || !takesConnections()) {
+      socket.destroy()
+      return
+    }
+    counts.set(address, count + 1)
+    socket.once('close', () => {
+      const left = (counts.get(address) ?? 1) - 1
+      if (left === 0) counts.delete(address)
+      else counts.set(address, left)
+    })
+  }
 }
 
 /** Answers what is not HTTP, or has too large a head, and hangs up. */
@@ -89,7 +116,7 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
 async function answerOne(
   request: IncomingMessage,
   response: ServerResponse,
-  handler: HttpHandler,
+  { handler, startsConnection }: { handler: HttpHandler; startsConnection: boolean },
 ): Promise<void> {
   const aborter = new AbortController()
   response.on('close', () => {
@@ -100,7 +127,7 @@ async function answerOne(
   request.on('error', () => {})
   response.setTimeout(0)
   try {
-    const answer = await handler(incoming(request, aborter.signal))
+    const answer = await handler({ ...incoming(request, aborter.signal), startsConnection })
     await send(request, response, answer)
   } catch {
     // The handler answers its own errors: what comes here is an answer that broke half-way.
@@ -124,10 +151,14 @@ function incoming(request: IncomingMessage, signal: AbortSignal): IncomingReques
 /** The peer's address, or that for which a proxy on this machine speaks. */
 function addressOf(request: IncomingMessage): string {
   const address = plainAddress(request.socket.remoteAddress ?? '')
-  if (address !== '::1' && !address.startsWith('127.')) return address
+  if (!isThisMachine(address)) return address
   const forwarded = String(request.headers['x-forwarded-for'] ?? '')
   const last = forwarded.slice(forwarded.lastIndexOf(',') + 1).trim()
   return isIP(last) === 0 ? address : last
+}
+
+function isThisMachine(address: string): boolean {
+  return address === '::1' || address.startsWith('127.')
 }
 
 /** An IPv4 peer of a socket that listens on IPv6 is still an IPv4 peer. */

@@ -19,6 +19,8 @@ export interface IncomingRequest {
   readonly remoteAddress: string
   /** Whether the request came over TLS. */
   readonly encrypted: boolean
+  /** Whether it is the first request of its connection. */
+  readonly startsConnection?: boolean
   /** Reads the whole body. Throws a `MatrixError` 413 `M_TOO_LARGE` beyond `bytesMax`. Call it once. */
   body(bytesMax: number): Promise<Uint8Array>
   /** Like `body`, piece by piece as it comes, for bodies that may be large and take long. */
@@ -95,6 +97,8 @@ export interface ListenOptions {
   /** 0 for any free port. */
   readonly port: number
   readonly tls?: { readonly cert: string; readonly key: string }
+  /** Whether new connections are taken at the moment; always, if it is not said. */
+  readonly takesConnections?: () => boolean
 }
 
 export interface Listening {

@@ -10,6 +10,7 @@ import type { Dns } from './dns.ts'
 import type { Files } from './files.ts'
 import type { HttpClient, Listen } from './http.ts'
 import type { Log } from './log.ts'
+import type { Machine } from './machine.ts'
 import type { PduChecker } from './pdu-checker.ts'
 import type { Random } from './random.ts'
 import type { Thumbnailer } from './thumbnailer.ts'
@@ -25,6 +26,7 @@ export interface Io {
   readonly dns: Dns
   readonly files: Files
   readonly log: Log
+  readonly machine: Machine
   readonly pduChecker: PduChecker
   readonly thumbnailer: Thumbnailer
 }

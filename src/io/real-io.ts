@@ -10,6 +10,7 @@ import { pduCheckerWorkers } from './pdu-checker-workers.ts'
 import { realClock } from './real-clock.ts'
 import { realFiles } from './real-files.ts'
 import { type LogLevel, realLog } from './real-log.ts'
+import { realMachine } from './real-machine.ts'
 import { type RealNetworkOptions, realNetwork } from './real-network.ts'
 import { realRandom } from './real-random.ts'
 import { thumbnailerChild } from './thumbnailer-child.ts'
@@ -29,6 +30,7 @@ export function realIo(options: RealIoOptions): Io {
     dns,
     files: realFiles,
     log: realLog(options.log),
+    machine: realMachine(),
     pduChecker: pduCheckerWorkers(realClock),
     thumbnailer: thumbnailerChild(),
   }

@@ -64,6 +64,8 @@ export interface MediaNeeds extends Pick<Io, 'clock' | 'random' | 'files' | 'thu
   readonly folder: string
   readonly uploadBytesMax: number
   readonly withoutLogin: boolean
+  /** Whether there is room for more media of other servers. */
+  readonly mayKeepRemote: () => boolean
   /** How much of other servers' media is kept, in bytes. */
   readonly remoteBytesMax: number
 }
@@ -83,6 +85,7 @@ export function createMedia(needs: MediaNeeds): Media {
     source: needs.remoteSource,
     bytesMax: uploadBytesMax,
     keptBytesMax: needs.remoteBytesMax,
+    mayKeep: needs.mayKeepRemote,
   })
   const thumbnails = createThumbnails({ ...needs, mediaFiles })
   const contentOf = async (

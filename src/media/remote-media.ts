@@ -8,6 +8,7 @@
 import { Limiter } from '#federation/limiter.ts'
 import type { RemoteMediaName, RemoteMediaSource } from '#federation/remote-media.ts'
 import type { Clock } from '#io/clock.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Database } from '#storage/database.ts'
 import {
   deleteRemoteMedia,
@@ -32,6 +33,8 @@ export interface RemoteMediaNeeds {
   readonly source: RemoteMediaSource
   /** The largest content that is fetched. */
   readonly bytesMax: number
+  /** Whether the disk has room for more. */
+  readonly mayKeep: () => boolean
   /** How much is kept of all. */
   readonly keptBytesMax: number
 }
@@ -44,6 +47,8 @@ const waitMsMax = 60_000
 /** When there is too much, this share of what is allowed is left. */
 const shareLeft = 0.9
 const removedAtOnce = 50
+/** When who asked while there was no room may ask again. */
+const retryMs = 60_000
 
 export function createRemoteMedia(needs: RemoteMediaNeeds): RemoteMedia {
   const { db, clock } = needs
@@ -59,6 +64,7 @@ export function createRemoteMedia(needs: RemoteMediaNeeds): RemoteMedia {
     async content(name, waitMs) {
       const kept = await keptContent(db, clock, name)
       if (kept !== undefined) return kept
+      if (!needs.mayKeep()) throw noRoom()
       const key = `${name.serverName}/${name.mediaId}`
       const wait = Math.min(waitMs, waitMsMax)
       const fetched = fetching.getOrInsertComputed(key, () =>
@@ -67,6 +73,12 @@ export function createRemoteMedia(needs: RemoteMediaNeeds): RemoteMedia {
       return await fetched
     },
   }
+}
+
+function noRoom(): MatrixError {
+  const sentence = 'This server has no room for media of other servers at the moment.'
+  const extra = { retry_after_ms: retryMs }
+  return new MatrixError(503, 'M_RESOURCE_LIMIT_EXCEEDED', sentence, { extra })
 }
 
 async function keptContent(

@@ -57,6 +57,8 @@ export interface LocalRooms
   setPolicyAsker(ask: AskPolicyServer): void
   /** Goes on with what was under way before a restart. */
   resume(): Promise<void>
+  /** Lets go of what is in memory and can be read again. */
+  forgetIdle(): void
 }
 
 const noFiller: GapFiller = { fill: async () => {} }
@@ -99,6 +101,7 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
       filler = given
     },
     resume: () => staged.resume(),
+    forgetIdle: () => parts.queues.forgetIdle(),
     close: async () => {
       staged.end()
       await staged.settled()

@@ -101,3 +101,20 @@ test('a room is made once, and by the second attempt if the first one fails', as
   assert.deepEqual([await making, await late], ['made', undefined])
   assert.deepEqual(attempts, ['fails', 'makes'])
 })
+
+test('when memory is short, half of the idle rooms are let go, and none that is worked on', async () => {
+  const { queues, stored } = await openQueues(async () => {})
+  const names = Array.from({ length: 10 }, (_, index): RoomId => `!room${index}`)
+  for (const name of names) stored.add(name)
+  const before = await Promise.all(names.map((name) => queues.room(name)))
+  const working = Promise.withResolvers<void>()
+  const turn = queues.inTurn('!room0', () => working.promise)
+  await Promise.resolve()
+  queues.forgetIdle()
+  queues.forgetIdle()
+  const after = await Promise.all(names.map((name) => queues.room(name)))
+  const kept = names.filter((_, index) => before[index] === after[index])
+  assert.deepEqual(kept, ['!room0', '!room8', '!room9'])
+  working.resolve()
+  await turn
+})

@@ -55,6 +55,11 @@ export class RoomQueues {
     this.#commit = needs.commit
   }
 
+  /** Lets go of half of the rooms that nobody works on, those first that were used longest ago. */
+  forgetIdle(): void {
+    for (let left = this.#rooms.size >> 1; left > 0; left -= 1) this.#rooms.pop()
+  }
+
   /** The room, for reading what is published. */
   async room(roomId: RoomId): Promise<Room | undefined> {
     const known = this.#known(roomId)

@@ -16,6 +16,7 @@ import type { Log } from '../../src/io/log.ts'
 import { pduCheckerInPlace } from '../../src/io/pdu-checker-in-place.ts'
 import { type StoppableClock, VirtualTime } from '../../src/io/simulated/simulated-clock.ts'
 import { simulatedFiles } from '../../src/io/simulated/simulated-files.ts'
+import { SimulatedMachine } from '../../src/io/simulated/simulated-machine.ts'
 import { SimulatedNetwork } from '../../src/io/simulated/simulated-network.ts'
 import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { noThumbnails, type Thumbnailer } from '../../src/io/thumbnailer.ts'
@@ -141,6 +142,8 @@ export class SimulatedServer {
   readonly #skewMs: number
   readonly #settings: string
   readonly #files = simulatedFiles()
+  /** How busy and how full its machine is. */
+  readonly machine = new SimulatedMachine()
   /** What is committed outlives a crash. */
   readonly #image = memoryImage()
   /** Makes its thumbnails; none, unless a test says otherwise. */
@@ -263,6 +266,7 @@ export class SimulatedServer {
       dns: network.dns(),
       files: this.#files,
       log: this.#log(),
+      machine: this.machine,
       pduChecker: pduCheckerInPlace(clock),
       thumbnailer: { ...noThumbnails, make: (request) => this.thumbnailer.make(request) },
     }

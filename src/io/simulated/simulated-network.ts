@@ -53,7 +53,14 @@ export const calmNetwork: NetworkFaults = {
 
 interface Host {
   readonly address: string
-  readonly handlers: Map<number, { handler: HttpHandler; names: readonly string[] | undefined }>
+  readonly handlers: Map<
+    number,
+    {
+      handler: HttpHandler
+      names: readonly string[] | undefined
+      takesConnections: () => boolean
+    }
+  >
   /** How often it was killed. */
   deaths: number
 }
@@ -118,7 +125,8 @@ export class SimulatedNetwork {
     return async (options, handler) => {
       const names = options.tls?.cert.split(',')
       if (host.handlers.has(options.port)) throw new Error(`port ${options.port} is in use`)
-      host.handlers.set(options.port, { handler, names })
+      const { takesConnections = () => true } = options
+      host.handlers.set(options.port, { handler, names, takesConnections })
       return {
         host: address,
         port: options.port,
@@ -185,6 +193,8 @@ export class SimulatedNetwork {
         const listener = host?.handlers.get(request.port)
         if (host === undefined || listener === undefined) {
           fail(new HttpFailure('connect', `nobody listens at ${to}:${request.port}`))
+        } else if (!listener.takesConnections()) {
+          fail(new HttpFailure('broken', 'the connection was reset'))
         } else if ((listener.names !== undefined) !== (request.protocol === 'https:')) {
           fail(new HttpFailure('tls', 'one side speaks TLS and the other does not'))
         } else if (listener.names && !listener.names.includes(tlsName)) {
@@ -214,6 +224,7 @@ export class SimulatedNetwork {
       headers: incomingHeaders(request),
       remoteAddress: from,
       encrypted: request.protocol === 'https:',
+      startsConnection: true,
       ...simulatedBody(request.body),
       signal: notAborted,
     })
