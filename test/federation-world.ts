@@ -14,13 +14,12 @@ import {
   createTransactionReceiver,
   type TransactionReceiver,
 } from '../src/federation/receive-transactions.ts'
-import { authorizationOf } from '../src/federation/request-signing.ts'
 import { serverKeyRoute } from '../src/federation-api/keys-server.ts'
 import { signRoute } from '../src/federation-api/room-policy.ts'
 import { roomRoutes } from '../src/federation-api/room-routes.ts'
 import type { Route } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
-import type { HttpHandler, IncomingAnswer, OutgoingRequest } from '../src/io/http.ts'
+import type { HttpHandler, OutgoingRequest } from '../src/io/http.ts'
 import { type Log, silentLog } from '../src/io/log.ts'
 import { pduCheckerInPlace } from '../src/io/pdu-checker-in-place.ts'
 import { type StoppableClock, VirtualTime } from '../src/io/simulated/simulated-clock.ts'
@@ -49,6 +48,7 @@ import {
   type SqliteDatabase,
 } from '../src/storage/sqlite.ts'
 import { openStreams } from '../src/storage/streams.ts'
+import { signedRequest } from './signed-request.ts'
 
 const port = 8448
 
@@ -427,26 +427,9 @@ export class TestServer {
   ): Promise<{ status: number; body: JsonObject }> {
     const content =
       body === undefined || body instanceof Uint8Array ? body : Buffer.from(canonicalJson(body))
-    const authorization = authorizationOf(this.signer, {
-      method,
-      target,
-      destination: to.name,
-      content,
-    })
-    const answering = this.world.network.client(this.host, this.life.clock).request({
-      method,
-      protocol: 'https:',
-      hostname: to.host,
-      port,
-      hostHeader: to.name,
-      tlsName: to.host,
-      target,
-      headers: { authorization },
-      ...(content === undefined ? {} : { body: content }),
-      timeoutMs: 60_000,
-      answerBytesMax: 64 * 1024 * 1024,
-    })
-    const answer: IncomingAnswer = await this.world.await(answering)
+    const client = this.world.network.client(this.host, this.life.clock)
+    const request = { to: to.name, method, target, content }
+    const answer = await this.world.await(signedRequest(client, this.signer, request))
     return { status: answer.status, body: JSON.parse(Buffer.from(answer.body).toString()) }
   }
 }

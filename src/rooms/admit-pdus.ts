@@ -17,6 +17,16 @@ import { signatureNeeds } from '#protocol/signature-needs.ts'
 import type { Route } from './engine.ts'
 import type { KeyNeed, Keyring } from './remote-servers.ts'
 
+/** The limits on references are for what is new; history is taken as it is. */
+const routesOfNewEvents: ReadonlySet<Route> = new Set([
+  'send',
+  'send_join',
+  'send_leave',
+  'send_knock',
+  'invite',
+  'invite response',
+])
+
 export async function admitPdus(
   {
     clock,
@@ -33,8 +43,7 @@ export async function admitPdus(
 ): Promise<CheckedPdu[]> {
   if (pdus.length === 0) return []
   const keys = await keyring.verifyKeys(await keyNeedsOf(version, pdus, new Slices(clock)))
-  // The limits on references are for what is new; history is taken as it is.
-  const references = route === 'send' ? 'limited' : 'unlimited'
+  const references = routesOfNewEvents.has(route) ? 'limited' : 'unlimited'
   return await pduChecker.check(version, pdus, keys, references)
 }
 

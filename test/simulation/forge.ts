@@ -5,7 +5,6 @@
  * @module
  */
 
-import { authorizationOf } from '../../src/federation/request-signing.ts'
 import { selectAuthEvents } from '../../src/protocol/auth-rules/auth-events.ts'
 import { authStateOf } from '../../src/protocol/auth-rules/auth-state.ts'
 import { checkAuthRules } from '../../src/protocol/auth-rules/check.ts'
@@ -13,10 +12,11 @@ import { buildPdu, referenceTo } from '../../src/protocol/build-pdu.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../../src/protocol/json.ts'
 import type { Pdu } from '../../src/protocol/pdu.ts'
+import { signedRequest } from '../signed-request.ts'
 import type { SimulatedClient } from './client.ts'
 import { extremitiesOf } from './held-rooms.ts'
 import { count, type Run } from './run.ts'
-import { federationPort, type SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './world.ts'
 
 interface Forgery {
   readonly client: SimulatedClient
@@ -85,22 +85,8 @@ async function sendTo(from: SimulatedServer, to: SimulatedServer, pdu: Pdu): Pro
   const { signer, clock } = from.running.server
   const head = JSON.stringify({ origin: signer.serverName, origin_server_ts: clock.now() })
   const text = `${head.slice(0, -1)},"pdus":[${new TextDecoder().decode(pdu.bytes)}]}`
-  const content = new TextEncoder().encode(text)
   const target = `/_matrix/federation/v1/send/forged${pdu.event_id.slice(1, 9)}`
-  const destination = to.name as ServerName
-  const authorization = authorizationOf(signer, { method: 'PUT', target, destination, content })
-  const [tlsName = ''] = to.name.split(':')
-  await from.world.network.client(from.address, from.world.time.clock()).request({
-    method: 'PUT',
-    protocol: 'https:',
-    hostname: tlsName,
-    port: federationPort,
-    hostHeader: to.name,
-    tlsName,
-    target,
-    headers: { 'content-type': 'application/json', authorization },
-    body: content,
-    timeoutMs: 30_000,
-    answerBytesMax: 1_000_000,
-  })
+  const client = from.world.network.client(from.address, from.world.time.clock())
+  const content = new TextEncoder().encode(text)
+  await signedRequest(client, signer, { to: to.name as ServerName, method: 'PUT', target, content })
 }

@@ -28,7 +28,7 @@ import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
 import { SimulatedClient } from './client.ts'
 
-export const federationPort = 8448
+const federationPort = 8448
 const clientPort = 8008
 /** How long a commit may take; most take far less. */
 const commitMsMax = 50

@@ -166,8 +166,7 @@ async function checkedState(
     const stripped = one.ok ? strippedOfPdu(one.pdu, roomId) : undefined
     if (stripped === undefined) {
       // One or more events fails a signature check, or does not reside in the same room.
-      if (version.roomIdIsCreateEventId)
-        throw invalid('An event of invite_room_state is not in order')
+      if (version.roomIdIsCreateEventId) throw badEntry()
       continue
     }
     hasCreate ||= stripped.type === 'm.room.create' && stripped.state_key === ''
@@ -183,8 +182,13 @@ async function checkedState(
     if (version.roomIdIsCreateEventId && isCreateEntry(entry)) continue
     const stripped = strippedOfEntry(entry)
     if (stripped !== undefined) believed.push(stripped)
+    else if (version.roomIdIsCreateEventId) throw badEntry()
   }
   return believed
+}
+
+function badEntry(): MatrixError {
+  return invalid('An event of invite_room_state is not in order')
 }
 
 function invalid(problem: string): MatrixError {
