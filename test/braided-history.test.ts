@@ -85,3 +85,29 @@ for (const version of [oldest, newest]) {
     assert.deepEqual([a.errors, b.errors], [[], []])
   })
 }
+
+for (const [first, second] of [
+  ['a', 'b'],
+  ['b', 'a'],
+] as const) {
+  test(`a branch that only ${first} has is fetched with the one that ${second} has too`, async () => {
+    const world = new FederationWorld()
+    const servers = await world.start('a', 'b', 'c')
+    const named = new Map(servers.map((server) => [server.host, server]))
+    const whole = named.get(`${first}.test`) ?? assert.fail()
+    const half = named.get(`${second}.test`) ?? assert.fail()
+    const [, , c] = servers
+    const roomId = await whole.createRoom(whole.user('alice'), newest)
+    await half.join(half.user('bob'), roomId, [whole])
+    await world.settle()
+    world.network.cut(whole.host, half.host)
+    await whole.say(whole.user('alice'), roomId, 'one branch')
+    await half.say(half.user('bob'), roomId, 'another branch')
+    await world.settle()
+    await c.join(c.user('carol'), roomId, [whole])
+
+    assert.notEqual(await world.await(c.rooms.fillHistory(roomId, end, 100)), 0)
+    assert.deepEqual((await c.messages(roomId)).toSorted(), ['another branch', 'one branch'])
+    assert.deepEqual(await c.engine.gaps(roomId, end, 1), [])
+  })
+}

@@ -14,7 +14,7 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import type { Gap } from './engine.ts'
+import type { Gap, Outcome } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStatesBefore } from './fetch-state.ts'
 import {
@@ -54,22 +54,26 @@ export async function fillHistory(
   if (version === undefined || gap === undefined) return 0
   const likely = await serversAt(parts, roomId, gap)
   const servers = await serversToAsk(parts, roomId, likely)
-  for (const server of servers) {
+  const left = [...servers]
+  let filled: Filled = { brought: 0, isWhole: false }
+  for (let next = left.shift(); next !== undefined && filled.brought === 0; next = left.shift()) {
+    const origin: ServerName = next
+    const others = servers.filter((one) => one !== origin)
     const budget = new FetchBudget(parts.clock)
-    const others = servers.filter((one) => one !== server)
     const fetch: Fetch = {
       parts,
       roomId,
       version,
-      servers: [server, ...others],
+      servers: [origin, ...others],
       budget,
       avoidance,
     }
-    const brought = await backfillFrom(fetch, server, gap, limit)
-    if (brought > 0) return brought
+    const pdus = await historyFrom(fetch, origin, gap, limit)
+    if (pdus !== undefined && pdus.size > 0) await addBranches(fetch, pdus, { left, gap, limit })
+    if (pdus !== undefined) filled = await placeHistory(fetch, pdus, { origin, gap })
   }
-  parts.log.info(unfilledGap, { roomId, eventId: gap.eventId })
-  return 0
+  if (!filled.isWhole) parts.log.info(unfilledGap, { roomId, eventId: gap.eventId })
+  return filled.brought
 }
 
 /**
@@ -104,37 +108,71 @@ export function oneAtATime(fill: Rooms['fillHistory']): Rooms['fillHistory'] {
   }
 }
 
-async function backfillFrom(
+/**
+ * Adds the branches of a history that its first server did not give: one that has left the room may know
+ * only one of them, and whoever pages past a gap does not come back to it. Takes the servers that it
+ * asks away from `left`.
+ */
+async function addBranches(
   fetch: Fetch,
-  server: ServerName,
-  gap: Gap,
-  limit: number,
-): Promise<number> {
+  pdus: Map<EventId, Pdu>,
+  { left, gap, limit }: { left: ServerName[]; gap: Gap; limit: number },
+): Promise<void> {
+  const { avoidance } = fetch
+  const lacking = () => gap.missing.filter((id) => !pdus.has(id))
+  while (lacking().length > 0) {
+    const server = left.shift()
+    if (server === undefined) return
+    // What nobody has is not waited for whenever somebody turns a page.
+    const missing = lacking().filter((id) => !avoidance.isAvoided(server, id))
+    if (missing.length === 0) continue
+    const given = await historyFrom(fetch, server, { ...gap, missing }, limit)
+    for (const [eventId, pdu] of given ?? []) pdus.set(eventId, pdu)
+    if (given) for (const id of missing) if (!given.has(id)) avoidance.failed(server, id)
+  }
+}
+
+interface Filled {
+  /** How many events came into the room. */
+  readonly brought: number
+  /** Whether nothing is missing at the gap itself any more. */
+  readonly isWhole: boolean
+}
+
+/** Commits fetched events, with what is needed for a verdict on them. */
+async function placeHistory(
+  fetch: Fetch,
+  pdus: Map<EventId, Pdu>,
+  { origin, gap }: { origin: ServerName; gap: Gap },
+): Promise<Filled> {
   const { parts, roomId } = fetch
-  const pdus = await historyFrom(fetch, server, gap, limit)
-  if (pdus.size === 0) return 0
+  if (pdus.size === 0) return { brought: 0, isWhole: false }
   await fetchAuthChains(fetch, [...pdus.values()])
   const missing = new Set(await missingParentsOf(parts, roomId, pdus, [...pdus.values()]))
   const ends = [...pdus.values()].filter((pdu) => pdu.prev_events.some((id) => missing.has(id)))
   const statesBefore = await fetchStatesBefore(fetch, ends)
   for (const { event_id: end } of ends) if (!statesBefore.has(end)) removeWithLater(pdus, end)
-  const events = [...connected(pdus, gap.missing).values()]
-  if (events.length === 0) return 0
-  const outcomes = await parts.engine.acceptHistory(roomId, events, {
+  const events = connected(pdus, gap.missing)
+  if (events.size === 0) return { brought: 0, isWhole: false }
+  const outcomes = await parts.engine.acceptHistory(roomId, [...events.values()], {
     before: gap.position,
-    origin: server,
+    origin,
     statesBefore,
   })
-  return outcomes.filter(({ outcome }) => outcome !== 'missing' && outcome !== 'known').length
+  const isNew = ({ outcome }: Outcome) => outcome !== 'missing' && outcome !== 'known'
+  return {
+    brought: outcomes.filter(isNew).length,
+    isWhole: gap.missing.every((id) => events.has(id)),
+  }
 }
 
-/** What a server has of the history, without what is here already. */
+/** What a server has of the history, without what is here already; `undefined` if it fails us. */
 async function historyFrom(
   fetch: Fetch,
   server: ServerName,
   gap: Gap,
   limit: number,
-): Promise<Map<EventId, Pdu>> {
+): Promise<Map<EventId, Pdu> | undefined> {
   const { parts, roomId } = fetch
   try {
     const bytes = await parts.remoteServers.backfill(server, {
@@ -153,7 +191,7 @@ async function historyFrom(
   } catch (error) {
     if (!(error instanceof FederationError)) throw error
     parts.log.debug('a server gave no history', { destination: server, reason: error.message })
-    return new Map()
+    return undefined
   }
 }
 

@@ -93,8 +93,14 @@ export async function joinedSection(
   }
 }
 
+/** A room the user has left. */
+export interface LeftPart extends RoomPart {
+  /** Up to where the client was told of everything; `undefined` if it wants to hear all again. */
+  readonly toldUpTo: number | undefined
+}
+
 /** A room the user has left, or was banned from. */
-export async function leftSection(needs: SectionNeeds, part: RoomPart): Promise<JsonObject> {
+export async function leftSection(needs: SectionNeeds, part: LeftPart): Promise<JsonObject> {
   const { userId, roomId, eventId } = part.membership
   const access = await tryRoomAccess(needs.rooms, userId, roomId)
   const end = access?.left && (await stateWhenLeft(needs.rooms, roomId, access.left))
@@ -113,6 +119,9 @@ export async function leftSection(needs: SectionNeeds, part: RoomPart): Promise<
       account_data: accountData,
     }
   }
+  if (access.left.position.stream <= (part.toldUpTo ?? -1)) {
+    return { ...(await outsideSection(needs, part)), account_data: accountData }
+  }
   // Those who left see nothing that came later, even if all the world may.
   const bounded: RoomAccess = { ...access, worldReadable: false }
   const timeline = await timelineOf(needs, bounded, part)
@@ -122,6 +131,28 @@ export async function leftSection(needs: SectionNeeds, part: RoomPart): Promise<
     [part.stateKey]: { events: state },
     timeline: await timelineJson(needs, { access: bounded, part, timeline }),
     account_data: accountData,
+  }
+}
+
+/**
+ * A change of a membership that had ended before: a ban after a kick, the end of a ban, an invite that was
+ * rejected. It is told as state. The timeline ended when they left; if they come back, they may be shown
+ * what lies between, and an event of it that the client knew would make it take that for known too.
+ */
+async function outsideSection(
+  needs: SectionNeeds,
+  part: LeftPart,
+): Promise<{ readonly [key: string]: JsonObject }> {
+  const { membership, toldUpTo, stateKey, filter } = part
+  const { roomId, eventId } = membership
+  const event = await needs.rooms.event(roomId, eventId)
+  const isWanted = event !== undefined && filter.room.state.matchesRoom(roomId)
+  const state = isWanted && filter.room.state.matches(event.pdu) ? [event.pdu] : []
+  const presented = presentState(needs, state, { room: 'without', format: filter.eventFormat })
+  const prev_batch = formatToken(afterStream(toldUpTo ?? part.to))
+  return {
+    [stateKey]: { events: withFields(presented, part) },
+    timeline: { events: [], limited: false, prev_batch },
   }
 }
 

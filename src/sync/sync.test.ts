@@ -166,6 +166,48 @@ test('invites, knocks, joins and leaves each come once', async (t) => {
   assert.ok((await next()).leave[roomId])
 })
 
+test('what becomes of a membership after its end is state, and tells nothing of a stay again', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const [alice, bob] = [await user('alice'), await user('bob')]
+  const roomId = await alice.createRoom({ preset: 'public_chat' })
+  await bob.post(at(roomId, '/join'))
+  await alice.say(roomId, 'before')
+  await alice.post(at(roomId, '/kick'), { user_id: bob.userId })
+  let { next_batch: since } = await bob.sync()
+  const next = async () => {
+    const answer = await bob.sync(query({ since }))
+    since = answer.next_batch
+    return answer.rooms ?? {}
+  }
+  const asBob = { user_id: bob.userId }
+  const changes: [path: string, body: Body, membership: string][] = [
+    ['/ban', asBob, 'ban'],
+    ['/unban', asBob, 'leave'],
+  ]
+  for (const [path, body, membership] of changes) {
+    await alice.say(roomId, 'while he is out')
+    await alice.post(at(roomId, path), body)
+    const { timeline, state } = (await next()).leave[roomId]
+    assert.deepEqual([timeline.events, timeline.limited], [[], false])
+    assert.deepEqual(
+      state.events.map(({ state_key, content }: Body) => [state_key, content.membership]),
+      [[bob.userId, membership]],
+    )
+    assert.deepEqual(await next(), {})
+  }
+  // Whoever comes back pages back to what they know, and meets what was said meanwhile.
+  await bob.post(at(roomId, '/join'))
+  const { timeline } = (await next()).join[roomId]
+  assert.ok(timeline.limited)
+
+  // A whole stay between two syncs is told whole, and not as the continuation of an earlier one.
+  await bob.post(at(roomId, '/leave'))
+  await next()
+  await bob.post(at(roomId, '/join'))
+  await bob.post(at(roomId, '/leave'))
+  assert.ok((await next()).leave[roomId].timeline.limited)
+})
+
 test('members are loaded lazily: senders, heroes and oneself', async (t) => {
   const { user } = await roomClientWorld(t)
   const people = await Promise.all(['alice', 'bob', 'carol', 'dave'].map(user))

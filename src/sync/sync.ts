@@ -31,8 +31,8 @@ import { createNotifier, type Notifier } from './notifier.ts'
 import { presenceEvents } from './presence.ts'
 import {
   joinedSection,
+  type LeftPart,
   leftSection,
-  type RoomPart,
   type SectionNeeds,
   type SyncPart,
   strippedSection,
@@ -326,12 +326,14 @@ async function leftRooms(
     const state = since === undefined ? undefined : await needs.rooms.stateAtStream(roomId, since)
     const member = await state?.event('m.room.member', userId)
     const known = member?.content.membership === 'join' ? since : undefined
-    const part_: RoomPart = {
+    const part_: LeftPart = {
       ...part,
       membership,
       since: known,
-      isCut: false,
+      // The client may know events of an earlier stay.
+      isCut: since !== undefined && known === undefined,
       stateSince: fullState ? undefined : known,
+      toldUpTo: fullState ? undefined : since,
       ephemeral: [],
       accountData: accountData.get(roomId) ?? [],
     }

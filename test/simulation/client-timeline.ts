@@ -35,6 +35,8 @@ export interface PassedOver {
   readonly eventId: string
   /** When the client paged past where it stands. */
   readonly paged: Period | undefined
+  /** The entry that stands after it: its index among those that the client knows. */
+  readonly before: number
 }
 
 /** Where two timelines part for good; else what the client's lacks, each of which needs an excuse. */
@@ -46,7 +48,10 @@ export function compareTimelines(
   let index = 0
   for (const eventId of truth) {
     if (known[index]?.eventId === eventId) index += 1
-    else passedOver.push({ eventId, paged: index === 0 ? begun : known[index - 1]?.paged })
+    else {
+      const paged = index === 0 ? begun : known[index - 1]?.paged
+      passedOver.push({ eventId, paged, before: index })
+    }
   }
   return index === known.length ? { passedOver } : { partAt: index }
 }

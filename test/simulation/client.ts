@@ -204,7 +204,9 @@ export class SimulatedClient {
       // As a real client does, it takes an answer as a whole, or asks for it again.
       const changed = new Map<string, ClientTimeline>()
       for (const [roomId, { timeline }] of Object.entries({ ...join, ...leave })) {
-        if (timeline) changed.set(roomId, await this.#continued(roomId, timeline))
+        // Without a place to page back from, it is the end of an invite: no part of a timeline.
+        if (timeline?.prev_batch === undefined) continue
+        changed.set(roomId, await this.#continued(roomId, timeline))
       }
       for (const [roomId, timeline] of changed) this.rooms.set(roomId, timeline)
       this.#since = String(answer.next_batch)
@@ -217,7 +219,6 @@ export class SimulatedClient {
   async #continued(roomId: string, { events, limited, ...news }: News): Promise<ClientTimeline> {
     const ids = events.map((event) => event.event_id)
     const known = this.rooms.get(roomId)
-    // Of a room that they were only invited to, a client may know that it left, and nothing else.
     if (known === undefined || known.entries.length === 0) {
       return { entries: entriesOf(ids), start: news.prev_batch }
     }
@@ -225,15 +226,20 @@ export class SimulatedClient {
     if (!limited || news.prev_batch === undefined) {
       return { ...known, entries: [...entries, ...entriesOf(ids)] }
     }
-    // Who comes back into a room is shown its end, of which they may know a part.
+    // Who comes back into a room is shown its end, of which they may know a part, or all they know.
     const had = new Set(entries.map(({ eventId }) => eventId))
     const overlap = ids.findLastIndex((id) => had.has(id)) + 1
-    const tail = entries.slice(entries.length - overlap).map(({ eventId }) => eventId)
-    if (ids.slice(0, overlap).join() !== tail.join()) {
+    const earlier = ids.slice(0, Math.max(0, overlap - entries.length))
+    const tail = entries.slice(earlier.length > 0 ? 0 : entries.length - overlap)
+    if (ids.slice(earlier.length, overlap).join() !== tail.map(({ eventId }) => eventId).join()) {
       this.complaints.push(`${this.userId} ${roomId}: /sync changed the order of what was known`)
     }
+    const latest = entriesOf(ids.slice(overlap))
+    if (earlier.length > 0) {
+      return { entries: [...entriesOf(earlier), ...entries, ...latest], start: news.prev_batch }
+    }
     const before = overlap === 0 ? await this.#upTo(roomId, entries, news.prev_batch) : entries
-    return { ...known, entries: [...before, ...entriesOf(ids.slice(overlap))] }
+    return { ...known, entries: [...before, ...latest] }
   }
 
   /** What is known and what lies between it and a token, by paging back. */

@@ -253,19 +253,33 @@ async function wholeTimelines(
 }
 
 /**
- * Whether a client may lack an event: when it paged past where that stands now, nobody who could be
- * asked had the history. So the page went on, and what could be had later stands behind the client.
+ * Whether a client may lack an event: when it paged past the stretch of history in which that stands now,
+ * nobody who could be asked had it. So the page went on, and what could be had later stands behind all
+ * that was there of the stretch.
  */
 async function isLateHistory(
   run: Run,
   passed: PassedOver & { readonly client: SimulatedClient; readonly roomId: string },
 ): Promise<boolean> {
   const { client, roomId, eventId, paged } = passed
-  const { server } = client
-  const stored = await storedAt(run, server, { roomId, eventId })
-  if (stored?.position === undefined || stored.position.sub >= 0 || paged === undefined)
-    return false
-  return server.unfilled.some(
-    (gap) => gap.roomId === roomId && gap.atMs >= paged.fromMs && gap.atMs <= paged.toMs,
+  const place = await historyAt(run, client, { roomId, eventId })
+  if (place === undefined || paged === undefined) return false
+  let { fromMs } = paged
+  for (const entry of client.rooms.get(roomId)?.entries.slice(passed.before) ?? []) {
+    if ((await historyAt(run, client, { roomId, ...entry })) !== place) break
+    fromMs = Math.min(fromMs, entry.paged?.fromMs ?? fromMs)
+  }
+  return client.server.unfilled.some(
+    (gap) => gap.roomId === roomId && gap.atMs >= fromMs && gap.atMs <= paged.toMs,
   )
+}
+
+/** The stretch of history that an event is part of, if it is; none is 0. */
+async function historyAt(
+  run: Run,
+  { server }: SimulatedClient,
+  event: Pick<Acknowledged, 'roomId' | 'eventId'>,
+): Promise<number | undefined> {
+  const position = (await storedAt(run, server, event))?.position
+  return position === undefined || position.sub >= 0 ? undefined : position.stream
 }

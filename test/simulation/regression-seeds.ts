@@ -19,4 +19,9 @@ export const regressionSeeds: readonly { readonly seed: number; readonly showed:
   { seed: 1795510003, showed: 'a client that reads back while it syncs is two clients' },
   { seed: 1795520006, showed: 'history came after a client was told that it has met the start' },
   { seed: 1795520027, showed: 'who was only invited knows nothing of the timeline' },
+  { seed: 1795501244, showed: 'who has left knows but one branch of a history' },
+  { seed: 100007, showed: 'the end of an invite was taken for the start of a timeline' },
+  { seed: 100057, showed: 'the end of a ban told the whole stay again' },
+  { seed: 100239, showed: 'who comes back may be shown more than all they know' },
+  { seed: 100688, showed: 'history stands behind all of a stretch that was passed before it' },
 ]
