@@ -38,13 +38,11 @@ import {
   strippedSection,
 } from './room-sections.ts'
 import { createRoomSummaries } from './room-summary.ts'
+import { freshlyJoined, inTurns, type Section, type Snapshot, settledSnapshot } from './snapshot.ts'
 import { formatSince } from './token.ts'
 
 /** How long a client may wait for news. Longer is cut short, so that dead connections end. */
 export const timeoutMsMax = 300_000
-
-/** How many rooms are looked at side by side. */
-const roomsAtOnce = 32
 
 export interface SyncRequest {
   readonly userId: UserId
@@ -131,7 +129,7 @@ async function answer(needs: AnswerNeeds, request: SyncRequest): Promise<SyncAns
   await acknowledge(needs, request)
   const endMs = clock.monotonicMs() + Math.min(request.timeoutMs, timeoutMsMax)
   for (;;) {
-    const { to, memberships } = await settledMemberships(needs, userId)
+    const { to, memberships } = await settledSnapshot(needs, userId)
     // A token from the future was given by nobody: the database has been put back to an earlier day.
     const from = since === undefined ? undefined : Math.min(since, to)
     const news = await build(needs, { ...request, since: from }, { to, memberships })
@@ -156,25 +154,6 @@ async function answer(needs: AnswerNeeds, request: SyncRequest): Promise<SyncAns
 async function acknowledge({ toDevice, streams }: AnswerNeeds, request: SyncRequest) {
   if (request.toDeviceSince === undefined) return
   await toDevice.acknowledge(request, Math.min(request.toDeviceSince, streams.settled()))
-}
-
-/** The user's memberships as they are at a position of the stream. */
-async function settledMemberships(
-  { rooms, streams, clock }: AnswerNeeds,
-  userId: UserId,
-): Promise<{ to: number; memberships: LocalMembership[] }> {
-  for (;;) {
-    const to = streams.settled()
-    const memberships = await rooms.membershipsOf(userId)
-    // One that changed while they were read belongs to a later answer, and what it was is not known.
-    if (memberships.every(({ stream }) => stream <= to)) return { to, memberships }
-    await clock.yield()
-  }
-}
-
-interface Snapshot {
-  readonly to: number
-  readonly memberships: readonly LocalMembership[]
 }
 
 /** All that a client is told; `undefined` if there is nothing since it last asked. */
@@ -259,8 +238,6 @@ interface RoomsRequest {
   readonly memberships: readonly LocalMembership[]
 }
 
-type Section = [RoomId, JsonObject]
-
 async function joinedRooms(
   needs: AnswerNeeds,
   { request, part, accountData, memberships }: RoomsRequest,
@@ -296,22 +273,6 @@ async function joinedRooms(
       accountData: accountData.get(roomId) ?? [],
     })
   })
-}
-
-/** The rooms which the user joined since: of these the client knows nothing yet. */
-async function freshlyJoined(
-  { rooms }: AnswerNeeds,
-  memberships: readonly LocalMembership[],
-  since: number,
-): Promise<Set<RoomId>> {
-  const fresh = new Set<RoomId>()
-  for (const { roomId, userId, stream } of memberships) {
-    if (stream <= since) continue
-    const state = await rooms.stateAtStream(roomId, since)
-    const member = await state?.event('m.room.member', userId)
-    if (member?.content.membership !== 'join') fresh.add(roomId)
-  }
-  return fresh
 }
 
 async function leftRooms(
@@ -393,23 +354,6 @@ async function ephemeralOf(
     for (const content of contents) add(roomId, { type: 'm.receipt', content })
   }
   return events
-}
-
-/** Makes a section for each room, some at a time; those with nothing to say are left out. */
-async function inTurns(
-  memberships: readonly LocalMembership[],
-  make: (membership: LocalMembership) => Promise<JsonObject | undefined>,
-): Promise<Section[]> {
-  const sections: Section[] = []
-  for (let at = 0; at < memberships.length; at += roomsAtOnce) {
-    const turn = memberships.slice(at, at + roomsAtOnce)
-    const made = await Promise.all(turn.map(make))
-    for (const [index, section] of made.entries()) {
-      const roomId = turn[index]?.roomId
-      if (section !== undefined && roomId !== undefined) sections.push([roomId, section])
-    }
-  }
-  return sections
 }
 
 function isJoin({ membership }: LocalMembership): boolean {
