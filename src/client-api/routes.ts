@@ -56,6 +56,7 @@ import {
   leaveRoomRoute,
   unbanRoute,
 } from './membership.ts'
+import { dehydratedDeviceRoutes } from './msc3814.ts'
 import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
 import { policyServerRoute } from './policy-server.ts'
@@ -112,6 +113,7 @@ type AccountNeeds = Pick<
 export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountDataRoutes,
   ...crossSigningRoutes,
+  ...dehydratedDeviceRoutes,
   ...deviceManagementRoutes,
   ...keyBackupRoutes,
   ...keyRoutes,

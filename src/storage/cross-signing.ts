@@ -58,18 +58,6 @@ export function setCrossSigningKey(tx: Writer, key: CrossSigningKeyRow): void {
   )
 }
 
-/** Makes the unit fail if one of the user's cross-signing keys is this one. */
-export function expectNoCrossSigningKey(tx: Writer, userId: UserId, publicKey: string): void {
-  tx.expect(
-    sql`
-      UPDATE accounts SET created_ts = created_ts WHERE user_id = ${userId} AND NOT EXISTS (
-        SELECT 1 FROM cross_signing_keys WHERE user_id = ${userId} AND public_key = ${publicKey}
-      )
-    `,
-    'a cross-signing key has the ID of the device',
-  )
-}
-
 /** Forgets a key of a user, with what it has signed and what was signed of it by the user's own. */
 export function deleteCrossSigningKey(
   tx: Writer,

@@ -104,14 +104,58 @@ export function expectDevice(tx: Writer, userId: UserId, deviceId: string): void
   )
 }
 
+/** Makes the unit fail if one of the user's cross-signing keys has this ID. */
+export function expectNoSigningKey(tx: Writer, userId: UserId, deviceId: string): void {
+  expectNone(tx, userId, {
+    found: sql`
+      SELECT 1 FROM cross_signing_keys WHERE user_id = ${userId} AND public_key = ${deviceId}
+    `,
+    otherwise: 'a cross-signing key has the ID of the device',
+  })
+}
+
+/** Makes the unit fail if it is a device that nobody can log in on. */
+export function expectNotDehydrated(tx: Writer, userId: UserId, deviceId: string): void {
+  expectNone(tx, userId, {
+    found: sql`
+      SELECT 1 FROM dehydrated_devices WHERE user_id = ${userId} AND device_id = ${deviceId}
+    `,
+    otherwise: 'the device is dehydrated',
+  })
+}
+
+function expectNone(
+  tx: Writer,
+  userId: UserId,
+  { found, otherwise }: { readonly found: Sql; readonly otherwise: string },
+): void {
+  tx.expect(
+    sql`
+      UPDATE accounts SET created_ts = created_ts
+      WHERE user_id = ${userId} AND NOT EXISTS (${found})
+    `,
+    otherwise,
+  )
+}
+
 /** Deletes devices with their tokens and all that others could send them by. */
 export function deleteDevices(tx: Writer, userId: UserId, deviceIds: readonly string[]): void {
   deleteWhere(tx, userId, sql`device_id IN ${texts(deviceIds)}`)
 }
 
-/** Deletes all devices of a user, but `except` if it is given. */
-export function deleteAllDevices(tx: Writer, userId: UserId, except: string | undefined): void {
-  deleteWhere(tx, userId, sql`device_id <> ${except ?? ''}`)
+/** Deletes all devices of a user. */
+export function deleteAllDevices(tx: Writer, userId: UserId): void {
+  deleteWhere(tx, userId, sql`device_id <> ''`)
+}
+
+/** Deletes all devices that somebody can be logged in on, but `except` if it is given. */
+export function deleteLoggedInDevices(
+  tx: Writer,
+  userId: UserId,
+  except: string | undefined,
+): void {
+  const dehydrated = sql`SELECT device_id FROM dehydrated_devices WHERE user_id = ${userId}`
+  deleteWhere(tx, userId, sql`device_id <> ${except ?? ''} AND device_id NOT IN (${dehydrated})`)
 }
 
 function deleteWhere(tx: Writer, userId: UserId, which: Sql): void {
@@ -123,5 +167,6 @@ function deleteWhere(tx: Writer, userId: UserId, which: Sql): void {
   tx.run(sql`DELETE FROM fallback_keys WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM to_device_messages WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM to_device_sends WHERE user_id = ${userId} AND ${which}`)
+  tx.run(sql`DELETE FROM dehydrated_devices WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM devices WHERE user_id = ${userId} AND ${which}`)
 }

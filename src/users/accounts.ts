@@ -115,7 +115,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
     deactivate: async (userId, { erase }) => {
       await db.write((tx) => {
         deactivateAccount(tx, userId, clock.now())
-        deleteAllDevices(tx, userId, undefined)
+        deleteAllDevices(tx, userId)
         deleteCrossSigning(tx, userId)
         deleteProfile(tx, userId)
         if (!erase) return

@@ -17,9 +17,15 @@ import type { Log } from '#io/log.ts'
 import type { Random } from '#io/random.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import { expectNoCrossSigningKey } from '#storage/cross-signing.ts'
 import { type Database, UnitFailed, type Writer } from '#storage/database.ts'
-import { addDevice, countOtherDevices, deleteAllDevices, deleteDevices } from '#storage/devices.ts'
+import {
+  addDevice,
+  countOtherDevices,
+  deleteDevices,
+  deleteLoggedInDevices,
+  expectNoSigningKey,
+  expectNotDehydrated,
+} from '#storage/devices.ts'
 import {
   addToken,
   endReplaced,
@@ -81,7 +87,7 @@ export interface Sessions {
   refresh(token: string): Promise<Omit<Issued, 'device_id'>>
   /** Ends a session and deletes its device. */
   logout(session: UserSession): Promise<void>
-  /** Ends all sessions of a user, but that of the device `except`. */
+  /** Ends all sessions of a user, but that of the device `except`, and deletes their devices. */
   logoutAll(userId: UserId, except?: string): Promise<void>
   /** Forgets what is known of a user's tokens, after a unit that changed them. */
   forgetTokens(userId: UserId): void
@@ -107,7 +113,10 @@ export function createSessions(needs: SessionNeeds): Sessions {
       await checkRoom(db, userId, device.deviceId ?? '')
       const { deviceId } = device
       const collect = (tx: Writer) => {
-        if (deviceId !== undefined) expectNoCrossSigningKey(tx, userId, deviceId)
+        if (deviceId !== undefined) {
+          expectNoSigningKey(tx, userId, deviceId)
+          expectNotDehydrated(tx, userId, deviceId)
+        }
         return issue(tx, userId, device)
       }
       const issued = await db.write(collect).catch(asDeviceIdInUse)
@@ -137,7 +146,7 @@ export function createSessions(needs: SessionNeeds): Sessions {
       await deviceLists?.announce(userId)
     },
     logoutAll: async (userId, except) => {
-      await db.write((tx) => deleteAllDevices(tx, userId, except))
+      await db.write((tx) => deleteLoggedInDevices(tx, userId, except))
       known.forget(userId)
       await deviceLists?.announce(userId)
     },
@@ -219,7 +228,7 @@ function issueTokens(
 /** Servers MUST not allow devices to have the same IDs as cross-signing keys. */
 function asDeviceIdInUse(error: unknown): never {
   if (!(error instanceof UnitFailed) || error.kind !== 'expectation') throw error
-  const problem = 'One of your cross-signing keys has the ID of this device.'
+  const problem = 'This is the ID of a cross-signing key of yours, or of your dehydrated device.'
   throw new MatrixError(403, 'M_FORBIDDEN', problem, { cause: error })
 }
 

@@ -8,23 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
-
-const name = t.string({ min: 1, max: 255 })
-
-const deviceKeys = t.object({
-  user_id: t.userId,
-  device_id: name,
-  algorithms: t.array(name, { max: 100 }),
-  keys: t.record(t.string({ max: 1_000 })),
-  signatures: t.record(t.record(t.string({ max: 1_000 }))),
-})
-
-const keyObject = t.object({
-  key: t.string({ max: 1_000 }),
-  signatures: t.record(t.record(t.string({ max: 1_000 }))),
-})
-
-const namedKeys = t.record(t.union(t.string({ max: 1_000 }), keyObject))
+import { deviceKeys, keyName, namedKeys } from './definitions/device-keys.ts'
 
 /** What was uploaded by others is not measured again. */
 const byUser = t.record(t.record(t.unknown()))
@@ -56,7 +40,7 @@ export const queryKeys = endpoint({
   guests: true,
   body: t.object({
     timeout: t.optional(t.integer({ min: 0 })),
-    device_keys: t.record(t.array(name)),
+    device_keys: t.record(t.array(keyName)),
   }),
   // Some thousand users.
   bodyBytesMax: 1_048_576,
@@ -91,7 +75,7 @@ export const claimKeys = endpoint({
   guests: true,
   body: t.object({
     timeout: t.optional(t.integer({ min: 0 })),
-    one_time_keys: t.record(t.record(name)),
+    one_time_keys: t.record(t.record(keyName)),
   }),
   bodyBytesMax: 1_048_576,
   response: t.object({

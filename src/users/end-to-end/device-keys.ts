@@ -13,7 +13,7 @@ import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import { type Database, UnitFailed } from '#storage/database.ts'
+import { type Database, UnitFailed, type Writer } from '#storage/database.ts'
 import {
   addOneTimeKeys,
   claimKey,
@@ -69,6 +69,11 @@ export interface LocalKeys {
   /** Takes what a device uploads; gives how many one-time keys it has now. Throws `MatrixError`. */
   upload(device: DeviceRef, upload: KeyUpload): Promise<Record<string, number>>
   /**
+   * The same for a device that `create` makes in the same commit. Throws `UnitFailed` if that was not to
+   * be.
+   */
+  uploadOfNew(device: DeviceRef, upload: KeyUpload, create: (tx: Writer) => void): Promise<void>
+  /**
    * The keys of users and of their devices: of all devices where the list is empty. Users whom this
    * server does not know are left out.
    */
@@ -95,10 +100,18 @@ export function createLocalKeys(needs: LocalKeysNeeds): LocalKeys {
   const counts = async (device: DeviceRef) => Object.fromEntries(await oneTimeKeyCounts(db, device))
   return {
     upload: async (device, upload) => {
-      const turn = `${device.userId} ${device.deviceId}`
-      await turns.run(turn, () => takeUpload(db, device, upload)).catch(asLoggedOut)
+      const take = async () => {
+        const held = await heldKeys(db, device)
+        await takeUpload(db, device, { upload, held, create: expectLoggedIn(device) })
+      }
+      await turns.run(turnOf(device), take).catch(asLoggedOut)
       await needs.deviceLists.announce(device.userId)
       return await counts(device)
+    },
+    uploadOfNew: async (device, upload, create) => {
+      const take = () => takeUpload(db, device, { upload, held: nothingHeld, create })
+      await turns.run(turnOf(device), take)
+      await needs.deviceLists.announce(device.userId)
     },
     query: (wanted) => query(needs, wanted),
     claim: (claims) => claim(db, claims),
@@ -113,19 +126,47 @@ export function createLocalKeys(needs: LocalKeysNeeds): LocalKeys {
   }
 }
 
-async function takeUpload(db: Database, device: DeviceRef, upload: KeyUpload): Promise<void> {
+const turnOf = ({ userId, deviceId }: DeviceRef) => `${userId} ${deviceId}`
+
+/** What a device has uploaded before. */
+interface HeldKeys {
+  readonly identity: string | undefined
+  readonly oneTime: Awaited<ReturnType<typeof oneTimeKeysOf>>
+}
+
+const nothingHeld: HeldKeys = { identity: undefined, oneTime: [] }
+
+async function heldKeys(db: Database, device: DeviceRef): Promise<HeldKeys> {
+  return { identity: await keysOfDevice(db, device), oneTime: await oneTimeKeysOf(db, device) }
+}
+
+function expectLoggedIn({ userId, deviceId }: DeviceRef): (tx: Writer) => void {
+  return (tx) => expectDevice(tx, userId, deviceId)
+}
+
+/** Stores what is new. `create` makes sure, in the same commit, that there is the device. */
+async function takeUpload(
+  db: Database,
+  device: DeviceRef,
+  request: {
+    readonly upload: KeyUpload
+    readonly held: HeldKeys
+    readonly create: (tx: Writer) => void
+  },
+): Promise<void> {
+  const { upload, create } = request
+  const { identity: before } = request.held
   const { deviceKeys } = upload
   const oneTime = readKeys(upload.oneTimeKeys, keyBytesMax)
   const fallback = readKeys(upload.fallbackKeys, keyBytesMax)
   checkFallbackKeys(fallback)
   const keysJson = deviceKeys && storedJson(checkOwner(deviceKeys, device), deviceKeysBytesMax)
-  const before = await keysOfDevice(db, device)
   const isOther = deviceKeys !== undefined && !haveSameKeys(before, deviceKeys)
-  const held = isOther ? [] : await oneTimeKeysOf(db, device)
+  const held = isOther ? [] : request.held.oneTime
   const fresh = freshKeys(oneTime, held)
   const place = held.reduce((last, key) => Math.max(last, key.place), 0) + 1
   await db.write((tx) => {
-    expectDevice(tx, device.userId, device.deviceId)
+    create(tx)
     // What the device's former keys have signed is of no use to anybody.
     if (isOther) deleteSignedKeys(tx, device)
     if (keysJson !== undefined && keysJson !== before) setDeviceKeys(tx, device, keysJson)

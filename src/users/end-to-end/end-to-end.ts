@@ -13,6 +13,11 @@ import type { RemoteKeys, UserDevices } from '#federation/user-keys.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { createToDevice, type ToDevice, type ToDeviceNeeds } from '../to-device.ts'
 import { type CrossSigning, createCrossSigning } from './cross-signing.ts'
+import {
+  createDehydratedDevices,
+  type DehydratedDeviceNeeds,
+  type DehydratedDevices,
+} from './dehydrated-devices.ts'
 import { deviceEdusOf } from './device-edus.ts'
 import { createLocalKeys, type LocalKeys } from './device-keys.ts'
 import { createDeviceLists, type DeviceListNeeds, type DeviceLists } from './device-lists.ts'
@@ -28,6 +33,7 @@ export interface EndToEnd {
   readonly keyQueries: KeyQueries
   readonly crossSigning: CrossSigning
   readonly keyBackups: KeyBackups
+  readonly dehydratedDevices: DehydratedDevices
   readonly toDevice: ToDevice
   /** All devices with keys of a user of this server, as other servers are told; if there is one. */
   userDevices(userId: UserId): Promise<UserDevices | undefined>
@@ -42,6 +48,7 @@ export interface EndToEnd {
 
 export type EndToEndNeeds = DeviceListNeeds &
   ToDeviceNeeds &
+  Pick<DehydratedDeviceNeeds, 'streams'> &
   Omit<EncounterNeeds, 'deviceLists' | 'remoteDevices'> &
   Omit<KeyQueryNeeds, 'localKeys' | 'remoteDevices'> &
   Omit<RemoteDeviceNeeds, 'told'> & {
@@ -63,6 +70,7 @@ export function createEndToEnd(needs: EndToEndNeeds): EndToEnd {
     keyQueries,
     crossSigning: createCrossSigning({ ...needs, deviceLists, mastersOf: keyQueries.mastersOf }),
     keyBackups: createKeyBackups(needs),
+    dehydratedDevices: createDehydratedDevices({ ...needs, localKeys, toDevice, deviceLists }),
     toDevice,
     userDevices: (userId) => userDevices({ ...needs, localKeys }, userId),
     deviceEdusOf: (rows) => deviceEdusOf(needs.db, rows),
