@@ -26,6 +26,7 @@ import {
   setReceipt,
 } from '#storage/receipts.ts'
 import type { Streams } from '#storage/streams.ts'
+import { speaksFor } from './remote-members.ts'
 
 /** Receipts of one EDU that are read; Synapse sends one. */
 const receiptsOfEduMax = 1_000
@@ -61,7 +62,7 @@ export interface ReceiptNeeds {
   readonly clock: Pick<Clock, 'now'>
   readonly streams: Pick<Streams, 'write'>
   readonly edus: EduSender
-  readonly rooms: Pick<Rooms, 'currentState' | 'event' | 'serversInRoom'>
+  readonly rooms: Pick<Rooms, 'currentState' | 'event' | 'localMembers' | 'serversInRoom'>
 }
 
 export function createReceipts(needs: ReceiptNeeds): Receipts {
@@ -97,11 +98,11 @@ export function createReceipts(needs: ReceiptNeeds): Receipts {
       return true
     },
     receive: async (origin, content) => {
-      const receipts = readReceiptEdu(origin, content)
-      const isMember = memberCheck(needs)
+      const mayTell = speaksFor(rooms, origin)
       const sound: ReceiptRow[] = []
-      for (const receipt of receipts) {
-        if ((await isMember(receipt)) && (await isAdvance(needs, receipt))) sound.push(receipt)
+      for (const receipt of readReceiptEdu(origin, content)) {
+        if (!(await mayTell(receipt.room_id, receipt.user_id))) continue
+        if (await isAdvance(needs, receipt)) sound.push(receipt)
       }
       await store(sound)
     },
@@ -125,14 +126,6 @@ async function isAdvance({ db, rooms }: ReceiptNeeds, receipt: ReceiptRow): Prom
   ])
   if (from?.position === undefined || to?.position === undefined) return true
   return (to.position.stream - from.position.stream || to.position.sub - from.position.sub) > 0
-}
-
-function memberCheck({ rooms }: ReceiptNeeds): (receipt: ReceiptRow) => Promise<boolean> {
-  return async ({ room_id, user_id }) => {
-    const state = await rooms.currentState(room_id)
-    const member = await state?.event('m.room.member', user_id)
-    return member?.content.membership === 'join'
-  }
 }
 
 function receiptEdu({ room_id, user_id, event_id, thread_id, ts }: ReceiptRow): {

@@ -14,12 +14,12 @@
 import type { EduReceiver, EduSender } from '#federation/edus.ts'
 import type { Clock, Timer } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
-import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseRoomId } from '#protocol/identifiers/room-id.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import type { Streams } from '#storage/streams.ts'
+import { speaksFor } from './remote-members.ts'
 
 /** How long somebody types if their client does not say; and the longest it may say. */
 const timeoutMsDefault = 30_000
@@ -57,7 +57,7 @@ export interface TypingNeeds {
   readonly streams: Pick<Streams, 'take'>
   readonly edus: EduSender
   readonly serverName: ServerName
-  readonly rooms: Pick<Rooms, 'currentState' | 'onCommit' | 'serversInRoom'>
+  readonly rooms: Pick<Rooms, 'currentState' | 'localMembers' | 'onCommit' | 'serversInRoom'>
 }
 
 interface TypingRoom {
@@ -91,11 +91,7 @@ export function createTyping(needs: TypingNeeds): Typing {
     receive: async (origin, content) => {
       const roomId = typeof content.room_id === 'string' && parseRoomId(content.room_id)
       const userId = typeof content.user_id === 'string' && parseUserId(content.user_id)
-      // The user must be one of the server's own, and in the room.
-      if (!roomId || !userId || serverNameOf(userId) !== origin) return
-      const state = await needs.rooms.currentState(roomId)
-      const member = await state?.event('m.room.member', userId)
-      if (member?.content.membership !== 'join') return
+      if (!roomId || !userId || !(await speaksFor(needs.rooms, origin)(roomId, userId))) return
       const stop = () => typing.end(roomId, userId)
       if (content.typing !== true) stop()
       else typing.begin(roomId, userId, needs.clock.after(remoteTimeoutMs, stop))

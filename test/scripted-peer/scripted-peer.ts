@@ -8,6 +8,7 @@
  * @module
  */
 
+import assert from 'node:assert/strict'
 import { createOwnKeys } from '../../src/federation/own-keys.ts'
 import type { Clock } from '../../src/io/clock.ts'
 import type { HttpClient, IncomingRequest, Listen, OutgoingAnswer } from '../../src/io/http.ts'
@@ -24,7 +25,7 @@ import { type RoomVersion, roomVersions } from '../../src/protocol/room-version.
 import type { Signer } from '../../src/rooms/remote-servers.ts'
 import type { FederationWorld } from '../federation-world.ts'
 import { signedRequest } from '../signed-request.ts'
-import { textOf } from './forged-event.ts'
+import { idOf, type RawEvent, sealed, textOf } from './forged-event.ts'
 import { PeerRoom } from './peer-room.ts'
 
 /** A request that the played server got. */
@@ -178,6 +179,35 @@ export class ScriptedPeer {
     const rest = `"origin":${JSON.stringify(this.name)},"origin_server_ts":${this.clock.now()}`
     const text = `{"edus":${JSON.stringify(edus)},${rest},"pdus":${listOf(pdus)}}`
     return await this.request(to, 'PUT', `/_matrix/federation/v1/send/t${this.#transactions}`, text)
+  }
+
+  /** Makes a user of its own join, leave or knock on a room that another server is in. */
+  async setMembership(
+    to: ServerName,
+    roomId: string,
+    userId: UserId,
+    membership: 'join' | 'leave' | 'knock',
+  ): Promise<void> {
+    const path = (version: string, verb: string, id: string) =>
+      `/_matrix/federation/${version}/${verb}_${membership}/${encodeURIComponent(roomId)}/${encodeURIComponent(id)}`
+    const versions =
+      membership === 'leave'
+        ? ''
+        : `?${[...roomVersions.keys()].map((id) => `ver=${id}`).join('&')}`
+    const made = await this.request(to, 'GET', `${path('v1', 'make', userId)}${versions}`)
+    assert.equal(made.status, 200, made.text)
+    const { event, room_version } = made.body as { event: RawEvent; room_version: string }
+    const version = roomVersions.get(room_version) ?? assert.fail(room_version)
+    const named =
+      version.eventId === 'in-event'
+        ? { event_id: `$${this.asked.length}${membership}${userId.slice(1)}` }
+        : {}
+    const draft = { ...event, ...named, origin_server_ts: this.clock.now() }
+    const ours = sealed(version, draft, this.signer)
+    const api = membership === 'knock' ? 'v1' : 'v2'
+    const target = path(api, 'send', idOf(version, ours))
+    const sent = await this.request(to, 'PUT', target, textOf(ours))
+    assert.equal(sent.status, 200, sent.text)
   }
 
   async #answer(request: IncomingRequest): Promise<OutgoingAnswer> {
