@@ -113,6 +113,11 @@ export class Client {
     return answer as ClientEvent[]
   }
 
+  /** The device that the token is of. */
+  async deviceId(): Promise<string> {
+    return String((await this.call('GET', '/v3/account/whoami')).device_id)
+  }
+
   async stateContent(roomId: string, type: string, stateKey = ''): Promise<Json> {
     const path = `/v3/rooms/${encode(roomId)}/state/${encode(type)}/${encode(stateKey)}`
     return await this.call('GET', path)

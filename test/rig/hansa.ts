@@ -18,6 +18,8 @@ export async function prepareHansa(options: {
   authority: Certificate
   /** The port in its name, where a `Plug` stands in front of it. */
   publicPort?: number
+  /** The names of servers that are asked for the keys of others. */
+  notaries?: readonly string[]
   /** Further lines of the configuration. */
   more?: string
   /** Flags of Node. */
@@ -41,7 +43,7 @@ data_dir: ${folder}
 listeners:
   - {host: ${host}, port: ${tlsPort}, tls: {cert: ${folder}/tls.crt, key: ${folder}/tls.key}, apis: [client, federation, media]}
   - {host: ${host}, port: ${plainPort}, apis: [client, federation, media, admin]}
-federation: {ca_files: [${folder}/ca.crt], allow_private_ips: true, retry: {min_ms: 500, max_ms: 2000}}
+federation: {ca_files: [${folder}/ca.crt], allow_private_ips: true, trusted_key_servers: ${JSON.stringify(options.notaries ?? [])}, retry: {min_ms: 500, max_ms: 2000}}
 registration: {enabled: true, shared_secret: s}
 password_hash_cost: 1
 rate_limits: false

@@ -46,6 +46,8 @@ export async function prepareSynapse(options: {
   database?: string
   /** Logs what is wrong, and nothing else. */
   quiet?: boolean
+  /** Further lines of the configuration, which replace those before them. */
+  more?: string
 }): Promise<ServerProcess> {
   const { python, folder, host, authority, lean = false } = options
   mkdirSync(folder, { recursive: true })
@@ -63,7 +65,7 @@ export async function prepareSynapse(options: {
   ])
   const file = join(folder, 'homeserver.yaml')
   const base = configuration({ ...options, serverName, tlsPort, plainPort })
-  writeFileSync(file, lean ? `${base}${leanConfiguration}` : base)
+  writeFileSync(file, `${base}${lean ? leanConfiguration : ''}${options.more ?? ''}`)
   writeFileSync(join(folder, 'log.yaml'), logConfiguration(options.quiet ? 'WARNING' : 'INFO'))
   return new ServerProcess({
     serverName,
