@@ -1,6 +1,6 @@
 /**
- * What a server may read of a room, by its relation to it; and that an event of another room is
- * answered to the byte like one that does not exist.
+ * What a server that may read a room is given: up to when, how much, and what of it whole. Which
+ * servers may read it is in `egress-matrix.test.ts`.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import type { EventId, RoomId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
-import { FederationWorld, type TestServer } from './federation-world.ts'
+import { FederationWorld } from './federation-world.ts'
 
 const newest = roomVersions.get('12') ?? assert.fail()
 
@@ -46,70 +46,6 @@ const routes: Readonly<Record<string, (roomId: RoomId, eventId: EventId) => Ques
     target: federation('event_auth', roomId, eventId),
   }),
   event: (_, eventId) => ({ method: 'GET', target: federation('event', eventId) }),
-}
-
-type Relation = 'never' | 'left' | 'invited' | 'banned' | 'denied' | 'joined'
-
-async function relate(
-  relation: Relation,
-  { a, c, roomId }: { a: TestServer; c: TestServer; roomId: RoomId },
-): Promise<void> {
-  const [alice, carol] = [a.user('alice'), c.user('carol')]
-  const { world } = a
-  if (relation === 'never') return
-  if (relation === 'invited') {
-    await world.await(a.rooms.invite({ sender: alice, target: carol, roomId, content: {} }))
-    return
-  }
-  await c.join(carol, roomId, [a])
-  await world.settle()
-  if (relation === 'left') await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
-  if (relation === 'banned') await a.setMembership(alice, roomId, carol, 'ban')
-  if (relation === 'denied') {
-    const content = { allow: ['*'], deny: ['c.test'] }
-    await a.send(roomId, { sender: alice, type: 'm.room.server_acl', state_key: '', content })
-  }
-  await world.settle()
-}
-
-const relations: Relation[] = ['never', 'left', 'invited', 'banned', 'denied', 'joined']
-const visibilities = ['world_readable', 'shared', 'invited', 'joined']
-
-for (const relation of relations) {
-  test(`what a server may read whose users are: ${relation}`, async () => {
-    for (const history_visibility of visibilities) {
-      const world = new FederationWorld()
-      const [a, c] = await world.start('a', 'c')
-      const alice = a.user('alice')
-      const visibility = { type: 'm.room.history_visibility', state_key: '' }
-      const events = [{ ...visibility, content: { history_visibility } }]
-      const roomId = await a.createRoom(alice, newest, { events })
-      const other = await a.createRoom(alice, newest, { events })
-      await relate(relation, { a, c, roomId })
-      const here = await a.say(alice, roomId, 'canary here')
-      const there = await a.say(alice, other, 'canary there')
-      const nowhere: EventId = `$${'A'.repeat(43)}`
-      for (const [name, question] of Object.entries(routes)) {
-        const ask = async (eventId: EventId) => {
-          const { method, target, body } = question(roomId, eventId)
-          return await c.request(a, method, target, body)
-        }
-        const [got, foreign, missing] = [await ask(here), await ask(there), await ask(nowhere)]
-        const label = `${history_visibility} ${name}`
-        assert.deepEqual(foreign, missing, label)
-        assert.ok(!JSON.stringify(foreign).includes('canary'), label)
-        if (relation === 'joined') {
-          assert.equal(got.status, 200, label)
-          if (name !== 'get_missing_events') assert.equal(foreign.status, 404, label)
-        } else {
-          assert.equal(got.status, name === 'event' && relation !== 'denied' ? 404 : 403, label)
-          assert.ok(!JSON.stringify(got).includes('canary'), label)
-          if (name === 'event' && relation !== 'denied') assert.deepEqual(got, missing, label)
-        }
-      }
-      assert.deepEqual(a.errors, [])
-    }
-  })
 }
 
 test('who has left a room gives what there was until then to those who were in it', async () => {

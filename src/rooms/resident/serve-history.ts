@@ -14,7 +14,7 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { RoomParts } from '../parts.ts'
 import type { StateView, StoredEvent } from '../rooms.ts'
-import { sharedRoom, unknownEvent } from './access.ts'
+import { isDenied, sharedRoom, unknownEvent } from './access.ts'
 import { bytesForServer, isVisibleToOrigin } from './visible-to-server.ts'
 
 /** The spec sets no limit; Synapse and Dendrite use 100. */
@@ -153,10 +153,10 @@ export async function missingEventsForServer(
   return await Promise.all(upwards.map((event) => bytesForServer(parts, origin, event)))
 }
 
-async function mayRead(parts: RoomParts, roomId: RoomId, origin: ServerName): Promise<boolean> {
-  if (!(await parts.rooms.isServerInRoom(origin, roomId))) return false
-  await sharedRoom(parts, roomId, origin)
-  return true
+async function mayRead({ rooms }: RoomParts, roomId: RoomId, origin: ServerName): Promise<boolean> {
+  const state = await rooms.currentState(roomId)
+  if (state === undefined || (await isDenied(state, origin))) return false
+  return await rooms.isServerInRoom(origin, roomId)
 }
 
 async function stateBeforeOf(

@@ -1,0 +1,182 @@
+/**
+ * What another server may read of a room, by its relation to it, by the room's history visibility, and
+ * by every route that reads; and that an event of another room is answered to the byte like one that
+ * does not exist.
+ *
+ * The room is one that only invited users may join. In all that is secret of it there is a canary.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Device, DeviceWorld } from './device-world.ts'
+import { ScriptedPeer } from './scripted-peer/scripted-peer.ts'
+import type { SimulatedServer } from './simulation/world.ts'
+
+const relations = ['never', 'invited', 'knocked', 'joined', 'left', 'banned', 'denied'] as const
+type Relation = (typeof relations)[number]
+
+/** `none`: the room has no such event, which is as if it were `shared`. */
+const visibilities = ['world_readable', 'shared', 'invited', 'joined', 'none'] as const
+type Visibility = (typeof visibilities)[number]
+
+const federation = (operation: string, ...ids: string[]) =>
+  ['/_matrix/federation/v1', operation, ...ids.map(encodeURIComponent)].join('/')
+
+interface Route {
+  readonly ask: (ids: {
+    roomId: string
+    eventId: string
+    userId: string
+  }) => readonly [method: 'GET' | 'POST', target: string, body?: object]
+  readonly status: (relation: Relation, visibility: Visibility) => number
+  /** What is answered to an event that is not in the room, where the room can be read. */
+  readonly missing?: number
+}
+
+const onlyMembers = (relation: Relation) => (relation === 'joined' ? 200 : 403)
+const query = (eventId: string) => `event_id=${encodeURIComponent(eventId)}`
+
+const routes: Readonly<Record<string, Route>> = {
+  backfill: {
+    ask: ({ roomId, eventId }) => [
+      'GET',
+      `${federation('backfill', roomId)}?v=${encodeURIComponent(eventId)}&limit=100`,
+    ],
+    status: onlyMembers,
+    missing: 404,
+  },
+  get_missing_events: {
+    ask: ({ roomId, eventId }) => [
+      'POST',
+      federation('get_missing_events', roomId),
+      { earliest_events: [], latest_events: [eventId], limit: 20 },
+    ],
+    status: onlyMembers,
+    missing: 200,
+  },
+  event: {
+    ask: ({ eventId }) => ['GET', federation('event', eventId)],
+    // The request names no room, so whoever may not read it is not told that it is there.
+    status: (relation) => (relation === 'joined' ? 200 : 404),
+    missing: 404,
+  },
+  event_auth: {
+    ask: ({ roomId, eventId }) => ['GET', federation('event_auth', roomId, eventId)],
+    status: onlyMembers,
+    missing: 404,
+  },
+  state: {
+    ask: ({ roomId, eventId }) => ['GET', `${federation('state', roomId)}?${query(eventId)}`],
+    status: onlyMembers,
+    missing: 404,
+  },
+  state_ids: {
+    ask: ({ roomId, eventId }) => ['GET', `${federation('state_ids', roomId)}?${query(eventId)}`],
+    status: onlyMembers,
+    missing: 404,
+  },
+  timestamp_to_event: {
+    ask: ({ roomId }) => ['GET', `${federation('timestamp_to_event', roomId)}?ts=0&dir=f`],
+    status: onlyMembers,
+  },
+  hierarchy: {
+    ask: ({ roomId }) => ['GET', federation('hierarchy', roomId)],
+    status: (relation, visibility) => {
+      if (relation === 'joined' || relation === 'invited') return 200
+      return visibility === 'world_readable' && relation !== 'denied' ? 200 : 404
+    },
+  },
+  make_join: {
+    ask: ({ roomId, userId }) => ['GET', `${federation('make_join', roomId, userId)}?ver=12`],
+    status: (relation) => (relation === 'joined' || relation === 'invited' ? 200 : 403),
+  },
+  make_leave: {
+    ask: ({ roomId, userId }) => ['GET', federation('make_leave', roomId, userId)],
+    status: (relation) => (['joined', 'invited', 'knocked'].includes(relation) ? 200 : 403),
+  },
+  make_knock: {
+    ask: ({ roomId, userId }) => ['GET', `${federation('make_knock', roomId, userId)}?ver=12`],
+    status: () => 403,
+  },
+}
+
+interface Scene {
+  readonly world: DeviceWorld
+  readonly a: SimulatedServer
+  readonly alice: Device
+  readonly peer: ScriptedPeer
+}
+
+/** A room that a user of the played server has this relation to, and its last event. */
+async function roomFor(
+  { alice, peer, a }: Scene,
+  visibility: Visibility,
+  relation: Relation,
+): Promise<{ roomId: string; eventId: string; userId: string }> {
+  const userId = peer.user(`reader.${relation}`)
+  const history = { type: 'm.room.history_visibility', content: { history_visibility: visibility } }
+  const { room_id: roomId } = await alice.post('/createRoom', {
+    name: `canary name`,
+    topic: 'canary topic',
+    initial_state: visibility === 'none' ? [] : [history],
+  })
+  const room = `/rooms/${encodeURIComponent(roomId)}`
+  const rule = async (join_rule: string) =>
+    await alice.put(`${room}/state/m.room.join_rules`, { join_rule })
+  const to = a.name as never
+  if (relation === 'knocked') {
+    await rule('knock')
+    await peer.setMembership(to, roomId, userId, 'knock')
+    await rule('invite')
+  } else if (relation !== 'never') {
+    await alice.post(`${room}/invite`, { user_id: userId })
+    if (relation !== 'invited') await peer.setMembership(to, roomId, userId, 'join')
+  }
+  if (relation === 'left') await peer.setMembership(to, roomId, userId, 'leave')
+  if (relation === 'banned') await alice.post(`${room}/ban`, { user_id: userId })
+  if (relation === 'denied') {
+    await alice.put(`${room}/state/m.room.server_acl`, { allow: ['*'], deny: ['P.test'] })
+  }
+  const message = { msgtype: 'm.text', body: 'canary message' }
+  const { event_id: eventId } = await alice.put(`${room}/send/m.room.message/1`, message)
+  return { roomId, eventId, userId }
+}
+
+const nowhere = `$${'A'.repeat(43)}`
+
+for (const visibility of visibilities) {
+  test(`what servers read where history is ${visibility}`, async (t) => {
+    const world = new DeviceWorld(t)
+    const a = await world.world.addServer('a')
+    const alice = await world.register(a, 'alice')
+    const peer = await ScriptedPeer.inWorld(world.world, 'p')
+    const scene = { world, a, alice, peer }
+    const elsewhere = await roomFor(scene, visibility, 'never')
+    let cells = 0
+    for (const relation of relations) {
+      const here = await roomFor(scene, visibility, relation)
+      for (const [name, { ask, status, missing }] of Object.entries(routes)) {
+        const read = async (eventId: string) => {
+          const [method, target, body] = ask({ ...here, eventId })
+          const answer = await peer.request(a.name as never, method, target, body as never)
+          return { status: answer.status, text: answer.text }
+        }
+        const label = `${visibility}, ${relation}, ${name}`
+        const got = await read(here.eventId)
+        assert.equal(got.status, status(relation, visibility), `${label}: ${got.text}`)
+        if (got.status !== 200) assert.doesNotMatch(got.text, /canary/, label)
+        cells += 1
+        if (missing === undefined) continue
+        const [foreign, none] = [await read(elsewhere.eventId), await read(nowhere)]
+        assert.deepEqual(foreign, none, `${label}: an event of another room`)
+        assert.doesNotMatch(foreign.text, /canary/, label)
+        const expected = got.status === 200 ? missing : name === 'event' ? 404 : 403
+        assert.equal(foreign.status, expected, label)
+        cells += 2
+      }
+    }
+    t.diagnostic(`${cells} cells`)
+  })
+}
