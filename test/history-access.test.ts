@@ -67,6 +67,35 @@ test('who has left a room gives what there was until then to those who were in i
   assert.equal((await d.request(a, 'GET', `${template}?ver=12`)).status, 404, 'but lets nobody in')
 })
 
+test('who was put out while they could not be reached learns of it, and what was said until then', async () => {
+  const world = new FederationWorld()
+  const [a, c] = await world.start('a', 'c')
+  const [alice, carol] = [a.user('alice'), c.user('carol')]
+  const roomId = await a.createRoom(alice, newest)
+  await c.join(carol, roomId, [a])
+  await world.settle()
+  world.cut(a, c)
+  for (const body of ['one', 'two', 'three']) await a.say(alice, roomId, body)
+  const ban = await a.setMembership(alice, roomId, carol, 'ban')
+  const after = await a.say(alice, roomId, 'canary after')
+  // After a long silence, servers send the newest of what waits.
+  await world.settle(24 * 3_600_000)
+  world.heal()
+  await world.settle(24 * 3_600_000)
+  assert.equal(await c.membershipIn(roomId, carol), 'ban')
+  assert.deepEqual(await c.messages(roomId), ['one', 'two', 'three'])
+  for (const [name, question] of Object.entries(routes)) {
+    const ask = async (eventId: EventId) => {
+      const { method, target, body } = question(roomId, eventId)
+      return await c.request(a, method, target, body)
+    }
+    assert.equal((await ask(ban)).status, 200, name)
+    const refused = await ask(after)
+    assert.equal(refused.status, name === 'event' ? 404 : 403, name)
+    assert.ok(!JSON.stringify(refused).includes('canary'), name)
+  }
+})
+
 // What a server is given of the history from before its first user joined.
 const before: [history_visibility: string, body: string | undefined][] = [
   ['world_readable', 'from before'],

@@ -33,7 +33,9 @@ export async function checkInvariants(run: Run): Promise<void> {
     await sameState(run, room, servers)
     await sameEvents(run, room, servers)
     await nothingForged(run, room, servers)
-    // Who joined late, or was away for long, has the history once somebody has read it.
+    // Who joined late, or was away for long, has the history once somebody has read it; and gives it then
+    // to those who asked in vain before.
+    for (const client of closers) await run.world.time.await(client.wholeTimeline(room.roomId))
     for (const client of closers) await wholeTimelines(run, room, client)
     await nothingLost(run, room, servers)
   }

@@ -24,4 +24,7 @@ export const regressionSeeds: readonly { readonly seed: number; readonly showed:
   { seed: 100057, showed: 'the end of a ban told the whole stay again' },
   { seed: 100239, showed: 'who comes back may be shown more than all they know' },
   { seed: 100688, showed: 'history stands behind all of a stretch that was passed before it' },
+  { seed: 101668, showed: 'who asked in vain has to ask again once another has read back' },
+  { seed: 101695, showed: 'what was refused in a stay without all state stays refused' },
+  { seed: 102124, showed: 'who was banned while cut off was never told, and could not ask' },
 ]

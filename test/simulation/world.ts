@@ -123,8 +123,8 @@ export class World {
 export interface Stay {
   readonly sinceMs: number
   /**
-   * Whether some of the room's state was dropped when the server joined: the keys of who signed it could
-   * not be had then.
+   * Whether some of the room's state was dropped when the server joined, then or at an earlier time: the
+   * keys of who signed it could not be had. What it refused for want of that stays refused.
    */
   readonly isBlind: boolean
 }
@@ -139,6 +139,8 @@ export class SimulatedServer {
   readonly unfilled: { readonly roomId: string; readonly atMs: number }[] = []
   /** Rooms whose state was dropped in part in the last attempt to join them. */
   readonly #dropped = new Set<string>()
+  /** Rooms that it has been in without a part of their state. */
+  readonly #blind = new Set<string>()
   readonly #skewMs: number
   readonly #settings: string
   readonly #files = simulatedFiles()
@@ -215,7 +217,8 @@ export class SimulatedServer {
       const members = await rooms.localMembers(roomId)
       if (members.length === 0) stays.delete(roomId)
       else if (!stays.has(roomId)) {
-        const isBlind = this.#dropped.delete(roomId)
+        if (this.#dropped.delete(roomId)) this.#blind.add(roomId)
+        const isBlind = this.#blind.has(roomId)
         stays.set(roomId, { sinceMs: world.time.elapsedMs, isBlind })
       }
     }

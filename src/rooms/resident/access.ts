@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
@@ -33,6 +35,9 @@ export async function residentRoom(
   throw unknownRoom()
 }
 
+/** How many of the events that a server names are looked at if it is not in the room any more. */
+const formerlyNamedMax = 20
+
 /**
  * A room whose history `origin` may read here: one that we are in together, or were in together when
  * we left it. What our users said last may follow on events that others lack, and nobody else may have
@@ -45,7 +50,58 @@ export async function sharedRoom(
 ): Promise<ResidentRoom> {
   const room = await knownRoom(parts, roomId, origin)
   if (await parts.rooms.isServerInRoom(origin, roomId)) return room
-  throw new MatrixError(403, 'M_FORBIDDEN', 'Your server is not in this room.')
+  throw notInRoom()
+}
+
+/**
+ * Those of the events of a room from which on `origin` may read back: all, if it is in the room; else
+ * those at which it was. Who was put out while they could not be reached lacks what was said until then,
+ * and without it cannot even tell that they are out.
+ */
+export async function readableOf(
+  { rooms }: Pick<RoomParts, 'rooms'>,
+  { roomId, origin }: { readonly roomId: RoomId; readonly origin: ServerName },
+  eventIds: readonly EventId[],
+): Promise<readonly EventId[]> {
+  if (await rooms.isServerInRoom(origin, roomId)) return eventIds
+  const readable: EventId[] = []
+  for (const eventId of eventIds.slice(0, formerlyNamedMax)) {
+    const state = await rooms.stateBefore(roomId, eventId)
+    const memberships = state === undefined ? [] : await membershipsOf(state, origin)
+    if (memberships.includes('join')) readable.push(eventId)
+  }
+  return readable
+}
+
+/** The same. Throws 403 if there are none, or if the room's access list denies the server. */
+export async function readableFrom(
+  parts: Pick<RoomParts, 'rooms'>,
+  where: { readonly roomId: RoomId; readonly origin: ServerName },
+  eventIds: readonly EventId[],
+): Promise<readonly EventId[]> {
+  await knownRoom(parts, where.roomId, where.origin)
+  const readable = await readableOf(parts, where, eventIds)
+  if (readable.length > 0 || (await parts.rooms.isServerInRoom(where.origin, where.roomId)))
+    return readable
+  throw notInRoom()
+}
+
+/** The memberships of a server's users in a state, each kind at least once. */
+export async function membershipsOf(state: StateView, server: ServerName): Promise<string[]> {
+  const members = await state.events(
+    (type, stateKey) => type === 'm.room.member' && stateKey.endsWith(`:${server}`),
+  )
+  const memberships = new Set<string>()
+  for (const { content, state_key = '' } of members) {
+    const userId = parseUserId(state_key)
+    if (userId === undefined || serverNameOf(userId) !== server) continue
+    if (typeof content.membership === 'string') memberships.add(content.membership)
+  }
+  return [...memberships]
+}
+
+function notInRoom(): MatrixError {
+  return new MatrixError(403, 'M_FORBIDDEN', 'Your server is not in this room.')
 }
 
 async function knownRoom(

@@ -1,8 +1,8 @@
 /**
  * What other servers may read of our rooms: single events, state, auth chains, history.
  *
- * Only servers in the room may, and only of that room: an event of another room is answered exactly
- * like one that does not exist. Of history, what none of a server's users may see is given redacted:
+ * Only servers in the room may, and those that were in it of the time until they were put out or left; and
+ * only of that room: an event of another room is answered exactly like one that does not exist. Of history, what none of a server's users may see is given redacted:
  * so the graph stays whole, and nothing is told.
  *
  * https://spec.matrix.org/v1.19/server-server-api/#retrieving-events
@@ -14,7 +14,7 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { RoomParts } from '../parts.ts'
 import type { StateView, StoredEvent } from '../rooms.ts'
-import { isDenied, sharedRoom, unknownEvent } from './access.ts'
+import { isDenied, readableFrom, readableOf, sharedRoom, unknownEvent } from './access.ts'
 import { bytesForServer, isVisibleToOrigin } from './visible-to-server.ts'
 
 /** The spec sets no limit; Synapse and Dendrite use 100. */
@@ -36,7 +36,7 @@ export async function stateForServer(
   parts: RoomParts,
   { origin, roomId, eventId }: EventRequest,
 ): Promise<{ readonly state: readonly EventId[]; readonly authChain: readonly EventId[] }> {
-  await sharedRoom(parts, roomId, origin)
+  await readableFrom(parts, { roomId, origin }, [eventId])
   const state = await stateBeforeOf(parts, roomId, eventId)
   const ids = state.ids().map((entry) => entry.eventId)
   return { state: ids, authChain: await parts.engine.authChain(roomId, ids) }
@@ -47,7 +47,7 @@ export async function authChainForServer(
   parts: RoomParts,
   { origin, roomId, eventId }: EventRequest,
 ): Promise<EventId[]> {
-  await sharedRoom(parts, roomId, origin)
+  await readableFrom(parts, { roomId, origin }, [eventId])
   const stored = await parts.rooms.event(roomId, eventId)
   if (stored === undefined) throw unknownEvent()
   return await parts.engine.authChain(roomId, [eventId])
@@ -60,7 +60,9 @@ export async function eventForServer(
   eventId: EventId,
 ): Promise<Uint8Array> {
   const roomId = await parts.engine.roomOfEvent(eventId)
-  if (roomId === undefined || !(await mayRead(parts, roomId, origin))) throw unknownEvent()
+  if (roomId === undefined || !(await mayRead(parts, { roomId, eventId, origin }))) {
+    throw unknownEvent()
+  }
   const stored = await parts.rooms.event(roomId, eventId)
   if (stored === undefined) throw unknownEvent()
   // State that came without its place in the room is given to whoever may read the room's state.
@@ -110,9 +112,8 @@ export async function backfillForServer(
   },
 ): Promise<Uint8Array[]> {
   const { origin, roomId } = request
-  await sharedRoom(parts, roomId, origin)
+  const from = await readableFrom(parts, request, request.from.slice(0, namedMax))
   const limit = Math.min(request.limit, backfillMax)
-  const from = request.from.slice(0, namedMax)
   const known = await placed(parts, roomId, from)
   if (known.length === 0) throw unknownEvent()
   const walked = await walkBack(parts, roomId, known, { limit, seen: new Set(), minDepth: 0 })
@@ -139,9 +140,9 @@ export async function missingEventsForServer(
   },
 ): Promise<Uint8Array[]> {
   const { origin, roomId, minDepth } = request
-  await sharedRoom(parts, roomId, origin)
+  const from = await readableFrom(parts, request, request.latest.slice(0, namedMax))
   const limit = Math.min(request.limit, missingEventsMax)
-  const latest = await placed(parts, roomId, request.latest.slice(0, namedMax))
+  const latest = await placed(parts, roomId, from)
   const seen = new Set<EventId>([...request.earliest.slice(0, namedMax), ...request.latest])
   let border = await parentsOf(parts, roomId, latest, { seen, minDepth })
   const walked: StoredEvent[] = []
@@ -153,10 +154,13 @@ export async function missingEventsForServer(
   return await Promise.all(upwards.map((event) => bytesForServer(parts, origin, event)))
 }
 
-async function mayRead({ rooms }: RoomParts, roomId: RoomId, origin: ServerName): Promise<boolean> {
-  const state = await rooms.currentState(roomId)
+async function mayRead(
+  parts: RoomParts,
+  { roomId, eventId, origin }: EventRequest,
+): Promise<boolean> {
+  const state = await parts.rooms.currentState(roomId)
   if (state === undefined || (await isDenied(state, origin))) return false
-  return await rooms.isServerInRoom(origin, roomId)
+  return (await readableOf(parts, { roomId, origin }, [eventId])).length > 0
 }
 
 async function stateBeforeOf(

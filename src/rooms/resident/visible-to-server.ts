@@ -18,8 +18,9 @@ import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { redact } from '#protocol/redaction.ts'
 import type { RoomParts } from '../parts.ts'
 import type { StateView, StoredEvent } from '../rooms.ts'
+import { membershipsOf } from './access.ts'
 
-/** The event for a server that is in the room: whole if one of its users may see it, else redacted. */
+/** The event for a server that is, or was, in the room: whole if one of its users may see it, else redacted. */
 export async function bytesForServer(
   parts: Pick<RoomParts, 'rooms'>,
   origin: ServerName,
@@ -31,7 +32,7 @@ export async function bytesForServer(
   return Buffer.from(canonicalJson(redact(pdu.version, pdu.json)))
 }
 
-/** Whether one of the users of a server that is in the room may see the event. */
+/** Whether one of the users of a server that is, or was then, in the room may see the event. */
 export async function isVisibleToOrigin(
   { rooms }: Pick<RoomParts, 'rooms'>,
   origin: ServerName,
@@ -59,18 +60,4 @@ export async function isVisibleToOrigin(
 async function visibilityIn(state: StateView): Promise<HistoryVisibility> {
   const event = await state.event('m.room.history_visibility', '')
   return readHistoryVisibility(event?.content)
-}
-
-/** The memberships of the server's users in a state, each kind at least once. */
-async function membershipsOf(state: StateView, server: ServerName): Promise<string[]> {
-  const members = await state.events(
-    (type, stateKey) => type === 'm.room.member' && stateKey.endsWith(`:${server}`),
-  )
-  const memberships = new Set<string>()
-  for (const { content, state_key = '' } of members) {
-    const userId = parseUserId(state_key)
-    if (userId === undefined || serverNameOf(userId) !== server) continue
-    if (typeof content.membership === 'string') memberships.add(content.membership)
-  }
-  return [...memberships]
 }
