@@ -17,6 +17,7 @@ import type { PolicyServer } from '#policy/policy-server.ts'
 import type { Pressure } from '#pressure/pressure.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
+import type { Push } from '#push/push.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import type { RoomsForServers } from '#rooms/resident/rooms-for-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
@@ -80,6 +81,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly spaces: Spaces
   readonly media: Media
   readonly receipts: Receipts
+  readonly push: Push
   readonly clientTransactions: Transactions
   readonly typing: Typing
   readonly presence: Presence

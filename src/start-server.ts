@@ -39,6 +39,7 @@ import {
 import { type Pressure, watchPressure } from '#pressure/pressure.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import { createPush } from '#push/push.ts'
 import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
 import { createRooms } from '#rooms/create-rooms.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
@@ -190,8 +191,10 @@ function buildServer(
   })
   const typing = createTyping(common)
   const receipts = createReceipts(common)
+  const push = createPush({ ...common, local, receipts, accountData: users.accountData })
   const presence = createPresence({ ...common, isEnabled: config.presence })
-  const eduReceivers = receiversOf({ typing, receipts, presence, endToEnd })
+  const passing = { typing, receipts, presence }
+  const eduReceivers = receiversOf({ ...passing, endToEnd })
   const server = {
     ...common,
     ...nameOf(config, federation),
@@ -209,9 +212,8 @@ function buildServer(
     }),
     users,
     endToEnd,
-    typing,
-    receipts,
-    presence,
+    ...passing,
+    push,
     ...buildDirectory(config, common, federation),
     media: createMedia({
       ...common,
@@ -225,9 +227,8 @@ function buildServer(
     sync: createSync({
       ...common,
       ...endToEnd,
-      typing,
-      receipts,
-      presence,
+      ...passing,
+      ...push,
       accountData: users.accountData,
     }),
   }

@@ -24,6 +24,7 @@ import { seededRandom } from '../src/io/simulated/simulated-random.ts'
 import { signingKeyOf } from '../src/protocol/ed25519.ts'
 import type { ServerName } from '../src/protocol/identifiers/ids.ts'
 import { MatrixError } from '../src/protocol/matrix-error.ts'
+import { createPush } from '../src/push/push.ts'
 import { createLocalRooms } from '../src/rooms/create-engine.ts'
 import { createRooms } from '../src/rooms/create-rooms.ts'
 import { FederationError, type RemoteServers } from '../src/rooms/remote-servers.ts'
@@ -121,6 +122,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     passwordHashCost: 1,
   })
   const receipts = createReceipts({ ...base, rooms, edus })
+  const push = createPush({ ...base, local, receipts, accountData: users.accountData })
   const typing = createTyping({ ...base, rooms, edus })
   const presence = createPresence({ ...base, rooms, edus, isEnabled: options.presence ?? false })
   const remoteDirectory = options.remoteDirectory ?? {
@@ -132,6 +134,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     endToEnd,
     rooms,
     receipts,
+    push,
     typing,
     presence,
     aliases: createAliases({ ...base, rooms, remoteDirectory }),
@@ -163,6 +166,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       receipts,
       typing,
       presence,
+      unread: push.unread,
       accountData: users.accountData,
     }),
     publicBaseUrl: 'https://hansa.test',
@@ -270,6 +274,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     users,
     typing,
     receipts,
+    push,
     sentEdus,
     errors,
     endToEnd,

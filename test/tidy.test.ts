@@ -26,7 +26,8 @@ const mayImport: Record<string, readonly string[]> = {
   pressure: ['protocol', 'io', 'http'],
   directory: ['protocol', 'storage', 'io', 'rooms'],
   media: ['protocol', 'storage', 'io', 'federation'],
-  sync: ['protocol', 'storage', 'io', 'rooms', 'users'],
+  push: ['protocol', 'storage', 'io', 'rooms', 'users', 'endpoints', 'http', 'schema'],
+  sync: ['protocol', 'storage', 'io', 'rooms', 'users', 'push'],
   'federation-api': [
     'protocol',
     'endpoints',
@@ -50,6 +51,7 @@ const mayImport: Record<string, readonly string[]> = {
     'directory',
     'media',
     'identity',
+    'push',
     'server.ts',
   ],
   'admin-api': ['protocol', 'endpoints', 'http', 'rooms', 'federation', 'users', 'server.ts'],

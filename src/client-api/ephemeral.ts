@@ -11,6 +11,7 @@ import { answer } from '#http/endpoint.ts'
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import type { Json } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
+import { threadOf } from '#push/threads.ts'
 import type { Server } from '#server.ts'
 import { requireJoined } from '#sync/room-access.ts'
 import { checkOwnUser } from './own-user.ts'
@@ -21,9 +22,10 @@ export const postReceiptRoute = answer(
   postReceipt,
   async ({ params, body, session: { userId } }, needs: Needs) => {
     const { roomId, receiptType, eventId } = params
-    const threadId = threadOf(receiptType, body.thread_id)
+    const threadId = threadIn(receiptType, body.thread_id)
     await requireJoined(needs.rooms, userId, roomId)
     await checkEvent(needs, roomId, eventId)
+    if (threadId !== undefined) await checkThread(needs, { roomId, eventId, threadId })
     if (receiptType === 'm.fully_read') {
       await needs.users.accountData.markFullyRead(userId, roomId, eventId)
     } else {
@@ -68,7 +70,7 @@ export const setTypingRoute = answer(
 )
 
 /** The thread a receipt belongs to, if any. */
-function threadOf(receiptType: string, thread: Json | undefined): string | undefined {
+function threadIn(receiptType: string, thread: Json | undefined): string | undefined {
   if (thread === undefined) return undefined
   const wrong = (message: string) => new MatrixError(400, 'M_INVALID_PARAM', message)
   if (typeof thread !== 'string' || thread === '' || thread.length > 255) {
@@ -80,6 +82,19 @@ function threadOf(receiptType: string, thread: Json | undefined): string | undef
     throw wrong("'thread_id' must be 'main' or the ID of an event.")
   }
   return thread
+}
+
+/** The `event_id` must be related to the `thread_id`. A root is in the main timeline and begins its thread. */
+async function checkThread(
+  { rooms }: Needs,
+  place: { readonly roomId: RoomId; readonly eventId: EventId; readonly threadId: string },
+): Promise<void> {
+  const { roomId, eventId, threadId } = place
+  const find = async (id: EventId) => (await rooms.event(roomId, id))?.pdu
+  const event = await find(eventId)
+  if (eventId === threadId || event === undefined) return
+  if ((await threadOf(event, find)) === threadId) return
+  throw new MatrixError(400, 'M_INVALID_PARAM', "The event is not in the thread of 'thread_id'.")
 }
 
 async function checkEvent({ rooms }: Needs, roomId: RoomId, eventId: EventId): Promise<void> {

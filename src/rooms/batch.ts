@@ -47,6 +47,8 @@ export interface NewEvent {
 
 export interface Redaction {
   readonly target: Pdu
+  /** The event as it was. */
+  readonly before: Pdu
   readonly by: EventId
   /** How the event was related to another, which it is no longer. */
   readonly relation: Relation | undefined
@@ -132,7 +134,8 @@ export class Batch {
   redact(target: Pdu, by: EventId): void {
     const read = pduOf(target.version, redact(target.version, target.json), 'unlimited')
     if (typeof read === 'string') return
-    this.redactions.push({ target: read.pdu, by, relation: relationOf(target.content) })
+    const relation = relationOf(target.content)
+    this.redactions.push({ target: read.pdu, before: target, by, relation })
     this.room.replacePdu(read.pdu)
   }
 

@@ -16,6 +16,8 @@ import { putMembership } from '#storage/memberships.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Batch, NewEvent, Placed, Written } from './batch.ts'
 import { memberDifference, noMemberChanges } from './joined.ts'
+import { joinCode } from './membership-codes.ts'
+import { type NewMembership, type NewsPlaces, type NewsTaker, newsOf } from './news.ts'
 import type { EventFacts } from './room.ts'
 import type {
   MemberChanges,
@@ -28,9 +30,7 @@ import type {
 import { stateView } from './state-view.ts'
 import { stateForOutsiders, strip } from './stripped-state.ts'
 
-interface LocalChange {
-  readonly userId: UserId
-  readonly membership: Membership
+interface LocalChange extends NewMembership {
   /** The event that says so; where state resolution took a membership away, that which said it. */
   readonly pdu: Pdu
   readonly strippedState: readonly JsonObject[]
@@ -43,26 +43,32 @@ export async function commitBatch(
     streams,
     serverName,
     write,
+    takeNews,
   }: {
     readonly streams: Streams
     readonly serverName: ServerName
     /** Commits a unit that needs no position. */
     readonly write: <T>(collect: (tx: Writer) => T) => Promise<Awaited<T>>
+    readonly takeNews: NewsTaker
   },
 ): Promise<RoomCommit | undefined> {
   const { room } = batch
   const changes = await stateChangesOf(batch)
   const memberChanges = await memberChangesOf(batch, changes)
   const local = await localChangesOf(batch, changes, serverName)
+  const news = await newsOf(batch, local, serverName)
+  const newsWork = news && (await takeNews(news))
   const count = Math.max(batch.positions, changes.length > 0 ? 1 : 0)
   const collect = (tx: Writer, first: number) => {
     const written = batch.write(tx, first)
     const stream = first + count - 1
     for (const change of local) putMembership(tx, membershipRow(room.roomId, change, stream))
+    newsWork?.write(tx, placesIn(written, count === 0 ? undefined : stream))
     return { ...written, stream }
   }
   const written =
     count === 0 ? await write((tx) => collect(tx, 0)) : await streams.write(count, collect)
+  newsWork?.committed()
   room.states.committed(written.states)
   settle(batch, written.placed)
   if (count === 0) return undefined
@@ -75,6 +81,13 @@ export async function commitBatch(
     memberships: local.map(({ userId, membership }) => ({ userId, membership })),
     destinations: [...new Set(batch.events.flatMap(({ destinations }) => destinations))],
   }
+}
+
+function placesIn({ placed }: Written, last: number | undefined): NewsPlaces {
+  const streams = new Map(
+    placed.map(({ event, position }) => [event.pdu.event_id, position?.stream]),
+  )
+  return { of: (eventId) => streams.get(eventId), last }
 }
 
 /** What the batch adds to the end of the timeline. */
@@ -184,7 +197,9 @@ async function localChangesOf(
     const membership = after === undefined ? 'leave' : (pdu.content.membership as Membership)
     const isOutside = membership === 'invite' || membership === 'knock'
     const strippedState = isOutside ? await stateForUser(room, userId) : []
-    local.push({ userId, membership, pdu, strippedState })
+    const number = before === undefined ? undefined : room.eventNumber(before)
+    const wasJoined = number !== undefined && room.membershipCode(number) === joinCode
+    local.push({ userId, membership, wasJoined, eventId, pdu, strippedState })
   }
   return local
 }

@@ -25,6 +25,7 @@ import { importRoom } from './import-room.ts'
 import { noMemberChanges } from './joined.ts'
 import { loadRoom } from './load-room.ts'
 import { extremityMerger } from './merge-extremities.ts'
+import type { NewsTaker, RoomNews } from './news.ts'
 import { type AskPolicyServer, PolicySignatures, policyOf } from './policy.ts'
 import { RoomQueues } from './queues.ts'
 import { createReads, type RoomReads } from './reads.ts'
@@ -53,6 +54,8 @@ export interface LocalRooms
   readonly engine: Engine
   /** Says who fetches what events lack. Without one, such events wait. */
   setGapFiller(filler: GapFiller): void
+  /** Says who adds to the commits of rooms what they mean to our users. */
+  setNewsTaker(take: NewsTaker): void
   /** Says who asks policy servers. Without it, none can be asked. */
   setPolicyAsker(ask: AskPolicyServer): void
   /** Goes on with what was under way before a restart. */
@@ -70,7 +73,9 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
       for (const listener of listeners) tellOne(needs, listener, commit)
     },
     entered: (roomId, eventIds) => staged.entered(roomId, eventIds),
+    takeNews: async (news) => await takeNews?.(news),
   })
+  let takeNews: NewsTaker | undefined
   let filler = noFiller
   const staged = await StagedWork.open(parts, () => filler)
   const engine = createEngine(parts, staged)
@@ -95,6 +100,9 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
     removeHistory: (roomId, before) => removeHistory(parts, roomId, before),
     onCommit: (listener) => {
       listeners.push(listener)
+    },
+    setNewsTaker: (take) => {
+      takeNews = take
     },
     setPolicyAsker: (ask) => parts.policies.setAsker(ask),
     setGapFiller: (given) => {
@@ -127,7 +135,9 @@ async function partsOf(
   {
     tell,
     entered,
+    takeNews,
   }: {
+    readonly takeNews: NewsTaker
     readonly tell: (commit: RoomCommit) => void
     readonly entered: (roomId: RoomId, eventIds: readonly EventId[]) => void
   },
@@ -146,7 +156,7 @@ async function partsOf(
     begin: (room) => new Batch(room, nextEventNid),
     commit: async (batch) => {
       const write = db.write.bind(db)
-      const commit = await commitBatch(batch, { streams, serverName, write })
+      const commit = await commitBatch(batch, { streams, serverName, write, takeNews })
       const placed = batch.events.filter(({ stateAfter }) => stateAfter !== undefined)
       entered(
         batch.room.roomId,
@@ -165,7 +175,8 @@ async function partsOf(
     return createTs
   }
   const policies = new PolicySignatures({ ...needs, queues })
-  return { ...needs, serverName, queues, policies, nextEventNid, nextRoomNid, nextCreateTs, tell }
+  const numbers = { nextEventNid, nextRoomNid, nextCreateTs }
+  return { ...needs, serverName, queues, policies, ...numbers, takeNews, tell }
 }
 
 function createEngine(parts: EngineParts, staged: StagedWork): Engine {
@@ -270,6 +281,7 @@ async function gaps(
 
 async function recordOutside(parts: EngineParts, membership: OutsideMembership): Promise<void> {
   const { roomId, userId, event } = membership
+  const newsWork = await parts.takeNews(outsideNews(parts, membership))
   const stream = await parts.streams.write(1, (tx, first) => {
     putMembership(tx, {
       user_id: userId,
@@ -280,8 +292,10 @@ async function recordOutside(parts: EngineParts, membership: OutsideMembership):
       stream: first,
       stripped_state: JSON.stringify(membership.strippedState),
     })
+    newsWork?.write(tx, { of: () => first, last: first })
     return first
   })
+  newsWork?.committed()
   parts.tell({
     roomId,
     stream,
@@ -291,4 +305,29 @@ async function recordOutside(parts: EngineParts, membership: OutsideMembership):
     memberships: [{ userId, membership: membership.membership }],
     destinations: [],
   })
+}
+
+/** Of the room itself nothing is known. */
+function outsideNews({ clock }: EngineParts, outside: OutsideMembership): RoomNews {
+  const { roomId, userId, membership, event } = outside
+  const invite = {
+    ...event,
+    type: 'm.room.member',
+    room_id: roomId,
+    state_key: userId,
+    origin_server_ts: clock.now(),
+    content: { membership },
+  }
+  return {
+    roomId,
+    events: membership === 'invite' ? [invite] : [],
+    redacted: [],
+    memberships: [{ userId, membership, wasJoined: false, eventId: event.event_id }],
+    localMembers: new Set(),
+    memberCount: 0,
+    create: undefined,
+    powerLevels: undefined,
+    member: async () => undefined,
+    find: async () => undefined,
+  }
 }

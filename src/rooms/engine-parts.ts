@@ -12,6 +12,7 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { OwnKey } from './explain-signatures.ts'
+import type { NewsTaker } from './news.ts'
 import type { PolicySignatures } from './policy.ts'
 import type { RoomQueues } from './queues.ts'
 import type { Keyring, Signer } from './remote-servers.ts'
@@ -47,6 +48,8 @@ export interface EngineParts extends EngineNeeds {
    * create events that say the same at the same time would make the same room.
    */
   readonly nextCreateTs: () => number
+  /** Asks what is to be added to a commit. */
+  readonly takeNews: NewsTaker
   /** Tells a commit that was not made by a room's queue. */
   readonly tell: (commit: RoomCommit) => void
 }

@@ -60,6 +60,59 @@ async function countAll(room: Room, pairs: StatePairs): Promise<Counted> {
   return { pairs, byServer }
 }
 
+interface Locals {
+  readonly pairs: StatePairs
+  readonly users: Set<UserId>
+}
+
+const locals = new WeakMap<Room, Locals>()
+
+/** The users of this server who are joined. The set is changed by the next call. */
+export async function localMembersOf(
+  room: Room,
+  version: number,
+  serverName: ServerName,
+): Promise<ReadonlySet<UserId>> {
+  const pairs = await room.states.pairs(version)
+  const { pairs: before, users } = locals.get(room) ?? (await allLocals(room, pairs, serverName))
+  const gone: UserId[] = []
+  const come: UserId[] = []
+  const collect = (list: UserId[]) => (event: number, key: number) => {
+    const userId = localAt(room, event, key, serverName)
+    if (userId !== undefined) list.push(userId)
+  }
+  compareStates(before, pairs, collect(come), collect(gone))
+  // Who is joined by another event than before is in both.
+  for (const userId of gone) users.delete(userId)
+  for (const userId of come) users.add(userId)
+  locals.set(room, { pairs, users })
+  return users
+}
+
+/** In slices: it is done once for a room in memory. */
+async function allLocals(room: Room, pairs: StatePairs, serverName: ServerName): Promise<Locals> {
+  const slices = new Slices(room.clock)
+  const users = new Set<UserId>()
+  for (let at = 0; at < pairs.length; at += 2) {
+    if (slices.isOver) await slices.next()
+    const userId = localAt(room, pairs[at + 1] as number, pairs[at] as number, serverName)
+    if (userId !== undefined) users.add(userId)
+  }
+  return { pairs, users }
+}
+
+function localAt(
+  room: Room,
+  event: number,
+  key: number,
+  serverName: ServerName,
+): UserId | undefined {
+  if (room.membershipCode(event) !== joinCode) return undefined
+  if (!room.stateKey(key).stateKey.endsWith(serverName)) return undefined
+  const userId = memberAt(room, key)
+  return userId !== undefined && serverNameOf(userId) === serverName ? userId : undefined
+}
+
 function joinedServerAt(room: Room, event: number, key: number): ServerName | undefined {
   if (room.membershipCode(event) !== joinCode) return undefined
   const userId = memberAt(room, key)

@@ -6,7 +6,7 @@
  */
 
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
-import { type Reader, sql, type Writer } from './database.ts'
+import { type Reader, sql, texts, type Writer } from './database.ts'
 
 export interface AccountDataRow {
   /** Empty for what belongs to no room. */
@@ -64,4 +64,20 @@ export async function accountDataSize(
 
 export function deleteAccountData(tx: Writer, userId: UserId): void {
   tx.run(sql`DELETE FROM account_data WHERE user_id = ${userId}`)
+}
+
+export type AccountDataOfUser = Pick<AccountDataRow, 'content_json' | 'type'> & {
+  readonly user_id: UserId
+}
+
+/** What several users keep under some types, for no room. */
+export async function accountDataOfUsers(
+  db: Reader,
+  userIds: readonly UserId[],
+  types: readonly string[],
+): Promise<AccountDataOfUser[]> {
+  return await db.all<AccountDataOfUser>(sql`
+    SELECT user_id, type, content_json FROM account_data
+    WHERE user_id IN ${texts(userIds)} AND room_id = '' AND type IN ${texts(types)}
+  `)
 }

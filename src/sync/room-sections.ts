@@ -8,6 +8,7 @@
 
 import type { RoomId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
+import { type Unread, type UnreadCount, unreadOfAll } from '#push/unread.ts'
 import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
 import { prunedStrippedState, strippedEvent } from './client-event.ts'
 import { pickFields } from './event-fields.ts'
@@ -27,6 +28,7 @@ import { afterStream, formatToken } from './token.ts'
 export interface SectionNeeds extends PresentingNeeds {
   readonly rooms: Rooms
   readonly summaries: RoomSummaries
+  readonly unread: Pick<Unread, 'inRoom' | 'isNotified' | 'roomsReadSince'>
 }
 
 /** What is said of every room in the same way. */
@@ -48,6 +50,8 @@ export interface RoomPart extends SyncPart {
   readonly isCut: boolean
   readonly ephemeral: readonly JsonObject[]
   readonly accountData: readonly JsonObject[]
+  /** Whether the user has read more of the room since. */
+  readonly isRead: boolean
 }
 
 /** A room the user is in; `undefined` if there is nothing to say. */
@@ -80,7 +84,9 @@ export async function joinedSection(
     timeline.limited ||
     state.length > 0 ||
     summary !== undefined ||
-    part.ephemeral.length + part.accountData.length > 0
+    part.ephemeral.length + part.accountData.length > 0 ||
+    part.isRead ||
+    (await needs.unread.isNotified(userId, roomId, { from: part.stateSince, to: part.to }))
   if (!isNews) return undefined
   return {
     ...(summary !== undefined && { summary: summaryJson(summary) }),
@@ -88,9 +94,29 @@ export async function joinedSection(
     timeline: await timelineJson(needs, { access, part, timeline }),
     ephemeral: { events: part.ephemeral },
     account_data: { events: part.accountData },
-    // There are no push rules yet, so nothing is ever unread.
-    unread_notifications: { highlight_count: 0, notification_count: 0 },
+    ...(await unreadSection(needs, part)),
   }
+}
+
+/** Servers MUST include the number of unread notifications, and MUST update it as it changes. */
+async function unreadSection(
+  { unread }: SectionNeeds,
+  { membership: { userId, roomId }, to, filter }: RoomPart,
+): Promise<JsonObject> {
+  const counts = await unread.inRoom(userId, roomId, to)
+  if (!filter.room.timeline.unreadThreadNotifications) {
+    return { unread_notifications: countsJson(unreadOfAll(counts)) }
+  }
+  // These counts will only be for the main timeline rather than all events in the room.
+  const threads = [...counts.threads].map(([root, count]) => [root, countsJson(count)] as const)
+  return {
+    unread_notifications: countsJson(counts.main),
+    ...(threads.length > 0 && { unread_thread_notifications: Object.fromEntries(threads) }),
+  }
+}
+
+function countsJson({ notifications, highlights }: UnreadCount): JsonObject {
+  return { highlight_count: highlights, notification_count: notifications }
 }
 
 /** A room the user has left. */

@@ -84,6 +84,7 @@ export interface SyncNeeds {
   readonly toDevice: Pick<ToDevice, 'waiting' | 'acknowledge' | 'onChange'>
   readonly localKeys: Pick<LocalKeys, 'left'>
   readonly deviceLists: Pick<DeviceLists, 'onChange'>
+  readonly unread: SectionNeeds['unread']
 }
 
 export function createSync(needs: SyncNeeds): Sync {
@@ -250,6 +251,7 @@ async function joinedRooms(
     since === undefined ? new Set(roomIds) : freshlyJoined(needs, memberships, since),
   ])
   const ephemeral = await ephemeralOf(needs, { request, roomIds, fresh, to: part.to })
+  const read = await readRooms(needs, request, part.to)
   const concerned = memberships.filter(
     ({ roomId }) =>
       changed === undefined ||
@@ -257,7 +259,8 @@ async function joinedRooms(
       changed.has(roomId) ||
       fresh.has(roomId) ||
       ephemeral.has(roomId) ||
-      accountData.has(roomId),
+      accountData.has(roomId) ||
+      read.has(roomId),
   )
   return await inTurns(concerned, async (membership) => {
     const { roomId } = membership
@@ -271,8 +274,19 @@ async function joinedRooms(
       stateSince: isFresh || fullState ? undefined : since,
       ephemeral: ephemeral.get(roomId) ?? [],
       accountData: accountData.get(roomId) ?? [],
+      isRead: read.has(roomId),
     })
   })
+}
+
+/** The rooms in which what is unread has changed without an event. */
+async function readRooms(
+  { unread }: AnswerNeeds,
+  { userId, since }: SyncRequest,
+  to: number,
+): Promise<Set<RoomId>> {
+  if (since === undefined) return new Set()
+  return new Set(await unread.roomsReadSince(userId, { from: since, to }))
 }
 
 async function leftRooms(
@@ -297,6 +311,7 @@ async function leftRooms(
       toldUpTo: fullState ? undefined : since,
       ephemeral: [],
       accountData: accountData.get(roomId) ?? [],
+      isRead: false,
     }
     return await leftSection(needs, part_)
   })

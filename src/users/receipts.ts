@@ -17,6 +17,7 @@ import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
+import { type ReadPositionRow, setReadPosition } from '#storage/notifications.ts'
 import {
   type ReceiptRow,
   type ReceiptType,
@@ -55,6 +56,8 @@ export interface Receipts {
   ): Promise<Map<RoomId, JsonObject[]>>
   /** Calls `listener` after each change. */
   onChange(listener: (roomId: RoomId, stream: number) => void): void
+  /** Calls `listener` after a user of this server has read something. */
+  onRead(listener: (userId: UserId) => void): void
 }
 
 export interface ReceiptNeeds {
@@ -68,12 +71,15 @@ export interface ReceiptNeeds {
 export function createReceipts(needs: ReceiptNeeds): Receipts {
   const { db, clock, rooms, edus } = needs
   const listeners: ((roomId: RoomId, stream: number) => void)[] = []
-  const store = async (receipts: readonly ReceiptRow[]) => {
+  const readers: ((userId: UserId) => void)[] = []
+  const store = async (receipts: readonly ReceiptRow[], read?: ReadPosition) => {
     if (receipts.length === 0) return
     const stream = await needs.streams.write(1, (tx, position) => {
       for (const receipt of receipts) setReceipt(tx, receipt, position)
+      if (read !== undefined) setReadPosition(tx, { ...read, changed: position })
       return position
     })
+    if (read !== undefined) for (const listener of readers) listener(read.user_id)
     for (const roomId of new Set(receipts.map(({ room_id }) => room_id))) {
       for (const listener of listeners) listener(roomId, stream)
     }
@@ -89,7 +95,7 @@ export function createReceipts(needs: ReceiptNeeds): Receipts {
         ts: clock.now(),
       }
       if (!(await isAdvance(needs, receipt))) return false
-      await store([receipt])
+      await store([receipt], await readPositionOf(needs, receipt))
       if (type === 'm.read') {
         const servers: ServerName[] = await rooms.serversInRoom(roomId)
         const key = `m.receipt ${roomId} ${userId} ${threadId}`
@@ -112,6 +118,7 @@ export function createReceipts(needs: ReceiptNeeds): Receipts {
       return new Map([...byRoom].map(([roomId, ofRoom]) => [roomId, receiptContents(ofRoom)]))
     },
     onChange: (listener) => listeners.push(listener),
+    onRead: (listener) => readers.push(listener),
   }
 }
 
@@ -126,6 +133,22 @@ async function isAdvance({ db, rooms }: ReceiptNeeds, receipt: ReceiptRow): Prom
   ])
   if (from?.position === undefined || to?.position === undefined) return true
   return (to.position.stream - from.position.stream || to.position.sub - from.position.sub) > 0
+}
+
+type ReadPosition = Omit<ReadPositionRow, 'changed'>
+
+/**
+ * Up to where a receipt says that what its user is notified of is read. Nobody is notified of history
+ * that was fetched later, which stands before the event with its position.
+ */
+async function readPositionOf(
+  { rooms }: ReceiptNeeds,
+  { user_id, room_id, thread_id, event_id }: ReceiptRow,
+): Promise<ReadPosition | undefined> {
+  const place = (await rooms.event(room_id, event_id))?.position
+  if (place === undefined) return undefined
+  const position = place.sub < 0 ? place.stream - 1 : place.stream
+  return { user_id, room_id, thread_id, position }
 }
 
 function receiptEdu({ room_id, user_id, event_id, thread_id, ts }: ReceiptRow): {

@@ -52,16 +52,6 @@ export function compileCondition(condition: JsonObject): Condition {
   }
 }
 
-/** Whether a condition holds; asked once an event, if it is the same for everybody. */
-export function holds(condition: Condition, event: EventView, recipient: Recipient): boolean {
-  if (!condition.isShared) return condition.holds(event, recipient)
-  const known = event.answers.get(condition)
-  if (known !== undefined) return known
-  const answer = condition.holds(event, recipient)
-  event.answers.set(condition, answer)
-  return answer
-}
-
 /**
  * If the property specified by `key` is completely absent from the event, or does not have a string
  * value, then the condition will not match, even if `pattern` is `*`.

@@ -7,7 +7,7 @@
  */
 
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
-import { bodyMatch, type Condition, compileCondition, holds, type Recipient } from './conditions.ts'
+import { bodyMatch, type Condition, compileCondition, type Recipient } from './conditions.ts'
 import type { EventView } from './event-view.ts'
 import type { PushAction, PushRule, Ruleset } from './ruleset.ts'
 
@@ -18,8 +18,11 @@ export interface Notification {
   readonly highlight: boolean
 }
 
-interface ReadyRule {
+/** A rule that is ready to be asked. */
+export interface ReadyRule {
   readonly conditions: readonly Condition[]
+  /** Whether it matches for everybody, or for nobody. */
+  readonly isShared: boolean
   /** `undefined` if the rule says not to notify. */
   readonly notification: Notification | undefined
 }
@@ -37,19 +40,16 @@ export interface ReadyRules {
 }
 
 /**
- * Conditions that were compiled, by their JSON text: those that many users have are one, so that what
+ * Rules that were made ready, by their JSON text: those that many users have are one, so that what
  * they say of an event is found out once.
  */
-export type KnownConditions = Map<string, Condition>
+export type KnownRules = Map<string, ReadyRule>
 
-/** How many distinct conditions are kept to be shared. */
+/** How many distinct rules are kept to be shared. */
 const knownMax = 20_000
 
-export function readyRules(ruleset: Ruleset, known: KnownConditions): ReadyRules {
-  const ready = (rule: PushRule): ReadyRule => ({
-    conditions: conditionsOf(rule, known),
-    notification: notificationOf(rule.actions),
-  })
+export function readyRules(ruleset: Ruleset, known: KnownRules): ReadyRules {
+  const ready = (rule: PushRule) => readyRule(rule, known)
   const enabled = (rules: readonly PushRule[]) => rules.filter((rule) => rule.enabled)
   const byId = (rules: readonly PushRule[]) =>
     new Map(enabled(rules).map((rule) => [rule.rule_id, ready(rule)]))
@@ -58,6 +58,7 @@ export function readyRules(ruleset: Ruleset, known: KnownConditions): ReadyRules
     override: enabled(override).map(ready),
     content: enabled(content).map(({ pattern, actions }) => ({
       conditions: [bodyMatch(pattern ?? '')],
+      isShared: false,
       notification: notificationOf(actions),
     })),
     room: byId(room),
@@ -67,11 +68,13 @@ export function readyRules(ruleset: Ruleset, known: KnownConditions): ReadyRules
   }
 }
 
-function conditionsOf({ conditions }: PushRule, known: KnownConditions): Condition[] {
-  return (conditions ?? []).map((condition) => {
-    const key = JSON.stringify(condition)
-    if (known.size >= knownMax) known.clear()
-    return known.getOrInsertComputed(key, () => compileCondition(condition))
+function readyRule({ conditions = [], actions }: PushRule, known: KnownRules): ReadyRule {
+  const key = JSON.stringify([conditions, actions])
+  if (known.size >= knownMax) known.clear()
+  return known.getOrInsertComputed(key, () => {
+    const compiled = conditions.map(compileCondition)
+    const isShared = compiled.every((condition) => condition.isShared)
+    return { conditions: compiled, isShared, notification: notificationOf(actions) }
   })
 }
 
@@ -117,8 +120,7 @@ function matchingRule(
   event: EventView,
   recipient: Recipient,
 ): ReadyRule | undefined {
-  const isMatch = ({ conditions }: ReadyRule) =>
-    conditions.every((condition) => holds(condition, event, recipient))
+  const isMatch = (rule: ReadyRule) => matches(rule, event, recipient)
   return (
     override.find(isMatch) ??
     content.find(isMatch) ??
@@ -126,4 +128,12 @@ function matchingRule(
     sender.get(event.sender) ??
     underride.find(isMatch)
   )
+}
+
+function matches(rule: ReadyRule, event: EventView, recipient: Recipient): boolean {
+  const known = rule.isShared ? event.answers.get(rule) : undefined
+  if (known !== undefined) return known
+  const answer = rule.conditions.every(({ holds }) => holds(event, recipient))
+  if (rule.isShared) event.answers.set(rule, answer)
+  return answer
 }

@@ -38,7 +38,7 @@ export class EventView {
   readonly sender: string
   readonly roomId: string
   readonly room: RoomFacts
-  /** What does not depend on the user, by the condition. */
+  /** Whether rules match that do so for everybody or for nobody. */
   readonly answers = new Map<object, boolean>()
   readonly #event: JsonObject
   readonly #texts = new Map<string, string | undefined>()
