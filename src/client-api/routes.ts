@@ -57,6 +57,7 @@ import {
   unbanRoute,
 } from './membership.ts'
 import { dehydratedDeviceRoutes } from './msc3814.ts'
+import { notificationsRoute } from './notifications.ts'
 import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
 import { policyServerRoute } from './policy-server.ts'
@@ -164,6 +165,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   leaveRoomRoute,
   localAliasesRoute,
   membersRoute,
+  notificationsRoute,
   oneRoomEventRoute,
   postReceiptRoute,
   presenceRoute,

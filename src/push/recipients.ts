@@ -83,7 +83,7 @@ function wishesFrom(userId: UserId, rows: readonly AccountDataOfUser[], known: K
 }
 
 /** Whom `m.ignored_user_list` names. */
-export function ignoredUsersIn(content: Json | undefined): ReadonlySet<string> {
+function ignoredUsersIn(content: Json | undefined): ReadonlySet<string> {
   const users = isJsonObject(content) ? content.ignored_users : undefined
   return new Set(isJsonObject(users) ? Object.keys(users) : [])
 }

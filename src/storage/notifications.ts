@@ -183,3 +183,26 @@ export async function countUnread(db: Reader, userId: UserId): Promise<number> {
   `)
   return Number(row?.count ?? 0)
 }
+
+/** What a user was notified of before a position of the stream, the newest first. */
+export async function notificationsBefore(
+  db: Reader,
+  userId: UserId,
+  wanted: { readonly before: number; readonly limit: number; readonly highlights: boolean },
+): Promise<(NotificationRow & { readonly read: number })[]> {
+  const which = wanted.highlights ? sql`AND n.highlight = 1` : sql``
+  return await db.all(sql`
+    SELECT n.user_id AS user_id, n.room_id AS room_id, n.thread_id AS thread_id,
+      n.stream AS stream, n.event_id AS event_id, n.highlight AS highlight, n.ts AS ts,
+      n.actions AS actions,
+      CASE WHEN n.stream > COALESCE(a.position, 0) AND n.stream > COALESCE(t.position, 0)
+        THEN 0 ELSE 1 END AS "read"
+    FROM notifications n
+      LEFT JOIN read_positions a ON a.user_id = n.user_id AND a.room_id = n.room_id
+        AND a.thread_id = ''
+      LEFT JOIN read_positions t ON t.user_id = n.user_id AND t.room_id = n.room_id
+        AND t.thread_id = n.thread_id
+    WHERE n.user_id = ${userId} AND n.stream < ${wanted.before} ${which}
+    ORDER BY n.stream DESC LIMIT ${wanted.limit}
+  `)
+}
