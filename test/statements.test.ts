@@ -187,8 +187,27 @@ function partsFor(expression: string, source: string): Part[] {
     const other = /^\s*: sql`/.exec(definition.slice(end))
     fragments.push(...templatesIn(definition).slice(0, other === null ? 1 : 2))
   }
+  fragments.push(...fragmentsMadeFor(expression, source))
   if (fragments.length === 0) return [null]
   return fragments.flatMap(({ template }) => variants(template, source))
+}
+
+/** What a function of the file gives as a fragment, or what is passed under a name. */
+function fragmentsMadeFor(
+  expression: string,
+  source: string,
+): { at: number; template: Template }[] {
+  const called = /^(\w+)\(/.exec(expression)?.[1]
+  const made =
+    called && new RegExp(`function ${called}\\([^]*?\\): Sql \\{\n[^]*?\n\\}`).exec(source)
+  if (made) return templatesIn(made[0])
+  if (!/^\w+$/.test(expression)) return []
+  return [...source.matchAll(new RegExp(`\\b${expression}: (?=sql\`)`, 'g'))].map(
+    ({ index, 0: name }) => {
+      const at = index + name.length
+      return { at, template: readTemplate(source, at + 4).template }
+    },
+  )
 }
 
 function joined(

@@ -57,6 +57,7 @@ import {
   unbanRoute,
 } from './membership.ts'
 import { dehydratedDeviceRoutes } from './msc3814.ts'
+import { slidingSyncRoute } from './msc4186.ts'
 import { notificationsRoute } from './notifications.ts'
 import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
@@ -191,6 +192,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   setTypingRoute,
   spaceHierarchyRoute,
   syncRoute,
+  slidingSyncRoute,
   threadRootsRoute,
   unbanRoute,
 ]

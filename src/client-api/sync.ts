@@ -11,7 +11,7 @@ import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { everything, parseFilterText, parseSyncFilter, type SyncFilter } from '#sync/filter.ts'
-import { timeoutMsMax } from '#sync/sync.ts'
+import { type SyncAnswer, timeoutMsMax } from '#sync/sync.ts'
 import { parseSince } from '#sync/token.ts'
 
 export const syncRoute = answer(
@@ -36,14 +36,18 @@ export const syncRoute = answer(
       timeoutMs,
       signal,
     })
-    const events = toDevice.map(({ sender, type, content_json }) => ({
-      sender,
-      type,
-      content: new RawJson(Buffer.from(content_json)),
-    }))
-    return { ...body, to_device: { events } }
+    return { ...body, to_device: { events: deviceMessages(toDevice) } }
   },
 )
+
+/** Messages to the device as clients are given them. */
+export function deviceMessages(messages: SyncAnswer['toDevice']) {
+  return messages.map(({ sender, type, content_json }) => ({
+    sender,
+    type,
+    content: new RawJson(Buffer.from(content_json)),
+  }))
+}
 
 /** It is JSON if the first character is an open brace, else the ID of a filter. */
 async function filterOf(

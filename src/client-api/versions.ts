@@ -18,6 +18,8 @@ const unstableFeatures = {
   'org.matrix.e2e_cross_signing': true,
   // Dehydrated devices.
   'org.matrix.msc3814': true,
+  // Sliding sync.
+  'org.matrix.simplified_msc3575': true,
   // Fields of profiles beside name and picture.
   'uk.tcpip.msc4133': true,
   'uk.tcpip.msc4133.stable': true,

@@ -8,6 +8,7 @@ import type { UserId } from '#protocol/identifiers/ids.ts'
 import { deleteSignaturesOfDevices } from './cross-signing.ts'
 import { type Reader, type Sql, sql, texts, type Writer } from './database.ts'
 import { noteChangeOfDevice, noteDeviceChange, noteNewDevice } from './device-lists.ts'
+import { deleteConnectionsOfDevices } from './sliding-sync.ts'
 
 export interface DeviceRow {
   readonly device_id: string
@@ -168,5 +169,6 @@ function deleteWhere(tx: Writer, userId: UserId, which: Sql): void {
   tx.run(sql`DELETE FROM to_device_messages WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM to_device_sends WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM dehydrated_devices WHERE user_id = ${userId} AND ${which}`)
+  deleteConnectionsOfDevices(tx, userId, which)
   tx.run(sql`DELETE FROM devices WHERE user_id = ${userId} AND ${which}`)
 }

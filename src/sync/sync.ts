@@ -38,6 +38,7 @@ import {
   strippedSection,
 } from './room-sections.ts'
 import { createRoomSummaries } from './room-summary.ts'
+import { createSlidingSync, type SlidingSync } from './sliding/sliding-sync.ts'
 import { freshlyJoined, inTurns, type Section, type Snapshot, settledSnapshot } from './snapshot.ts'
 import { formatSince } from './token.ts'
 
@@ -65,6 +66,7 @@ export interface SyncAnswer {
 
 export interface Sync {
   sync(request: SyncRequest): Promise<SyncAnswer>
+  readonly slidingSync: SlidingSync
   /** Whose devices a user should look at again, between two tokens of theirs. */
   deviceListChanges(
     userId: UserId,
@@ -93,6 +95,7 @@ export function createSync(needs: SyncNeeds): Sync {
   const sections: SectionNeeds = { ...needs, summaries: createRoomSummaries(needs.rooms) }
   return {
     sync: (request) => answer({ ...sections, ...needs, notifier }, request),
+    slidingSync: createSlidingSync({ ...sections, ...needs, notifier }),
     deviceListChanges: async (userId, { from, to }) => {
       const settled = needs.streams.settled()
       const memberships = await needs.rooms.membershipsOf(userId)

@@ -4,7 +4,7 @@
  *
  * Operations: login, getVersions, getPushRules, defineFilter, sync, createRoom, inviteUser,
  * joinRoomById, sendMessage, redactEvent, setTyping, postReceipt, getRoomEvents, leaveRoom, forgetRoom,
- * setProfileField, getUserProfile, setAccountData, setRoomTag, logout.
+ * setProfileField, getUserProfile, setAccountData, setRoomTag, logout, slidingSync.
  *
  * Run it with `--test-force-exit`: the library leaves a timer behind for each request.
  *
@@ -31,6 +31,7 @@ import {
   type Room,
   SyncState,
 } from 'matrix-js-sdk'
+import { SlidingSync } from 'matrix-js-sdk/lib/sliding-sync.js'
 import { makeAuthority } from '../../src/io/certificates.ts'
 import { Client } from '../rig/client.ts'
 import { prepareHansa } from '../rig/hansa.ts'
@@ -169,6 +170,69 @@ test('what a user keeps is there on each of their devices', async (t) => {
   assert.equal((await alice.whoami()).user_id, idOf(alice))
 })
 
+test('a client that syncs by sliding windows has its rooms, and what happens in them', async (t) => {
+  const [alice, bob] = await Promise.all([
+    loggedIn(servers[0], 'slider'),
+    loggedIn(servers[1], 'sender'),
+  ])
+  const rooms: string[] = []
+  for (const name of ['first', 'second']) {
+    const { room_id: roomId } = await bob.createRoom({ name, preset: Preset.PublicChat })
+    await alice.joinRoom(roomId, { viaServers: [idOf(bob).replace(/^[^:]*:/, '')] })
+    rooms.push(roomId)
+  }
+  alice.stopClient()
+  const [first = '', second = ''] = rooms
+  const slider = await slidingClient(servers[0], 'slider')
+  t.after(() => {
+    bob.stopClient()
+    slider.stopClient()
+  })
+  await until(slider, first, (room) => room.name === 'first' && room.getJoinedMemberCount() === 2)
+  await until(slider, second, (room) => room.name === 'second')
+  await bob.sendTextMessage(first, 'slid in')
+  await until(slider, first, (room) => bodies(room).includes('slid in'))
+  await slider.sendTextMessage(first, 'and out')
+  await until(bob, first, (room) => bodies(room).includes('and out'))
+  await until(
+    slider,
+    first,
+    (room) => bodies(room).filter((text) => text === 'and out').length === 1,
+  )
+  await bob.sendTyping(second, true, 20_000)
+  await until(slider, second, (room) => room.getMember(idOf(bob))?.typing === true)
+  await slider.setRoomTag(second, 'm.favourite', { order: 0.5 })
+  await until(slider, second, (room) => room.tags['m.favourite']?.order === 0.5)
+})
+
+/** The same user on a new device that syncs by sliding windows. */
+async function slidingClient(
+  server: ServerProcess | undefined,
+  username: string,
+): Promise<MatrixClient> {
+  assert.ok(server)
+  const client = await logIn(server, username)
+  const list = {
+    ranges: [[0, 19]],
+    timeline_limit: 10,
+    required_state: [
+      ['m.room.name', ''],
+      ['m.room.create', ''],
+      ['m.room.member', '*'],
+    ],
+  }
+  const subscription = { timeline_limit: 20, required_state: list.required_state }
+  const slidingSync = new SlidingSync(
+    server.baseUrl,
+    new Map([['all', list]]),
+    subscription,
+    client,
+    1_000,
+  )
+  await client.startClient({ slidingSync })
+  return client
+}
+
 /** Logs a user in on a new device, after registering them at the first time, up to the first sync. */
 async function loggedIn(
   server: ServerProcess | undefined,
@@ -176,22 +240,7 @@ async function loggedIn(
   initialSyncLimit = 10,
 ): Promise<MatrixClient> {
   assert.ok(server)
-  const { baseUrl } = server
-  const password = `secret of ${username}`
-  await Client.register(baseUrl, username).catch((error: unknown) => {
-    assert.equal((error as { errcode: unknown }).errcode, 'M_USER_IN_USE')
-  })
-  const login = await createClient({ baseUrl }).loginRequest({
-    type: 'm.login.password',
-    identifier: { type: 'm.id.user', user: username },
-    password,
-  })
-  const client = createClient({
-    baseUrl,
-    accessToken: login.access_token,
-    userId: login.user_id,
-    deviceId: login.device_id,
-  })
+  const client = await logIn(server, username)
   const synced = new Promise<void>((resolve, reject) => {
     client.on(ClientEvent.Sync, (state) => {
       if (state === SyncState.Prepared) resolve()
@@ -201,6 +250,24 @@ async function loggedIn(
   await client.startClient({ initialSyncLimit })
   await synced
   return client
+}
+
+async function logIn({ baseUrl }: ServerProcess, username: string): Promise<MatrixClient> {
+  const password = `secret of ${username}`
+  await Client.register(baseUrl, username).catch((error: unknown) => {
+    assert.equal((error as { errcode: unknown }).errcode, 'M_USER_IN_USE')
+  })
+  const login = await createClient({ baseUrl }).loginRequest({
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: username },
+    password,
+  })
+  return createClient({
+    baseUrl,
+    accessToken: login.access_token,
+    userId: login.user_id,
+    deviceId: login.device_id,
+  })
 }
 
 function idOf(client: MatrixClient): `@${string}:${string}` {

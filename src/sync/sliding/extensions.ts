@@ -1,0 +1,231 @@
+/**
+ * What clients are told in sliding sync beside rooms: each extension a client turns on has a section of
+ * its own.
+ *
+ * @module
+ */
+
+import type { RoomId } from '#protocol/identifiers/ids.ts'
+import { isJsonObject, type JsonObject } from '#protocol/json.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
+import type { Database } from '#storage/database.ts'
+import type { ToDeviceMessage } from '#storage/to-device.ts'
+import type { AccountData, AccountDataEntry } from '#users/account-data.ts'
+import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
+import type { Receipts } from '#users/receipts.ts'
+import type { ToDevice } from '#users/to-device.ts'
+import type { Typing } from '#users/typing.ts'
+import { type DeviceListNeeds, deviceListChanges } from '../device-lists.ts'
+import { keysLeft } from '../device-sections.ts'
+import type { Snapshot } from '../snapshot.ts'
+import type { RoomExtension, SlidingSyncRequest } from './request.ts'
+import type { WantedRoom } from './wanted-rooms.ts'
+
+export interface ExtensionNeeds extends DeviceListNeeds {
+  readonly db: Database
+  readonly accountData: Pick<AccountData, 'changes'>
+  readonly receipts: Pick<Receipts, 'changed'>
+  readonly typing: Pick<Typing, 'changed'>
+  readonly toDevice: Pick<ToDevice, 'waiting' | 'acknowledge'>
+  readonly localKeys: Pick<LocalKeys, 'left'>
+}
+
+/** What an answer says beside its rooms. */
+export interface Extensions {
+  readonly sections: JsonObject & { readonly to_device?: JsonObject }
+  /** The messages of `to_device`: their contents are JSON texts, to be left as they are. */
+  readonly messages: readonly ToDeviceMessage[]
+  readonly isNews: boolean
+}
+
+/** What extensions need to know of the answer they belong to. */
+export interface AnswerPart extends Snapshot {
+  readonly request: SlidingSyncRequest
+  /** Up to where the client knows all; `undefined` if it knows nothing. */
+  readonly since: number | undefined
+  readonly wanted: readonly WantedRoom[]
+  /** Up to where the client knows these rooms; those that it does not know are not in it. */
+  readonly knownUpTo: ReadonlyMap<RoomId, number>
+  /** What the answer says of rooms. */
+  readonly rooms: ReadonlyMap<RoomId, JsonObject>
+}
+
+export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Promise<Extensions> {
+  const { to_device, e2ee, account_data, receipts, typing } = part.request.extensions
+  const [messages, keys, data, read, types] = await Promise.all([
+    to_device?.enabled ? toDeviceSection(needs, part) : undefined,
+    e2ee?.enabled ? keySection(needs, part) : undefined,
+    account_data?.enabled ? accountDataSection(needs, part, account_data) : undefined,
+    receipts?.enabled ? receiptSection(needs, part, receipts) : undefined,
+    typing?.enabled ? typingSection(needs, part, typing) : undefined,
+  ])
+  return {
+    sections: {
+      ...(messages && { to_device: { next_batch: messages.nextBatch } }),
+      ...(keys && { e2ee: keys }),
+      ...(data && { account_data: data }),
+      ...(read && { receipts: { rooms: read } }),
+      ...(types && { typing: { rooms: types } }),
+    },
+    messages: messages?.messages ?? [],
+    isNews:
+      (messages?.messages.length ?? 0) > 0 ||
+      keys?.device_lists !== undefined ||
+      data !== undefined ||
+      read !== undefined ||
+      types !== undefined,
+  }
+}
+
+async function toDeviceSection(
+  { toDevice }: ExtensionNeeds,
+  { request, to }: AnswerPart,
+): Promise<{ messages: readonly ToDeviceMessage[]; nextBatch: string }> {
+  const since = request.extensions.to_device?.since
+  const from = Math.min(readSince(since), to)
+  // By asking for what comes after them, the client says that it has the messages before.
+  if (since !== undefined) await toDevice.acknowledge(request, from)
+  const { messages, upTo } = await toDevice.waiting(request, { from, to })
+  return { messages, nextBatch: `s${upTo}` }
+}
+
+function readSince(text: string | undefined): number {
+  if (text === undefined) return 0
+  const [, stream] = /^s?(\d{1,15})$/.exec(text) ?? []
+  if (stream !== undefined) return Number(stream)
+  const message = "'extensions.to_device.since' is no 'next_batch' of this extension."
+  throw new MatrixError(400, 'M_INVALID_PARAM', message)
+}
+
+async function keySection(
+  needs: ExtensionNeeds,
+  { request, since, to, memberships }: AnswerPart,
+): Promise<JsonObject> {
+  const { userId } = request
+  const lists =
+    since === undefined
+      ? { changed: [], left: [] }
+      : await deviceListChanges(needs, { userId, since, to, memberships })
+  return {
+    ...(await keysLeft(needs.localKeys, request)),
+    ...(lists.changed.length + lists.left.length > 0 && { device_lists: { ...lists } }),
+  }
+}
+
+/** The rooms that an extension is for: by default those of all lists and subscriptions. */
+function roomsFor(
+  { wanted }: AnswerPart,
+  { lists = ['*'], rooms = ['*'] }: RoomExtension,
+): readonly WantedRoom[] {
+  return wanted.filter(
+    ({ membership, lists: own, isSubscribed }) =>
+      rooms.includes(membership.roomId) ||
+      (isSubscribed && rooms.includes('*')) ||
+      own.some((list) => lists.includes('*') || lists.includes(list)),
+  )
+}
+
+async function accountDataSection(
+  { accountData }: ExtensionNeeds,
+  part: AnswerPart,
+  extension: RoomExtension,
+): Promise<JsonObject | undefined> {
+  const { request, since, to, knownUpTo } = part
+  const changes = (from: number | undefined) => accountData.changes(request.userId, { from, to })
+  const recent = await changes(since)
+  const global = recent.filter(({ roomId }) => roomId === undefined).map(shownEntry)
+  const rooms: Record<string, JsonObject[]> = {}
+  const wanted = roomsFor(part, extension).map(({ membership }) => membership.roomId)
+  for (const [from, roomIds] of Map.groupBy(wanted, (roomId) => knownUpTo.get(roomId))) {
+    const entries = from === since ? recent : await changes(from)
+    const byRoom = Map.groupBy(entries, ({ roomId }) => roomId)
+    for (const roomId of roomIds) {
+      const news = byRoom.get(roomId)
+      if (news !== undefined) rooms[roomId] = news.map(shownEntry)
+    }
+  }
+  return global.length + Object.keys(rooms).length > 0 ? { global, rooms } : undefined
+}
+
+function shownEntry({ type, content }: AccountDataEntry): JsonObject {
+  return { type, content }
+}
+
+/**
+ * Receipts of rooms. A client that does not know a room is told only of receipts for events that it is
+ * shown, and of those of its user: there may be one for each member.
+ */
+async function receiptSection(
+  { receipts }: ExtensionNeeds,
+  part: AnswerPart,
+  extension: RoomExtension,
+): Promise<JsonObject | undefined> {
+  const { request, to, knownUpTo, rooms } = part
+  const found: Record<string, JsonObject> = {}
+  const byStart = Map.groupBy(joined(roomsFor(part, extension)), (roomId) => knownUpTo.get(roomId))
+  for (const [from, roomIds] of byStart) {
+    const changed = await receipts.changed(request.userId, roomIds, { from: from ?? 0, to })
+    for (const [roomId, contents] of changed) {
+      const content = merged(contents)
+      const shown =
+        from === undefined ? shownReceipts(content, rooms.get(roomId), request) : content
+      if (Object.keys(shown).length > 0) found[roomId] = { type: 'm.receipt', content: shown }
+    }
+  }
+  return Object.keys(found).length > 0 ? found : undefined
+}
+
+/** One content of several, which differ in their threads. */
+function merged(contents: readonly JsonObject[]): JsonObject {
+  const byEvent = new Map<string, Map<string, JsonObject>>()
+  for (const [eventId, types] of contents.flatMap((content) => Object.entries(content))) {
+    const byType = byEvent.getOrInsertComputed(eventId, () => new Map())
+    for (const [type, users] of Object.entries(types as JsonObject)) {
+      byType.set(type, { ...byType.get(type), ...(users as JsonObject) })
+    }
+  }
+  return Object.fromEntries([...byEvent].map(([id, byType]) => [id, Object.fromEntries(byType)]))
+}
+
+function shownReceipts(
+  content: JsonObject,
+  room: JsonObject | undefined,
+  { userId }: SlidingSyncRequest,
+): JsonObject {
+  const timeline = Array.isArray(room?.timeline) ? (room.timeline as readonly JsonObject[]) : []
+  const shown = new Set(timeline.map(({ event_id }) => event_id))
+  const kept: Record<string, JsonObject> = {}
+  for (const [eventId, types] of Object.entries(content)) {
+    if (shown.has(eventId)) {
+      kept[eventId] = types as JsonObject
+      continue
+    }
+    const own = Object.entries(types as JsonObject).flatMap(([type, users]) => {
+      const receipt = isJsonObject(users ?? null) ? (users as JsonObject)[userId] : undefined
+      return receipt === undefined ? [] : [[type, { [userId]: receipt }] as const]
+    })
+    if (own.length > 0) kept[eventId] = Object.fromEntries(own)
+  }
+  return kept
+}
+
+async function typingSection(
+  { typing }: ExtensionNeeds,
+  part: AnswerPart,
+  extension: RoomExtension,
+): Promise<JsonObject | undefined> {
+  const found: Record<string, JsonObject> = {}
+  for (const roomId of joined(roomsFor(part, extension))) {
+    const from = part.knownUpTo.get(roomId)
+    const user_ids = typing.changed(roomId, { from: from ?? 0, to: part.to })
+    if (user_ids === undefined || (from === undefined && user_ids.length === 0)) continue
+    found[roomId] = { type: 'm.typing', content: { user_ids } }
+  }
+  return Object.keys(found).length > 0 ? found : undefined
+}
+
+function joined(rooms: readonly WantedRoom[]): RoomId[] {
+  return rooms
+    .filter(({ membership }) => membership.membership === 'join')
+    .map(({ membership }) => membership.roomId)
+}
