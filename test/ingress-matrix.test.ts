@@ -18,10 +18,11 @@ import {
   byState,
   byStrippedState,
 } from './ingress/answers.ts'
-import { type Cell, openScene, type Scene } from './ingress/cells.ts'
+import { openScene, type Scene } from './ingress/cells.ts'
+import { byExchange, withMismatches } from './ingress/mismatches.ts'
 import { byInvite, byJoinAndLeave, byKnock, bySend } from './ingress/requests.ts'
 
-const routes: Record<string, (scene: Scene) => Promise<Cell[]>> = {
+const routes: Record<string, (scene: Scene) => Promise<readonly unknown[]>> = {
   send: bySend,
   'send_join and send_leave': byJoinAndLeave,
   send_knock: byKnock,
@@ -35,6 +36,8 @@ const routes: Record<string, (scene: Scene) => Promise<Cell[]>> = {
   event: byEvent,
   state: byState,
   event_auth: byEventAuth,
+  exchange_third_party_invite: byExchange,
+  'handshakes of parts that do not match': withMismatches,
 }
 
 for (const version of roomVersions.values()) {

@@ -58,11 +58,11 @@ export async function bySend(scene: Scene): Promise<Cell[]> {
   return cells
 }
 
-const federation = (version: string, operation: string, ...ids: string[]) =>
+export const federation = (version: string, operation: string, ...ids: string[]) =>
   ['/_matrix/federation', version, operation, ...ids.map(encodeURIComponent)].join('/')
 
 /** A template of the server, for a user of the played one, as a draft. */
-async function template(
+export async function template(
   { a, peer, version }: Scene,
   operation: string,
   roomId: RoomId,
