@@ -82,14 +82,18 @@ export async function byJoinEvent(scene: Scene): Promise<Cell[]> {
     room.draft(alice, 'm.room.member', { membership: 'join' }, { stateKey: alice, after: ends }),
   )
   const sent = { text: '' }
+  const earlier: string[] = []
   const state = room.state()
   const lists = `"auth_chain":${listOf(room.authChain(state))},"state":${listOf(state)}`
   peer.scripts.set('send_join', ({ body }) => {
+    earlier.push(textOf(withTheirs(scene, body)))
     const given = sent.text === '' ? textOf(withTheirs(scene, body)) : sent.text
     return ok(`{"event":${given},${lists}}`)
   })
-  for (const { name, text } of cells) {
-    sent.text = text
+  const attempts = [...cells, { name: 'an earlier one of ours', text: '' }]
+  for (const { name, text } of attempts) {
+    // Signed by both, but not what we made this time.
+    sent.text = text === '' ? (earlier[0] ?? assert.fail()) : text
     const joining = a.join(alice, room.roomId, [peer as never])
     await assert.rejects(joining, { status: 502 }, `version ${version.id}: ${name}`)
   }
@@ -116,12 +120,17 @@ export async function byInviteAnswer(scene: Scene): Promise<Cell[]> {
   const roomId = await a.createRoom(alice, version)
   const before = await a.stateOf(roomId)
   const invite = () => world.await(a.rooms.invite({ sender: alice, target, roomId, content: {} }))
-  const ours = { event: {} as RawEvent }
-  peer.scripts.set('invite', ({ body }) => {
+  const ours = { event: {} as RawEvent, signed: '' }
+  peer.scripts.set('invite', ({ body }, honest) => {
     ours.event = (JSON.parse(Buffer.from(body).toString()) as { event: RawEvent }).event
+    ours.signed = honest().text
     return refused(500, 'M_UNKNOWN')
   })
   await assert.rejects(invite())
+  // Signed by both, but not what we made this time.
+  peer.scripts.set('invite', () => ok(ours.signed))
+  await world.settle(10)
+  await assert.rejects(invite(), { status: 502 })
   const { signatures: _signatures, hashes: _hashes, ...draft } = ours.event
   const cells = await cellsOf(scene, () => draft)
   for (const { name, text } of cells) {
