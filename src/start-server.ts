@@ -50,6 +50,7 @@ import { type AliasNeeds, createAliases } from '#users/aliases.ts'
 import { createEndToEnd } from '#users/end-to-end/end-to-end.ts'
 import { createPresence } from '#users/presence/presence.ts'
 import { createReceipts } from '#users/receipts.ts'
+import { followSuccessions } from '#users/room-successions.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
 import { createUsers } from '#users/users.ts'
@@ -96,7 +97,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const pressure = await watchPressure({ ...io, ...watched(config) })
   pressure.onShortage(() => local.forgetIdle())
   const parts = { streams, signer, federation, local, policySigner, pressure }
-  const { server, resume } = buildServer(config, around, parts)
+  const { server, resume, finish } = buildServer(config, around, parts)
   await server.media.resume()
   const sockets = await listenAll(config, around, { server, federation })
   federation.startSending(server.rooms, server.endToEnd.deviceEdusOf)
@@ -114,6 +115,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
       await federation.close()
       server.endToEnd.close()
       await server.rooms.close()
+      await finish()
       await io.httpClient.close()
       await io.outboundHttpClient.close()
       await io.pduChecker.close()
@@ -158,7 +160,12 @@ function buildServer(
     readonly local: LocalRooms
     readonly pressure: Pressure
   },
-): { readonly server: Server; readonly resume: () => Promise<void> } {
+): {
+  readonly server: Server
+  readonly resume: () => Promise<void>
+  /** Resolves once what commits led to is done. */
+  readonly finish: () => Promise<void>
+} {
   const { streams, signer, federation, local, pressure } = parts
   const { serverName } = signer
   const identityServers = createIdentityServers(io)
@@ -189,6 +196,7 @@ function buildServer(
     registration: registrationRules(config),
     passwordHashCost: config.password_hash_cost ?? undefined,
   })
+  const successions = followSuccessions({ ...common, ...users })
   const typing = createTyping(common)
   const receipts = createReceipts(common)
   const push = createPush({ ...common, local, receipts, accountData: users.accountData })
@@ -237,6 +245,7 @@ function buildServer(
     resume: async () => {
       await Promise.all([resume(), endToEnd.start()])
     },
+    finish: successions.close,
   }
 }
 

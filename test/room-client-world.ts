@@ -38,6 +38,7 @@ import { createAliases, type RemoteDirectory } from '../src/users/aliases.ts'
 import { createEndToEnd } from '../src/users/end-to-end/end-to-end.ts'
 import { createPresence } from '../src/users/presence/presence.ts'
 import { createReceipts } from '../src/users/receipts.ts'
+import { followSuccessions } from '../src/users/room-successions.ts'
 import { createTransactions } from '../src/users/transactions.ts'
 import { createTyping } from '../src/users/typing.ts'
 import { createUsers } from '../src/users/users.ts'
@@ -121,6 +122,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     registration: { enabled: true, tokens: false, guests: false, sharedSecret: undefined },
     passwordHashCost: 1,
   })
+  const successions = followSuccessions({ ...base, ...users, rooms })
   const receipts = createReceipts({ ...base, rooms, edus })
   const push = createPush({ ...base, local, receipts, accountData: users.accountData })
   const typing = createTyping({ ...base, rooms, edus })
@@ -187,6 +189,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   )
   t.after(async () => {
     await rooms.close()
+    await successions.close()
     await db.close()
     assert.deepEqual(errors, [])
   })
@@ -278,6 +281,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     sentEdus,
     errors,
     endToEnd,
+    successions,
     ask,
     askText,
     user,

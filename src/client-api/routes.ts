@@ -89,6 +89,7 @@ import {
 } from './relations.ts'
 import { eventByTimestampRoute } from './room-event-by-timestamp.ts'
 import { roomSummaryRoute } from './room-summary.ts'
+import { upgradeRoomRoute } from './room-upgrades.ts'
 import { redactEventRoute, sendMessageRoute, setRoomStateRoute } from './sending.ts'
 import { spaceHierarchyRoute } from './space-hierarchy.ts'
 import { supportRoute } from './support.ts'
@@ -195,6 +196,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   slidingSyncRoute,
   threadRootsRoute,
   unbanRoute,
+  upgradeRoomRoute,
 ]
 
 /** Files. */

@@ -22,6 +22,7 @@ import {
   listedRoomsAfter,
   listedRoomsBefore,
   outdatedRooms,
+  replacePublished,
   setPublished,
   setSummary,
 } from '#storage/published-rooms.ts'
@@ -72,6 +73,8 @@ export interface PublicRooms {
   setPublished(roomId: RoomId, published: boolean): Promise<void>
   /** Puts a room on the list in the same commit that makes it. */
   publishIn(tx: Writer, roomId: RoomId): void
+  /** Shows one room in the place of another that is published, in the commit of something else. */
+  replaceIn(tx: Writer, rooms: { readonly from: RoomId; readonly to: RoomId }): void
   /** Throws 403 `M_FORBIDDEN` if such users may put no room on the list. */
   requireMayPublish(user: { readonly admin: boolean }): void
 }
@@ -122,6 +125,7 @@ export function createPublicRooms(needs: PublicRoomsNeeds): PublicRooms {
         : await remotePublicRooms.list(server, { ...query, limit: limitOf(query) }),
     isPublished: (roomId) => isPublished(db, roomId),
     setPublished: (roomId, published) => db.write((tx) => setPublished(tx, roomId, published)),
+    replaceIn: replacePublished,
     publishIn: (tx, roomId) => setPublished(tx, roomId, true),
     requireMayPublish: ({ admin }) => {
       if (rules.publication === 'anyone' || (rules.publication === 'admins' && admin)) return

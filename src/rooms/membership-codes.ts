@@ -15,10 +15,12 @@ export const presentCodes: readonly number[] = [1, 2]
 /** Of those who are not in a room any more. */
 export const absentCodes: readonly number[] = [4, 5]
 
+export function codeOf(membership: string): number {
+  return Object.hasOwn(codes, membership) ? (codes[membership] ?? 0) : 0
+}
+
 export function membershipCodeOf(pdu: Pick<Pdu, 'type' | 'content'>): number {
   if (pdu.type !== 'm.room.member') return 0
   const { membership } = pdu.content
-  return typeof membership === 'string' && Object.hasOwn(codes, membership)
-    ? (codes[membership] ?? 0)
-    : 0
+  return typeof membership === 'string' ? codeOf(membership) : 0
 }

@@ -28,7 +28,7 @@ import type { ReadParts } from './engine-parts.ts'
 import { eventsByTime } from './events-by-time.ts'
 import { explainEvent, explainWaiting } from './explain-event.ts'
 import { joinedServers, memberDifference, membersWith, noMemberChanges } from './joined.ts'
-import { joinCode } from './membership-codes.ts'
+import { codeOf, joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import { roomGraph } from './room-graph.ts'
 import type {
@@ -67,6 +67,7 @@ export type RoomReads = Pick<
   | 'roomsWithStateSince'
   | 'joinedMemberCount'
   | 'joinedMembers'
+  | 'membersWith'
   | 'graph'
   | 'explain'
   | 'explainWaiting'
@@ -131,6 +132,11 @@ export function createReads(parts: ReadParts): RoomReads {
     joinedMembers: async (roomId) => {
       const found = await room(roomId)
       return found ? await membersWith(found, found.published.state, joinCode) : []
+    },
+    membersWith: async (roomId, membership) => {
+      const found = await room(roomId)
+      const code = codeOf(membership)
+      return found ? await membersWith(found, found.published.state, code) : []
     },
     graph: (roomId, options) => roomGraph(parts, roomId, options),
     explainWaiting: (eventId) => explainWaiting(db, eventId),

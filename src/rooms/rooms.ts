@@ -283,6 +283,8 @@ export interface Rooms {
   roomsWithStateSince(from: number): Promise<RoomId[]>
   /** Joined members in the current state. */
   joinedMembers(roomId: RoomId): Promise<UserId[]>
+  /** Who has a membership in the current state. No event is read for it. */
+  membersWith(roomId: RoomId, membership: Membership): Promise<UserId[]>
   /**
    * Fetches history before a position from other servers, if there is a gap there, and commits it.
    * Gives how many events it brought. Never throws for what other servers do.

@@ -35,6 +35,17 @@ export function setPublished(tx: Writer, roomId: RoomId, published: boolean): vo
   }
 }
 
+/** Shows one room in the place of the other, if that is published. */
+export function replacePublished(
+  tx: Writer,
+  { from, to }: { readonly from: RoomId; readonly to: RoomId },
+): void {
+  tx.run(sql`
+    UPDATE published_rooms SET room_id = ${to}, state_version = -1, joined_members = 0,
+      summary_json = '{}', summarised_ts = 0 WHERE room_id = ${from}
+  `)
+}
+
 /**
  * Published rooms whose state is not the one that is shown, those that waited longest first. By
  * `CROSS JOIN` SQLite goes from the published rooms to the rooms, and not from all rooms.

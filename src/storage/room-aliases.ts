@@ -31,6 +31,14 @@ export function deleteAlias(tx: Writer, alias: RoomAlias): void {
   tx.run(sql`DELETE FROM room_aliases WHERE room_alias = ${alias}`)
 }
 
+/** All aliases of one room lead to the other from now on. */
+export function moveAliases(
+  tx: Writer,
+  { from, to }: { readonly from: RoomId; readonly to: RoomId },
+): void {
+  tx.run(sql`UPDATE room_aliases SET room_id = ${to} WHERE room_id = ${from}`)
+}
+
 export async function aliasRow(db: Reader, alias: RoomAlias): Promise<AliasRow | undefined> {
   return await db.first<AliasRow>(sql`
     SELECT room_alias, room_id, creator FROM room_aliases WHERE room_alias = ${alias}

@@ -12,8 +12,14 @@ import type { RoomAlias, RoomId, ServerName, UserId } from '#protocol/identifier
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
 import type { AlongsideRoom, Rooms } from '#rooms/rooms.ts'
-import { type Database, UnitFailed } from '#storage/database.ts'
-import { addAlias, aliasesOfRoom, aliasRow, deleteAlias } from '#storage/room-aliases.ts'
+import { type Database, UnitFailed, type Writer } from '#storage/database.ts'
+import {
+  addAlias,
+  aliasesOfRoom,
+  aliasRow,
+  deleteAlias,
+  moveAliases,
+} from '#storage/room-aliases.ts'
 
 /** Where an alias leads, and through which servers the room can be joined. */
 export interface ResolvedAlias {
@@ -42,6 +48,8 @@ export interface Aliases {
   made(alias: RoomAlias): Promise<{ readonly creator: UserId; readonly roomId: RoomId } | undefined>
   /** This server's aliases of a room. */
   ofRoom(roomId: RoomId): Promise<RoomAlias[]>
+  /** Makes all aliases of one room lead to another, in the commit of something else. */
+  moveIn(tx: Writer, rooms: { readonly from: RoomId; readonly to: RoomId }): void
   /**
    * Runs `create` while nobody else can take the alias. What it is given is to be committed with the
    * room: so there is never the one without the other. Throws 400 `M_ROOM_IN_USE` if it is taken.
@@ -95,6 +103,7 @@ export function createAliases(needs: AliasNeeds): Aliases {
       return row && { creator: row.creator, roomId: row.room_id }
     },
     ofRoom: (roomId) => aliasesOfRoom(db, roomId),
+    moveIn: moveAliases,
     createWith: async (alias, creator, create) => {
       // The room alias specified is already taken (errcode set to M_ROOM_IN_USE).
       const inUse = () => new MatrixError(400, 'M_ROOM_IN_USE', `${alias} is taken already.`)
