@@ -47,13 +47,13 @@ import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
 import { type AliasNeeds, createAliases } from '#users/aliases.ts'
-import { createEndToEnd } from '#users/end-to-end/end-to-end.ts'
+import { createEndToEnd, type EndToEndNeeds } from '#users/end-to-end/end-to-end.ts'
 import { createPresence } from '#users/presence/presence.ts'
 import { createReceipts } from '#users/receipts.ts'
 import { followSuccessions } from '#users/room-successions.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
-import { createUsers } from '#users/users.ts'
+import { createUsers, type UserNeeds } from '#users/users.ts'
 import {
   directoryRules,
   mediaLimits,
@@ -169,7 +169,7 @@ function buildServer(
   const { streams, signer, federation, local, pressure } = parts
   const { serverName } = signer
   const identityServers = createIdentityServers(io)
-  const { edus, outboxQuarantine, queries, remoteKeys, keyring, remoteServers } = federation
+  const { edus, outboxQuarantine, keyring, remoteServers } = federation
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
     db,
@@ -183,20 +183,7 @@ function buildServer(
   })
   const common = { ...io, db, streams, rooms, serverName, edus }
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
-  const endToEnd = createEndToEnd({
-    ...common,
-    remoteKeys,
-    isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
-  })
-  const users = createUsers({
-    ...common,
-    deviceLists: endToEnd.deviceLists,
-    argon2id,
-    remoteProfiles: queries,
-    registration: registrationRules(config),
-    passwordHashCost: config.password_hash_cost ?? undefined,
-  })
-  const successions = followSuccessions({ ...common, ...users })
+  const { users, endToEnd, successions } = buildUsers(config, { ...common, argon2id }, federation)
   const typing = createTyping(common)
   const receipts = createReceipts(common)
   const push = createPush({ ...common, local, receipts, accountData: users.accountData })
@@ -247,6 +234,34 @@ function buildServer(
     },
     finish: successions.close,
   }
+}
+
+/** What users are built with that only they need. */
+type OwnToUsers =
+  | 'deviceLists'
+  | 'isKnown'
+  | 'passwordHashCost'
+  | 'registration'
+  | `remote${string}`
+
+function buildUsers(
+  config: Config,
+  common: Omit<EndToEndNeeds & UserNeeds, OwnToUsers> & Pick<Server, 'rooms'>,
+  { queries, remoteKeys }: Federation,
+) {
+  const endToEnd = createEndToEnd({
+    ...common,
+    remoteKeys,
+    isKnown: async (userId) => (await users.accounts.account(userId)) !== undefined,
+  })
+  const users = createUsers({
+    ...common,
+    deviceLists: endToEnd.deviceLists,
+    remoteProfiles: queries,
+    registration: registrationRules(config),
+    passwordHashCost: config.password_hash_cost ?? undefined,
+  })
+  return { users, endToEnd, successions: followSuccessions({ ...common, ...users }) }
 }
 
 /** What this server is to others, and they to it. */
