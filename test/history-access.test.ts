@@ -229,3 +229,35 @@ test('get_missing_events tells both parents before the depths of a long branch',
   assert.equal((await a.rooms.event(roomId, aside))?.status, 'accepted')
   assert.deepEqual(await ask(2), ['aside', '14'])
 })
+
+for (const membership of ['leave', 'ban']) {
+  test(`a server hears of the ${membership} of its last user, and what it follows on`, async () => {
+    const world = new FederationWorld()
+    const [a, b, c] = await world.start('a', 'b', 'c')
+    const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
+    const roomId = await a.createRoom(alice, newest)
+    await b.join(bob, roomId, [a])
+    await c.join(carol, roomId, [a])
+    await world.settle()
+    // Bob's right to do it does not reach Carol's server other than through his.
+    world.cut(a, c)
+    const content = { users: { [bob]: 50 } }
+    await a.send(roomId, { sender: alice, type: 'm.room.power_levels', state_key: '', content })
+    await world.settle()
+    const kick = await b.setMembership(bob, roomId, carol, membership)
+    const after = await b.say(bob, roomId, 'canary')
+    await world.settle()
+    assert.equal(await c.membershipIn(roomId, carol), membership)
+    // It may read of the time that it was in the room, and of no other.
+    for (const [name, question] of Object.entries(routes)) {
+      const ask = async (eventId: EventId) => {
+        const { method, target, body } = question(roomId, eventId)
+        return await c.request(b, method, target, body)
+      }
+      assert.equal((await ask(kick)).status, 200, name)
+      const refused = await ask(after)
+      assert.equal(refused.status, name === 'event' ? 404 : 403, name)
+      assert.ok(!JSON.stringify(refused.body).includes('canary'), name)
+    }
+  })
+}
