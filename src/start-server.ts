@@ -126,9 +126,10 @@ export async function startServer(config: Config, around: Surroundings): Promise
 }
 
 /** What is to be looked after of the machine. */
-function watched({ data_dir: folder, database, disk_reserve_bytes: reserveBytes }: Config) {
+function watched({ data_dir: folder, database, ...config }: Config) {
+  const { disk_reserve_bytes: reserveBytes, load_shedding: shedsLoad } = config
   const file = database.type === 'sqlite' ? database.path : null
-  return { folders: file === null ? [folder] : [folder, dirname(file)], reserveBytes }
+  return { folders: file === null ? [folder] : [folder, dirname(file)], reserveBytes, shedsLoad }
 }
 
 async function buildFederation(

@@ -256,6 +256,11 @@ export const settings = table({
     'The passes of argon2id over its memory. Null is the recommended cost; 1 is for tests.',
   ),
   rate_limits: setting(flag, true, 'Whether clients that ask too often are told to wait.'),
+  load_shedding: setting(
+    flag,
+    true,
+    'Whether what can best be spared is refused while there is too much to do. Off where it is other programs that make the machine slow, as in tests.',
+  ),
   presence: setting(flag, true, 'Whether users may show others that they are online.'),
   room_directory: section(roomDirectory, 'The list of public rooms.'),
   policy_server: section(

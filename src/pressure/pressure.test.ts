@@ -12,7 +12,7 @@ import { watchPressure } from './pressure.ts'
 
 const gibibyte = 2 ** 30
 
-async function watched() {
+async function watched({ shedsLoad = true } = {}) {
   const time = new VirtualTime()
   const machine = new SimulatedMachine()
   const pressure = await watchPressure({
@@ -21,6 +21,7 @@ async function watched() {
     log: silentLog,
     folders: ['/data'],
     reserveBytes: gibibyte,
+    shedsLoad,
   })
   /** The status that an operation is refused with; 200 if it is not. */
   const ask = (
@@ -95,6 +96,31 @@ test('from half a second on, no new connections of servers are taken', async () 
   assert.ok(pressure.refusesConnections)
   machine.load = { lagMs: 100, busy: 1 }
   await time.run(2000)
+  assert.ok(!pressure.refusesConnections)
+})
+
+test('what others need to take our events is not shed before their own events are', async () => {
+  const { time, machine, ask } = await watched()
+  machine.load = { lagMs: 200, busy: 1 }
+  const needed = [
+    'getMissingPreviousEvents',
+    'getRoomStateIds',
+    'getRoomState',
+    'getEvent',
+    'getEventAuth',
+  ]
+  for (const status of [200, 200, 200, 429]) {
+    await time.run(2000)
+    assert.equal(ask('sendTransaction', 'server', { method: 'PUT' }), status)
+    for (const name of needed) assert.equal(ask(name), status, name)
+  }
+})
+
+test('where that is switched off, a lag sheds nothing', async () => {
+  const { time, machine, pressure, ladder } = await watched({ shedsLoad: false })
+  machine.load = { lagMs: 2000, busy: 1 }
+  await time.run(20_000)
+  assert.deepEqual(ladder(), [200, 200, 200, 200, 200, 200])
   assert.ok(!pressure.refusesConnections)
 })
 

@@ -29,6 +29,8 @@ export interface PressureNeeds {
   readonly folders: readonly string[]
   /** With less than this free on a disk, nothing is written. */
   readonly reserveBytes: number
+  /** Whether anything is refused while there is too much to do. */
+  readonly shedsLoad: boolean
 }
 
 /** How full the fullest disk is. */
@@ -169,6 +171,7 @@ class WatchedPressure implements Pressure {
     const isFull = isShortOf(memory.shed)
     if (isShortOf(memory.shrink)) for (const shrink of this.#shrinkers) shrink()
     this.#memoryShare = share
+    if (!this.#needs.shedsLoad) return
     this.#setShed(lagMs > lag.shedMs || isFull, lagMs < lag.calmMs && share < memory.shed)
     const wasRefusing = this.#refusesConnections
     this.#refusesConnections = lagMs > lag.refuseMs || (wasRefusing && lagMs > lag.shedMs)

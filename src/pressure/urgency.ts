@@ -8,7 +8,7 @@ import type { Endpoint } from '#http/endpoint.ts'
 
 /**
  * Classes of requests, the first to be shed first: history, searches and lists; then joins; then keys,
- * devices and profiles; then transactions of events. Last, and never shed, what our own users do, and
+ * devices and profiles; then transactions of events, and what is asked for to take them. Last, and never shed, what our own users do, and
  * administrators.
  */
 export const classes = ['history', 'joins', 'keys', 'transactions', 'users'] as const
@@ -19,11 +19,6 @@ type Asked = Pick<Endpoint, 'operationId' | 'auth' | 'method' | 'path'>
 /** Operations of servers; all others of theirs are `keys`. */
 const ofServers = new Map<string, UrgencyClass>([
   ['backfillRoom', 'history'],
-  ['getMissingPreviousEvents', 'history'],
-  ['getRoomState', 'history'],
-  ['getRoomStateIds', 'history'],
-  ['getEvent', 'history'],
-  ['getEventAuth', 'history'],
   ['getEventByTimestamp', 'history'],
   ['getPublicRooms', 'history'],
   ['queryPublicRooms', 'history'],
@@ -39,6 +34,13 @@ const ofServers = new Map<string, UrgencyClass>([
   ['sendInviteV2', 'joins'],
   ['exchangeThirdPartyInvite', 'joins'],
   ['sendTransaction', 'transactions'],
+  // What a server asks for to be able to take what we sent it: Synapse gives up an event for good if it is
+  // refused what the event follows on.
+  ['getMissingPreviousEvents', 'transactions'],
+  ['getRoomState', 'transactions'],
+  ['getRoomStateIds', 'transactions'],
+  ['getEvent', 'transactions'],
+  ['getEventAuth', 'transactions'],
   ['askPolicyServerToSign', 'transactions'],
 ])
 

@@ -47,6 +47,7 @@ federation: {ca_files: [${folder}/ca.crt], allow_private_ips: true, trusted_key_
 registration: {enabled: true, shared_secret: s}
 password_hash_cost: 1
 rate_limits: false
+load_shedding: false
 log: {level: info, format: text}
 ${options.more ?? ''}
 `,
