@@ -33,6 +33,8 @@ export interface RoomPart {
   readonly before: RoomConfig | undefined
   /** Whether it knows wrongly whether the room is for direct messages. */
   readonly isOtherDm: boolean
+  /** Whether more of it was read than the client knows. */
+  readonly isRead: boolean
 }
 
 /** The room as the user may see it, up to where the answer reaches. */
@@ -123,6 +125,7 @@ async function knownRoom(needs: SectionNeeds, view: View): Promise<JsonObject | 
     since === undefined ||
     isExpanded ||
     view.isOtherDm ||
+    view.isRead ||
     timeline.events.length > 0 ||
     timeline.limited ||
     state.length > 0 ||
@@ -134,7 +137,14 @@ async function knownRoom(needs: SectionNeeds, view: View): Promise<JsonObject | 
     ...(isExpanded && { unstable_expanded_timeline: true, expanded_timeline: true }),
     required_state: presentState(needs, state, { room: 'without' }),
     ...(await timelineFields(needs, view, timeline)),
+    ...(view.access.kind === 'joined' && (await unreadFields(needs, view))),
   }
+}
+
+/** Does not include threaded notifications. */
+async function unreadFields({ unread }: SectionNeeds, { access, to }: View): Promise<JsonObject> {
+  const { main } = await unread.inRoom(access.userId, access.roomId, to)
+  return { notification_count: main.notifications, highlight_count: main.highlights }
 }
 
 async function timelineFields(

@@ -445,6 +445,31 @@ test('what was missed while a room was out of sight is told when it is back', as
   assert.deepEqual(Object.keys(wide.extensions.account_data.rooms), [two])
 })
 
+test('what is unread is counted, and told when it is read elsewhere', async (t) => {
+  const { alice, bob } = await twoUsers(t)
+  const roomId = await sharedRoom(alice, bob)
+  const client = new Client(bob, { lists: { all: list([0, 9]) } })
+  const counts = ({ rooms }: Body) => {
+    const { notification_count: notifications, highlight_count: highlights } = rooms[roomId]
+    return [notifications, highlights]
+  }
+  assert.deepEqual(counts(await client.next()), [0, 0])
+  await alice.say(roomId, 'one')
+  const target = `/rooms/${encodeURIComponent(roomId)}`
+  const mention = {
+    msgtype: 'm.text',
+    body: 'two',
+    'm.mentions': { user_ids: [bob.userId] },
+  }
+  const { event_id: last } = await alice.put(`${target}/send/m.room.message/x`, mention)
+  assert.deepEqual(counts(await client.next()), [2, 1])
+  await bob.post(`${target}/receipt/m.read.private/${encodeURIComponent(last)}`)
+  const read = await client.next()
+  assert.deepEqual(counts(read), [0, 0])
+  assert.deepEqual(read.rooms[roomId].timeline, [])
+  assert.deepEqual((await client.next()).rooms, {})
+})
+
 test('a client that knows all waits for news', async (t) => {
   const { world, alice, bob } = await twoUsers(t)
   const roomId = await sharedRoom(alice, bob)

@@ -125,7 +125,7 @@ async function newsFor(
 
 async function roomNews(
   needs: Needs,
-  { deviceId }: SlidingSyncRequest,
+  { userId, deviceId }: SlidingSyncRequest,
   part: {
     readonly wanted: readonly WantedRoom[]
     readonly knownUpTo: ReadonlyMap<RoomId, number>
@@ -139,6 +139,9 @@ async function roomNews(
   const known = [...byRoom.keys()].filter((roomId) => knownUpTo.has(roomId))
   const oldest = known.reduce((least, roomId) => Math.min(least, knownUpTo.get(roomId) ?? 0), to)
   const newest = await needs.rooms.roomsChangedSince(oldest, known)
+  const read = new Set(
+    since === undefined ? [] : await needs.unread.roomsReadSince(userId, { from: since, to }),
+  )
   const concerned = wanted.filter((room) => {
     const { roomId, stream } = room.membership
     const upTo = knownUpTo.get(roomId)
@@ -147,6 +150,7 @@ async function roomNews(
       upTo === undefined ||
       stream > upTo ||
       (newest.get(roomId) ?? -1) > upTo ||
+      read.has(roomId) ||
       sent?.isDm !== room.isDm ||
       sent.config !== room.config.text
     )
@@ -165,6 +169,7 @@ async function roomNews(
           liveSince: since,
           to,
           before: sent && RoomConfig.parse(sent.config),
+          isRead: read.has(roomId),
           isOtherDm: sent !== undefined && sent.isDm !== room.isDm,
         }))
       )
