@@ -13,12 +13,18 @@ import type { Kind } from './subject.ts'
 import type { Sizes, Workload } from './workload.ts'
 import { inboundOne, inboundTwenty } from './workloads/inbound.ts'
 import { joins } from './workloads/join.ts'
-import { localSends, localSendsAlone, localSendsTwenty } from './workloads/local-sends.ts'
+import {
+  localSends,
+  localSendsAlone,
+  localSendsFive,
+  localSendsTwenty,
+} from './workloads/local-sends.ts'
 
 const allWorkloads: readonly Workload[] = [
   inboundOne,
   inboundTwenty,
   localSends,
+  localSendsFive,
   localSendsAlone,
   localSendsTwenty,
   ...joins,

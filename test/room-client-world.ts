@@ -124,7 +124,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   })
   const successions = followSuccessions({ ...base, ...users, rooms })
   const receipts = createReceipts({ ...base, rooms, edus })
-  const push = createPush({ ...base, local, receipts, accountData: users.accountData })
+  const push = createPush({ ...base, rooms, local, receipts, accountData: users.accountData })
   const typing = createTyping({ ...base, rooms, edus })
   const presence = createPresence({ ...base, rooms, edus, isEnabled: options.presence ?? false })
   const remoteDirectory = options.remoteDirectory ?? {

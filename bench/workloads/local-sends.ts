@@ -23,6 +23,12 @@ export const localSends = sends('local-sends', {
   rooms: 1,
 })
 
+export const localSendsFive = sends('local-sends-five', {
+  about: 'events sent by five clients at once into one room, each notifying the four others',
+  clients: 5,
+  rooms: 1,
+})
+
 export const localSendsAlone = sends('local-sends-alone', {
   about: 'events sent by one client into one room',
   clients: 1,

@@ -26,7 +26,7 @@ export const notificationsRoute = answer(
     const limit = Math.max(1, Math.min(query.limit ?? limitDefault, limitMax))
     const before = query.from === undefined ? undefined : positionIn(query.from)
     const wish = { before, limit, highlights: query.only === 'highlight' }
-    const found = await listNotifications(needs.db, session.userId, wish)
+    const found = await listNotifications(needs, session.userId, wish)
     const shown = await Promise.all(found.map((one) => eventOf(needs, session, one)))
     const last = found.length === limit ? found.at(-1) : undefined
     return {

@@ -17,12 +17,12 @@ import { EventView } from '#protocol/push-rules/event-view.ts'
 import type { NewEventFacts, NewMembership, NewsPlaces, NewsTaker, RoomNews } from '#rooms/news.ts'
 import type { Writer } from '#storage/database.ts'
 import {
-  addNotifications,
-  removeNotifications,
-  setReadPosition,
+  addNotifiedEvent,
+  beginToRead,
+  removeNotifiedEvent,
   touchReadPositions,
 } from '#storage/notifications.ts'
-import { packActions } from './actions.ts'
+import { type AudienceGroup, packAudience } from './audience.ts'
 import type { Recipients } from './recipients.ts'
 import { threadOf } from './threads.ts'
 
@@ -48,26 +48,19 @@ export interface UnreadChanges {
 /** How much matching of patterns an event may cause for one user: some milliseconds' worth. */
 const workMax = 2_000_000
 
-/** An event, and the users whom it notifies in the same way. */
-interface Told {
+/** What is noted of an event. */
+interface Noted {
   readonly event: NewEventFacts
   readonly threadId: string
-  readonly notification: Notification
-  readonly userIds: readonly UserId[]
-}
-
-interface InThread {
-  readonly event: NewEventFacts
-  readonly threadId: string
+  readonly groups: readonly AudienceGroup[]
+  readonly highlights: boolean
 }
 
 interface Plan {
   readonly roomId: RoomId
-  readonly told: readonly Told[]
-  /** What our users sent: they have read the thread up to there. */
-  readonly own: readonly InThread[]
-  readonly redacted: readonly (InThread & { readonly stream: number | undefined })[]
-  /** Who has come or gone: they have read all. */
+  readonly noted: readonly Noted[]
+  readonly redacted: RoomNews['redacted']
+  /** Who has come or gone. */
   readonly turned: readonly NewMembership[]
 }
 
@@ -75,17 +68,18 @@ interface Plan {
 export function newsTaker(needs: NotifyNeeds): NewsTaker {
   return async (news) => {
     const plan = await planFor(needs, news)
-    const { roomId, told, own, redacted, turned } = plan
-    if (told.length + own.length + redacted.length + turned.length === 0) return undefined
-    const notified: { userId: UserId; stream: number }[] = []
+    const { roomId, noted, redacted, turned } = plan
+    if (noted.length + redacted.length + turned.length === 0) return undefined
+    const notified: UnreadChanges['notified'][number][] = []
     return {
       write: (tx, places) => {
-        for (const one of told) notified.push(...writeTold(tx, needs.clock.now(), one, places))
-        writeRead(tx, plan, places)
+        for (const one of noted) notified.push(...writeNoted(tx, needs.clock.now(), one, places))
+        writeTurned(tx, plan, places)
         writeRedacted(tx, plan, places)
       },
       committed: () => {
-        const read = [...own.map(({ event }) => event.sender), ...turned.map((one) => one.userId)]
+        const senders = noted.map(({ event }) => event.sender)
+        const read = [...senders, ...turned.map(({ userId }) => userId)]
         needs.changed({ roomId, read, isRedacted: redacted.length > 0, notified })
       },
     }
@@ -93,53 +87,49 @@ export function newsTaker(needs: NotifyNeeds): NewsTaker {
 }
 
 async function planFor(needs: NotifyNeeds, news: RoomNews): Promise<Plan> {
-  const { roomId, localMembers, memberships } = news
-  const told: Told[] = []
-  const own: InThread[] = []
+  const { roomId, localMembers, memberships, redacted } = news
+  const noted: Noted[] = []
   const slices = new Slices(needs.clock)
   for (const event of news.events) {
-    const groups = await notifiedOf(needs, { news, event, slices })
-    // Names and pictures are changed in all rooms at once: nothing is read by that.
+    const { groups, highlights } = await audienceOf(needs, { news, event, slices })
+    // Who sends something has read what is before it. Names and pictures are changed in all rooms at
+    // once: nothing is read by that.
     const isOwn = localMembers.has(event.sender) && event.type !== 'm.room.member'
-    if (groups.size === 0 && !isOwn) continue
+    if (!isOwn && groups.every(({ actions }) => actions === undefined)) continue
     const threadId = await threadOf(event, news.find)
-    if (isOwn) own.push({ event, threadId })
-    for (const [notification, userIds] of groups) {
-      told.push({ event, threadId, notification, userIds })
-    }
+    noted.push({ event, threadId, groups, highlights })
   }
-  const redacted = await Promise.all(
-    news.redacted.map(async ({ event, stream }) => {
-      const threadId = await threadOf(event, news.find)
-      return { event, stream, threadId }
-    }),
-  )
   const turned = memberships.filter(
     ({ membership, wasJoined }) =>
       wasJoined !== (membership === 'join') || membership === 'leave' || membership === 'ban',
   )
-  return { roomId, told, own, redacted, turned }
+  return { roomId, noted, redacted, turned }
 }
 
 /** Whom an event notifies, by how it does. */
-async function notifiedOf(
+async function audienceOf(
   { recipients, serverName }: NotifyNeeds,
   { news, event, slices }: { news: RoomNews; event: NewEventFacts; slices: Slices },
-): Promise<Map<Notification, UserId[]>> {
-  const groups = new Map<Notification, UserId[]>()
-  const userIds = usersFor(news, event, serverName)
-  if (userIds.length === 0) return groups
+): Promise<Pick<Noted, 'groups' | 'highlights'>> {
+  const byNotification = new Map<Notification | undefined, UserId[]>()
   const view = new EventView(event, news)
+  const userIds = usersFor(news, event, serverName)
   for (const [userId, { rules, ignored }] of await recipients.wishesOf(userIds)) {
     if (slices.isOver) await slices.next()
-    if (ignored.has(event.sender)) continue
     const displayName = rules.needsDisplayName ? await displayNameOf(news, userId) : undefined
-    const notification = notificationFor(rules, view, { displayName, work: workMax })
-    if (notification !== undefined) {
-      groups.getOrInsertComputed(notification, () => []).push(userId)
-    }
+    const notification = ignored.has(event.sender)
+      ? undefined
+      : notificationFor(rules, view, { displayName, work: workMax })
+    byNotification.getOrInsertComputed(notification, () => []).push(userId)
   }
-  return groups
+  const isMember = (userId: UserId) => news.localMembers.has(userId)
+  const groups = [...byNotification].map(([notification, users]) => ({
+    actions: notification?.actions,
+    members: users.filter(isMember),
+    outsiders: users.filter((userId) => !isMember(userId)),
+  }))
+  const highlights = [...byNotification.keys()].some((one) => one?.highlight === true)
+  return { groups, highlights }
 }
 
 /**
@@ -165,53 +155,40 @@ async function displayNameOf(news: RoomNews, userId: UserId): Promise<string | u
   return typeof name === 'string' ? name : undefined
 }
 
-function writeTold(
+function writeNoted(
   tx: Writer,
   ts: number,
-  { event, threadId, notification, userIds }: Told,
+  { event, threadId, groups, highlights }: Noted,
   places: NewsPlaces,
-): { userId: UserId; stream: number }[] {
+): UnreadChanges['notified'] {
   const stream = places.of(event.event_id)
   if (stream === undefined) return []
-  addNotifications(tx, userIds, {
+  addNotifiedEvent(tx, {
     room_id: event.room_id,
-    thread_id: threadId,
     stream,
+    thread_id: threadId,
     event_id: event.event_id,
-    highlight: notification.highlight ? 1 : 0,
+    sender: event.sender,
     ts,
-    actions: packActions(notification.actions),
+    highlights: highlights ? 1 : 0,
+    audience: packAudience(groups),
   })
-  return userIds.map((userId) => ({ userId, stream }))
+  const told = groups.filter(({ actions }) => actions !== undefined)
+  const users = told.flatMap(({ members, outsiders }) => [...members, ...outsiders])
+  return users.map((userId) => ({ userId, stream }))
 }
 
-/**
- * When the user updates their read receipt (either by using the API or by sending an event),
- * notifications prior to and including that event MUST be marked as read.
- */
-function writeRead(tx: Writer, { roomId, own, turned }: Plan, places: NewsPlaces): void {
-  const positions = new Map<string, { userId: UserId; threadId: string; stream: number }>()
-  const note = (userId: UserId, threadId: string, stream: number | undefined) => {
-    if (stream !== undefined) positions.set(`${userId} ${threadId}`, { userId, threadId, stream })
-  }
-  for (const { event, threadId } of own) note(event.sender, threadId, places.of(event.event_id))
-  for (const { userId, eventId } of turned) note(userId, '', places.of(eventId) ?? places.last)
-  for (const { userId, threadId, stream } of positions.values()) {
-    setReadPosition(tx, {
-      user_id: userId,
-      room_id: roomId,
-      thread_id: threadId,
-      position: stream,
-      changed: places.last ?? stream,
-    })
+function writeTurned(tx: Writer, { roomId, turned }: Plan, places: NewsPlaces): void {
+  for (const { userId, eventId } of turned) {
+    const stream = places.of(eventId) ?? places.last
+    if (stream !== undefined) beginToRead(tx, { userId, roomId, stream })
   }
 }
 
 function writeRedacted(tx: Writer, { roomId, redacted }: Plan, places: NewsPlaces): void {
-  for (const { event, threadId, stream: before } of redacted) {
+  for (const { event, stream: before } of redacted) {
     const stream = before ?? places.of(event.event_id)
-    if (stream === undefined) continue
-    removeNotifications(tx, { room_id: roomId, thread_id: threadId, stream })
+    if (stream !== undefined) removeNotifiedEvent(tx, roomId, stream)
   }
   if (redacted.length > 0 && places.last !== undefined) {
     touchReadPositions(tx, roomId, places.last)

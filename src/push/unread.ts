@@ -7,18 +7,21 @@
  * @module
  */
 
+import { isDeepStrictEqual } from 'node:util'
 import { LRUCache } from 'lru-cache'
+import type { Clock } from '#io/clock.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import { isHighlight } from '#protocol/push-rules/evaluate.ts'
+import type { Rooms } from '#rooms/rooms.ts'
 import type { Reader } from '#storage/database.ts'
 import {
-  countMain,
-  countThreads,
-  countUnread,
-  hasNotifications,
   mainThread,
+  type NotifiedEventRow,
+  notifiedEvents,
   readPositions,
   roomsReadSince,
 } from '#storage/notifications.ts'
+import { actionsFor } from './audience.ts'
 import type { UnreadChanges } from './notify.ts'
 
 export interface UnreadCount {
@@ -43,7 +46,7 @@ export interface Unread {
   inRoom(userId: UserId, roomId: RoomId, to: number): Promise<RoomUnread>
   /** The rooms of which more was read, or something was redacted, after `from` up to `to`. */
   roomsReadSince(userId: UserId, range: Range): Promise<RoomId[]>
-  /** Whether there is anything new in a room of which a user is notified. */
+  /** Whether what is unread of a room has changed by what was sent. */
   isNotified(userId: UserId, roomId: RoomId, range: Range): Promise<boolean>
   /** All that is unread, in rooms that they are in or invited to. */
   total(userId: UserId): Promise<number>
@@ -55,9 +58,8 @@ export interface Unread {
 
 interface Counted extends RoomUnread {
   readonly to: number
-  /** Up to where the main timeline is read, and all of the room. */
-  readonly mainFrom: number
-  readonly roomFrom: number
+  /** Up to where each thread is read; with an empty name, all of the room. */
+  readonly positions: ReadonlyMap<string, number>
   /** When the last of that changed. */
   readonly changed: number
 }
@@ -65,7 +67,14 @@ interface Counted extends RoomUnread {
 /** How many counts are kept: one a user and room. */
 const countsMax = 100_000
 
-export function createUnread({ db }: { readonly db: Reader }): Unread {
+export interface UnreadNeeds {
+  readonly db: Reader
+  readonly clock: Pick<Clock, 'yield'>
+  readonly rooms: Pick<Rooms, 'membershipsOf'>
+}
+
+export function createUnread(needs: UnreadNeeds): Unread {
+  const { db } = needs
   const counts = new LRUCache<string, Counted>({ maxSize: countsMax, sizeCalculation: () => 1 })
   const totals = new LRUCache<UserId, number>({ maxSize: countsMax, sizeCalculation: () => 1 })
   // A total that is counted while something changes may be from before.
@@ -80,17 +89,25 @@ export function createUnread({ db }: { readonly db: Reader }): Unread {
       const start = await startOf(db, userId, roomId)
       const kept = counts.get(key)
       const isUseful = kept !== undefined && kept.to <= to && kept.changed === start.changed
-      const counted = await countOn(db, userId, roomId, isUseful ? kept : start, to)
+      const counted = await countOn(needs, { userId, roomId, to }, isUseful ? kept : start)
       counts.set(key, counted)
       return counted
     },
     roomsReadSince: (userId, range) => roomsReadSince(db, userId, range),
-    isNotified: (userId, roomId, range) => hasNotifications(db, userId, roomId, range),
+    isNotified: async (userId, roomId, { from, to }) => {
+      const start = await startOf(db, userId, roomId)
+      const before = await countOn(needs, { userId, roomId, to: from }, start)
+      const after = await countOn(needs, { userId, roomId, to }, before)
+      return (
+        !isDeepStrictEqual(before.main, after.main) ||
+        !isDeepStrictEqual(before.threads, after.threads)
+      )
+    },
     total: async (userId) => {
       const kept = totals.get(userId)
       if (kept !== undefined) return kept
       const before = changes
-      const counted = await countUnread(db, userId)
+      const counted = await countAll(needs, userId)
       if (before === changes) totals.set(userId, counted)
       return counted
     },
@@ -115,39 +132,83 @@ const none: UnreadCount = { notifications: 0, highlights: 0 }
 
 /** Nothing counted yet, from where it is read up to. */
 async function startOf(db: Reader, userId: UserId, roomId: RoomId): Promise<Counted> {
-  const positions = await readPositions(db, userId, roomId)
-  const of = (thread: string) =>
-    positions.find(({ thread_id }) => thread_id === thread)?.position ?? 0
-  const roomFrom = of('')
-  const mainFrom = Math.max(roomFrom, of(mainThread))
-  const changed = Math.max(0, ...positions.map((row) => row.changed))
-  return { to: 0, mainFrom, roomFrom, main: none, threads: new Map(), changed }
+  const rows = await readPositions(db, userId, roomId)
+  const positions = new Map(rows.map(({ thread_id, position }) => [thread_id, position]))
+  const changed = Math.max(0, ...rows.map((row) => row.changed))
+  return { to: 0, positions, main: none, threads: new Map(), changed }
+}
+
+/** How many events are looked at in one go: some milliseconds' worth. */
+const page = 1_000
+
+interface CountWish {
+  readonly userId: UserId
+  readonly roomId: RoomId
+  readonly to: number
+  /** Only what names the user, who is not in the room. */
+  readonly isOutsider?: boolean
 }
 
 async function countOn(
-  db: Reader,
-  userId: UserId,
-  roomId: RoomId,
+  { db, clock }: UnreadNeeds,
+  wish: CountWish,
   start: Counted,
-  to: number,
 ): Promise<Counted> {
-  if (start.to === to) return start
-  const fromMain = Math.max(start.to, start.mainFrom)
-  const main = await countMain(db, userId, roomId, { from: fromMain, to })
-  const fromThreads = Math.max(start.to, start.roomFrom)
-  const more = await countThreads(db, userId, roomId, { from: fromThreads, to })
-  const threads = new Map(start.threads)
-  for (const { thread_id, ...count } of more) {
-    threads.set(thread_id, sum(threads.get(thread_id) ?? none, count))
+  const { roomId, to } = wish
+  const threads = new Map([[mainThread, start.main], ...start.threads])
+  let from = Math.max(start.to, start.positions.get('') ?? 0)
+  while (from < to) {
+    const rows = await notifiedEvents(db, roomId, { from, to }, page)
+    for (const row of rows) countRow(threads, wish, start.positions, row)
+    if (rows.length < page) break
+    from = rows.at(-1)?.stream ?? to
+    await clock.yield()
   }
-  return { ...start, to, main: sum(start.main, main), threads }
+  const main = threads.get(mainThread) ?? none
+  threads.delete(mainThread)
+  return { ...start, to, main, threads }
 }
 
-/** Databases give counts as they like. */
+function countRow(
+  threads: Map<string, UnreadCount>,
+  { userId, isOutsider = false }: CountWish,
+  positions: ReadonlyMap<string, number>,
+  { thread_id: thread, sender, stream, audience }: NotifiedEventRow,
+): void {
+  // When the user updates their read receipt (either by using the API or by sending an event),
+  // notifications prior to and including that event MUST be marked as read.
+  if (sender === userId) threads.delete(thread)
+  if (sender === userId || stream <= (positions.get(thread) ?? 0)) return
+  const actions = actionsFor(audience, userId, { isMember: !isOutsider })
+  if (actions === undefined) return
+  const { notifications, highlights } = threads.get(thread) ?? none
+  threads.set(thread, {
+    notifications: notifications + 1,
+    highlights: highlights + (isHighlight(actions) ? 1 : 0),
+  })
+}
+
+/** An invite is one more: it waits for the user, too. */
+async function countAll(needs: UnreadNeeds, userId: UserId): Promise<number> {
+  let total = 0
+  for (const { roomId, membership } of await needs.rooms.membershipsOf(userId)) {
+    if (membership !== 'join' && membership !== 'invite') continue
+    const wish = {
+      userId,
+      roomId,
+      to: Number.MAX_SAFE_INTEGER,
+      isOutsider: membership === 'invite',
+    }
+    const start = await startOf(needs.db, userId, roomId)
+    total += unreadOfAll(await countOn(needs, wish, start)).notifications
+  }
+  return total
+}
+
 function sum(a: UnreadCount, b: UnreadCount): UnreadCount {
   return {
-    notifications: a.notifications + Number(b.notifications),
-    highlights: a.highlights + Number(b.highlights),
+    notifications: a.notifications + b.notifications,
+    highlights: a.highlights + b.highlights,
   }
 }
 

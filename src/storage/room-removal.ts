@@ -22,7 +22,7 @@ export function takeRoomAway(tx: Writer, roomNid: number, roomId: RoomId): void 
   setImporting(tx, roomNid)
   tx.run(sql`DELETE FROM rooms WHERE room_nid = ${roomNid} AND room_id = ${roomId}`)
   const users = sql`user_id IN (SELECT user_id FROM local_memberships WHERE room_id = ${roomId})`
-  tx.run(sql`DELETE FROM notifications WHERE room_id = ${roomId} AND ${users}`)
+  tx.run(sql`DELETE FROM notified_events WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM read_positions WHERE room_id = ${roomId} AND ${users}`)
   tx.run(sql`
     DELETE FROM local_memberships WHERE room_id = ${roomId} AND membership IN ('leave', 'ban')

@@ -88,7 +88,11 @@ function asksDisplayName({ conditions }: PushRule): boolean {
  */
 function notificationOf(actions: readonly PushAction[]): Notification | undefined {
   if (!actions.includes('notify')) return undefined
-  return { actions, highlight: tweaksIn(actions).highlight === true }
+  return { actions, highlight: isHighlight(actions) }
+}
+
+export function isHighlight(actions: readonly PushAction[]): boolean {
+  return tweaksIn(actions).highlight === true
 }
 
 /** The tweaks that a notification is given with. */
