@@ -42,6 +42,8 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { createPush } from '#push/push.ts'
 import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
 import { createRooms } from '#rooms/create-rooms.ts'
+import type { Shares } from '#rooms/engine-parts.ts'
+import { FairShare } from '#rooms/fair-share.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
@@ -92,11 +94,12 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const keyPath = join(config.data_dir, 'signing.key')
   const signer = await loadSigningKey(config.server_name, keyPath, io)
   const federation = await buildFederation(config, around, signer)
-  const local = await createLocalRooms({ ...io, ...federation, signer, db, streams })
-  const policySigner = await policySignerOf(config, io)
   const pressure = await watchPressure({ ...io, ...watched(config) })
+  const shares = sharesOf(io, pressure)
+  const local = await createLocalRooms({ ...io, ...federation, signer, db, streams, shares })
+  const policySigner = await policySignerOf(config, io)
   pressure.onShortage(() => local.forgetIdle())
-  const parts = { streams, signer, federation, local, policySigner, pressure }
+  const parts = { streams, signer, federation, local, policySigner, pressure, shares }
   const { server, resume, finish } = buildServer(config, around, parts)
   await server.media.resume()
   const sockets = await listenAll(config, around, { server, federation })
@@ -132,6 +135,17 @@ function watched({ data_dir: folder, database, ...config }: Config) {
   return { folders: file === null ? [folder] : [folder, dirname(file)], reserveBytes, shedsLoad }
 }
 
+/** The shares of the thread, of which nobody gets more than theirs while there is much to do. */
+function sharesOf({ clock, machine }: Io, pressure: Pressure): Shares {
+  const needs = {
+    clock,
+    machine,
+    isBusy: () => pressure.isBusy,
+    isSuffering: () => pressure.isSuffering,
+  }
+  return { origins: new FairShare(needs), rooms: new FairShare(needs) }
+}
+
 async function buildFederation(
   config: Config,
   { io, db }: Surroundings,
@@ -160,6 +174,7 @@ function buildServer(
     readonly federation: Federation
     readonly local: LocalRooms
     readonly pressure: Pressure
+    readonly shares: Shares
   },
 ): {
   readonly server: Server
@@ -167,7 +182,7 @@ function buildServer(
   /** Resolves once what commits led to is done. */
   readonly finish: () => Promise<void>
 } {
-  const { streams, signer, federation, local, pressure } = parts
+  const { streams, signer, federation, local, pressure, shares } = parts
   const { serverName } = signer
   const identityServers = createIdentityServers(io)
   const { edus, outboxQuarantine, keyring, remoteServers } = federation
@@ -182,7 +197,7 @@ function buildServer(
     isThirdPartyKeyValid: identityServers.isKeyValid,
     signAsPolicyServer: (pdu) => signAsPolicyServer(policyServer, pdu),
   })
-  const common = { ...io, db, streams, rooms, serverName, edus }
+  const common = { ...io, db, streams, rooms, serverName, edus, shares }
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
   const { users, endToEnd, successions } = buildUsers(config, { ...common, argon2id }, federation)
   const typing = createTyping(common)

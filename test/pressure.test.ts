@@ -80,6 +80,46 @@ test('a server that lags takes no new connections of servers, serves its users, 
   assert.ok((await timeline()).includes(theirs))
 })
 
+test('a server that floods us waits for its turn, and another is not held up', async (t) => {
+  const { world, a, b, alice, bob } = await scene()
+  t.after(() => world.end())
+  const c = await world.addServer('c')
+  const carol = await c.register('carol')
+  const rooms: string[] = []
+  for (const [client, server] of [
+    [bob, b],
+    [carol, c],
+  ] as const) {
+    const roomId = await world.time.await(client.createRoom({ preset: 'public_chat' }))
+    await world.time.await(alice.join(roomId, [server.name]))
+    rooms.push(roomId)
+  }
+  const [flooded = '', quiet = ''] = rooms
+  await world.settle(10_000)
+  // Each event that comes in takes a second of the thread, which is busy.
+  a.machine.load = { lagMs: 30, busy: 0.9 }
+  a.machine.cpuMsPerLook = 1000
+  await world.settle(4000)
+  const flood: string[] = []
+  for (let count = 0; count < 100; count += 1) {
+    flood.push(await world.time.await(bob.send(flooded, `flood ${count}`)))
+  }
+  const arrived = async (roomId: string, ids: readonly string[]) => {
+    const timeline = new Set(await world.time.await(alice.wholeTimeline(roomId)))
+    return ids.filter((id) => timeline.has(id)).length
+  }
+  for (let count = 0; count < 5; count += 1) {
+    const eventId = await world.time.await(carol.send(quiet, `honest ${count}`))
+    await world.settle(1000)
+    assert.equal(await arrived(quiet, [eventId]), 1)
+    await world.settle(4000)
+  }
+  assert.ok((await arrived(flooded, flood)) < flood.length)
+  a.machine.load = { lagMs: 5, busy: 0.1 }
+  await world.settle(120_000)
+  assert.equal(await arrived(flooded, flood), flood.length)
+})
+
 test('with little room on the disk no media of other servers are fetched, and those kept are given', async (t) => {
   const { world, a, b, alice } = await scene()
   t.after(() => world.end())

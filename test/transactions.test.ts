@@ -163,6 +163,34 @@ test('a transaction that is sent again is answered the same, and worked on once'
   )
 })
 
+test('of one server one transaction is worked on and one waits; a third has to come again', async () => {
+  const { world, a, b, roomId, pdus } = await scene(3)
+  const [c] = await world.start('c')
+  const entered: string[] = []
+  const gate = Promise.withResolvers<void>()
+  a.eduReceivers.set('m.test', async (origin, { n }) => {
+    entered.push(`${origin} ${n}`)
+    if (n === 0) await gate.promise
+  })
+  const edu = (n: number) => ({ edu_type: 'm.test', content: { n } })
+  const pushes = pdus.map((pdu, n) => push(b, a, `t${n}`, transaction([pdu], [edu(n)])))
+  // The one that is refused is answered at once; another server is not held up.
+  const refused = await Promise.race(pushes)
+  assert.deepEqual([refused.status, refused.body.errcode], [429, 'M_LIMIT_EXCEEDED'])
+  assert.equal(typeof refused.body.retry_after_ms, 'number')
+  const body = Buffer.from(`{"edus":[${JSON.stringify(edu(9))}],"pdus":[]}`)
+  assert.equal((await push(c, a, 't0', body)).status, 200)
+  assert.deepEqual(entered.toSorted(), ['b.test:8448 0', 'c.test:8448 9'].toSorted())
+  gate.resolve()
+  const statuses = (await Promise.all(pushes)).map(({ status }) => status)
+  assert.deepEqual(statuses.toSorted(), [200, 200, 429])
+  const again = statuses.indexOf(429)
+  const last = await push(b, a, `t${again}`, transaction([pdus[again] ?? ''], [edu(again)]))
+  assert.equal(last.status, 200)
+  await world.settle()
+  assert.equal((await a.messages(roomId)).length, 3)
+})
+
 test('what was answered with 200 is worked on after a crash, and answered the same', async () => {
   const { world, a, b, roomId, pdus } = await scene(5)
   b.intercept = async (_, path) => (path.includes('get_missing_events') ? {} : undefined)

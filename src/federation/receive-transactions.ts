@@ -11,9 +11,11 @@
 import type { Clock } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
 import { type ParsedPdu, parsePdu } from '#protocol/parse-pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { Engine } from '#rooms/engine.ts'
+import type { Shares } from '#rooms/engine-parts.ts'
 import type { Joins } from '#rooms/join.ts'
 import type { RoomReader } from '#rooms/parts.ts'
 import { isDenied } from '#rooms/resident/access.ts'
@@ -40,6 +42,8 @@ export interface ReceiverParts {
   readonly engine: Pick<Engine, 'takeIn'>
   readonly rooms: Pick<RoomReader, 'version' | 'currentState' | 'isServerInRoom'>
   readonly joins: Pick<Joins, 'quiet'>
+  /** Who has to let others go first; nobody, if it is not said. */
+  readonly shares?: Shares | undefined
   /** By `edu_type`. */
   readonly eduReceivers: ReadonlyMap<string, EduReceiver>
 }
@@ -47,14 +51,46 @@ export interface ReceiverParts {
 /** How long a transaction waits for a join of its room that is under way. */
 const joinWaitMs = 20_000
 
+/** Of each server one transaction is worked on at a time, and one waits. */
+const perOriginMax = 2
+/** When who sends more than that may come again. */
+const retryAfterMs = 2000
+/** How long a server waits at most until it is its turn to use the thread. */
+const shareMsMax = 20_000
+
+interface Line {
+  last: Promise<unknown>
+  count: number
+}
+
 export function createTransactionReceiver(parts: ReceiverParts): TransactionReceiver {
   const underWay = new Map<string, Promise<TransactionAnswer>>()
+  const lines = new Map<ServerName, Line>()
+  /** After what the same server has sent before. */
+  const inLine = async <T>(origin: ServerName, work: () => Promise<T>): Promise<T> => {
+    const line = lines.getOrInsertComputed(origin, () => ({ last: Promise.resolve(), count: 0 }))
+    if (line.count === perOriginMax) {
+      throw tooMuch('This server works on one transaction of yours at a time.', retryAfterMs)
+    }
+    line.count += 1
+    const working = line.last.then(work)
+    line.last = working.catch(() => {})
+    try {
+      return await working
+    } finally {
+      line.count -= 1
+      if (line.count === 0) lines.delete(origin)
+    }
+  }
   return {
     receive: async (origin, txnId, body) => {
       const key = `${origin} ${txnId}`
       const running = underWay.get(key)
       if (running !== undefined) return await running
-      const receiving = receiveOnce(parts, origin, txnId, body)
+      const receiving = inLine(origin, async () => {
+        await waitForShare(parts, origin)
+        return await receiveOnce(parts, origin, txnId, body)
+      })
       underWay.set(key, receiving)
       try {
         return await receiving
@@ -63,6 +99,19 @@ export function createTransactionReceiver(parts: ReceiverParts): TransactionRece
       }
     },
   }
+}
+
+function tooMuch(message: string, waitMs: number): MatrixError {
+  const extra = { retry_after_ms: Math.ceil(waitMs) }
+  return new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { extra })
+}
+
+/** While the thread is wanted by others, who has used much of it waits, or comes again later. */
+async function waitForShare({ shares, clock }: ReceiverParts, origin: ServerName): Promise<void> {
+  const waitMs = shares?.origins.waitMs(origin) ?? 0
+  if (waitMs === 0) return
+  if (waitMs > shareMsMax) throw tooMuch('Your events have kept this server busy.', waitMs)
+  await clock.sleep(waitMs)
 }
 
 async function receiveOnce(

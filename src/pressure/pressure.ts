@@ -54,6 +54,8 @@ export interface Pressure {
   admit(endpoint: Endpoint, request: Pick<IncomingRequest, 'startsConnection'>): void
   /** Whether there is so much to do that everybody gets no more than their share. */
   readonly isBusy: boolean
+  /** Whether what our own users do suffers. */
+  readonly isSuffering: boolean
   readonly refusesConnections: boolean
   readonly mayKeepRemoteMedia: boolean
   /** `shrink` is called while there is little memory left: what can be had again is to be let go. */
@@ -121,6 +123,10 @@ class WatchedPressure implements Pressure {
 
   get isBusy(): boolean {
     return this.#load.busy > busyShare || this.#shed > 0
+  }
+
+  get isSuffering(): boolean {
+    return this.#shed > 0
   }
 
   get refusesConnections(): boolean {

@@ -23,7 +23,7 @@ import type { RoomParts } from './parts.ts'
 import { FederationError } from './remote-servers.ts'
 
 /** How many rooms are asked about at the same time. */
-const parallel = 4
+const parallel = 10
 /** How many servers of a room are asked, so that one which was away too does not keep us ignorant. */
 const serversMax = 2
 

@@ -13,7 +13,7 @@ import { fillHistory, oneAtATime } from './backfill.ts'
 import { catchUp } from './catch-up.ts'
 import type { LocalRooms } from './create-engine.ts'
 import { fetchByTime } from './fetch-by-time.ts'
-import { Avoidance } from './fetching.ts'
+import { Avoidance, FetchQuota } from './fetching.ts'
 import { invite } from './invite.ts'
 import { createJoins, type Joins } from './join.ts'
 import { knock } from './knock.ts'
@@ -51,7 +51,7 @@ export function createRooms(
   const { engine, setGapFiller, setPolicyAsker, resume, ...ownRooms } = local
   const avoidance = new Avoidance(needs.clock)
   const withoutFiller = { ...rest, engine, rooms: local }
-  const gapFiller = createGapFiller(withoutFiller, avoidance)
+  const gapFiller = createGapFiller(withoutFiller, avoidance, new FetchQuota(needs.clock))
   setGapFiller(gapFiller)
   setPolicyAsker(async (via, pdu) =>
     via === needs.serverName

@@ -8,15 +8,22 @@ import type { Clock } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
 import type { PduChecker } from '#io/pdu-checker.ts'
 import type { Random } from '#io/random.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { OwnKey } from './explain-signatures.ts'
+import type { FairShare } from './fair-share.ts'
 import type { NewsTaker } from './news.ts'
 import type { PolicySignatures } from './policy.ts'
 import type { RoomQueues } from './queues.ts'
 import type { Keyring, Signer } from './remote-servers.ts'
 import type { RoomCommit } from './rooms.ts'
+
+/** The time of the thread, by who sends events and by room. */
+export interface Shares {
+  readonly origins: FairShare<ServerName>
+  readonly rooms: FairShare<RoomId>
+}
 
 export interface EngineNeeds {
   readonly db: Database
@@ -27,6 +34,8 @@ export interface EngineNeeds {
   readonly signer: Signer
   readonly keyring: Keyring
   readonly pduChecker: PduChecker
+  /** Who has to let others go first; nobody, if it is not said. */
+  readonly shares?: Shares | undefined
 }
 
 /** What reading needs of them: a running engine's, or of a store that nobody writes to here. */

@@ -32,20 +32,66 @@ const parallel = 5
 /** How many servers are asked for one thing. */
 const serversMax = 4
 
+/** How many events are fetched in an hour at most: for one room, and for what one server sent us. */
+export const hourlyLimits = { room: 50_000, origin: 200_000 } as const
+const hourMs = 3_600_000
+/** How many rooms and servers are counted; one that is forgotten begins anew. */
+const countedMax = 10_000
+
+/** How much was fetched lately, and for whom. */
+export class FetchQuota {
+  readonly #clock: Clock
+  /** When what was fetched for a key has been made good. */
+  readonly #goodAtMs = new LRUCache<string, number>({
+    maxSize: countedMax,
+    sizeCalculation: () => 1,
+  })
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** A key and its limit an hour. */
+  isSpent(key: string, limit: number): boolean {
+    const perEventMs = hourMs / limit
+    return (this.#goodAtMs.get(key) ?? 0) > this.#clock.monotonicMs() + hourMs - perEventMs
+  }
+
+  spend(key: string, limit: number, events: number): void {
+    const fromMs = Math.max(this.#goodAtMs.get(key) ?? 0, this.#clock.monotonicMs())
+    this.#goodAtMs.set(key, fromMs + (events * hourMs) / limit)
+  }
+}
+
+/** For whom something is fetched, and how much that was before. */
+export interface Quotas {
+  readonly quota: FetchQuota
+  readonly roomId: RoomId
+  /** Whose event made us fetch; nobody's, if we do so by ourselves. */
+  readonly origin?: ServerName | undefined
+}
+
 /** What a fetch may still cost. */
 export class FetchBudget {
   readonly #clock: Clock
   readonly #endMs: number
+  readonly #quotas: Quotas | undefined
   #events: number = fetchLimits.events
   #bytes: number = fetchLimits.bytes
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, quotas?: Quotas) {
     this.#clock = clock
+    this.#quotas = quotas
     this.#endMs = clock.monotonicMs() + fetchLimits.timeMs
   }
 
   get isSpent(): boolean {
-    return this.#events <= 0 || this.#bytes <= 0 || this.#clock.monotonicMs() > this.#endMs
+    if (this.#events <= 0 || this.#bytes <= 0 || this.#clock.monotonicMs() > this.#endMs)
+      return true
+    if (this.#quotas === undefined) return false
+    const { quota, roomId, origin } = this.#quotas
+    if (quota.isSpent(roomId, hourlyLimits.room)) return true
+    return origin !== undefined && quota.isSpent(origin, hourlyLimits.origin)
   }
 
   /** Takes as many of the PDUs as can be afforded. */
@@ -56,8 +102,16 @@ export class FetchBudget {
       this.#events -= 1
       this.#bytes -= pdu.length
       count += 1
+      this.#note()
     }
     return count === pdus.length ? pdus : pdus.slice(0, count)
+  }
+
+  #note(): void {
+    if (this.#quotas === undefined) return
+    const { quota, roomId, origin } = this.#quotas
+    quota.spend(roomId, hourlyLimits.room, 1)
+    if (origin !== undefined) quota.spend(origin, hourlyLimits.origin, 1)
   }
 }
 

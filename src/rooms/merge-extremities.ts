@@ -9,15 +9,17 @@
  * @module
  */
 
-import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
+import { userLevel } from '#protocol/auth-rules/room-levels.ts'
+import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { localUsersWith } from '#storage/memberships.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { type LocalEvent, mergingEventType } from './rooms.ts'
+import { stateView } from './state-view.ts'
 
 /** More than these are merged. */
 const extremitiesMax = 20
-/** How many users are tried, who may not be allowed to speak. */
+/** How many users are tried, those with the most power first: not all may be allowed to speak. */
 const usersMax = 5
 
 type Send = (roomId: RoomId, event: LocalEvent) => Promise<EventId>
@@ -46,9 +48,8 @@ async function isTorn({ queues }: EngineParts, roomId: RoomId): Promise<boolean>
 }
 
 /** Gives whether one of our users could send it. */
-async function sendMerge({ db }: EngineParts, send: Send, roomId: RoomId): Promise<boolean> {
-  const users = await localUsersWith(db, roomId, 'join')
-  for (const sender of users.slice(0, usersMax)) {
+async function sendMerge(parts: EngineParts, send: Send, roomId: RoomId): Promise<boolean> {
+  for (const sender of await likelySpeakers(parts, roomId)) {
     try {
       await send(roomId, { sender, type: mergingEventType, content: {} })
       return true
@@ -57,4 +58,25 @@ async function sendMerge({ db }: EngineParts, send: Send, roomId: RoomId): Promi
     }
   }
   return false
+}
+
+/** Our users in the room who have the most power there. */
+async function likelySpeakers({ db, queues }: EngineParts, roomId: RoomId): Promise<UserId[]> {
+  const users = await localUsersWith(db, roomId, 'join')
+  const room = await queues.room(roomId)
+  if (room === undefined || users.length <= usersMax) return users
+  const state = await stateView(room, room.published.state)
+  const create = await state.event('m.room.create', '')
+  const levels = await state.event('m.room.power_levels', '')
+  return users
+    .map((userId) => ({ userId, level: Number(userLevel(create, levels, userId)) }))
+    .toSorted((a, b) => byLevel(a.level, b.level))
+    .slice(0, usersMax)
+    .map(({ userId }) => userId)
+}
+
+/** Infinite levels are equal to each other, and what is no number is the least. */
+function byLevel(a: number, b: number): number {
+  if (a === b || (Number.isNaN(a) && Number.isNaN(b))) return 0
+  return a > b || Number.isNaN(b) ? -1 : 1
 }

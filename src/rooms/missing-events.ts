@@ -23,6 +23,7 @@ import {
   admitAffordable,
   type Fetch,
   FetchBudget,
+  type FetchQuota,
   fetchEvents,
   fromAnyServer,
   homeOf,
@@ -40,6 +41,7 @@ const frontMax = 20
 export function createGapFiller(
   parts: Omit<RoomParts, 'gapFiller'>,
   avoidance: Avoidance,
+  quota: FetchQuota,
 ): GapFiller {
   const filler: GapFiller = {
     fill: async (roomId, pdu, missing) => {
@@ -51,7 +53,7 @@ export function createGapFiller(
           missing.origin,
           homeOf(pdu),
         ]),
-        budget: new FetchBudget(parts.clock),
+        budget: new FetchBudget(parts.clock, { quota, roomId, origin: missing.origin }),
         avoidance,
       }
       if (missing.authEvents.length > 0) await fetchAuthChains(fetch, [pdu])

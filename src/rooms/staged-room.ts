@@ -4,8 +4,11 @@
  * The table is the queue; in memory is only what is being worked on. What lacks events waits while
  * they are fetched, outside the room's queue; what still lacks them then **sleeps** in the table,
  * until one of them comes or some time has passed. When our own store fails, all of the room sleeps.
- * An event that we fail at, by a mistake of ours, is set aside with what is wrong with it. So nothing
- * leaves the table but into the room, save the oldest of more than a room may have.
+ * An event that we fail at, by a mistake of ours, is set aside with what is wrong with it.
+ *
+ * A room has a limit. Who brings more waits while much is being worked off; then what others follow is
+ * taken away, since it will be fetched for these; then the oldest of the server that has most of them.
+ * Else nothing leaves the table but into the room.
  *
  * @module
  */
@@ -17,16 +20,17 @@ import { parsePdu } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { UnitFailed } from '#storage/database.ts'
 import {
+  countStaged,
   countStagedTry,
   type StagedRow,
   setStagedProblem,
   stagedOfRoom,
-  trimStaged,
   unstagePdus,
 } from '#storage/staging.ts'
 import type { GapFiller, Outcome } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { receiveIn } from './receive.ts'
+import { pruneStaged, stagedMax } from './staged-limit.ts'
 
 export interface Staged {
   readonly stagedNid: number
@@ -41,11 +45,13 @@ interface Lacking {
 }
 
 /** How many PDUs of a room are in memory, and in one turn. */
-const heldMax = 1000
+const heldMax = 500
 /** For how many of those that have slept the missing events are fetched each time. */
 const fetchesPerPass = 20
-/** How many PDUs of a room may be staged; of more, the oldest are to be fetched as history. */
-const stagedMax = 5000
+/** For how long those who bring more wait while many are being worked off. */
+const crowdMsMax = 5000
+/** How long a room waits at once for its share of the thread. */
+const shareMsMax = 5000
 /** How many events that are waited for are remembered. */
 const awaitedMax = 20_000
 /** How long those sleep that lack events: from the first time on, and at most. */
@@ -68,6 +74,12 @@ export class StagedRoom {
   readonly #fetchedFor = new Set<number>()
   #fetchesLeft = fetchesPerPass
   readonly #awaited = new Set<EventId>()
+  /** Those who wait with more PDUs. */
+  #crowd: (() => void)[] = []
+  /** How many PDUs have been let in and are not in the table yet. */
+  #arriving = 0
+  /** Whose missing events were fetched last: others go first. */
+  #lastOrigin: ServerName | undefined
   #hasSleepers = false
   /** How many have gone to sleep since the table was last trimmed. */
   #untrimmed = 0
@@ -95,8 +107,28 @@ export class StagedRoom {
     return this.#receiving !== undefined || this.#fetching !== undefined
   }
 
+  /**
+   * Makes room for PDUs, and gives for how many there is some. Those must be added then, or be said to
+   * be `gone`.
+   */
+  async roomFor(count: number): Promise<number> {
+    if (this.#isCrowded) await this.#lessCrowded()
+    const { db } = this.#parts
+    const staged = (await countStaged(db, this.roomId)) + this.#arriving
+    const left = staged + count > stagedMax ? staged - (await this.#prune()) : staged
+    const taken = Math.max(0, Math.min(count, stagedMax - left))
+    this.#arriving += taken
+    return taken
+  }
+
+  /** So many that there was room for do not come. */
+  gone(count: number): void {
+    this.#arriving = Math.max(0, this.#arriving - count)
+  }
+
   /** Works on these, which are in the table. */
   add(items: readonly Staged[]): void {
+    this.gone(items.length)
     if (this.#fresh.length + items.length <= heldMax) this.#fresh.push(...items)
     else for (const { stagedNid } of items) this.#readFrom(stagedNid)
     this.#start()
@@ -120,6 +152,24 @@ export class StagedRoom {
     this.wake()
   }
 
+  /** Whether there is much that is being worked off. */
+  get #isCrowded(): boolean {
+    const isFull = this.#fresh.length >= heldMax / 2 || this.#readAfter !== undefined
+    return isFull && this.#receiving !== undefined && !this.#ended
+  }
+
+  async #lessCrowded(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#crowd.push(resolve)
+    const timer = this.#parts.clock.after(crowdMsMax, resolve)
+    await promise
+    timer.cancel()
+  }
+
+  #letCrowdIn(): void {
+    for (const enter of this.#crowd.splice(0)) enter()
+  }
+
   async settled(): Promise<void> {
     while (this.isWorking) await Promise.all([this.#receiving, this.#fetching])
   }
@@ -137,6 +187,7 @@ export class StagedRoom {
     if (this.#ended) return
     this.#receiving ??= this.#guarded(() => this.#receiveAll()).finally(() => {
       this.#receiving = undefined
+      this.#letCrowdIn()
       if (this.#fresh.length > 0 || this.#readAfter !== undefined) this.#start()
       else this.#rest()
     })
@@ -186,13 +237,21 @@ export class StagedRoom {
 
   async #receiveAll(): Promise<void> {
     while (!this.#ended) {
+      await this.#waitForShare()
       const items = this.#fresh.splice(0)
+      this.#letCrowdIn()
       if (items.length === 0) items.push(...(await this.#read()))
       if (items.length === 0 && this.#readAfter === undefined) return
       for (const lacking of await this.#receive(items)) this.#fetchOrSleep(lacking)
-      if (this.#untrimmed > heldMax) await this.#trim([])
+      if (this.#untrimmed > heldMax) await this.#noteTries([])
       this.#failures = 0
     }
+  }
+
+  /** While the thread is wanted by others, a room that has used much of it waits. */
+  async #waitForShare(): Promise<void> {
+    const waitMs = this.#parts.shares?.rooms.waitMs(this.roomId) ?? 0
+    if (waitMs > 0) await this.#parts.clock.sleep(Math.min(waitMs, shareMsMax))
   }
 
   /** The next of those that are only in the table. */
@@ -252,7 +311,8 @@ export class StagedRoom {
     const missing = await this.#parts.queues.inTurn(this.roomId, async (batch) => {
       const outcomes: Outcome[] = []
       for (const [origin, pdus] of byOrigin(signed)) {
-        outcomes.push(...(await receiveIn(this.#parts, batch, pdus, { origin })))
+        const receiving = () => receiveIn(this.#parts, batch, pdus, { origin })
+        outcomes.push(...(await this.#charged(origin, receiving)))
       }
       const lacking = outcomes.filter((outcome) => outcome.outcome === 'missing')
       const still = new Set(lacking.map(({ eventId }) => eventId))
@@ -265,6 +325,13 @@ export class StagedRoom {
       const item = byId.get(outcome.eventId)
       return item ? [{ item, outcome }] : []
     })
+  }
+
+  /** Work for events of a server, at its cost and the room's. */
+  async #charged<T>(origin: ServerName, work: () => Promise<T>): Promise<T> {
+    const { shares } = this.#parts
+    if (shares === undefined) return await work()
+    return await shares.rooms.charge(this.roomId, () => shares.origins.charge(origin, work))
   }
 
   /** With the signatures of the room's policy server that they lack. */
@@ -309,8 +376,8 @@ export class StagedRoom {
 
   async #fetchAll(): Promise<void> {
     const tried: number[] = []
-    let next = this.#lacking.shift()
-    for (; next !== undefined && !this.#ended; next = this.#lacking.shift()) {
+    let next = this.#nextLacking()
+    for (; next !== undefined && !this.#ended; next = this.#nextLacking()) {
       const { item } = next
       try {
         if (!(await this.#fetchFor(item))) tried.push(item.stagedNid)
@@ -320,7 +387,15 @@ export class StagedRoom {
       }
       this.#fetchedFor.delete(item.stagedNid)
     }
-    if (tried.length > 0) await this.#trim(tried)
+    if (tried.length > 0) await this.#noteTries(tried)
+  }
+
+  /** Of several servers that sent what lacks something, each has its turn. */
+  #nextLacking(): Lacking | undefined {
+    const other = this.#lacking.findIndex(({ item }) => item.origin !== this.#lastOrigin)
+    const [next] = this.#lacking.splice(Math.max(0, other), 1)
+    this.#lastOrigin = next?.item.origin
+    return next
   }
 
   /** Gives whether the event lacks nothing any more. */
@@ -337,20 +412,20 @@ export class StagedRoom {
     return still === undefined
   }
 
-  /** Notes for which of them events were asked for in vain, and gives up the oldest of too many. */
-  async #trim(tried: readonly number[]): Promise<void> {
-    const { db, log } = this.#parts
+  /** Notes for which of them events were asked for in vain. */
+  async #noteTries(tried: readonly number[]): Promise<void> {
+    const { db } = this.#parts
     this.#untrimmed = 0
-    const removed = await db.write((tx) => {
-      countStagedTry(tx, tried)
-      return trimStaged(tx, this.roomId, stagedMax)
-    })
-    for (const { event_id } of removed) {
-      log.warn('an event was given up: too many of its room lack others', {
-        roomId: this.roomId,
-        event_id,
-      })
-    }
+    await db.write((tx) => countStagedTry(tx, tried))
+    if ((await countStaged(db, this.roomId)) > stagedMax) await this.#prune()
+  }
+
+  /** Takes some of too many away, and gives how many. */
+  async #prune(): Promise<number> {
+    const gone = await pruneStaged(this.#parts, this.roomId)
+    const fresh = this.#fresh.splice(0).filter(({ stagedNid }) => !gone.has(stagedNid))
+    this.#fresh.push(...fresh)
+    return gone.size
   }
 
   /** An event that we fail at is kept, and not tried again until somebody says so. */

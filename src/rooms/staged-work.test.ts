@@ -8,7 +8,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silentLog } from '#io/log.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
-import type { EventId } from '#protocol/identifiers/ids.ts'
+import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type Database, type Sql, sql, UnitFailed, type Writer } from '#storage/database.ts'
 import { type MemoryImage, memoryImage } from '#storage/sqlite.ts'
@@ -201,21 +201,79 @@ test('more events than are held in memory wait, and are all taken in', async () 
   const room = await roomWithThem(world, versionOf('11'))
   const parent = await room.message(bob)
   const children: Pdu[] = []
-  for (let count = 0; count < 1100; count += 1) children.push(await room.message(bob, [parent]))
-  const takings: Promise<unknown>[] = []
-  for (let at = 0; at < children.length; at += 50) {
-    const bytes = children.slice(at, at + 50).map((child) => child.bytes)
-    takings.push(world.rooms.engine.takeIn(there, bytes))
-  }
-  await Promise.all(takings)
-  await world.rooms.engine.settled()
+  for (let count = 0; count < 900; count += 1) children.push(await room.message(bob, [parent]))
+  await takeInAll(world, children)
   await room.receive(parent)
   await world.rooms.engine.settled()
   assert.deepEqual(await world.waiting(), [])
   const [count] = await world.db.all<{ count: number }>(
     sql`SELECT COUNT(*) AS count FROM events WHERE status = 0`,
   )
-  assert.ok((count?.count ?? 0) > 1100)
+  assert.ok((count?.count ?? 0) > 900)
+})
+
+/** Takes in events as transactions of fifty, one after the other as from one server. */
+async function takeInAll(
+  { rooms }: Awaited<ReturnType<typeof openWorld>>,
+  pdus: readonly Pdu[],
+  origin = there,
+) {
+  const answers = new Map<EventId, string | undefined>()
+  for (let at = 0; at < pdus.length; at += 50) {
+    const bytes = pdus.slice(at, at + 50).map((pdu) => pdu.bytes)
+    for (const [eventId, error] of await rooms.engine.takeIn(origin, bytes)) {
+      answers.set(eventId, error)
+    }
+  }
+  await rooms.engine.settled()
+  return answers
+}
+
+async function stagedIn({ db }: Awaited<ReturnType<typeof openWorld>>): Promise<Set<string>> {
+  const rows = await db.all<{ event_id: string }>(sql`SELECT event_id FROM staged_pdus`)
+  return new Set(rows.map(({ event_id }) => event_id))
+}
+
+test('of more than a thousand that wait, those go that others follow, and are fetched for these', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('12'))
+  const chain = [await room.message(bob)]
+  for (let count = 0; count < 1300; count += 1) chain.push(await room.message(bob, chain.slice(-1)))
+  const [root = assert.fail(), ...rest] = chain
+  const answers = await takeInAll(world, rest)
+  assert.deepEqual(new Set(answers.values()), new Set([undefined]))
+  const staged = await stagedIn(world)
+  assert.ok(staged.size <= 1000 && staged.size >= 800, `${staged.size} are staged`)
+  const last = rest.at(-1) ?? assert.fail()
+  assert.ok(staged.has(last.event_id))
+  // What was taken away is fetched with the gap.
+  const missing = [root, ...rest.filter(({ event_id }) => !staged.has(event_id))]
+  world.rooms.setGapFiller({
+    fill: async () =>
+      void (await world.rooms.engine.receive(room.roomId, missing, { origin: there })),
+  })
+  await world.time.run(hourMs)
+  assert.deepEqual(await room.ends(), [last.event_id])
+  for (const pdu of chain) assert.equal(await world.statusOf(pdu), 'accepted')
+})
+
+test('a server that floods a room with what leads nowhere displaces its own events, and no others', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('12'))
+  const [one, two] = [await room.message(bob), await room.message(bob)]
+  const honest = [await room.message(carol, [one])]
+  await takeInAll(world, honest, 'honest.test' as ServerName)
+  const flood: Pdu[] = []
+  for (let count = 0; count < 1500; count += 1) flood.push(await room.message(bob, [two]))
+  await takeInAll(world, flood, 'flood.test' as ServerName)
+  const later = [await room.message(carol, [one])]
+  await takeInAll(world, later, 'honest.test' as ServerName)
+  const staged = await stagedIn(world)
+  assert.ok(staged.size <= 1000, `${staged.size} are staged`)
+  for (const pdu of [...honest, ...later]) assert.ok(staged.has(pdu.event_id))
+  await room.receive(one)
+  await world.rooms.engine.settled()
+  for (const pdu of [...honest, ...later]) assert.equal(await world.statusOf(pdu), 'accepted')
 })
 
 test('what is told of a commit cannot undo it', async () => {

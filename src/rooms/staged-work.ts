@@ -68,10 +68,19 @@ export class StagedWork {
         answers.set(one.pdu.event_id, undefined)
         items.push({ stagedNid: this.#nextNid++, origin, pdu: one.pdu, tries: 0 })
       }
+      const taken = items.length === 0 ? 0 : await this.#room(roomId).roomFor(items.length)
+      for (const { pdu } of items.splice(taken)) {
+        answers.set(pdu.event_id, 'too many events of the room wait here')
+      }
       if (items.length > 0) staged.set(roomId, items)
     }
     if (staged.size > 0 || alongside) {
-      await this.#stage(staged, (tx) => alongside?.(tx, answers))
+      try {
+        await this.#stage(staged, (tx) => alongside?.(tx, answers))
+      } catch (error) {
+        for (const [roomId, items] of staged) this.#room(roomId).gone(items.length)
+        throw error
+      }
     }
     return answers
   }

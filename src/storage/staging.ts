@@ -60,19 +60,12 @@ export async function unstageEvent(tx: Writer, roomId: RoomId, eventId: EventId)
   return rows.length > 0
 }
 
-/** Takes away the oldest of a room beyond the newest `keep`, and resolves to what they were. */
-export async function trimStaged(
-  tx: Writer,
-  roomId: RoomId,
-  keep: number,
-): Promise<{ readonly event_id: EventId }[]> {
-  return await tx.returning(sql`
-    DELETE FROM staged_pdus WHERE room_id = ${roomId} AND staged_nid <= (
-      SELECT staged_nid FROM staged_pdus WHERE room_id = ${roomId}
-      ORDER BY staged_nid DESC LIMIT 1 OFFSET ${keep}
-    )
-    RETURNING event_id
+/** How many of a room are to be tried. */
+export async function countStaged(db: Reader, roomId: RoomId): Promise<number> {
+  const row = await db.first<{ count: number }>(sql`
+    SELECT COUNT(*) AS count FROM staged_pdus WHERE room_id = ${roomId} AND problem IS NULL
   `)
+  return row?.count ?? 0
 }
 
 /** Those of a room that are to be tried, in the order in which they came. */
