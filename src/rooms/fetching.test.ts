@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
-import { Avoidance, FetchBudget, fetchLimits } from './fetching.ts'
+import { Avoidance, FetchBudget, FetchQuota, fetchLimits, hourlyLimits } from './fetching.ts'
 
 const [a, b] = ['a' as ServerName, 'b' as ServerName]
 const pdus = (count: number, bytes: number) =>
@@ -40,6 +40,34 @@ test('a budget ends with its time', async () => {
   await time.run(1)
   assert.ok(budget.isSpent)
 })
+
+for (const [name, origins, rooms, limit] of [
+  ['one room', 1, 1, hourlyLimits.room],
+  ['many rooms for one server', 1, 30, hourlyLimits.origin],
+] as const) {
+  test(`in an hour only so much is fetched: ${name}`, async () => {
+    const time = new VirtualTime()
+    const quota = new FetchQuota(time.clock())
+    let fetched = 0
+    const fetchAll = () => {
+      const before = fetched
+      for (let count = 0; count < 30; count += 1) {
+        const origin = `s${count % origins}` as ServerName
+        const roomId = `!r${count % rooms}` as const
+        const budget = new FetchBudget(time.clock(), { quota, roomId, origin })
+        fetched += budget.afford(pdus(fetchLimits.events, 1)).length
+      }
+      return fetched - before
+    }
+    assert.equal(fetchAll(), limit)
+    assert.equal(fetchAll(), 0)
+    // Others may fetch.
+    const other = { quota, roomId: '!else', origin: 'else' as ServerName } as const
+    assert.equal(new FetchBudget(time.clock(), other).afford(pdus(10, 1)).length, 10)
+    await time.run(1_800_000)
+    assert.equal(fetchAll(), limit / 2)
+  })
+}
 
 test('who could not give an event is asked again after a minute, then two, up to a day', async () => {
   const time = new VirtualTime()

@@ -134,9 +134,22 @@ export class Avoidance {
 
   /** From a minute, doubled with each failure, to about a day. */
   failed(server: ServerName, eventId: EventId): void {
+    this.#avoid(server, eventId, { leastMs: 60_000, doublings: 10 })
+  }
+
+  /** What a server led us to for an event took more than it may: from an hour to about ten days. */
+  overran(server: ServerName, eventId: EventId): void {
+    this.#avoid(server, eventId, { leastMs: hourMs, doublings: 8 })
+  }
+
+  #avoid(
+    server: ServerName,
+    eventId: EventId,
+    { leastMs, doublings }: { readonly leastMs: number; readonly doublings: number },
+  ): void {
     const key = `${server} ${eventId}`
     const count = (this.#failures.get(key)?.count ?? 0) + 1
-    const waitMs = 60_000 * 2 ** Math.min(count - 1, 10)
+    const waitMs = leastMs * 2 ** Math.min(count - 1, doublings)
     this.#failures.set(key, { count, untilMs: this.#clock.monotonicMs() + waitMs })
   }
 }

@@ -45,19 +45,22 @@ export function createGapFiller(
 ): GapFiller {
   const filler: GapFiller = {
     fill: async (roomId, pdu, missing) => {
+      const withFiller = { ...parts, gapFiller: filler }
+      const likely = [missing.origin, homeOf(pdu)]
+      const servers = await serversToAsk(withFiller, roomId, likely)
       const fetch: Fetch = {
-        parts: { ...parts, gapFiller: filler },
+        parts: withFiller,
         roomId,
         version: pdu.version,
-        servers: await serversToAsk({ ...parts, gapFiller: filler }, roomId, [
-          missing.origin,
-          homeOf(pdu),
-        ]),
+        servers: servers.filter((server) => !avoidance.isAvoided(server, pdu.event_id)),
         budget: new FetchBudget(parts.clock, { quota, roomId, origin: missing.origin }),
         avoidance,
       }
       if (missing.authEvents.length > 0) await fetchAuthChains(fetch, [pdu])
       if (missing.prevEvents.length > 0) await fillHistoryUpTo(fetch, pdu, missing.origin)
+      // The first one led the way.
+      const [first] = fetch.servers
+      if (first !== undefined && fetch.budget.isSpent) avoidance.overran(first, pdu.event_id)
     },
   }
   return filler
