@@ -1,0 +1,33 @@
+/**
+ * Two users with the library that Element Web is made with, one on a Hansa and one on a Synapse: they
+ * write to each other, encrypted, verify each other, and read the past on a new device.
+ *
+ * Run it with `--test-force-exit`: the library leaves a timer behind for each request.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { hurryLibrary } from '../real-clients/crypto-client.ts'
+import { liveEncrypted } from '../real-clients/encrypted-life.ts'
+import { Federation } from './federation.ts'
+
+const started = await Federation.start()
+const skip = typeof started === 'string' ? started : false
+
+// By default the first is a Synapse, the others are Hansas.
+test('a user of this server and one of another live with encryption', { skip }, async (t) => {
+  assert.ok(typeof started !== 'string')
+  hurryLibrary()
+  const [other, own] = started.members.map(({ process }) => process.baseUrl)
+  assert.ok(own && other)
+  await started.explaining(() => liveEncrypted(t, { first: own, second: other, dehydrates: true }))
+})
+
+test('so do one of another server and one of this', { skip }, async (t) => {
+  assert.ok(typeof started !== 'string')
+  const [other, own] = started.members.map(({ process }) => process.baseUrl)
+  assert.ok(own && other)
+  await started.explaining(() => liveEncrypted(t, { first: other, second: own, dehydrates: false }))
+})

@@ -1,0 +1,289 @@
+/**
+ * Devices of users as Element has them: the library that it is made with, with its cryptography.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { mock } from 'node:test'
+import {
+  ClientEvent,
+  createClient,
+  EventType,
+  type MatrixClient,
+  type MatrixEvent,
+  MatrixEventEvent,
+  Preset,
+  type Room,
+  SyncState,
+} from 'matrix-js-sdk'
+import {
+  type CryptoApi,
+  CryptoEvent,
+  type ShowSasCallbacks,
+  VerificationPhase,
+  type VerificationRequest,
+  VerificationRequestEvent,
+  type Verifier,
+  VerifierEvent,
+} from 'matrix-js-sdk/lib/crypto-api/index.js'
+import { RustBackupManager } from 'matrix-js-sdk/lib/rust-crypto/backup.js'
+import { Client } from '../rig/client.ts'
+
+/** How long anything may take. */
+const limitMs = 20_000
+
+/** The library tells all that it does, and lets some seconds pass before it backs up keys. */
+export function hurryLibrary(): void {
+  assert.ok(Reflect.set(RustBackupManager, 'maxBackupLoopStartDelayMillis', 0))
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    mock.method(console, level).mock.mockImplementation(() => {})
+  }
+}
+
+/** A user, with what they carry from device to device: the password and the key of their secrets. */
+export class CryptoUser {
+  readonly baseUrl: string
+  readonly name: string
+  recoveryKey: Uint8Array<ArrayBuffer> | undefined
+
+  private constructor(baseUrl: string, name: string) {
+    this.baseUrl = baseUrl
+    this.name = name
+  }
+
+  static async register(baseUrl: string, name: string): Promise<CryptoUser> {
+    const client = await Client.register(baseUrl, name)
+    await client.call('POST', '/v3/logout')
+    return new CryptoUser(baseUrl, name)
+  }
+
+  get password(): string {
+    return `secret of ${this.name}`
+  }
+
+  /** Logs in on a new device, up to its first sync. */
+  async device(): Promise<CryptoDevice> {
+    const { baseUrl } = this
+    const identifier = { type: 'm.id.user', user: this.name } as const
+    const login = await createClient({ baseUrl }).loginRequest({
+      type: 'm.login.password',
+      identifier,
+      password: this.password,
+    })
+    const client = createClient({
+      baseUrl,
+      accessToken: login.access_token,
+      userId: login.user_id,
+      deviceId: login.device_id,
+      cryptoCallbacks: {
+        getSecretStorageKey: async ({ keys }) => {
+          const [keyId] = Object.keys(keys)
+          return keyId === undefined || !this.recoveryKey ? null : [keyId, this.recoveryKey]
+        },
+      },
+    })
+    await client.initRustCrypto({ useIndexedDB: false })
+    const synced = happens(client, ClientEvent.Sync, () => {
+      return client.getSyncState() === SyncState.Syncing
+    })
+    await client.startClient({ initialSyncLimit: 50 })
+    await synced
+    return new CryptoDevice(this, client)
+  }
+}
+
+export class CryptoDevice {
+  readonly user: CryptoUser
+  readonly client: MatrixClient
+
+  constructor(user: CryptoUser, client: MatrixClient) {
+    this.user = user
+    this.client = client
+  }
+
+  get crypto(): CryptoApi {
+    return this.client.getCrypto() ?? assert.fail('there is no cryptography')
+  }
+
+  get userId(): string {
+    return this.client.getSafeUserId()
+  }
+
+  get deviceId(): string {
+    return this.client.getDeviceId() ?? assert.fail('there is no device')
+  }
+
+  stop(): void {
+    this.client.stopClient()
+  }
+
+  /** Sets up cross-signing, secret storage and a backup, as at a first login. */
+  async bootstrap(): Promise<void> {
+    await this.crypto.bootstrapCrossSigning({
+      // The first keys of a user need no proof.
+      authUploadDeviceSigningKeys: async (upload) => {
+        await upload(null)
+      },
+    })
+    await this.crypto.bootstrapSecretStorage({
+      createSecretStorageKey: async () => {
+        const key = await this.crypto.createRecoveryKeyFromPassphrase()
+        this.user.recoveryKey = key.privateKey
+        return key
+      },
+      setupNewKeyBackup: true,
+    })
+    assert.equal(await this.crypto.isCrossSigningReady(), true)
+    assert.equal(await this.crypto.isSecretStorageReady(), true)
+  }
+
+  /** Becomes one of the user's trusted devices by the key of their secrets. */
+  async unlock(): Promise<void> {
+    const { userId, deviceId } = this
+    // A client asks for the key once these are there.
+    await this.becomes('the keys of the device and of its user are known', async () => {
+      const { device_keys } = await this.client.downloadKeysForUsers([userId])
+      const isUploaded = device_keys[userId]?.[deviceId] !== undefined
+      return isUploaded && (await this.crypto.userHasCrossSigningKeys(userId, true))
+    })
+    await this.crypto.bootstrapCrossSigning({})
+    await this.crypto.loadSessionBackupPrivateKeyFromSecretStorage()
+    await this.crypto.checkKeyBackupAndEnable()
+  }
+
+  /** Makes a dehydrated device the user's, after reading what the one before it got. */
+  async dehydrate(): Promise<void> {
+    assert.equal(await this.crypto.isDehydrationSupported(), true)
+    await this.crypto.startDehydration()
+  }
+
+  async createEncryptedRoom(invite: string[]): Promise<string> {
+    const encryption = {
+      type: EventType.RoomEncryption,
+      state_key: '',
+      content: { algorithm: 'm.megolm.v1.aes-sha2' },
+    }
+    const preset = Preset.TrustedPrivateChat
+    const options = { preset, invite, is_direct: true, initial_state: [encryption] }
+    return (await this.client.createRoom(options)).room_id
+  }
+
+  /** Waits until something is so in a room, and gives the room. */
+  async until(roomId: string, isSo: (room: Room) => boolean): Promise<Room> {
+    const look = () => {
+      const room = this.client.getRoom(roomId)
+      return room !== null && isSo(room) ? room : undefined
+    }
+    await happens(this.client, ClientEvent.Sync, () => look() !== undefined)
+    return look() ?? assert.fail('it was so')
+  }
+
+  async send(roomId: string, body: string): Promise<void> {
+    await this.client.sendTextMessage(roomId, body)
+  }
+
+  /** Waits until a message has been read, and makes sure that it was encrypted. */
+  async reads(roomId: string, body: string): Promise<void> {
+    const find = () => this.events(roomId).find((event) => event.getContent().body === body)
+    await happens(this.client, [ClientEvent.Sync, MatrixEventEvent.Decrypted], () => {
+      return find() !== undefined
+    })
+    assert.equal(find()?.getWireType(), EventType.RoomMessageEncrypted)
+  }
+
+  events(roomId: string): MatrixEvent[] {
+    return this.client.getRoom(roomId)?.getLiveTimeline().getEvents() ?? []
+  }
+
+  /** Waits until something is so that the cryptography knows. */
+  async becomes(what: string, isSo: () => Promise<boolean>): Promise<void> {
+    const events = [
+      ClientEvent.Sync,
+      CryptoEvent.DevicesUpdated,
+      CryptoEvent.KeysChanged,
+      CryptoEvent.UserTrustStatusChanged,
+      CryptoEvent.KeyBackupStatus,
+      CryptoEvent.KeyBackupSessionsRemaining,
+    ]
+    await happens(this.client, events, isSo, what)
+  }
+
+  /** Whether a device is signed by its user. */
+  async isSignedByOwner(userId: string, deviceId: string): Promise<boolean> {
+    await this.crypto.getUserDeviceInfo([userId], true)
+    const status = await this.crypto.getDeviceVerificationStatus(userId, deviceId)
+    return status?.signedByOwner ?? false
+  }
+
+  async hasVerified(userId: string): Promise<boolean> {
+    return (await this.crypto.getUserVerificationStatus(userId)).isCrossSigningVerified()
+  }
+}
+
+/** Two users compare emoji, as two people would who look at each other's screens. */
+export async function verifyEachOther(
+  first: CryptoDevice,
+  second: CryptoDevice,
+  roomId: string,
+): Promise<void> {
+  const received = new Promise<VerificationRequest>((resolve) => {
+    second.client.once(CryptoEvent.VerificationRequestReceived, resolve)
+  })
+  const asking = await first.crypto.requestVerificationDM(second.userId, roomId)
+  const asked = await received
+  await asked.accept()
+  await phaseOf(asking, VerificationPhase.Ready)
+  const verifier = await asking.startVerification('m.sas.v1')
+  await phaseOf(asked, VerificationPhase.Started)
+  const other = asked.verifier ?? assert.fail('the verification has not begun')
+  const shown = Promise.all([sasOf(verifier), sasOf(other)])
+  const verified = Promise.all([verifier.verify(), other.verify()])
+  const [mine, theirs] = await Promise.race([shown, verified.then(() => assert.fail('too early'))])
+  assert.deepEqual(mine.sas.emoji, theirs.sas.emoji)
+  await Promise.all([mine.confirm(), theirs.confirm()])
+  await verified
+}
+
+async function sasOf(verifier: Verifier): Promise<ShowSasCallbacks> {
+  const shown = verifier.getShowSasCallbacks()
+  if (shown !== null) return shown
+  return await new Promise((resolve) => verifier.once(VerifierEvent.ShowSas, resolve))
+}
+
+async function phaseOf(request: VerificationRequest, phase: VerificationPhase): Promise<void> {
+  await happens(request as never, VerificationRequestEvent.Change, () => request.phase >= phase)
+}
+
+interface Emitter {
+  on(event: string, listener: () => void): unknown
+  off(event: string, listener: () => void): unknown
+}
+
+/** Looks again after each of the events, until it is so. */
+async function happens(
+  emitter: Pick<Emitter, 'on' | 'off'> | MatrixClient,
+  events: string | readonly string[],
+  isSo: () => boolean | Promise<boolean>,
+  what: string = String(isSo),
+): Promise<void> {
+  const source = emitter as Emitter
+  const names = [events].flat()
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  let looking = Promise.resolve()
+  const look = () => {
+    looking = looking.then(async () => {
+      if (await isSo()) resolve()
+    })
+    looking.catch(reject)
+  }
+  const timer = setTimeout(() => reject(new Error(`waited in vain: ${what}`)), limitMs)
+  for (const name of names) source.on(name, look)
+  try {
+    look()
+    await promise
+  } finally {
+    clearTimeout(timer)
+    for (const name of names) source.off(name, look)
+  }
+}
