@@ -215,3 +215,41 @@ test('messages to devices: from a user of its own, to users of ours who are ther
     [alice.userId],
   )
 })
+
+test('of receipts in ever new threads, and of presence of ever new users, some are kept', async (t) => {
+  const { say, rooms, peer, a, world } = await openScene(t)
+  const event_ids = [`$${'E'.repeat(43)}`]
+  const user = peer.user('in')
+  let thread = 0
+  for (let transactions = 0; transactions < 25; transactions += 1) {
+    await say(
+      Array.from({ length: 100 }, () => ({
+        edu_type: 'm.receipt',
+        content: {
+          [rooms.shared ?? '']: {
+            'm.read': { [user]: { event_ids, data: { ts: 1, thread_id: `$thread${++thread}` } } },
+          },
+        },
+      })),
+    )
+  }
+  await say([
+    { edu_type: 'm.presence', content: { push: manyUsers(peer, 5_000) } },
+    { edu_type: 'm.typing', content: { room_id: rooms.shared ?? '', user_id: user, typing: 'x' } },
+  ])
+  const threads = await world.world.time.await(
+    a.database.all<{ thread_id: string }>(
+      sql`SELECT thread_id FROM receipts WHERE thread_id <> '' ORDER BY stream DESC`,
+    ),
+  )
+  assert.equal(threads[0]?.thread_id, '$thread2500')
+  assert.equal(threads.length, 1_000)
+})
+
+function manyUsers(peer: ScriptedPeer, count: number): JsonObject[] {
+  return Array.from({ length: count }, (_, at) => ({
+    user_id: peer.user(`u${at}`),
+    presence: 'online',
+    last_active_ago: 1,
+  }))
+}

@@ -34,6 +34,26 @@ export function setReceipt(tx: Writer, receipt: ReceiptRow, stream: number): voi
   `)
 }
 
+/**
+ * Keeps a user's receipts in so many threads of a room, those set last; a few more if some of them were
+ * set together.
+ */
+export function trimThreadReceipts(
+  tx: Writer,
+  { room_id, user_id, receipt_type }: Omit<ReceiptKey, 'thread_id'>,
+  threadsMax: number,
+): void {
+  const ofThreads = sql`room_id = ${room_id} AND user_id = ${user_id}
+    AND receipt_type = ${receipt_type} AND thread_id <> ''`
+  tx.run(sql`
+    DELETE FROM receipts WHERE ${ofThreads} AND stream < (
+      SELECT MIN(stream) FROM (
+        SELECT stream FROM receipts WHERE ${ofThreads} ORDER BY stream DESC LIMIT ${threadsMax}
+      ) AS kept
+    )
+  `)
+}
+
 export async function receiptOf(
   db: Reader,
   { room_id, user_id, receipt_type, thread_id }: ReceiptKey,

@@ -25,12 +25,16 @@ import {
   receiptsInRooms,
   type StreamRange,
   setReceipt,
+  trimThreadReceipts,
 } from '#storage/receipts.ts'
 import type { Streams } from '#storage/streams.ts'
 import { speaksFor } from './remote-members.ts'
 
 /** Receipts of one EDU that are read; Synapse sends one. */
 const receiptsOfEduMax = 1_000
+
+/** In how many threads of a room a user's receipts are kept: those read last. */
+const threadsMax = 1_000
 
 export interface Receipts {
   /**
@@ -76,6 +80,7 @@ export function createReceipts(needs: ReceiptNeeds): Receipts {
     if (receipts.length === 0) return
     const stream = await needs.streams.write(1, (tx, position) => {
       for (const receipt of receipts) setReceipt(tx, receipt, position)
+      for (const readers of inThreads(receipts)) trimThreadReceipts(tx, readers, threadsMax)
       if (read !== undefined) setReadPosition(tx, { ...read, changed: position })
       return position
     })
@@ -149,6 +154,17 @@ async function readPositionOf(
   if (place === undefined) return undefined
   const position = place.sub < 0 ? place.stream - 1 : place.stream
   return { user_id, room_id, thread_id, position }
+}
+
+/** One receipt of each reader of a room of whom some are in threads. */
+function inThreads(receipts: readonly ReceiptRow[]): Iterable<ReceiptRow> {
+  const ofThreads = receipts.filter(({ thread_id }) => thread_id !== '')
+  return new Map(
+    ofThreads.map((receipt) => [
+      `${receipt.room_id} ${receipt.user_id} ${receipt.receipt_type}`,
+      receipt,
+    ]),
+  ).values()
 }
 
 function receiptEdu({ room_id, user_id, event_id, thread_id, ts }: ReceiptRow): {

@@ -11,7 +11,14 @@
 import assert from 'node:assert/strict'
 import { createOwnKeys } from '../../src/federation/own-keys.ts'
 import type { Clock } from '../../src/io/clock.ts'
-import type { HttpClient, IncomingRequest, Listen, OutgoingAnswer } from '../../src/io/http.ts'
+import type {
+  HttpClient,
+  IncomingRequest,
+  Listen,
+  Listening,
+  ListenOptions,
+  OutgoingAnswer,
+} from '../../src/io/http.ts'
 import { encodeBase64 } from '../../src/protocol/base64.ts'
 import { addSignature } from '../../src/protocol/build-pdu.ts'
 import { canonicalJson } from '../../src/protocol/canonical-json.ts'
@@ -124,16 +131,14 @@ export class ScriptedPeer {
       wait: (promise) => world.time.await(promise),
     })
     world.network.name(host, host)
-    await peer.listen(world.network.listen(host), { host, port: 8448, tls: host })
+    const tls = { cert: host, key: 'k' }
+    await peer.listen(world.network.listen(host), { host, port: 8448, tls })
     return peer
   }
 
-  /** Starts to answer. `tls` is the certificate, as the network has them. */
-  async listen(
-    listen: Listen,
-    { host, port, tls }: { readonly host: string; readonly port: number; readonly tls: string },
-  ): Promise<void> {
-    await listen({ host, port, tls: { cert: tls, key: 'k' } }, (request) => this.#answer(request))
+  /** Starts to answer. */
+  async listen(listen: Listen, options: ListenOptions): Promise<Listening> {
+    return await listen(options, (request) => this.#answer(request))
   }
 
   user(localpart: string): UserId {
