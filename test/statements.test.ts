@@ -30,6 +30,7 @@ const wholeTables: Readonly<Record<string, string>> = {
   outboxDestinations: 'read once, at the start',
   eduDestinations: 'read once, at the start',
   roomsWithStaged: 'read once, at the start; few are ever left',
+  partialRoomRows: 'read at the start, and by administrators; there are seldom more than a few',
   allRooms: 'what it gives is all of them',
   outdatedRooms: 'each published room is compared with its state; there are thousands at most',
   roomsWithStateSince: 'read once, at the start',

@@ -8,6 +8,7 @@ import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { eventRoutes } from './events.ts'
 import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
+import { partialRoomRoutes } from './partial-rooms.ts'
 import { pressureRoutes } from './pressure.ts'
 import { registerRoutes } from './register.ts'
 import { roomComparisonRoutes } from './room-comparison.ts'
@@ -19,6 +20,7 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...registerRoutes,
   ...roomRoutes,
   ...waitingEventRoutes,
+  ...partialRoomRoutes,
   ...eventRoutes,
   ...roomComparisonRoutes,
   ...roomRemovalRoutes,

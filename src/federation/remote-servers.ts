@@ -133,8 +133,8 @@ async function sendJoin(
   const options = { ...fetchRoom, despiteBackOff: true }
   const answer = await eitherVersion(
     async () => {
-      const inFull = { ...request, query: {} }
-      const bytes = await client.callForBytes(destination, sendJoinV2, inFull, options)
+      const withoutMembers = { ...request, query: { omit_members: true } }
+      const bytes = await client.callForBytes(destination, sendJoinV2, withoutMembers, options)
       return await largeAnswer(clock, destination, bytes, { lists: roomLists })
     },
     async () => {

@@ -11,20 +11,31 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { redact } from '#protocol/redaction.ts'
 import { type Relation, relationOf } from '#protocol/relations.ts'
 import type { Writer } from '#storage/database.ts'
-import { eventStatuses, placeEvent, putEvent, putVerdict, redactEvent } from '#storage/events.ts'
+import {
+  eventStatuses,
+  placeEvent,
+  putEvent,
+  putVerdict,
+  redactEvent,
+  removeVerdict,
+  restateEvent,
+} from '#storage/events.ts'
 import {
   addMissingParent,
   awaitRedacted,
   isRedactedNow,
   parentIsHere,
   passOnGaps,
+  removeGapsAt,
 } from '#storage/gaps.ts'
 import { addToOutbox } from '#storage/outbox.ts'
+import { addPartialEvent, setComplete, setPartial, stateOrigins } from '#storage/partial-rooms.ts'
 import { addRelation, removeRelation } from '#storage/relations.ts'
 import { addRoom, setImported, setImporting, setRoomHead } from '#storage/rooms.ts'
 import { unstagePdus } from '#storage/staging.ts'
 import { putCurrentState, putStateKey } from '#storage/states.ts'
 import { membershipCodeOf } from './membership-codes.ts'
+import type { PartialRoom, StateOrigin } from './partial-room.ts'
 import type { Head, Room } from './room.ts'
 import type { EventStatus, Position } from './rooms.ts'
 import { bytesOf } from './state-versions.ts'
@@ -43,6 +54,26 @@ export interface NewEvent {
   /** Parents that are not here, also those of refused events between it and them. */
   readonly missingParents: readonly EventId[]
   readonly destinations: readonly ServerName[]
+  /** Where the state before it comes from, if it has one. */
+  readonly origin: StateOrigin
+  /** Whether it comes as news, and not as history. */
+  readonly isLive: boolean
+}
+
+/** An event of a room whose state was partial, judged again. */
+export interface Restated
+  extends Pick<
+    NewEvent,
+    'pdu' | 'status' | 'rule' | 'currentState' | 'missingParents' | 'destinations'
+  > {
+  /** Whether what was thought of it stays as it was. */
+  readonly keepsVerdict: boolean
+  readonly stateBefore: number
+  readonly stateAfter: number
+  /** Where it stood. */
+  readonly position: Position | undefined
+  /** Where it stands: where it stood, at the end of the timeline, or nowhere. */
+  readonly place: 'kept' | 'end' | 'nowhere'
 }
 
 export interface Redaction {
@@ -60,9 +91,16 @@ export interface Placed {
   readonly position: Position | undefined
 }
 
+/** Where an event stands that was judged again. */
+export interface Replaced {
+  readonly event: Restated
+  readonly position: Position | undefined
+}
+
 /** What became of a batch. */
 export interface Written {
   readonly placed: readonly Placed[]
+  readonly replaced: readonly Replaced[]
   /** The positions of `lateRedactions`. */
   readonly late: readonly Position[]
   readonly states: readonly number[]
@@ -83,6 +121,12 @@ export class Batch {
   readonly before: Head
   /** Whether the room itself is part of the batch. */
   readonly isNewRoom: boolean
+  readonly restated: Restated[] = []
+  /** Whether the state of the room is partial from here on, or known whole. */
+  #turns: 'partial' | 'whole' | undefined
+  #was: PartialRoom | undefined
+  /** How many of the room's `partial.events` were there before anything of this batch. */
+  readonly #partialBefore: number
   /** Further statements of the unit. */
   readonly alongside: ((tx: Writer, first: number) => void)[] = []
 
@@ -94,11 +138,53 @@ export class Batch {
     this.before = room.head
     room.forgetAbsent()
     this.isNewRoom = isNewRoom
+    this.#partialBefore = room.partial?.events.length ?? 0
+  }
+
+  /** From here on the state of the room is not known whole. */
+  becomesPartial(partial: Omit<PartialRoom, 'events'>): void {
+    this.#was = this.room.partial
+    this.room.partial = { ...partial, events: this.room.partial?.events ?? [] }
+    this.#turns = 'partial'
+  }
+
+  /** The last `becomesPartial` is not to be, and nothing of the room has changed since. */
+  staysAsBefore(): void {
+    this.room.partial = this.#was
+    this.#turns = undefined
+  }
+
+  /** From here on it is. */
+  becomesWhole(): void {
+    this.room.partial = undefined
+    this.#turns = 'whole'
+  }
+
+  get isBecomingWhole(): boolean {
+    return this.#turns === 'whole'
+  }
+
+  /** An event has another state now, and is judged anew. */
+  restate(event: Restated): void {
+    const { pdu, status, stateBefore, stateAfter, position } = event
+    this.restated.push(event)
+    if (pdu.state_key !== undefined) this.room.setRejected(pdu.event_id, status === 'rejected')
+    this.room.enter(pdu, {
+      eventId: pdu.event_id,
+      status,
+      depth: pdu.depth,
+      stateBefore,
+      stateAfter,
+      number: this.room.eventNumber(pdu.event_id),
+      position: event.place === 'kept' ? position : undefined,
+    })
   }
 
   /** How many positions of the stream the unit needs. */
   get positions(): number {
-    return this.events.filter(({ place }) => place === 'end').length + this.lateRedactions.length
+    const isAtEnd = ({ place }: NewEvent | Restated) => place === 'end'
+    const placed = this.events.filter(isAtEnd).length + this.restated.filter(isAtEnd).length
+    return placed + this.lateRedactions.length
   }
 
   get isEmpty(): boolean {
@@ -106,6 +192,8 @@ export class Batch {
       this.events.length === 0 &&
       this.redactions.length === 0 &&
       this.unstaged.length === 0 &&
+      this.restated.length === 0 &&
+      this.#turns === undefined &&
       this.alongside.length === 0
     )
   }
@@ -119,6 +207,7 @@ export class Batch {
     if (status === 'accepted' || this.room.missingParents.has(pdu.event_id)) {
       for (const missing of event.missingParents) this.room.missingParents.add(missing)
     }
+    if (stateAfter !== undefined) this.#notePartial(event)
     this.room.enter(pdu, {
       eventId: pdu.event_id,
       status,
@@ -128,6 +217,13 @@ export class Batch {
       number,
       position: undefined,
     })
+  }
+
+  /** What finds its place while the state is partial will be judged again. */
+  #notePartial({ pdu, origin, isLive }: NewEvent): void {
+    const { events } = this.room.partial ?? {}
+    const place = (events?.at(-1)?.place ?? 0) + 1
+    events?.push({ place, eventId: pdu.event_id, origin, isLive })
   }
 
   /** The redaction takes effect in this batch. */
@@ -172,6 +268,12 @@ export class Batch {
     const states = room.states.write(tx)
     let stream = first
     const late: Position[] = []
+    this.#writePartial(tx)
+    const replaced = this.restated.map((event) => {
+      const position = event.place === 'end' ? { stream: stream++, sub: 0 } : placeAfter(event)
+      this.#writeRestated(tx, event, position)
+      return { event, position }
+    })
     const placed = this.events.map((event) => {
       const position = event.place === 'end' ? { stream: stream++, sub: 0 } : placeOf(event)
       this.#writeEvent(tx, event, position)
@@ -187,7 +289,69 @@ export class Batch {
     const last = Math.max(first, stream - 1)
     this.#writeRest(tx, last)
     for (const more of this.alongside) more(tx, first)
-    return { placed, states, last, late }
+    if (this.#turns === 'whole') setComplete(tx, room.roomNid, last)
+    return { placed, replaced, states, last, late }
+  }
+
+  #writePartial(tx: Writer): void {
+    const { roomNid, partial } = this.room
+    if (partial === undefined) return
+    const { resident, servers, sinceTs, isNew, events } = partial
+    if (this.#turns === 'partial') {
+      setPartial(tx, roomNid, {
+        resident,
+        servers: JSON.stringify([...servers]),
+        since_ts: sinceTs,
+        is_new: Number(isNew),
+      })
+    }
+    for (const { place, eventId, origin, isLive } of events.slice(this.#partialBefore)) {
+      addPartialEvent(tx, roomNid, {
+        place,
+        event_id: eventId,
+        origin: stateOrigins.indexOf(origin),
+        is_live: Number(isLive),
+      })
+    }
+  }
+
+  #writeRestated(tx: Writer, event: Restated, position: Position | undefined): void {
+    const { roomNid } = this.room
+    const { pdu, status, rule, currentState = null, stateBefore, stateAfter } = event
+    const eventId = pdu.event_id
+    restateEvent(tx, roomNid, {
+      event_id: eventId,
+      status: eventStatuses.indexOf(status),
+      stream: position?.stream ?? null,
+      sub: position?.sub ?? null,
+      state_before: stateBefore,
+      state_after: stateAfter,
+    })
+    if (rule !== undefined) putVerdict(tx, roomNid, eventId, { rule, current_state: currentState })
+    else if (!event.keepsVerdict) removeVerdict(tx, roomNid, eventId)
+    if (event.place === 'end' && position !== undefined) this.#writeRelation(tx, pdu, position)
+    if (position !== undefined) this.#writePlaced(tx, event, position)
+    else if (event.position !== undefined) this.#withdraw(tx, pdu, event.position)
+  }
+
+  /** Takes away what went with an event's place in the timeline. */
+  #withdraw(tx: Writer, { event_id: eventId, content }: Pdu, position: Position): void {
+    const { roomNid } = this.room
+    removeGapsAt(tx, roomNid, position)
+    const relation = relationOf(content)
+    if (relation !== undefined) removeRelation(tx, roomNid, relation, eventId)
+  }
+
+  /** What goes with an event's place in the timeline. */
+  #writePlaced(
+    tx: Writer,
+    { pdu, missingParents, destinations }: NewEvent | Restated,
+    position: Position,
+  ): void {
+    const { roomId, roomNid } = this.room
+    for (const missing of missingParents) addMissingParent(tx, roomNid, { ...position, missing })
+    if (destinations.length === 0) return
+    addToOutbox(tx, { stream: position.stream, roomId, eventId: pdu.event_id, destinations })
   }
 
   #writeEvent(tx: Writer, event: NewEvent, position: Position | undefined): void {
@@ -221,14 +385,7 @@ export class Batch {
     }
     if (position === undefined) return
     this.#writeRelation(tx, pdu, position)
-    for (const missing of event.missingParents) {
-      addMissingParent(tx, room.roomNid, { ...position, missing })
-    }
-    const { destinations } = event
-    if (destinations.length > 0) {
-      const { roomId } = room
-      addToOutbox(tx, { stream: position.stream, roomId, eventId: pdu.event_id, destinations })
-    }
+    this.#writePlaced(tx, event, position)
   }
 
   /** How an event that takes its place in the timeline is related to another; not if it is redacted. */
@@ -264,6 +421,10 @@ export class Batch {
       putCurrentState(tx, room.roomNid, { stream: last, version: state })
     }
   }
+}
+
+function placeAfter({ place, position }: Restated): Position | undefined {
+  return place === 'kept' ? position : undefined
 }
 
 function placeOf({ place }: NewEvent): Position | undefined {

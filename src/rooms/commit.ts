@@ -11,10 +11,10 @@ import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { differenceOf, eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
-import type { Writer } from '#storage/database.ts'
-import { putMembership } from '#storage/memberships.ts'
+import type { Reader, Writer } from '#storage/database.ts'
+import { membershipRow, putMembership } from '#storage/memberships.ts'
 import type { Streams } from '#storage/streams.ts'
-import type { Batch, NewEvent, Placed, Written } from './batch.ts'
+import type { Batch, NewEvent, Restated, Written } from './batch.ts'
 import { memberDifference, noMemberChanges } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
 import { type NewMembership, type NewsPlaces, type NewsTaker, newsOf } from './news.ts'
@@ -40,11 +40,13 @@ interface LocalChange extends NewMembership {
 export async function commitBatch(
   batch: Batch,
   {
+    db,
     streams,
     serverName,
     write,
     takeNews,
   }: {
+    readonly db: Reader
     readonly streams: Streams
     readonly serverName: ServerName
     /** Commits a unit that needs no position. */
@@ -55,14 +57,14 @@ export async function commitBatch(
   const { room } = batch
   const changes = await stateChangesOf(batch)
   const memberChanges = await memberChangesOf(batch, changes)
-  const local = await localChangesOf(batch, changes, serverName)
+  const local = await localChangesOf(batch, changes, { db, serverName })
   const news = await newsOf(batch, local, serverName)
   const newsWork = news && (await takeNews(news))
   const count = Math.max(batch.positions, changes.length > 0 ? 1 : 0)
   const collect = (tx: Writer, first: number) => {
     const written = batch.write(tx, first)
     const stream = first + count - 1
-    for (const change of local) putMembership(tx, membershipRow(room.roomId, change, stream))
+    for (const change of local) putMembership(tx, rowOf(room.roomId, change, stream))
     newsWork?.write(tx, placesIn(written, count === 0 ? undefined : stream))
     return { ...written, stream }
   }
@@ -70,7 +72,7 @@ export async function commitBatch(
     count === 0 ? await write((tx) => collect(tx, 0)) : await streams.write(count, collect)
   newsWork?.committed()
   room.states.committed(written.states)
-  settle(batch, written.placed)
+  settle(batch, written)
   if (count === 0) return undefined
   return {
     roomId: room.roomId,
@@ -79,20 +81,24 @@ export async function commitBatch(
     stateChanges: changes,
     memberChanges,
     memberships: local.map(({ userId, membership }) => ({ userId, membership })),
-    destinations: [...new Set(batch.events.flatMap(({ destinations }) => destinations))],
+    destinations: destinationsOf(batch),
   }
 }
 
-function placesIn({ placed }: Written, last: number | undefined): NewsPlaces {
+function placesIn({ placed, replaced }: Written, last: number | undefined): NewsPlaces {
   const streams = new Map(
-    placed.map(({ event, position }) => [event.pdu.event_id, position?.stream]),
+    [...replaced, ...placed].map(({ event, position }) => [event.pdu.event_id, position?.stream]),
   )
   return { of: (eventId) => streams.get(eventId), last }
 }
 
+function destinationsOf({ events, restated }: Batch): ServerName[] {
+  return [...new Set([...restated, ...events].flatMap(({ destinations }) => destinations))]
+}
+
 /** What the batch adds to the end of the timeline. */
-function timelineOf(batch: Batch, { placed, late }: Written): StoredEvent[] {
-  const timeline = placed.flatMap(({ event, position }) =>
+function timelineOf(batch: Batch, { placed, replaced, late }: Written): StoredEvent[] {
+  const timeline = [...replaced, ...placed].flatMap(({ event, position }) =>
     event.place === 'end' && position !== undefined ? [toldEvent(batch, event, position)] : [],
   )
   for (const [index, { pdu }] of batch.lateRedactions.entries()) {
@@ -104,7 +110,7 @@ function timelineOf(batch: Batch, { placed, late }: Written): StoredEvent[] {
 }
 
 /** An event of the batch; redacted, if a redaction of it is in the same batch or was there before. */
-function toldEvent(batch: Batch, event: NewEvent, position: Position): StoredEvent {
+function toldEvent(batch: Batch, event: NewEvent | Restated, position: Position): StoredEvent {
   const { event_id: eventId } = event.pdu
   const redaction = batch.redactions.find(({ target }) => target.event_id === eventId)
   return {
@@ -117,9 +123,10 @@ function toldEvent(batch: Batch, event: NewEvent, position: Position): StoredEve
 }
 
 /** What was written is what readers see. */
-function settle(batch: Batch, placed: readonly Placed[]): void {
+function settle(batch: Batch, { placed, replaced }: Written): void {
   const { room } = batch
-  for (const { event, position } of placed) {
+  const settled = [...replaced, ...placed]
+  for (const { event, position } of settled) {
     const facts: EventFacts = {
       eventId: event.pdu.event_id,
       status: event.status,
@@ -131,10 +138,11 @@ function settle(batch: Batch, placed: readonly Placed[]): void {
     }
     room.enter(room.cachedPdu(event.pdu.event_id) ?? event.pdu, facts)
   }
-  room.entered(placed.map(({ event }) => event.pdu.event_id))
+  room.entered(settled.map(({ event }) => event.pdu.event_id))
   for (const { target } of batch.redactions) room.redacted(target)
   for (const { eventId } of batch.lateRedactions) room.forgetFacts(eventId)
   room.published = room.head
+  room.publishedPartial = room.partial
 }
 
 /** How the current state changes. */
@@ -178,10 +186,11 @@ function eventIdAt(room: Batch['room'], state: StatePairs, key: number): EventId
 }
 
 async function localChangesOf(
-  { room }: Batch,
+  batch: Batch,
   changes: readonly StateChange[],
-  serverName: ServerName,
+  { db, serverName }: { readonly db: Reader; readonly serverName: ServerName },
 ): Promise<LocalChange[]> {
+  const { room } = batch
   const local: LocalChange[] = []
   const slices = new Slices(room.clock)
   for (const { type, stateKey, before, after } of changes) {
@@ -193,6 +202,8 @@ async function localChangesOf(
     if (userId === undefined || serverNameOf(userId) !== serverName) continue
     const pdu = (await room.pdus([eventId])).get(eventId)
     if (pdu === undefined) continue
+    // When all of a state becomes known, most of what it says of our users is no news to us.
+    if (batch.isBecomingWhole && (await isKnownOf(db, userId, pdu))) continue
     // Of whom the state says nothing any more, they are out, as who was never in.
     const membership = after === undefined ? 'leave' : (pdu.content.membership as Membership)
     const isOutside = membership === 'invite' || membership === 'knock'
@@ -204,13 +215,17 @@ async function localChangesOf(
   return local
 }
 
+async function isKnownOf(db: Reader, userId: UserId, pdu: Pdu): Promise<boolean> {
+  return (await membershipRow(db, userId, pdu.room_id))?.event_id === pdu.event_id
+}
+
 /** What a user is shown of the room that they are not in. */
 async function stateForUser(room: Batch['room'], userId: UserId): Promise<JsonObject[]> {
   const state = await stateView(room, room.head.state)
   return (await stateForOutsiders(state, userId)).map(strip)
 }
 
-function membershipRow(
+function rowOf(
   roomId: Pdu['room_id'],
   { userId, membership, pdu, strippedState }: LocalChange,
   stream: number,

@@ -11,6 +11,7 @@ import { isBeyondPolicy } from '#protocol/policy-signature.ts'
 import { eventRows, highestEventNid, roomOfEvent } from '#storage/events.ts'
 import { gapRows } from '#storage/gaps.ts'
 import { forgetMembership, membershipRow, putMembership } from '#storage/memberships.ts'
+import { countPartialTry } from '#storage/partial-rooms.ts'
 import { removeRests } from '#storage/room-removal.ts'
 import { highestRoomNid } from '#storage/rooms.ts'
 import { admitPdus } from './admit-pdus.ts'
@@ -18,6 +19,7 @@ import { authChainOf } from './auth-chain.ts'
 import { Batch } from './batch.ts'
 import { buildEvent, draftEvent, notAllowed } from './build-event.ts'
 import { commitBatch } from './commit.ts'
+import { completeRoom, contradiction, unknownStates } from './complete-room.ts'
 import { createRoom } from './create-room.ts'
 import type { Engine, Gap, GapFiller, OutsideMembership } from './engine.ts'
 import type { EngineNeeds, EngineParts } from './engine-parts.ts'
@@ -74,6 +76,7 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
     },
     entered: (roomId, eventIds) => staged.entered(roomId, eventIds),
     takeNews: async (news) => await takeNews?.(news),
+    completed: (roomId) => staged.wake(roomId),
   })
   let takeNews: NewsTaker | undefined
   let filler = noFiller
@@ -136,10 +139,12 @@ async function partsOf(
     tell,
     entered,
     takeNews,
+    completed,
   }: {
     readonly takeNews: NewsTaker
     readonly tell: (commit: RoomCommit) => void
     readonly entered: (roomId: RoomId, eventIds: readonly EventId[]) => void
+    readonly completed: (roomId: RoomId) => void
   },
 ): Promise<EngineParts> {
   let eventNid = await highestEventNid(needs.db)
@@ -156,12 +161,14 @@ async function partsOf(
     begin: (room) => new Batch(room, nextEventNid),
     commit: async (batch) => {
       const write = db.write.bind(db)
-      const commit = await commitBatch(batch, { streams, serverName, write, takeNews })
+      const commit = await commitBatch(batch, { db, streams, serverName, write, takeNews })
       const placed = batch.events.filter(({ stateAfter }) => stateAfter !== undefined)
+      const { roomId } = batch.room
       entered(
-        batch.room.roomId,
+        roomId,
         placed.map(({ pdu }) => pdu.event_id),
       )
+      if (batch.isBecomingWhole) completed(roomId)
       if (commit !== undefined) tell(commit)
     },
   })
@@ -187,6 +194,13 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
     storeOutliers: (roomId, pdus) => storeOutliers(parts, roomId, pdus),
     acceptHistory: (roomId, pdus, options) => acceptHistory(parts, roomId, pdus, options),
     importRoom: (room, origin) => importRoom(parts, room, origin),
+    unknownStates: (roomId) => unknownStates(parts, roomId),
+    contradiction: (roomId, join, stateIds) => contradiction(parts, { roomId, join, stateIds }),
+    completeRoom: (roomId, states) => completeRoom(parts, roomId, states),
+    noteIncomplete: async (roomId, problem) => {
+      const room = await queues.room(roomId)
+      if (room !== undefined) await db.write((tx) => countPartialTry(tx, room.roomNid, problem))
+    },
     send: (roomId, event) => send(parts, roomId, event),
     sendBuilt: (roomId, pdu) =>
       inKnownRoom(parts, roomId, (batch) => commitLocal(parts, batch, pdu)),

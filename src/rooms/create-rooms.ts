@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Database } from '#storage/database.ts'
@@ -23,7 +23,8 @@ import type { RoomParts } from './parts.ts'
 import type { RemoteServers } from './remote-servers.ts'
 import type { CanBeInvited } from './resident/incoming-invite.ts'
 import { createRoomsForServers, type RoomsForServers } from './resident/rooms-for-servers.ts'
-import type { Rooms } from './rooms.ts'
+import type { LocalEvent, Rooms } from './rooms.ts'
+import { StateCompletions } from './state-completions.ts'
 import { type IsThirdPartyKeyValid, redeemThirdPartyInvite } from './third-party-invite.ts'
 
 export interface FederatedRooms {
@@ -59,15 +60,28 @@ export function createRooms(
       : await signatureOf(needs.remoteServers, via, pdu),
   )
   const parts: RoomParts = { ...withoutFiller, gapFiller }
-  const joins = createJoins(parts)
+  const completions = new StateCompletions(parts)
+  const joins = createJoins({ ...parts, completions })
   const closing = new AbortController()
   return {
     rooms: {
       ...ownRooms,
       join: joins.join,
+      send: async (roomId, event) => {
+        await knowMember(completions, local, roomId, event)
+        return await ownRooms.send(roomId, event)
+      },
+      completeState: (roomId) => completions.start(roomId),
+      wholeState: (roomId, limitMs) => completions.wait(roomId, limitMs),
       leave: (request) => leave(parts, request),
       knock: (request) => knock(parts, request),
-      invite: (request) => invite(parts, request),
+      invite: async (request) => {
+        const { roomId, target } = request
+        const { sender } = request
+        const event = { type: 'm.room.member', state_key: target, sender, content: {} }
+        await knowMember(completions, local, roomId, event)
+        return await invite(parts, request)
+      },
       redeemThirdPartyInvite: (request) =>
         redeemThirdPartyInvite({ ...parts, isThirdPartyKeyValid }, request),
       fetchByTime: (roomId, search) => fetchByTime(parts, avoidance, roomId, search),
@@ -76,6 +90,7 @@ export function createRooms(
       ),
       close: async () => {
         closing.abort()
+        completions.end()
         await ownRooms.close()
       },
     },
@@ -83,9 +98,35 @@ export function createRooms(
     joins,
     resume: async () => {
       await resume()
+      await completions.resume()
       await catchUp(parts, await allRooms(db), closing.signal)
     },
   }
+}
+
+/** How long a change of somebody's membership waits for the room's state to be known whole. */
+const memberWaitMs = 10_000
+
+/**
+ * Waits, for a bounded time, if an event is about a member of whom a room with partial state says
+ * nothing: they may be in it, or banned. A ban is right whoever it meets. Throws a `MatrixError` 503 if
+ * it is still not known: of the others, all servers might refuse what we would have taken.
+ */
+async function knowMember(
+  completions: StateCompletions,
+  rooms: Pick<Rooms, 'partialState' | 'currentState'>,
+  roomId: RoomId,
+  event: Pick<LocalEvent, 'type' | 'sender' | 'state_key' | 'content'>,
+): Promise<void> {
+  const { type, sender, state_key: target, content } = event
+  if (type !== 'm.room.member' || target === undefined || target === sender) return
+  if (content.membership === 'ban') return
+  if ((await rooms.partialState(roomId)) === undefined) return
+  const state = await rooms.currentState(roomId)
+  if (state?.eventId('m.room.member', target) !== undefined) return
+  if (await completions.wait(roomId, memberWaitMs)) return
+  const problem = 'It is not known here yet who is in the room. Try again in a while.'
+  throw new MatrixError(503, 'M_UNKNOWN', problem)
 }
 
 /** The signature of another server. One that gives none refuses the event, without a reason. */

@@ -65,17 +65,29 @@ export type Outcome =
       readonly authEvents: readonly EventId[]
     }
 
+/**
+ * The states before some events, where their history is missing here: IDs of state events, all of them
+ * stored already (`storeOutliers`). `unknown`, in a room whose state is partial, is one that is to be
+ * asked for when the room's own is known.
+ */
+export type StatesBefore = ReadonlyMap<EventId, readonly EventId[] | 'unknown'>
+
+/** What is wrong with a state that another server gives before our join. */
+export interface Contradiction {
+  /** A sentence. */
+  readonly problem: string
+  /** Whether by that state we could not have joined; else it is not what we were given at the join. */
+  readonly bars: boolean
+}
+
 export interface ReceiveOptions {
   readonly origin: ServerName
   /** Sends the accepted events on to the other servers in the room: the resident server's part in joins, leaves and knocks. */
   readonly relay?: boolean
   /** Stores nothing of an event that would be rejected or soft-failed: for those who wait for our answer. */
   readonly mustBeAccepted?: boolean
-  /**
-   * The state before some of the events, where their history is missing here: IDs of state events,
-   * all of them stored already (`storeOutliers`). The event gets a gap before it.
-   */
-  readonly statesBefore?: ReadonlyMap<EventId, readonly EventId[]>
+  /** Events that are named here get a gap before them. */
+  readonly statesBefore?: StatesBefore
 }
 
 /** A whole room, as a resident server gives it when we join. All PDUs are admitted. */
@@ -87,6 +99,8 @@ export interface RoomImport {
   /** The state before it. */
   readonly state: readonly Pdu[]
   readonly authChain: readonly Pdu[]
+  /** The servers that were in the room before us, if members are left out of the state. */
+  readonly partial?: { readonly servers: readonly ServerName[] } | undefined
 }
 
 /** A membership of a local user in a room that this server is not in. */
@@ -151,7 +165,7 @@ export interface Engine {
     options: {
       readonly before: Position
       readonly origin: ServerName
-      readonly statesBefore: ReadonlyMap<EventId, readonly EventId[]>
+      readonly statesBefore: StatesBefore
       /**
        * Whether further history may be missing between them and the gap, which will be put in between
        * then. Nothing is taken in if there is no room for that.
@@ -166,6 +180,27 @@ export interface Engine {
    * outliers of a room that was known before.
    */
   importRoom(room: RoomImport, origin: ServerName): Promise<Verdict>
+
+  /**
+   * The events of a room with partial state before which the state is still to be asked for: first our
+   * last join, without which nothing can be completed. None if the state of the room is whole.
+   */
+  unknownStates(roomId: RoomId): Promise<EventId[]>
+  /** How a state that another server gives before our join contradicts that join, if it does. */
+  contradiction(
+    roomId: RoomId,
+    join: EventId,
+    stateIds: readonly EventId[],
+  ): Promise<Contradiction | undefined>
+  /**
+   * Completes the state of a room: judges again, in several turns, all that found its place since our
+   * join, by the states that are told, of which all events are stored; `unknown` is one that was asked
+   * for in vain. Gives whether the state is whole then. It is not if one is lacking that was not asked
+   * for.
+   */
+  completeRoom(roomId: RoomId, states: StatesBefore): Promise<boolean>
+  /** Notes that the whole state of a room was asked for in vain, and why. */
+  noteIncomplete(roomId: RoomId, problem: string): Promise<void>
 
   /** An event of a local user: built, checked, signed, committed and queued for other servers. */
   send(roomId: RoomId, event: LocalEvent): Promise<EventId>

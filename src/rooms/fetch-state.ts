@@ -11,6 +11,7 @@
 
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import type { StatesBefore } from './engine.ts'
 import { completeAndStore } from './fetch-auth.ts'
 import { admitAffordable, type Fetch, fetchEvents, fromAnyServer } from './fetching.ts'
 
@@ -26,9 +27,9 @@ const statesMax = 20
 export async function fetchStatesBefore(
   fetch: Fetch,
   events: readonly Pdu[],
-): Promise<Map<EventId, readonly EventId[]>> {
+): Promise<StatesBefore> {
   const siblings = Map.groupBy(events, ({ prev_events }) => prev_events.toSorted().join(' '))
-  const states = new Map<EventId, readonly EventId[]>()
+  const states = new Map<EventId, readonly EventId[] | 'unknown'>()
   for (const group of [...siblings.values()].slice(0, statesMax)) {
     const [first] = group
     const state = first && (await fetchStateBefore(fetch, first.event_id))
@@ -41,19 +42,52 @@ export async function fetchStatesBefore(
 /**
  * The IDs of the state before an event; all of them are stored then. `undefined` if no server gives
  * one that can be used.
+ *
+ * While the room's own state is partial, nothing is fetched: it will be when that is whole. Until then
+ * the state is `unknown` in a room that is new to us; where users of ours have been before, it would
+ * decide what others of ours may see, so there they wait.
  */
 export async function fetchStateBefore(
   fetch: Fetch,
   eventId: EventId,
-): Promise<readonly EventId[] | undefined> {
-  return await fromAnyServer(fetch, eventId, (server) => stateBeforeFrom(fetch, server, eventId))
+): Promise<readonly EventId[] | 'unknown' | undefined> {
+  const partial = await fetch.parts.rooms.partialState(fetch.roomId)
+  if (partial !== undefined) return partial.isNew ? 'unknown' : undefined
+  return await fetchWholeState(fetch, eventId)
 }
 
-async function stateBeforeFrom(
+/** The same, also while the state of the room is partial. */
+export async function fetchWholeState(
+  fetch: Fetch,
+  eventId: EventId,
+): Promise<readonly EventId[] | undefined> {
+  return await fromAnyServer(fetch, eventId, async (server) => {
+    const { state, lacking } = await stateBeforeFrom(fetch, server, eventId)
+    return mayLack(lacking, state) ? state : undefined
+  })
+}
+
+export interface StateFromServer {
+  /** The IDs of events that are stored; none if the state is of another room, or was cut short. */
+  readonly state: readonly EventId[]
+  /** How many events the server names that neither it nor others give in order. */
+  readonly lacking: number
+}
+
+/**
+ * Whether a state can be used that lacks some events: those that a server offers and that do not pass
+ * the door will never do so.
+ */
+export function mayLack(lacking: number, state: readonly EventId[]): boolean {
+  return state.length > 0 && lacking <= (state.length + lacking) / 10
+}
+
+/** What one server says. */
+export async function stateBeforeFrom(
   fetch: Fetch,
   server: ServerName,
   eventId: EventId,
-): Promise<readonly EventId[] | undefined> {
+): Promise<StateFromServer> {
   const { parts, roomId } = fetch
   const { stateIds, authChainIds } = await parts.remoteServers.stateIds(server, { roomId, eventId })
   const named = [...new Set([...stateIds, ...authChainIds])]
@@ -61,11 +95,10 @@ async function stateBeforeFrom(
   const found = await fetchUnknown(fetch, { server, eventId, unknown })
   await completeAndStore(fetch, new Map(), found)
   const still = new Set(await parts.engine.unknownOf(roomId, stateIds))
-  // An event that a server offered and that did not pass the door will never do so. The budget and the
-  // network are another matter: there the state would be a cut one.
-  if (fetch.budget.isSpent || still.size > stateIds.length / 10) return undefined
   const state = stateIds.filter((id) => !still.has(id))
-  return (await isOfThisRoom(fetch, state)) ? state : undefined
+  // Beyond the budget the state would be a cut one.
+  const isUsable = !fetch.budget.isSpent && (await isOfThisRoom(fetch, state))
+  return { state: isUsable ? state : [], lacking: still.size }
 }
 
 async function fetchUnknown(

@@ -70,19 +70,29 @@ export interface Quotas {
   /** Whose event made us fetch; nobody's, if we do so by ourselves. */
   readonly origin?: ServerName | undefined
 }
+type FetchLimits = Readonly<Record<keyof typeof fetchLimits, number>>
+
+/** The same for the whole state of a room. */
+export const wholeRoomLimits = {
+  events: 2_000_000,
+  bytes: 1024 * 1024 * 1024,
+  timeMs: 30 * 60_000,
+} as const
 
 /** What a fetch may still cost. */
 export class FetchBudget {
   readonly #clock: Clock
   readonly #endMs: number
   readonly #quotas: Quotas | undefined
-  #events: number = fetchLimits.events
-  #bytes: number = fetchLimits.bytes
+  #events: number
+  #bytes: number
 
-  constructor(clock: Clock, quotas?: Quotas) {
+  constructor(clock: Clock, quotas?: Quotas, limits: FetchLimits = fetchLimits) {
     this.#clock = clock
     this.#quotas = quotas
-    this.#endMs = clock.monotonicMs() + fetchLimits.timeMs
+    this.#endMs = clock.monotonicMs() + limits.timeMs
+    this.#events = limits.events
+    this.#bytes = limits.bytes
   }
 
   get isSpent(): boolean {

@@ -24,18 +24,22 @@ import { inOrder, takeEvent } from './turn.ts'
 export async function importRoom(
   parts: EngineParts,
   room: RoomImport,
-  _origin: ServerName,
+  origin: ServerName,
 ): Promise<Verdict> {
   const slices = new Slices(parts.clock)
   await slices.next()
   const problem = problemWith(room)
   if (problem !== undefined) return reject(problem)
   await slices.next()
-  const verdict = await parts.queues.make(room.roomId, () => importNew(parts, room))
-  return verdict ?? (await rejoin(parts, room))
+  const verdict = await parts.queues.make(room.roomId, () => importNew(parts, room, origin))
+  return verdict ?? (await rejoin(parts, room, origin))
 }
 
-async function importNew(parts: EngineParts, room: RoomImport): Promise<Verdict> {
+async function importNew(
+  parts: EngineParts,
+  room: RoomImport,
+  resident: ServerName,
+): Promise<Verdict> {
   const create = createEventOf(room)
   if (create === undefined) return reject('there is no create event in the state')
   const batch = await newRoom(parts, create)
@@ -46,6 +50,7 @@ async function importNew(parts: EngineParts, room: RoomImport): Promise<Verdict>
     await takeOutlier(batch, pdu)
     if (slices.isOver) await slices.next()
   }
+  becomePartial(parts, batch, room, { isNew: true, resident })
   const verdict = await takeOwnEvent(parts, batch, room, { jumps: true })
   if (!verdict.allowed) return verdict
   await writeAhead(parts, batch)
@@ -54,15 +59,37 @@ async function importNew(parts: EngineParts, room: RoomImport): Promise<Verdict>
 }
 
 /** Comes back to a room that is known: what is said of its state is stored, then our event. */
-async function rejoin(parts: EngineParts, room: RoomImport): Promise<Verdict> {
+async function rejoin(
+  parts: EngineParts,
+  room: RoomImport,
+  resident: ServerName,
+): Promise<Verdict> {
   const { roomId } = room
   await storeOutliers(parts, roomId, [...room.authChain, ...room.state])
   const verdict = await parts.queues.inTurn(roomId, async (batch) => {
     // Somebody else of ours may have joined meanwhile; then our event is one of two ends of the room.
     const joined = await joinedServers(batch.room, batch.room.head.state)
-    return await takeOwnEvent(parts, batch, room, { jumps: !joined.has(parts.serverName) })
+    const jumps = !joined.has(parts.serverName)
+    if (!jumps && room.partial !== undefined) return reject('somebody else has joined meanwhile')
+    becomePartial(parts, batch, room, { isNew: false, resident })
+    const outcome = await takeOwnEvent(parts, batch, room, { jumps })
+    if (!outcome.allowed) batch.staysAsBefore()
+    return outcome
   })
   return verdict ?? reject('the room is not there any more')
+}
+
+/** Notes that members are left out of the state that was given. */
+function becomePartial(
+  { serverName, clock }: EngineParts,
+  batch: Batch,
+  { partial }: RoomImport,
+  { isNew, resident }: { readonly isNew: boolean; readonly resident: ServerName },
+): void {
+  if (partial === undefined) return
+  const servers = new Set([resident, ...partial.servers])
+  servers.delete(serverName)
+  batch.becomesPartial({ resident, servers, sinceTs: clock.now(), isNew })
 }
 
 /** How many events one unit holds. */
@@ -103,6 +130,7 @@ async function takeOwnEvent(
     place: 'end',
     isNewestState: jumps,
     withoutPolicy: true,
+    isPartialJoin: room.partial !== undefined,
     destinationsOf: async () => [],
   })
   if ('rule' in outcome) return reject(outcome.rule)

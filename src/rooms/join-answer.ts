@@ -14,6 +14,7 @@
 import { Slices } from '#io/slices.ts'
 import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { parseServerName } from '#protocol/identifiers/server-name.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { RoomImport } from './engine.ts'
@@ -22,6 +23,9 @@ import { FederationError, type MembershipTemplate, type RemoteServers } from './
 
 /** What the log says when a room is joined without all of its state. */
 export const droppedOfRoom = 'events of a room we join were dropped'
+
+/** How many servers are believed to be in a room. Matrix's largest rooms have some ten thousand. */
+const serversInRoomMax = 100_000
 
 export type JoinAnswer = Awaited<ReturnType<RemoteServers['sendJoin']>>
 
@@ -41,7 +45,7 @@ export async function checkJoinAnswer(
   },
 ): Promise<RoomImport> {
   const { room_id: roomId } = event
-  if (answer.membersOmitted) throw unusable(from, 'members are left out, which nobody asked for')
+  const partial = answer.membersOmitted ? { servers: serversNamed(from, answer) } : undefined
   const slices = new Slices(parts.clock)
   const admit = async (pdus: readonly Uint8Array[]) =>
     await admitOfRoom(parts, { from, roomId, version: event.version }, pdus)
@@ -63,10 +67,10 @@ export async function checkJoinAnswer(
   }
   const authChain = await admit(answer.authChain)
   await slices.next()
-  const lost = firstLostKey(event, state, authChain)
+  const lost = firstLostKey(event, { state, authChain, partial })
   if (lost !== undefined) throw unusable(from, `the state has nothing for ${lost}`)
   const signed = await signedJoin(parts, { from, event, answer })
-  const all = { roomId, version, event: signed, state, authChain }
+  const all = { roomId, version, event: signed, state, authChain, partial }
   return version === event.version ? all : rereadAs(version, all)
 }
 
@@ -128,6 +132,18 @@ async function admitOfRoom(
   return pdus
 }
 
+/**
+ * The servers in the room, by which we know whom to send to and whom to ask while members are left out:
+ * required then. The resident itself is among them, whatever it says.
+ */
+function serversNamed(from: ServerName, { serversInRoom }: JoinAnswer): ServerName[] {
+  if (serversInRoom === undefined) throw unusable(from, 'it names no servers that are in the room')
+  const named = serversInRoom
+    .slice(0, serversInRoomMax)
+    .flatMap((name) => parseServerName(name) ?? [])
+  return [...new Set(named)]
+}
+
 function createEventIn(state: readonly Pdu[]): Pdu | undefined {
   return state.find(({ type, state_key }) => type === 'm.room.create' && state_key === '')
 }
@@ -159,13 +175,13 @@ function firstRepeatedKey(state: readonly Pdu[]): string | undefined {
  */
 function firstLostKey(
   event: Pdu,
-  state: readonly Pdu[],
-  authChain: readonly Pdu[],
+  { state, authChain, partial }: Pick<RoomImport, 'state' | 'authChain' | 'partial'>,
 ): string | undefined {
+  const mayLack = ({ type }: Pdu) => partial !== undefined && type === 'm.room.member'
   const keyOf = ({ type, state_key }: Pdu) => `${type}\0${state_key}`
   const present = new Set(state.map(keyOf))
   const lost = authChain.find(
-    (pdu) => event.auth_events.includes(pdu.event_id) && !present.has(keyOf(pdu)),
+    (pdu) => event.auth_events.includes(pdu.event_id) && !present.has(keyOf(pdu)) && !mayLack(pdu),
   )
   return lost && JSON.stringify([lost.type, lost.state_key])
 }

@@ -18,17 +18,32 @@ import { receiveFilled } from './receive-filled.ts'
 import { FederationError } from './remote-servers.ts'
 import { joinPermit } from './restricted-join.ts'
 import type { Rooms } from './rooms.ts'
+import type { StateCompletions } from './state-completions.ts'
 
 export type JoinRequest = Parameters<Rooms['join']>[0]
 
+export type JoinParts = RoomParts & { readonly completions: StateCompletions }
+
+/** What the log says when a room is joined of which most members are not known yet. */
+export const joinedPartially = 'a room was joined without most of its members'
+
+/** How long a join waits for all members to be known, so that a small room is there whole at once. */
+const wholeStateMs = 200
+/**
+ * How long another user of ours waits who wants in meanwhile. Then a server is asked that knows whether
+ * they are invited, or banned.
+ */
+const secondJoinWaitMs = 5000
+
 /** Joins through this server if it is in the room, else through one of `via` or of the invite. */
-async function join(parts: RoomParts, request: JoinRequest): Promise<EventId> {
+async function join(parts: JoinParts, request: JoinRequest): Promise<EventId> {
   const { rooms, serverName } = parts
   const { roomId, userId } = request
   const membership = await rooms.membership(userId, roomId)
   if (await rooms.isServerInRoom(serverName, roomId)) {
     if (membership?.membership === 'join') return membership.eventId
-    const joined = await joinLocally(parts, request)
+    const isKnown = await parts.completions.wait(roomId, secondJoinWaitMs)
+    const joined = isKnown ? await joinLocally(parts, request) : undefined
     if (joined !== undefined) return joined
   }
   const inviters = membership?.membership === 'invite' ? [serverNameOf(membership.sender)] : []
@@ -80,7 +95,7 @@ async function joinLocally(parts: RoomParts, request: JoinRequest): Promise<Even
 
 /** One attempt with one resident server. */
 async function joinThrough(
-  parts: RoomParts,
+  parts: JoinParts,
   helper: ServerName,
   { roomId, userId, content }: JoinRequest,
 ): Promise<EventId> {
@@ -104,6 +119,11 @@ async function joinThrough(
       `The room as ${helper} gave it does not let our own user in: ${verdict.rule}.`,
     )
   }
+  if (room.partial !== undefined) {
+    parts.log.info(joinedPartially, { roomId, from: helper, servers: room.partial.servers.length })
+    parts.completions.start(roomId)
+    await parts.completions.wait(roomId, wholeStateMs)
+  }
   return eventId
 }
 
@@ -114,7 +134,7 @@ export interface Joins {
   quiet(roomId: RoomId, limitMs: number): Promise<void>
 }
 
-export function createJoins(parts: RoomParts): Joins {
+export function createJoins(parts: JoinParts): Joins {
   const underWay = new Map<RoomId, Promise<unknown>>()
   return {
     join: async (request) => {

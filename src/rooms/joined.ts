@@ -48,6 +48,19 @@ export async function joinedServers(
   return last.byServer
 }
 
+/**
+ * The servers with somebody joined, and those of which a resident says so as long as we do not know all
+ * members.
+ */
+export async function serversIn(
+  room: Room,
+  version: number,
+  partial = room.partial,
+): Promise<ServerName[]> {
+  const joined = await joinedServers(room, version)
+  return [...new Set([...joined.keys(), ...(partial?.servers ?? [])])]
+}
+
 /** In slices: it is done once for a room in memory. */
 async function countAll(room: Room, pairs: StatePairs): Promise<Counted> {
   const slices = new Slices(room.clock)

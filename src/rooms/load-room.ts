@@ -17,6 +17,7 @@ import { eventStatuses, graphRows } from '#storage/events.ts'
 import { hasWaitingRedactions, missingParents } from '#storage/gaps.ts'
 import { roomRow } from '#storage/rooms.ts'
 import { stateKeyRows } from '#storage/states.ts'
+import { loadPartialRoom } from './partial-room.ts'
 import { Room } from './room.ts'
 import { integersOf, StateVersions } from './state-versions.ts'
 
@@ -39,6 +40,8 @@ export async function loadRoom(
   await loadStateKeys(db, room, slices)
   for (const eventId of await missingParents(db, row.room_nid)) room.missingParents.add(eventId)
   room.hasWaitingRedactions = await hasWaitingRedactions(db, row.room_nid)
+  room.partial = await loadPartialRoom(db, row.room_nid)
+  room.publishedPartial = room.partial
   await loadGraph(db, room, slices)
   return room
 }

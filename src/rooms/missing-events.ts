@@ -15,7 +15,7 @@
 
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import type { Gap, GapFiller } from './engine.ts'
+import type { Gap, GapFiller, StatesBefore } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStateBefore } from './fetch-state.ts'
 import {
@@ -71,7 +71,7 @@ async function fillHistoryUpTo(fetch: Fetch, pdu: Pdu, origin: ServerName): Prom
   const gap = await latestGap(parts, roomId)
   const between = await eventsBetween(fetch, pdu, gap?.depth ?? 0)
   const front = await missingParents(fetch, between, pdu)
-  const statesBefore = new Map<EventId, readonly EventId[]>()
+  const statesBefore = new Map<EventId, readonly EventId[] | 'unknown'>()
   if (front.length > 0 && front.length <= frontMax) {
     for (const parent of (await fetchEvents(fetch, front)).values()) {
       const state = await stateIfNeeded(fetch, between, parent)
@@ -111,7 +111,7 @@ async function stateIfNeeded(
   fetch: Fetch,
   between: ReadonlyMap<EventId, Pdu>,
   event: Pdu,
-): Promise<readonly EventId[] | undefined> {
+): Promise<readonly EventId[] | 'unknown' | undefined> {
   const missing = await missingParentsOf(fetch.parts, fetch.roomId, between, [event])
   return missing.length === 0 ? undefined : await fetchStateBefore(fetch, event.event_id)
 }
@@ -121,7 +121,7 @@ async function acceptAsHistory(
   fetch: Fetch,
   event: Pdu,
   { position }: Gap,
-  statesBefore: ReadonlyMap<EventId, readonly EventId[]>,
+  statesBefore: StatesBefore,
 ): Promise<boolean> {
   const { parts, roomId } = fetch
   await fetchAuthChains(fetch, [event])

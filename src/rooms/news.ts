@@ -79,7 +79,8 @@ export async function newsOf(
   serverName: ServerName,
 ): Promise<RoomNews | undefined> {
   const { room } = batch
-  const events = batch.events.filter((event) => event.place === 'end').map(({ pdu }) => pdu)
+  const placed = [...batch.restated, ...batch.events].filter(({ place }) => place === 'end')
+  const events = placed.map(({ pdu }) => pdu)
   const { redactions } = batch
   if (events.length + redactions.length + memberships.length === 0) return undefined
   const version = room.head.state

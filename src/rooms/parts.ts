@@ -19,6 +19,8 @@ export type RoomReader = Pick<
   | 'isServerInRoom'
   | 'serversInRoom'
   | 'currentState'
+  | 'partialState'
+  | 'partialRooms'
   | 'stateAfter'
   | 'stateBefore'
   | 'event'

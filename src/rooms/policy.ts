@@ -25,7 +25,7 @@ import {
 } from '#protocol/policy-signature.ts'
 import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
 import type { EngineParts } from './engine-parts.ts'
-import { joinedServers } from './joined.ts'
+import { serversIn } from './joined.ts'
 import { FederationError } from './remote-servers.ts'
 import type { Room } from './room.ts'
 
@@ -52,7 +52,7 @@ export async function policyOf(room: Room, state: number): Promise<RoomPolicy | 
   const number = eventAt(await room.states.pairs(state), key)
   const [event] = number === undefined ? [] : await room.numbered([number])
   const policy = event && readRoomPolicy(event.content)
-  if (policy === undefined || !(await joinedServers(room, state)).has(policy.via)) return undefined
+  if (policy === undefined || !(await serversIn(room, state)).includes(policy.via)) return undefined
   return policy
 }
 

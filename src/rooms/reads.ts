@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import {
   eventRows,
@@ -22,16 +22,24 @@ import {
   membershipRow,
   membershipRows,
 } from '#storage/memberships.ts'
+import { completedAt, type PartialRoomRow, partialRoomRows } from '#storage/partial-rooms.ts'
 import { currentStateAt, roomsWithStateSince, sharedRoomsWithMember } from '#storage/states.ts'
 import { stateDifference } from './commit.ts'
 import type { ReadParts } from './engine-parts.ts'
 import { eventsByTime } from './events-by-time.ts'
 import { explainEvent, explainWaiting } from './explain-event.ts'
-import { joinedServers, memberDifference, membersWith, noMemberChanges } from './joined.ts'
+import {
+  joinedServers,
+  memberDifference,
+  membersWith,
+  noMemberChanges,
+  serversIn,
+} from './joined.ts'
 import { codeOf, joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import { roomGraph } from './room-graph.ts'
 import type {
+  IncompleteRoom,
   LocalMembership,
   MemberChanges,
   Membership,
@@ -49,6 +57,9 @@ export type RoomReads = Pick<
   | 'isServerInRoom'
   | 'serversInRoom'
   | 'currentState'
+  | 'partialState'
+  | 'partialRooms'
+  | 'completedAt'
   | 'stateAfter'
   | 'stateBefore'
   | 'event'
@@ -87,11 +98,19 @@ export function createReads(parts: ReadParts): RoomReads {
     version: async (roomId) => (await room(roomId))?.version,
     isServerInRoom: async (server, roomId) => {
       const found = await room(roomId)
-      return found !== undefined && (await joinedServers(found, found.published.state)).has(server)
+      if (found === undefined) return false
+      if (found.publishedPartial?.servers.has(server)) return true
+      return (await joinedServers(found, found.published.state)).has(server)
     },
     serversInRoom: async (roomId) => {
       const found = await room(roomId)
-      return found ? [...(await joinedServers(found, found.published.state)).keys()] : []
+      return found ? await serversIn(found, found.published.state, found.publishedPartial) : []
+    },
+    partialState: async (roomId) => (await room(roomId))?.publishedPartial,
+    partialRooms: async () => (await partialRoomRows(db)).map(incompleteRoom),
+    completedAt: async (roomId) => {
+      const found = await room(roomId)
+      return found && (await completedAt(db, found.roomNid))
     },
     currentState: async (roomId) => {
       const found = await room(roomId)
@@ -244,6 +263,17 @@ async function versionsAt(
   const from = (await currentStateAt(db, room.roomNid, range.from)) ?? 0
   const to = (await currentStateAt(db, room.roomNid, range.to)) ?? 0
   return from === to ? undefined : { room, from, to }
+}
+
+function incompleteRoom(row: PartialRoomRow & { readonly room_id: RoomId }): IncompleteRoom {
+  return {
+    roomId: row.room_id,
+    resident: row.resident,
+    servers: (JSON.parse(row.servers) as ServerName[]).length,
+    sinceTs: row.since_ts,
+    tries: row.tries,
+    problem: row.problem ?? undefined,
+  }
 }
 
 function localMembership(row: MembershipRow): LocalMembership {

@@ -10,15 +10,15 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { lowestSub, streamBefore } from '#storage/events.ts'
 import { missingAt } from '#storage/gaps.ts'
 import type { Batch } from './batch.ts'
-import type { Outcome, ReceiveOptions } from './engine.ts'
+import type { Outcome, ReceiveOptions, StatesBefore } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
-import { joinedServers } from './joined.ts'
+import { serversIn } from './joined.ts'
 import { checkOnAuthEvents } from './judge.ts'
 import type { Room } from './room.ts'
 import type { Position } from './rooms.ts'
 import { inOrder, takeEvent, unplacedOf } from './turn.ts'
 
-const nothingTold: ReadonlyMap<EventId, readonly EventId[]> = new Map()
+const nothingTold: StatesBefore = new Map()
 
 /** Live events. */
 export async function receive(
@@ -71,8 +71,8 @@ export async function destinationsFrom(
   room: Room,
   origin: ServerName,
 ): Promise<ServerName[]> {
-  const joined = await joinedServers(room, room.head.state)
-  return [...joined.keys()].filter((server) => server !== serverName && server !== origin)
+  const servers = await serversIn(room, room.head.state)
+  return servers.filter((server) => server !== serverName && server !== origin)
 }
 
 /** History from before the gap at `before`. */
@@ -82,7 +82,7 @@ export async function acceptHistory(
   pdus: readonly Pdu[],
   options: {
     readonly before: Position
-    readonly statesBefore: ReadonlyMap<EventId, readonly EventId[]>
+    readonly statesBefore: StatesBefore
     readonly apart?: boolean
   },
 ): Promise<Outcome[]> {
@@ -200,6 +200,8 @@ export async function takeOutlier(batch: Batch, pdu: Pdu): Promise<Outcome> {
     place: 'nowhere',
     missingParents: [],
     destinations: [],
+    origin: 'parents',
+    isLive: false,
   })
   return rule === undefined
     ? { eventId, outcome: 'outlier' }

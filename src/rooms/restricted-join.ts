@@ -76,6 +76,7 @@ async function fulfilsCondition(
     }
     const member = await state.event('m.room.member', userId)
     if (member?.content.membership === 'join') return 'yes'
+    if ((await rooms.partialState(roomId)) !== undefined) outcome = 'unknown'
   }
   return outcome
 }

@@ -25,6 +25,7 @@ import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs
 import type { Reader } from '#storage/database.ts'
 import { type EventRow, eventRows, eventStatuses, numberedEventRows } from '#storage/events.ts'
 import { membershipCodeOf } from './membership-codes.ts'
+import type { PartialRoom } from './partial-room.ts'
 import type { EventStatus, Position } from './rooms.ts'
 import type { StateVersions } from './state-versions.ts'
 
@@ -89,6 +90,10 @@ export class Room implements RoomEvents {
   readonly missingParents = new Set<EventId>()
   /** Whether redactions wait for events that are not here. */
   hasWaitingRedactions = false
+  /** Of a room whose state is not known whole; it is so from the commit of our join on. */
+  partial: PartialRoom | undefined
+  /** The same as it is committed. */
+  publishedPartial: PartialRoom | undefined
   readonly #facts = new LRUCache<EventId, EventFacts>({
     maxSize: factsMax,
     sizeCalculation: () => 1,
@@ -165,6 +170,14 @@ export class Room implements RoomEvents {
 
   isRejected(number: number): boolean {
     return this.#rejected.has(number)
+  }
+
+  /** What was thought of an event was wrong. */
+  setRejected(eventId: EventId, isRejected: boolean): void {
+    const number = this.#numbers.get(eventId)
+    if (number === undefined) return
+    if (isRejected) this.#rejected.add(number)
+    else this.#rejected.delete(number)
   }
 
   /** Gives a state event its number. Its auth events have theirs. */

@@ -151,6 +151,29 @@ export interface WaitingEvent {
   readonly problem: string | undefined
 }
 
+/** A room of whose state members were left out when we joined, and are not known yet. */
+export interface PartialState {
+  /** Who gave us the room. */
+  readonly resident: ServerName
+  /** Those that were in the room before us, as the resident said. */
+  readonly servers: ReadonlySet<ServerName>
+  readonly sinceTs: number
+  /** Whether nobody of ours had been in the room before. */
+  readonly isNew: boolean
+}
+
+/** Such a room, for administrators. */
+export interface IncompleteRoom {
+  readonly roomId: RoomId
+  readonly resident: ServerName
+  /** How many servers were in the room before us, as the resident said. */
+  readonly servers: number
+  readonly sinceTs: number
+  /** How often the whole state was asked for in vain, and what was wrong the last time. */
+  readonly tries: number
+  readonly problem: string | undefined
+}
+
 /** Statements for the commit of a room that is made, to be durable with it: what leads to it. */
 export type AlongsideRoom = (tx: Writer, roomId: RoomId) => void
 
@@ -231,6 +254,19 @@ export interface Rooms {
   /** The servers with a joined user in the current state. */
   serversInRoom(roomId: RoomId): Promise<ServerName[]>
   currentState(roomId: RoomId): Promise<StateView | undefined>
+  /** What is known of a room whose state is not known whole; `undefined` if it is, or there is no room. */
+  partialState(roomId: RoomId): Promise<PartialState | undefined>
+  /** All such rooms, the longest known first. */
+  partialRooms(): Promise<IncompleteRoom[]>
+  /** Where in the stream the state of such a room was known whole. */
+  completedAt(roomId: RoomId): Promise<number | undefined>
+  /**
+   * Waits until the state of a room is known whole, but at most for a time. Gives whether it is. At
+   * once, if it is already.
+   */
+  wholeState(roomId: RoomId, limitMs: number): Promise<boolean>
+  /** Asks other servers for the whole state of a room now, if it is partial. */
+  completeState(roomId: RoomId): void
   /** The state after the event (its own change included), or `undefined` if it is not known. */
   stateAfter(roomId: RoomId, eventId: EventId): Promise<StateView | undefined>
   /** The state before the event. */

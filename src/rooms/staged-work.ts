@@ -113,6 +113,11 @@ export class StagedWork {
     this.#rooms.get(roomId)?.entered(eventIds)
   }
 
+  /** What a room lacked may be had now. */
+  wake(roomId: RoomId): void {
+    this.#rooms.get(roomId)?.wake()
+  }
+
   /** See `Rooms.waitingEvents`. */
   async list(range: { readonly after: number; readonly limit: number }): Promise<WaitingEvent[]> {
     const rows = await stagedList(this.#parts.db, range)

@@ -12,7 +12,7 @@ import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Reader } from '#storage/database.ts'
 import type { Batch, NewEvent } from './batch.ts'
-import type { Outcome } from './engine.ts'
+import type { Outcome, StatesBefore } from './engine.ts'
 import {
   checkOnAuthEvents,
   checkOnState,
@@ -21,21 +21,24 @@ import {
   stateBeforeOf,
   stateOfEvents,
 } from './judge.ts'
+import { type StateOrigin, unknownState, withClaims } from './partial-room.ts'
 import { checkOnPolicy } from './policy.ts'
 import { applyWaitingRedactions, redactTarget, withholds } from './redactions.ts'
-import type { Room } from './room.ts'
+import type { EventFacts, Room } from './room.ts'
 import type { EventStatus } from './rooms.ts'
 
 export interface Judging {
   readonly db: Reader
   readonly mustBeAccepted: boolean
-  readonly statesBefore: ReadonlyMap<EventId, readonly EventId[]>
+  readonly statesBefore: StatesBefore
   /** Events of the past: given these places, not judged by the current state, and no extremities. */
   readonly place: 'end' | { readonly next: () => { stream: number; sub: number } }
   /** The event's own state is newer than what we think the current one is, so that is not asked. */
   readonly isNewestState?: boolean
   /** The event is not judged by the room's policy server: the room is made, or entered, by it. */
   readonly withoutPolicy?: boolean
+  /** The event is our join of a room whose members were left out. */
+  readonly isPartialJoin?: boolean
   /** The servers an accepted event is sent to. */
   destinationsOf(pdu: Pdu): Promise<readonly ServerName[]>
 }
@@ -53,9 +56,13 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
   if (lacking.authEvents.length > 0 || (lacking.prevEvents.length > 0 && told === undefined)) {
     return { eventId, outcome: 'missing', ...lacking }
   }
-  const stateBefore =
-    told === undefined ? await stateBeforeOf(room, prevs) : await stateOfEvents(room, told)
-  const { status, rule } = await judge(room, pdu, stateBefore, judging)
+  if (told === 'unknown' && room.partial === undefined) {
+    // It is known meanwhile, so it can be asked for.
+    return { eventId, outcome: 'missing', ...lacking }
+  }
+  const stateBefore = await withClaims(room, pdu, await givenState(room, told, prevs))
+  const isStateKnown = told !== 'unknown' && (room.partial === undefined || judging.place === 'end')
+  const { status, rule } = await judge(room, pdu, { ...judging, stateBefore, isStateKnown })
   if (status !== 'accepted' && judging.mustBeAccepted) {
     return { eventId, outcome: status, rule: rule ?? '' }
   }
@@ -74,6 +81,8 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
     place: status === 'accepted' && !isWithheld ? placeFor(judging) : 'nowhere',
     missingParents,
     destinations,
+    origin: originOf(told, judging),
+    isLive: judging.place === 'end',
   }
   batch.add(event)
   if (status === 'accepted') {
@@ -85,15 +94,39 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
   return { eventId, outcome: status, rule: rule ?? '' }
 }
 
+async function givenState(
+  room: Room,
+  told: readonly EventId[] | 'unknown' | undefined,
+  prevs: readonly EventFacts[],
+): Promise<number> {
+  if (told === undefined) return await stateBeforeOf(room, prevs)
+  return told === 'unknown' ? await unknownState(room) : await stateOfEvents(room, told)
+}
+
+function originOf(
+  told: readonly EventId[] | 'unknown' | undefined,
+  { isPartialJoin }: Judging,
+): StateOrigin {
+  if (isPartialJoin) return 'join'
+  if (told === 'unknown') return 'unknown'
+  return told === undefined ? 'parents' : 'told'
+}
+
 function placeFor({ place }: Judging): NewEvent['place'] {
   return place === 'end' ? 'end' : place.next()
 }
 
-async function judge(
+export interface Circumstances extends Pick<Judging, 'place' | 'isNewestState' | 'withoutPolicy'> {
+  readonly stateBefore: number
+  /** Whether `stateBefore` is the state before the event, rather than one that stands for it. */
+  readonly isStateKnown: boolean
+}
+
+/** The checks performed on receipt of a PDU that need the room, which stands at its `head`. */
+export async function judge(
   room: Room,
   pdu: Pdu,
-  stateBefore: number,
-  { place, isNewestState, withoutPolicy }: Judging,
+  { stateBefore, isStateKnown, place, isNewestState, withoutPolicy }: Circumstances,
 ): Promise<{ status: Exclude<EventStatus, 'outlier'>; rule: string | undefined }> {
   const refused = (status: 'rejected' | 'soft_failed', verdict: Verdict) => ({
     status,
@@ -102,11 +135,14 @@ async function judge(
   const onAuthEvents = await checkOnAuthEvents(room, pdu)
   if (!onAuthEvents.allowed) return refused('rejected', onAuthEvents)
   // Passes authorization rules based on the state before the event, otherwise it is rejected.
-  const onStateBefore = await checkOnState(room, pdu, stateBefore)
-  if (!onStateBefore.allowed) return refused('rejected', onStateBefore)
+  if (isStateKnown) {
+    const onStateBefore = await checkOnState(room, pdu, stateBefore)
+    if (!onStateBefore.allowed) return refused('rejected', onStateBefore)
+  }
   // Passes authorization rules based on the current state of the room, otherwise it is soft failed.
   if (place === 'end' && !isNewestState && stateBefore !== room.head.state) {
-    const onCurrentState = await checkOnState(room, pdu, room.head.state)
+    const current = await withClaims(room, pdu, room.head.state)
+    const onCurrentState = await checkOnState(room, pdu, current)
     if (!onCurrentState.allowed) return refused('soft_failed', onCurrentState)
   }
   // Is validated by the Policy Server, if the room is using a Policy Server, otherwise it is "soft
@@ -140,7 +176,7 @@ const refusedMax = 1000
  * be: these are ancestors of the event, too. And what is missing before a refused event, which stands
  * nowhere, is missing before the event that follows it.
  */
-async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<ReadonlySet<EventId>> {
+export async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<ReadonlySet<EventId>> {
   const parents = new Set(pdu.prev_events)
   let facts = await room.facts(pdu.prev_events)
   let refused = 0

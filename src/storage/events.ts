@@ -191,6 +191,19 @@ export function placeEvent(tx: Writer, roomNid: number, eventId: EventId, place:
   `)
 }
 
+/** Sets the states before and after an event, and what follows from them. */
+export function restateEvent(
+  tx: Writer,
+  roomNid: number,
+  event: Pick<EventRow, 'event_id' | 'status' | 'stream' | 'sub' | 'state_before' | 'state_after'>,
+): void {
+  tx.run(sql`
+    UPDATE events SET status = ${event.status}, stream = ${event.stream}, sub = ${event.sub},
+      state_before = ${event.state_before}, state_after = ${event.state_after}
+    WHERE room_nid = ${roomNid} AND event_id = ${event.event_id}
+  `)
+}
+
 /** Puts the redacted form in the place of an event. */
 export function redactEvent(
   tx: Writer,
@@ -226,6 +239,11 @@ export function putVerdict(
     ON CONFLICT (room_nid, event_id) DO UPDATE SET rule = excluded.rule,
       current_state = excluded.current_state
   `)
+}
+
+/** The event is accepted after all. */
+export function removeVerdict(tx: Writer, roomNid: number, eventId: EventId): void {
+  tx.run(sql`DELETE FROM verdicts WHERE room_nid = ${roomNid} AND event_id = ${eventId}`)
 }
 
 export async function verdictRow(

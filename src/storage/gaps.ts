@@ -44,6 +44,18 @@ export function parentIsHere(tx: Writer, roomNid: number, eventId: EventId): voi
   tx.run(sql`DELETE FROM missing_parents WHERE room_nid = ${roomNid} AND event_id = ${eventId}`)
 }
 
+/** Nothing stands at this place any more. */
+export function removeGapsAt(
+  tx: Writer,
+  roomNid: number,
+  { stream, sub }: { readonly stream: number; readonly sub: number },
+): void {
+  tx.run(sql`
+    DELETE FROM missing_parents
+    WHERE room_nid = ${roomNid} AND stream = ${stream} AND sub = ${sub}
+  `)
+}
+
 /** All parents that a room lacks. */
 export async function missingParents(db: Reader, roomNid: number): Promise<EventId[]> {
   const rows = await db.all<{ event_id: EventId }>(sql`

@@ -64,6 +64,9 @@ export async function removeRestsOf(db: Database, roomNid: number): Promise<void
     tx.run(sql`DELETE FROM waiting_redactions WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM relations WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM threads WHERE room_nid = ${roomNid}`)
+    tx.run(sql`DELETE FROM partial_rooms WHERE room_nid = ${roomNid}`)
+    tx.run(sql`DELETE FROM partial_events WHERE room_nid = ${roomNid}`)
+    tx.run(sql`DELETE FROM completed_rooms WHERE room_nid = ${roomNid}`)
     setImported(tx, roomNid)
   })
 }

@@ -30,6 +30,7 @@ export async function checkInvariants(run: Run): Promise<void> {
       if (isBlind) count(run, 'joined without all state')
       return !isBlind
     })
+    await nothingPartial(run, room, servers)
     await sameState(run, room, servers)
     await sameEvents(run, room, servers)
     await nothingForged(run, room, servers)
@@ -38,6 +39,18 @@ export async function checkInvariants(run: Run): Promise<void> {
     for (const client of closers) await run.world.time.await(client.wholeTimeline(room.roomId))
     for (const client of closers) await wholeTimelines(run, room, client)
     await nothingLost(run, room, servers)
+  }
+}
+
+/** Whoever joined without most of the members has come to know all of them. */
+async function nothingPartial(
+  run: Run,
+  { roomId, version }: SimulatedRoom,
+  servers: readonly SimulatedServer[],
+): Promise<void> {
+  for (const { name, running } of servers) {
+    const isPartial = (await running.server.rooms.partialState(roomId as RoomId)) !== undefined
+    if (isPartial) run.problems.push(`version ${version}: ${name} lacks members of ${roomId}`)
   }
 }
 
@@ -234,7 +247,11 @@ async function wholeTimelines(
   // What history brings may let something through that waited for it: a redaction for its target.
   await time.await(client.sync({ limit: 5 }))
   const truth = await time.await(client.wholeTimeline(roomId))
-  const known = client.rooms.get(roomId) ?? { entries: [] }
+  const { entries = [], ...rest } = client.rooms.get(roomId) ?? {}
+  // What should not have been accepted may have been shown before that was known.
+  const { rejudged } = client.server
+  const isWithdrawn = (eventId: string) => rejudged.has(eventId) && !truth.includes(eventId)
+  const known = { ...rest, entries: entries.filter(({ eventId }) => !isWithdrawn(eventId)) }
   count(run, 'timelines compared')
   const problem = (what: string) => {
     run.problems.push(`version ${version}: the timeline of ${client.userId} ${what}`)

@@ -62,8 +62,10 @@ async function settleIn(run: Run): Promise<void> {
   for (let index = 0; index < 1 + random.below(2); index += 1) {
     const version = String(1 + random.below(12))
     const creator = random.pick(run.clients)
+    // Of a room with a name, who joins is given no members; of another one, five.
+    const name = world.random.fork(`name ${index}`).happens(0.6) ? { name: 'The Hall' } : {}
     const roomId = await world.time.await(
-      creator.createRoom({ preset: 'public_chat', room_version: version }),
+      creator.createRoom({ preset: 'public_chat', room_version: version, ...name }),
     )
     run.rooms.push({ roomId, version })
     count(run, `version ${version}`)
@@ -116,6 +118,7 @@ async function liveAndFail(run: Run): Promise<void> {
     requestLoss: random.happens(0.5) ? 0 : 0.1,
     answerLoss: random.happens(0.5) ? 0 : 0.1,
     repetition: random.happens(0.5) ? 0 : 0.1,
+    ...(world.random.fork('no state').happens(0.4) && { isLost: asksForState }),
   }
   world.commitCrash = random.happens(0.5) ? 0 : 0.003
   const steps = 40 + random.below(60)
@@ -133,6 +136,11 @@ async function liveAndFail(run: Run): Promise<void> {
     await world.time.run(pauseMs(random))
   }
   world.commitCrash = 0
+}
+
+/** By these a room is completed that was joined without its members. */
+function asksForState({ target }: { readonly target: string }): boolean {
+  return /\/state(_ids)?\//.test(target) && target.includes('/_matrix/federation/')
 }
 
 /** Mostly people answer each other; sometimes nobody says anything for hours. */

@@ -22,6 +22,8 @@ import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulate
 import { noThumbnails, type Thumbnailer } from '../../src/io/thumbnailer.ts'
 import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { unfilledGap } from '../../src/rooms/backfill.ts'
+import { judgedOtherwise } from '../../src/rooms/complete-room.ts'
+import { joinedPartially } from '../../src/rooms/join.ts'
 import { droppedOfRoom } from '../../src/rooms/join-answer.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
 import { allRooms } from '../../src/storage/rooms.ts'
@@ -135,6 +137,8 @@ export class SimulatedServer {
   readonly address: string
   /** The rooms in which it has somebody joined, by its own view. */
   readonly stays = new Map<string, Stay>()
+  /** Events of which it thought otherwise when it knew all of the room. */
+  readonly rejudged = new Set<string>()
   /** When history was asked for that nobody could give. */
   readonly unfilled: { readonly roomId: string; readonly atMs: number }[] = []
   /** Rooms whose state was dropped in part in the last attempt to join them. */
@@ -279,12 +283,27 @@ export class SimulatedServer {
     const isShown = process.env.HANSA_TEST_LOG !== undefined
     const line = (level: string) => (message: string, fields?: Record<string, unknown>) => {
       const atMs = this.world.time.elapsedMs
-      if (message === droppedOfRoom) this.#dropped.add(String(fields?.roomId))
+      if (message === droppedOfRoom) this.#noteDropped(String(fields?.roomId) as RoomId)
+      if (message === joinedPartially || message === judgedOtherwise) this.world.count(message)
+      const rejudged = message === judgedOtherwise ? (fields?.some as readonly string[]) : undefined
+      for (const eventId of rejudged ?? []) this.rejudged.add(eventId)
       if (message === unfilledGap) this.unfilled.push({ roomId: String(fields?.roomId), atMs })
       if (isShown)
         console.error(`${atMs.toFixed(0)} ${this.name} ${level} ${message}`, fields ?? '')
     }
-    return { error: line('error'), warn: line('warn'), info: line('info'), debug: () => {} }
+    return {
+      error: line('error'),
+      warn: line('warn'),
+      info: line('info'),
+      debug: process.env.DBG ? line('debug') : () => {},
+    }
+  }
+
+  /** State of a room is not known here, of which somebody is in it, or about to be. */
+  #noteDropped(roomId: RoomId): void {
+    const stay = this.stays.get(roomId)
+    if (stay === undefined) this.#dropped.add(roomId)
+    else this.stays.set(roomId, { ...stay, isBlind: true })
   }
 
   #configuration(): string {

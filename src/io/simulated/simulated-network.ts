@@ -41,6 +41,8 @@ export interface NetworkFaults {
   readonly answerLoss: number
   /** The request arrives a second time, some time later. */
   readonly repetition: number
+  /** Requests of which none arrives. */
+  readonly isLost?: (request: OutgoingRequest) => boolean
 }
 
 export const calmNetwork: NetworkFaults = {
@@ -184,6 +186,7 @@ export class SimulatedNetwork {
     const to = this.#addresses.get(request.hostname) ?? request.hostname
     const { tlsName = request.hostname } = request
     this.onRequest?.(from, to, request)
+    if (this.faults.isLost?.(request)) return
     if (this.#random.happens(this.faults.requestLoss)) return
     const arrivals = this.#random.happens(this.faults.repetition) ? 2 : 1
     for (let arrival = 0; arrival < arrivals; arrival += 1) {

@@ -23,18 +23,25 @@ export interface ResidentRoom {
 
 /**
  * A room that we are in and that `origin` is not shut out of. Throws a `MatrixError`: 404 if we are
- * not in it, 403 if its access list denies the server.
+ * not in it, 403 if its access list denies the server. While we do not know who is in it we cannot
+ * answer for it either: 400 for who wants to join, so that another server is asked, and 404 for others.
  */
 export async function residentRoom(
   parts: Pick<RoomParts, 'rooms' | 'serverName'>,
   roomId: RoomId,
   origin: ServerName,
+  purpose?: 'join' | 'knock' | 'leave',
 ): Promise<ResidentRoom> {
   const room = await knownRoom(parts, roomId, origin)
-  if (await parts.rooms.isServerInRoom(parts.serverName, roomId)) return room
-  throw unknownRoom()
+  if (!(await parts.rooms.isServerInRoom(parts.serverName, roomId))) throw unknownRoom()
+  const isPartial = (await parts.rooms.partialState(roomId)) !== undefined
+  if (!isPartial) return room
+  throw purpose === 'join'
+    ? new MatrixError(400, 'M_UNABLE_TO_GRANT_JOIN', `${notWhole} Ask another one.`)
+    : new MatrixError(404, 'M_NOT_FOUND', notWhole)
 }
 
+const notWhole = 'This server does not know all of the state of the room yet.'
 /** How many of the events that a server names are looked at if it is not in the room any more. */
 const formerlyNamedMax = 20
 
@@ -102,6 +109,15 @@ export async function membershipsOf(state: StateView, server: ServerName): Promi
 
 function notInRoom(): MatrixError {
   return new MatrixError(403, 'M_FORBIDDEN', 'Your server is not in this room.')
+}
+
+/** Throws 404 while we do not know all of the state of a room: a part of it would be taken for all. */
+export async function assertWhole(
+  { rooms }: Pick<RoomParts, 'rooms'>,
+  roomId: RoomId,
+): Promise<void> {
+  if ((await rooms.partialState(roomId)) === undefined) return
+  throw new MatrixError(404, 'M_NOT_FOUND', notWhole)
 }
 
 async function knownRoom(

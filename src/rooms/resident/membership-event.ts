@@ -41,7 +41,7 @@ export async function acceptMembership(
   submission: MembershipSubmission,
 ): Promise<{ readonly room: ResidentRoom; readonly event: Pdu }> {
   const { origin, roomId } = submission
-  const room = await residentRoom(parts, roomId, origin)
+  const room = await residentRoom(parts, roomId, origin, submission.membership)
   const claimed = readClaim(room, submission)
   const bytes = await withOurSignature(parts, room, claimed)
   const event = await admitted(parts, room, { ...submission, event: bytes })

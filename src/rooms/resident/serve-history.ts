@@ -14,7 +14,14 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { RoomParts } from '../parts.ts'
 import type { StateView, StoredEvent } from '../rooms.ts'
-import { isDenied, readableFrom, readableOf, sharedRoom, unknownEvent } from './access.ts'
+import {
+  assertWhole,
+  isDenied,
+  readableFrom,
+  readableOf,
+  sharedRoom,
+  unknownEvent,
+} from './access.ts'
 import { bytesForServer, isVisibleToOrigin } from './visible-to-server.ts'
 
 /** The spec sets no limit; Synapse and Dendrite use 100. */
@@ -37,6 +44,7 @@ export async function stateForServer(
   { origin, roomId, eventId }: EventRequest,
 ): Promise<{ readonly state: readonly EventId[]; readonly authChain: readonly EventId[] }> {
   await readableFrom(parts, { roomId, origin }, [eventId])
+  await assertWhole(parts, roomId)
   const state = await stateBeforeOf(parts, roomId, eventId)
   const ids = state.ids().map((entry) => entry.eventId)
   return { state: ids, authChain: await parts.engine.authChain(roomId, ids) }

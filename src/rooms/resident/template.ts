@@ -36,7 +36,7 @@ export async function membershipTemplate(
   request: TemplateRequest,
 ): Promise<Template> {
   const { origin, roomId, userId, membership } = request
-  const room = await residentRoom(parts, roomId, origin)
+  const room = await residentRoom(parts, roomId, origin, membership)
   // This MUST be a user ID on the origin server.
   if (serverNameOf(userId) !== origin) {
     throw new MatrixError(403, 'M_FORBIDDEN', 'This is no user of your server.')

@@ -50,6 +50,9 @@ export async function isVisibleToOrigin(
   // that one of its users joined it at some point.
   if (isVisibleToServer(visibilities, [], true)) return true
   const memberships = await membershipsOf(before, origin)
+  // Who was in the room before us, as we were told, had somebody in it; whom, we do not know yet.
+  const partial = await rooms.partialState(pdu.room_id)
+  if (partial?.servers.has(origin)) memberships.push('join')
   const target = pdu.type === 'm.room.member' ? parseUserId(pdu.state_key ?? '') : undefined
   if (target !== undefined && serverNameOf(target) === origin) {
     if (typeof pdu.content.membership === 'string') memberships.push(pdu.content.membership)

@@ -1,0 +1,303 @@
+/**
+ * Completes a room of whose state members were left out when we joined: everything that found its
+ * place since is judged again in the order in which it came, as if the whole state had been there.
+ *
+ * So the room becomes what it would be had we been given all of it. An event that should not have been
+ * accepted leaves the timeline; one that was refused for want of a membership gets its place at the
+ * end. What a redaction took away that should not have been accepted does not come back.
+ *
+ * It takes many turns, in between which others use the room as it was; only the last one shows
+ * anything. A crash before that leaves all of it to be done again.
+ *
+ * @module
+ */
+
+import { Slices } from '#io/slices.ts'
+import { authStateKeys } from '#protocol/auth-rules/auth-events.ts'
+import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
+import { checkAuthRules } from '#protocol/auth-rules/check.ts'
+import { reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
+import type { Batch, Restated } from './batch.ts'
+import type { Contradiction, StatesBefore } from './engine.ts'
+import type { EngineParts } from './engine-parts.ts'
+import { joinedServers } from './joined.ts'
+import { referencesOf, stateAfterOf, stateBeforeOf, stateOfEvents } from './judge.ts'
+import type { PartialEvent } from './partial-room.ts'
+import { redactTarget, withholds } from './redactions.ts'
+import type { EventFacts, Head, Room } from './room.ts'
+import { judge, parentsThroughRefused, unplacedOf } from './turn.ts'
+
+/** What the log says of events whose verdicts have changed. */
+export const judgedOtherwise = 'events are judged otherwise since their room is known whole'
+
+/** How many events one turn judges again. */
+const eventsPerTurn = 100
+
+/** What is known of the states before events; `unknown` is one that was asked for in vain. */
+type ToldStates = StatesBefore
+
+/** The events whose state nobody has told yet; the last of our joins first. */
+export async function unknownStates({ queues }: EngineParts, roomId: RoomId): Promise<EventId[]> {
+  const events = (await queues.room(roomId))?.partial?.events ?? []
+  const unknown = events.filter(isUnknown)
+  const join = unknown.findLast(({ origin }) => origin === 'join')
+  const others = unknown.filter((event) => event !== join)
+  return [...(join ? [join] : []), ...others].map(({ eventId }) => eventId)
+}
+
+/** See `Engine.contradiction`. */
+export async function contradiction(
+  { queues, clock }: EngineParts,
+  { roomId, join, stateIds }: { roomId: RoomId; join: EventId; stateIds: readonly EventId[] },
+): Promise<Contradiction | undefined> {
+  const room = await queues.room(roomId)
+  const given = room && (await room.facts([join])).get(join)?.stateBefore
+  if (room === undefined || given === undefined) return undefined
+  const slices = new Slices(clock)
+  const told = new Map<number, number>()
+  for (const eventId of stateIds) {
+    if (slices.isOver) await slices.next()
+    const number = room.eventNumber(eventId)
+    if (number !== undefined && !room.isRejected(number)) told.set(room.stateKeyOf(number), number)
+  }
+  const verdict = await joinByState(room, join, told)
+  if (!verdict.allowed) return { problem: `it does not let us in: ${verdict.rule}`, bars: true }
+  const other = otherThanGiven(room, await room.states.pairs(given), told)
+  return other === undefined
+    ? undefined
+    : { problem: `it has another event for ${other}`, bars: false }
+}
+
+/** A place of the state, no membership, at which two states differ. */
+function otherThanGiven(
+  room: Room,
+  given: StatePairs,
+  told: ReadonlyMap<number, number>,
+): string | undefined {
+  const isMember = (key: number) => room.stateKey(key).type === 'm.room.member'
+  let common = 0
+  for (let at = 0; at < given.length; at += 2) {
+    const key = given[at] as number
+    if (isMember(key)) continue
+    if (told.get(key) !== given[at + 1]) return nameOf(room, key)
+    common += 1
+  }
+  const others = [...told.keys()].filter((key) => !isMember(key))
+  const more =
+    others.length === common ? undefined : others.find((key) => eventAt(given, key) === undefined)
+  return more === undefined ? undefined : nameOf(room, more)
+}
+
+function nameOf(room: Room, key: number): string {
+  const { type, stateKey } = room.stateKey(key)
+  return stateKey === '' ? type : `${type} of ${stateKey}`
+}
+
+/** What the auth rules say of our join by a state that was told. */
+async function joinByState(
+  room: Room,
+  eventId: EventId,
+  told: ReadonlyMap<number, number>,
+): Promise<Verdict> {
+  const join = (await room.pdus([eventId])).get(eventId)
+  if (join === undefined) return reject('it is not known any more')
+  const numbers = authStateKeys(join).flatMap(([type, stateKey]) => {
+    const key = room.stateKeyId(type, stateKey)
+    return (key === undefined ? undefined : told.get(key)) ?? []
+  })
+  return checkAuthRules(join, authStateOf(await room.numbered(numbers)))
+}
+
+/** See `Engine.completeRoom`. */
+export async function completeRoom(
+  parts: EngineParts,
+  roomId: RoomId,
+  states: ToldStates,
+): Promise<boolean> {
+  let again: Again | undefined
+  for (;;) {
+    const outcome = await parts.queues.inTurn(roomId, async (batch) => {
+      // What is about to be committed for the first time is judged again in the next turn.
+      if (batch.events.length > 0) return 'go on'
+      const { room } = batch
+      if (room.partial === undefined) return 'whole'
+      // After a failed commit the room is another one.
+      if (again?.room !== room) again = new Again(parts, room, states)
+      return await again.judgeSome(batch)
+    })
+    if (outcome !== 'go on') return outcome === 'whole'
+    await parts.clock.yield()
+  }
+}
+
+/** One attempt, as far as it has come. */
+class Again {
+  readonly room: Room
+  readonly #parts: EngineParts
+  readonly #states: ToldStates
+  /** How many of the events are judged. */
+  #count = 0
+  /** The room as it stood when the next event came. */
+  #head: Head = { extremities: [], state: 0 }
+  /** Ancestors of accepted events, as far as they were met. */
+  readonly #passed = new Set<EventId>()
+  /** The state before our last join, and the servers in it which we have not known of. */
+  #joinState: number | undefined
+  #overlooked: readonly ServerName[] = []
+  readonly #newVerdicts: EventId[] = []
+  /** Events whose state nobody gives, and what follows from them: their verdicts stand. */
+  readonly #untold = new Set<EventId>()
+
+  constructor(parts: EngineParts, room: Room, states: ToldStates) {
+    this.#parts = parts
+    this.room = room
+    this.#states = states
+  }
+
+  /** Judges the next events, or tells what is in the way. */
+  async judgeSome(batch: Batch): Promise<'go on' | 'whole' | 'lacks a state'> {
+    const { room } = this
+    const events = room.partial?.events ?? []
+    const shown = room.head
+    try {
+      for (let count = 0; count < eventsPerTurn && this.#count < events.length; count += 1) {
+        const event = events[this.#count] as PartialEvent
+        if (isUnknown(event) && !this.#states.has(event.eventId)) return 'lacks a state'
+        await this.#judge(batch, event)
+        this.#count += 1
+      }
+    } finally {
+      room.head = shown
+    }
+    if (this.#count < events.length) return 'go on'
+    room.head = this.#head
+    batch.becomesWhole()
+    if (this.#newVerdicts.length > 0) {
+      const { roomId } = room
+      const some = this.#newVerdicts.slice(0, 100)
+      this.#parts.log.info(judgedOtherwise, { roomId, count: this.#newVerdicts.length, some })
+    }
+    return 'whole'
+  }
+
+  async #judge(batch: Batch, event: PartialEvent): Promise<void> {
+    const { room } = this
+    const { eventId } = event
+    const facts = (await room.facts([eventId])).get(eventId)
+    const pdu = (await room.pdus([eventId])).get(eventId)
+    if (pdu === undefined || facts?.stateBefore === undefined) return
+    room.head = this.#head
+    const stateBefore = await this.#stateBefore(pdu, event, facts.stateBefore)
+    const { status, rule } = this.#untold.has(eventId)
+      ? { status: facts.status, rule: undefined }
+      : await this.#verdict(pdu, { event, facts, stateBefore })
+    const wasAccepted = facts.status === 'accepted'
+    const isAccepted = status === 'accepted'
+    if (status !== facts.status) this.#newVerdicts.push(eventId)
+    const passed = await parentsThroughRefused(room, pdu)
+    const isGapNew = isAccepted && event.isLive && this.#newVerdicts.length > 0
+    const restated: Restated = {
+      pdu,
+      status,
+      rule,
+      keepsVerdict: status === facts.status,
+      ...(status === 'soft_failed' && { currentState: room.head.state }),
+      stateBefore,
+      stateAfter: status === 'rejected' ? stateBefore : await stateAfterOf(room, pdu, stateBefore),
+      position: facts.position,
+      place: wasAccepted === isAccepted ? 'kept' : await this.#newPlace(pdu, event, isAccepted),
+      missingParents: isGapNew ? await unplacedOf(room, passed) : [],
+      destinations: [],
+    }
+    if (event.origin === 'join') await this.#startFrom(restated)
+    batch.restate({ ...restated, destinations: await this.#destinationsOf(event, restated, facts) })
+    if (isAccepted && !wasAccepted) await redactTarget(batch, pdu, stateBefore)
+    if (isAccepted && event.isLive) await this.#advance(restated, passed)
+  }
+
+  async #stateBefore(pdu: Pdu, event: PartialEvent, before: number): Promise<number> {
+    const { room } = this
+    if (event.origin === 'told') return before
+    const told = this.#states.get(event.eventId)
+    if (told !== undefined && told !== 'unknown') return await stateOfEvents(room, told)
+    const { prevs, lacking } = await referencesOf(room, pdu)
+    if (pdu.prev_events.some((eventId) => this.#untold.has(eventId)))
+      this.#untold.add(event.eventId)
+    // What was lacking when the event came may have come since.
+    if (lacking.prevEvents.length === 0) return await stateBeforeOf(room, prevs)
+    // Nobody knows it: before history, and beside our join, that before our join is not far from it.
+    this.#untold.add(event.eventId)
+    return this.#joinState ?? before
+  }
+
+  async #verdict(
+    pdu: Pdu,
+    { event, facts, stateBefore }: { event: PartialEvent; facts: EventFacts; stateBefore: number },
+  ): Promise<Pick<Restated, 'status' | 'rule'>> {
+    // A state that does not let us in is not believed.
+    if (event.origin === 'join') return { status: 'accepted', rule: undefined }
+    return await judge(this.room, pdu, {
+      stateBefore,
+      isStateKnown: true,
+      place: event.isLive ? 'end' : { next: nowhere },
+      withoutPolicy: facts.status === 'accepted',
+    })
+  }
+
+  async #newPlace(
+    pdu: Pdu,
+    { isLive }: PartialEvent,
+    isAccepted: boolean,
+  ): Promise<Restated['place']> {
+    return isAccepted && isLive && !(await withholds(this.room, pdu)) ? 'end' : 'nowhere'
+  }
+
+  /** What we knew of the room before is history: our join is where it goes on. */
+  async #startFrom({ pdu, stateBefore }: Restated): Promise<void> {
+    const { room } = this
+    this.#joinState = stateBefore
+    this.#head = { extremities: [], state: stateBefore }
+    const known = room.partial?.servers ?? new Set()
+    const there = await joinedServers(room, stateBefore)
+    this.#overlooked = [...there.keys()].filter(
+      (server) => !known.has(server) && server !== this.#parts.serverName,
+    )
+    for (const parent of pdu.prev_events) this.#passed.add(parent)
+  }
+
+  /** What our users said since is sent to those who were in the room and whom nobody had named. */
+  async #destinationsOf(
+    event: PartialEvent,
+    { pdu, status }: Restated,
+    { stateBefore, position }: EventFacts,
+  ): Promise<ServerName[]> {
+    const isOurs = serverNameOf(pdu.sender) === this.#parts.serverName
+    if (!isOurs || event.origin === 'join' || status !== 'accepted' || !event.isLive) return []
+    if (this.#overlooked.length === 0 || position === undefined) return []
+    const told = await joinedServers(this.room, stateBefore ?? 0)
+    return this.#overlooked.filter((server) => !told.has(server))
+  }
+
+  async #advance({ pdu, stateAfter }: Restated, passed: ReadonlySet<EventId>): Promise<void> {
+    const { room } = this
+    for (const eventId of passed) this.#passed.add(eventId)
+    const kept = this.#head.extremities.filter((eventId) => !passed.has(eventId))
+    const extremities = this.#passed.has(pdu.event_id) ? kept : [...kept, pdu.event_id]
+    const facts = await room.facts(extremities)
+    const versions = extremities.flatMap((eventId) => facts.get(eventId)?.stateAfter ?? [])
+    const state = versions.length === 0 ? stateAfter : await room.resolve(versions)
+    this.#head = { extremities, state }
+  }
+}
+
+function isUnknown({ origin }: PartialEvent): boolean {
+  return origin === 'unknown' || origin === 'join'
+}
+
+function nowhere(): never {
+  throw new Error('what is judged again keeps its place')
+}

@@ -1,0 +1,260 @@
+/**
+ * Asks for the whole state of rooms of which members were left out when we joined, until it is known.
+ *
+ * Who gave us the room is asked first, then others in the room. What one gives must be of the room that
+ * we know and must let us in. If it says anything else than what we were given at the join, members
+ * aside, one of the two has lied: then it is believed only if others say the same, or if for a long
+ * time nobody says anything better. Nothing waits for all this but what needs it, and that for a bounded
+ * time. It goes on after a restart, and when we come back to a room that we have left meanwhile.
+ *
+ * Why so: docs/decisions/0005-partial-state.md.
+ *
+ * @module
+ */
+
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { fetchWholeState, mayLack, stateBeforeFrom } from './fetch-state.ts'
+import { Avoidance, type Fetch, FetchBudget, serversToAsk, wholeRoomLimits } from './fetching.ts'
+import { droppedOfRoom } from './join-answer.ts'
+import type { RoomParts } from './parts.ts'
+import { FederationError } from './remote-servers.ts'
+import type { PartialState } from './rooms.ts'
+
+/** Between two attempts: after the first one, and at most. */
+const pauseMs = { first: 2000, factor: 2, most: 600_000 }
+/** Of how many events beside our join the state is asked for. */
+const othersMax = 20
+/** How often that is done anew because of more such events, before all that are left are passed over. */
+const roundsMax = 3
+/**
+ * After so many attempts, some minutes, what only one server says is believed against what we were
+ * given, and events that are not in order are done without.
+ */
+const triesOfDoubt = 6
+
+/** After so many attempts, half a minute, those are passed over whose state nobody gives. */
+const triesForOthers = 4
+
+interface Running {
+  /** Ends the pause between two attempts. */
+  readonly nudge: () => void
+  readonly done: Promise<void>
+}
+
+/** A state that is not what we were given when we joined. */
+interface Contradicting {
+  readonly server: ServerName
+  readonly stateIds: readonly EventId[]
+}
+
+export class StateCompletions {
+  readonly #parts: RoomParts
+  readonly #running = new Map<RoomId, Running>()
+  readonly #closing = new AbortController()
+
+  constructor(parts: RoomParts) {
+    this.#parts = parts
+  }
+
+  /** Begins, or does not wait any longer with the next attempt. */
+  start(roomId: RoomId): void {
+    const running = this.#running.get(roomId)
+    if (running !== undefined) {
+      running.nudge()
+      return
+    }
+    if (this.#closing.signal.aborted) return
+    const nudging = new Nudges(this.#parts.clock, this.#closing.signal)
+    const done = this.#run(roomId, nudging)
+      .catch((error: unknown) => {
+        if (this.#closing.signal.aborted) return
+        this.#parts.log.error('the state of a room could not be completed', { roomId, error })
+      })
+      .finally(() => this.#running.delete(roomId))
+    this.#running.set(roomId, { nudge: () => nudging.nudge(), done })
+  }
+
+  /** Goes on with what was under way before a restart. */
+  async resume(): Promise<void> {
+    for (const { roomId } of await this.#parts.rooms.partialRooms()) this.start(roomId)
+  }
+
+  /** See `Rooms.wholeState`. */
+  async wait(roomId: RoomId, limitMs: number): Promise<boolean> {
+    const { rooms, clock } = this.#parts
+    const running = this.#running.get(roomId)
+    if (running !== undefined && (await rooms.partialState(roomId)) !== undefined) {
+      const enough = new AbortController()
+      const limit = clock.sleep(limitMs, enough.signal).catch(ignore)
+      await Promise.race([running.done, limit])
+      enough.abort()
+    }
+    return (await rooms.partialState(roomId)) === undefined
+  }
+
+  end(): void {
+    this.#closing.abort()
+  }
+
+  async #run(roomId: RoomId, nudges: Nudges): Promise<void> {
+    const { rooms, engine, log, clock, serverName } = this.#parts
+    const startMs = clock.monotonicMs()
+    for (let tries = 0; !this.#closing.signal.aborted; tries += 1) {
+      const partial = await rooms.partialState(roomId)
+      // Without anybody of ours in the room nobody tells us; it goes on when we come back.
+      if (partial === undefined || !(await rooms.isServerInRoom(serverName, roomId))) return
+      const problem = await this.#attempt(roomId, partial, tries)
+      if (this.#closing.signal.aborted) return
+      if (problem === undefined) {
+        const state = await rooms.currentState(roomId)
+        const ms = Math.round(clock.monotonicMs() - startMs)
+        log.info('the state of a room is known whole', { roomId, entries: state?.size, ms, tries })
+        return
+      }
+      await engine.noteIncomplete(roomId, problem)
+      const retry_after_ms = Math.min(pauseMs.most, pauseMs.first * pauseMs.factor ** tries)
+      log.warn('the state of a room is still partial', { roomId, problem, retry_after_ms })
+      await nudges.pause(retry_after_ms)
+    }
+  }
+
+  /** Gives what is in the way, if something is. */
+  async #attempt(
+    roomId: RoomId,
+    partial: PartialState,
+    tries: number,
+  ): Promise<string | undefined> {
+    const { engine, rooms } = this.#parts
+    const version = await rooms.version(roomId)
+    const [join] = await engine.unknownStates(roomId)
+    if (version === undefined || join === undefined) return 'Our join is not known.'
+    const fetch: Fetch = {
+      parts: this.#parts,
+      roomId,
+      version,
+      servers: await serversToAsk(this.#parts, roomId, [partial.resident]),
+      budget: new FetchBudget(this.#parts.clock, undefined, wholeRoomLimits),
+      avoidance: new Avoidance(this.#parts.clock),
+    }
+    const found = await this.#stateBeforeJoin(fetch, { join, partial, tries })
+    if (typeof found === 'string') return found
+    const states = new Map<EventId, readonly EventId[] | 'unknown'>([[join, found]])
+    for (let round = 0; round <= roundsMax; round += 1) {
+      const limit = round < roundsMax ? othersMax : 0
+      const refused = await this.#askForOthers(fetch, states, limit)
+      if (refused > 0 && tries < triesForOthers) {
+        return `Nobody gives the state before ${refused} events beside our join.`
+      }
+      if (await engine.completeRoom(roomId, states)) return undefined
+    }
+    return 'More and more events come whose history is missing.'
+  }
+
+  /** Adds the states before other events that nobody knows yet, and tells how many are not had. */
+  async #askForOthers(
+    fetch: Fetch,
+    states: Map<EventId, readonly EventId[] | 'unknown'>,
+    limit: number,
+  ): Promise<number> {
+    const all = await this.#parts.engine.unknownStates(fetch.roomId)
+    const others = all.filter((eventId) => !states.has(eventId))
+    let refused = 0
+    for (const [index, eventId] of others.entries()) {
+      const state = index < limit ? await fetchWholeState(fetch, eventId) : undefined
+      if (state === undefined && index < limit) refused += 1
+      states.set(eventId, state ?? 'unknown')
+    }
+    return refused
+  }
+
+  /** The state before our join, as one of the servers has it, or what is wrong with all of them. */
+  async #stateBeforeJoin(
+    fetch: Fetch,
+    about: { readonly join: EventId; readonly partial: PartialState; readonly tries: number },
+  ): Promise<readonly EventId[] | string> {
+    const { engine, log } = this.#parts
+    const { join } = about
+    const problems: string[] = []
+    const contradicting: Contradicting[] = []
+    for (const server of fetch.servers) {
+      const stateIds = await this.#stateFrom(fetch, server, about)
+      if (typeof stateIds === 'string') {
+        problems.push(stateIds)
+        continue
+      }
+      const contradiction = await engine.contradiction(fetch.roomId, join, stateIds)
+      if (contradiction === undefined) return stateIds
+      const { problem, bars } = contradiction
+      problems.push(`The state that ${server} gives contradicts our join: ${problem}.`)
+      log.warn('a server contradicts what was given when a room was joined', {
+        roomId: fetch.roomId,
+        destination: server,
+        resident: about.partial.resident,
+        problem,
+      })
+      if (!bars) contradicting.push({ server, stateIds })
+    }
+    return believed(contradicting, about) ?? (problems.join(' ') || 'There is nobody to ask.')
+  }
+
+  async #stateFrom(
+    fetch: Fetch,
+    server: ServerName,
+    { join, tries }: { readonly join: EventId; readonly tries: number },
+  ): Promise<readonly EventId[] | string> {
+    try {
+      const { state, lacking } = await stateBeforeFrom(fetch, server, join)
+      if (state.length === 0) return `The state that ${server} gives is of no use.`
+      if (lacking === 0) return state
+      // The keys by which they are signed may be had later, unless nobody gives them for long.
+      if (tries < triesOfDoubt || !mayLack(lacking, state)) {
+        return `Of the state that ${server} gives, ${lacking} events are not in order.`
+      }
+      const { roomId } = fetch
+      this.#parts.log.warn(droppedOfRoom, { from: server, roomId, dropped: lacking })
+      return state
+    } catch (error) {
+      if (!(error instanceof FederationError)) throw error
+      return `${server} gives no state: ${error.message}`
+    }
+  }
+}
+
+/**
+ * The state that is believed although it is not what we were given: one that two servers give, beside
+ * who gave us the room; after many attempts also what one gives.
+ */
+function believed(
+  contradicting: readonly Contradicting[],
+  { partial, tries }: { readonly partial: PartialState; readonly tries: number },
+): readonly EventId[] | undefined {
+  const others = contradicting.filter(({ server }) => server !== partial.resident)
+  const same = Map.groupBy(others, ({ stateIds }) => stateIds.toSorted().join())
+  const [most] = [...same.values()].toSorted((a, b) => b.length - a.length)
+  const needed = tries < triesOfDoubt ? 2 : 1
+  return most !== undefined && most.length >= needed ? most[0]?.stateIds : undefined
+}
+
+/** Pauses that somebody may end. */
+class Nudges {
+  readonly #clock: RoomParts['clock']
+  readonly #closing: AbortSignal
+  #pause = new AbortController()
+
+  constructor(clock: RoomParts['clock'], closing: AbortSignal) {
+    this.#clock = clock
+    this.#closing = closing
+  }
+
+  nudge(): void {
+    this.#pause.abort()
+  }
+
+  async pause(ms: number): Promise<void> {
+    this.#pause = new AbortController()
+    const signal = AbortSignal.any([this.#pause.signal, this.#closing])
+    await this.#clock.sleep(ms, signal).catch(ignore)
+  }
+}
+
+function ignore(): void {}

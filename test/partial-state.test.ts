@@ -1,0 +1,403 @@
+/**
+ * Joining a room without most of its members: it is used at once, and is in the end what it would be
+ * had all of it been there from the beginning, whatever happens meanwhile.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { EventId, RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
+import type { JsonObject } from '../src/protocol/json.ts'
+import { type RoomVersion, roomVersions } from '../src/protocol/room-version.ts'
+import { FederationWorld, type TestServer } from './federation-world.ts'
+
+const versions = ['1', '3', '10', '12'].map((id) => roomVersions.get(id) ?? assert.fail())
+
+interface Scene {
+  readonly world: FederationWorld
+  readonly version: RoomVersion
+  /** The resident through which others join. */
+  readonly a: TestServer
+  readonly b: TestServer
+  readonly c: TestServer
+  readonly alice: UserId
+  readonly bob: UserId
+  readonly carol: UserId
+  readonly roomId: RoomId
+  /** Whether the residents give their state to who asks for it afterwards. */
+  open: boolean
+}
+
+/** A named room with members on two servers; a third one is to join. */
+async function scene(
+  version = roomVersions.get('11') ?? assert.fail(),
+  options: Parameters<TestServer['createRoom']>[2] = {},
+): Promise<Scene> {
+  const world = new FederationWorld()
+  const [a, b, c] = await world.start('a', 'b', 'c')
+  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
+  const roomId = await a.createRoom(alice, version, {
+    ...options,
+    events: [
+      { type: 'm.room.name', state_key: '', content: { name: 'The Hall' } },
+      ...(options.events ?? []),
+    ],
+  })
+  for (const index of [1, 2, 3]) await a.join(a.user(`guest${index}`), roomId)
+  await b.join(bob, roomId, [a])
+  await world.settle()
+  const it: Scene = { world, version, a, b, c, alice, bob, carol, roomId, open: false }
+  for (const server of [a, b]) {
+    server.intercept = async (_, path) =>
+      it.open || !/\/state(_ids)?\//.test(path) ? undefined : { nothing: true }
+  }
+  return it
+}
+
+/** Carol joins, and what her server is not told stays so. */
+async function joined(it: Scene): Promise<EventId> {
+  const eventId = await it.c.join(it.carol, it.roomId, [it.a])
+  assert.ok(await it.c.rooms.partialState(it.roomId))
+  return eventId
+}
+
+async function complete(it: Scene): Promise<void> {
+  it.open = true
+  await it.world.settle(600_000)
+  assert.equal(await it.c.rooms.partialState(it.roomId), undefined)
+  assert.deepEqual(await it.c.rooms.partialRooms(), [])
+  await assertSame(it)
+}
+
+/** The servers agree on the room. */
+async function assertSame({ a, b, c, roomId }: Scene): Promise<void> {
+  assert.deepEqual(await c.stateOf(roomId), await a.stateOf(roomId))
+  assert.deepEqual(await b.stateOf(roomId), await a.stateOf(roomId))
+  const ends = async (server: TestServer) =>
+    (await server.engine.forwardExtremities(roomId)).toSorted()
+  assert.deepEqual(await ends(c), await ends(a))
+  assert.deepEqual([a.errors, b.errors, c.errors], [[], [], []])
+}
+
+const state = (it: Scene, event: { type: string; content: JsonObject }, stateKey = '') =>
+  it.a.send(it.roomId, { sender: it.alice, state_key: stateKey, ...event })
+
+for (const version of versions) {
+  test(`version ${version.id}: a room is used while most of its members are not known`, async () => {
+    const it = await scene(version)
+    const { world, a, b, c, alice, bob, carol, roomId } = it
+    await joined(it)
+    assert.equal(await c.membershipIn(roomId, bob), undefined)
+    assert.deepEqual((await c.rooms.serversInRoom(roomId)).toSorted(), [a.name, b.name, c.name])
+    await c.say(carol, roomId, 'hello')
+    await world.settle()
+    for (const server of [a, b]) assert.deepEqual(await server.messages(roomId), ['hello'])
+    await b.say(bob, roomId, 'hi')
+    await world.settle()
+    await a.say(alice, roomId, 'welcome')
+    await state(it, { type: 'm.room.topic', content: { topic: 'halls' } })
+    await world.settle()
+    assert.deepEqual(await c.messages(roomId), ['hello', 'hi', 'welcome'])
+    // Who speaks shows by it that they are in the room.
+    assert.equal(await c.membershipIn(roomId, bob), 'join')
+    await complete(it)
+    assert.deepEqual(await c.messages(roomId), ['hello', 'hi', 'welcome'])
+  })
+
+  test(`version ${version.id}: history is read while most of the members are not known`, async () => {
+    const it = await scene(version)
+    const { a, c, alice, roomId } = it
+    for (const body of ['one', 'two', 'three']) await a.say(alice, roomId, body)
+    await joined(it)
+    const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+    assert.ok((await it.world.await(c.rooms.fillHistory(roomId, end, 3))) > 0)
+    assert.deepEqual(await c.messages(roomId), ['one', 'two', 'three'])
+    await complete(it)
+    assert.deepEqual(await c.messages(roomId), ['one', 'two', 'three'])
+    for (const stored of await c.rooms.timeline(roomId, {
+      from: { stream: -1, sub: 0 },
+      direction: 'forwards',
+      limit: 100,
+    })) {
+      const { event_id: eventId } = stored.pdu
+      const [ours, theirs] = [
+        await c.rooms.stateBefore(roomId, eventId),
+        await a.rooms.stateBefore(roomId, eventId),
+      ]
+      const ids = (view: typeof ours) =>
+        view
+          ?.ids()
+          .map((entry) => entry.eventId)
+          .toSorted()
+      assert.deepEqual(ids(ours), ids(theirs))
+    }
+  })
+}
+
+test('what is spoken beside the join is heard', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, bob, carol, roomId } = it
+  world.cut(a, b)
+  await a.say(alice, roomId, 'on one side')
+  await b.say(bob, roomId, 'on the other side')
+  await joined(it)
+  world.heal()
+  await world.settle(120_000)
+  await b.say(bob, roomId, 'on both sides')
+  await world.settle(120_000)
+  const heard = await c.messages(roomId)
+  assert.ok(heard.includes('on the other side'), heard.join())
+  assert.ok(heard.includes('on both sides'), heard.join())
+  await c.say(carol, roomId, 'hello')
+  await world.settle(120_000)
+  await complete(it)
+  assert.equal(new Set(await c.messages(roomId)).size, (await c.messages(roomId)).length)
+})
+
+test('who was banned before is heard no more when that is known', async () => {
+  const it = await scene()
+  const { world, a, b, c, bob, alice, carol, roomId } = it
+  world.cut(a, b)
+  await a.setMembership(alice, roomId, bob, 'ban')
+  const said = await b.say(bob, roomId, 'you cannot ban me')
+  await joined(it)
+  const event = (await b.rooms.event(roomId, said)) ?? assert.fail()
+  await world.await(c.engine.takeIn(b.name, [event.pdu.bytes]))
+  await world.settle(20_000)
+  assert.deepEqual(await c.messages(roomId), ['you cannot ban me'])
+  await c.say(carol, roomId, 'who is there?')
+  it.open = true
+  await world.settle(600_000)
+  assert.deepEqual(await c.messages(roomId), ['who is there?'])
+  assert.equal((await c.rooms.event(roomId, said))?.status, 'soft_failed')
+  assert.equal(await c.membershipIn(roomId, bob), 'ban')
+  world.heal()
+  await world.settle(600_000)
+  assert.deepEqual(await c.stateOf(roomId), await a.stateOf(roomId))
+})
+
+test('nobody is let in through a server that does not know all members', async () => {
+  const it = await scene()
+  const { world, a, c, roomId } = it
+  const [d] = await world.start('d')
+  const dora = d.user('dora')
+  await joined(it)
+  const encoded = [roomId, dora].map(encodeURIComponent)
+  const made = await d.request(
+    c,
+    'GET',
+    `/_matrix/federation/v1/make_join/${encoded.join('/')}?ver=11`,
+  )
+  assert.deepEqual([made.status, made.body.errcode], [400, 'M_UNABLE_TO_GRANT_JOIN'])
+  const knock = await d.request(
+    c,
+    'GET',
+    `/_matrix/federation/v1/make_knock/${encoded.join('/')}?ver=11`,
+  )
+  assert.deepEqual([knock.status, knock.body.errcode], [404, 'M_NOT_FOUND'])
+  await d.join(dora, roomId, [c, a])
+  await world.settle()
+  assert.equal(await c.membershipIn(roomId, dora), 'join')
+  const [end = ''] = await c.engine.forwardExtremities(roomId)
+  for (const operation of ['state', 'state_ids']) {
+    const target = `/_matrix/federation/v1/${operation}/${encoded[0]}?event_id=${encodeURIComponent(end)}`
+    const { status, body } = await a.request(c, 'GET', target)
+    assert.deepEqual([status, body.errcode], [404, 'M_NOT_FOUND'])
+  }
+  await complete(it)
+  const { status } = await a.request(
+    c,
+    'GET',
+    `/_matrix/federation/v1/state_ids/${encoded[0]}?event_id=${encodeURIComponent(end)}`,
+  )
+  assert.equal(status, 200)
+})
+
+test('another user of ours joins meanwhile', async () => {
+  const it = await scene()
+  const { world, a, c, carol, roomId } = it
+  await joined(it)
+  const chris = c.user('chris')
+  await c.join(chris, roomId, [a])
+  assert.deepEqual(await c.rooms.localMembers(roomId), [carol, chris])
+  await world.settle()
+  await complete(it)
+})
+
+test('a banned user of ours does not get in meanwhile', async () => {
+  const it = await scene()
+  const { a, c, alice, roomId } = it
+  const chris = c.user('chris')
+  await a.setMembership(alice, roomId, chris, 'ban')
+  await joined(it)
+  await assert.rejects(c.join(chris, roomId, [a]), { errcode: 'M_FORBIDDEN' })
+  await complete(it)
+  assert.equal((await c.rooms.membership(chris, roomId))?.membership, 'ban')
+})
+
+test('we leave, and come back, before all members are known', async () => {
+  const it = await scene()
+  const { world, a, c, alice, carol, roomId } = it
+  await joined(it)
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle(60_000)
+  assert.equal(await a.membershipIn(roomId, carol), 'leave')
+  await a.say(alice, roomId, 'she is gone')
+  await world.settle(60_000)
+  await joined(it)
+  await a.say(alice, roomId, 'she is back')
+  await world.settle()
+  assert.deepEqual(await c.messages(roomId), ['she is back'])
+  await complete(it)
+})
+
+test('we are kicked by somebody we do not know of, and all is given up until we come back', async () => {
+  const it = await scene()
+  const { world, a, c, alice, carol, roomId } = it
+  await joined(it)
+  await a.setMembership(alice, roomId, carol, 'leave')
+  await world.settle(60_000)
+  assert.equal((await c.rooms.membership(carol, roomId))?.membership, 'leave')
+  it.open = true
+  const asked = world.requests.length
+  await world.settle(3_600_000)
+  assert.deepEqual(
+    world.requests.slice(asked).filter((request) => request.includes('/state')),
+    [],
+  )
+  await c.join(carol, roomId, [a])
+  await complete(it)
+})
+
+test('a member we do not know of is kicked when we know who it is', async () => {
+  const users = { '@alice:a.test:8448': 100, '@carol:c.test:8448': 50 }
+  const it = await scene(undefined, { powerLevels: { users } })
+  const { world, a, c, carol, roomId } = it
+  const guest = a.user('guest1')
+  await joined(it)
+  it.open = true
+  await c.setMembership(carol, roomId, guest, 'ban')
+  await world.settle()
+  assert.equal(await a.membershipIn(roomId, guest), 'ban')
+  await complete(it)
+})
+
+test('a crash at any moment loses nothing', async () => {
+  for (let ms = 5; ms < 1500; ms += ms < 200 ? 5 : 100) {
+    const it = await scene()
+    const { world, a, b, c, alice, bob, carol, roomId } = it
+    let open = false
+    const joining = c.rooms.join({ userId: carol, roomId, via: [a.name], content: {} })
+    joining.catch(() => {})
+    await world.settle(ms)
+    await b.say(bob, roomId, 'before')
+    open = ms % 2 === 1
+    it.open = open
+    c.stop()
+    it.open = true
+    await c.restart()
+    if (!(await c.rooms.isServerInRoom(c.name, roomId))) await c.join(carol, roomId, [a])
+    await a.say(alice, roomId, 'after')
+    await world.settle(600_000)
+    assert.equal(await c.rooms.partialState(roomId), undefined, `after ${ms} ms`)
+    await assertSame(it)
+    assert.ok((await c.messages(roomId)).includes('after'))
+  }
+})
+
+test('a crash while all is judged again loses nothing', async () => {
+  for (let ms = 0; ms < 60; ms += 2) {
+    const it = await scene()
+    const { world, a, b, c, alice, bob, carol, roomId } = it
+    await joined(it)
+    for (let index = 0; index < 5; index += 1) {
+      await a.say(alice, roomId, `a${index}`)
+      await b.say(bob, roomId, `b${index}`)
+      await c.say(carol, roomId, `c${index}`)
+    }
+    await world.settle(1000)
+    const before = await c.messages(roomId)
+    it.open = true
+    c.rooms.completeState(roomId)
+    await world.settle(ms)
+    c.stop()
+    await c.restart()
+    await world.settle(600_000)
+    assert.equal(await c.rooms.partialState(roomId), undefined)
+    assert.deepEqual(await c.messages(roomId), before)
+    await assertSame(it)
+  }
+})
+
+test('servers that the resident did not name get what was said meanwhile', async () => {
+  const it = await scene()
+  const { world, a, b, c, carol, roomId } = it
+  const blocked = a.intercept ?? assert.fail()
+  a.intercept = async (method, path, answer) =>
+    path.includes('/send_join/')
+      ? { ...(await answer()), servers_in_room: [] }
+      : await blocked(method, path, answer)
+  await joined(it)
+  assert.deepEqual((await c.rooms.serversInRoom(roomId)).toSorted(), [a.name, c.name])
+  await c.say(carol, roomId, 'can you hear me?')
+  await world.settle()
+  assert.deepEqual(await b.messages(roomId), [])
+  await complete(it)
+  assert.deepEqual(await b.messages(roomId), ['can you hear me?'])
+})
+
+test('if the resident gives no whole state, another server does', async () => {
+  const it = await scene()
+  const { b, c, roomId } = it
+  await joined(it)
+  b.intercept = undefined
+  await it.world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  await assertSame(it)
+})
+
+test('a state without some of what was given at the join is not believed', async () => {
+  const it = await scene()
+  const { a, b, c, roomId } = it
+  const name = (await a.rooms.currentState(roomId))?.eventId('m.room.name', '') ?? assert.fail()
+  let lied = 0
+  a.intercept = async (_, path, answer) => {
+    if (path.includes('/state/')) return { nothing: true }
+    if (!path.includes('/state_ids/')) return undefined
+    lied += 1
+    const { pdu_ids, ...rest } = (await answer()) as { pdu_ids: string[] }
+    return { ...rest, pdu_ids: pdu_ids.filter((id) => id !== name) }
+  }
+  await joined(it)
+  await it.world.settle(60_000)
+  assert.ok(lied > 0)
+  assert.ok(await c.rooms.partialState(roomId))
+  const [incomplete] = await c.rooms.partialRooms()
+  assert.match(incomplete?.problem ?? '', /contradicts our join: .*m\.room\.name/)
+  assert.ok((incomplete?.tries ?? 0) > 0)
+  b.intercept = undefined
+  await it.world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  await assertSame(it)
+})
+
+test('where the resident lied at the join, two others are believed', async () => {
+  const it = await scene()
+  const { world, a, b, c, roomId } = it
+  const [d] = await world.start('d')
+  await d.join(d.user('dora'), roomId, [a])
+  await world.settle()
+  a.intercept = async (_, path, answer) => {
+    if (/\/state(_ids)?\//.test(path)) return { nothing: true }
+    if (!path.includes('/send_join/')) return undefined
+    const { state: given, ...rest } = (await answer()) as { state: JsonObject[] }
+    return { ...rest, state: given.filter(({ type }) => type !== 'm.room.name') }
+  }
+  await joined(it)
+  assert.equal((await c.rooms.currentState(roomId))?.eventId('m.room.name', ''), undefined)
+  b.intercept = undefined
+  await world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  await assertSame(it)
+})
