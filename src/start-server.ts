@@ -16,8 +16,11 @@ import type { SpacesNeeds } from '#directory/space-rooms.ts'
 import { createSpaces } from '#directory/spaces.ts'
 import type { EduReceiver } from '#federation/edus.ts'
 import { createFederation, type Federation } from '#federation/federation.ts'
+import { loadOwnKeys } from '#federation/key-rotation.ts'
+import type { OldKey } from '#federation/own-keys.ts'
+import { isWorthless } from '#federation/published-keys.ts'
 import { createTransactionReceiver } from '#federation/receive-transactions.ts'
-import { loadSigningKey } from '#federation/signing-key.ts'
+import { loadSigningKey, SigningKeyRefused } from '#federation/signing-key.ts'
 import { mediaRoutes as mediaRoutesForServers } from '#federation-api/content-repository.ts'
 import { directoryRoutes } from '#federation-api/directory-routes.ts'
 import { keyRoutes } from '#federation-api/key-routes.ts'
@@ -92,8 +95,9 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const { io, db } = around
   const streams = await openStreams(db)
   const keyPath = join(config.data_dir, 'signing.key')
-  const signer = await loadSigningKey(config.server_name, keyPath, io)
-  const federation = await buildFederation(config, around, signer)
+  const keys = await loadOwnKeys(config.server_name, keyPath, io)
+  const { signer } = keys
+  const federation = await buildFederation(config, around, keys)
   const pressure = await watchPressure({ ...io, ...watched(config) })
   const shares = sharesOf(io, pressure)
   const local = await createLocalRooms({ ...io, ...federation, signer, db, streams, shares })
@@ -149,14 +153,22 @@ function sharesOf({ clock, machine }: Io, pressure: Pressure): Shares {
 async function buildFederation(
   config: Config,
   { io, db }: Surroundings,
-  signer: Signer,
+  { signer, oldKeys }: { readonly signer: Signer; readonly oldKeys: readonly OldKey[] },
 ): Promise<Federation> {
   const { trusted_key_servers: trustedKeyServers, allow, deny, retry } = config.federation
+  const stolenKeys = new Set(config.federation.stolen_keys)
+  if (isWorthless(signer.publicKey, stolenKeys)) {
+    const what = 'The signing key of this server is among the stolen_keys'
+    throw new SigningKeyRefused(`${what}: make another with hansa key rotate.`)
+  }
   return await createFederation({
     ...io,
     db,
     signer,
     trustedKeyServers,
+    quorum: config.federation.key_server_quorum,
+    stolenKeys,
+    oldKeys,
     // A server that does not federate allows no other one.
     allow: config.federation.enabled ? allow : [],
     deny,

@@ -10,6 +10,7 @@ import { ConfigError } from '#config/load.ts'
 import { checkConfig } from './config.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
+import { rotateKey } from './key.ts'
 import { compareRooms } from './room.ts'
 import { start } from './start.ts'
 import { createUser, listUsers, resetPassword } from './user.ts'
@@ -82,6 +83,16 @@ program
   .option('--json', 'print it as JSON', false)
   .option(...configOption)
   .action(explain)
+
+program
+  .command('key')
+  .description('the signing key of this server')
+  .addCommand(
+    new Command('rotate')
+      .description('make another, which the server takes at its next start')
+      .option(...configOption)
+      .action(rotateKey),
+  )
 
 program
   .command('room')

@@ -35,6 +35,9 @@ const httpUrl = textThat<string>(
   'an http or https URL',
   (found) => URL.canParse(found) && ['http:', 'https:'].includes(new URL(found).protocol),
 )
+const publicKey = textThat<string>('an Ed25519 public key: 32 bytes in unpadded Base64', (found) =>
+  /^[A-Za-z0-9+/]{43}$/.test(found),
+)
 const userId = textThat<UserId>(
   'a user ID such as @admin:example.org',
   (found) => parseUserId(found) !== undefined,
@@ -91,6 +94,16 @@ const federation = table({
     list(serverName),
     [],
     'Servers asked for the keys of servers that do not answer.',
+  ),
+  key_server_quorum: setting(
+    integer(1, 10),
+    1,
+    'How many of them must give the same key before it is believed.',
+  ),
+  stolen_keys: setting(
+    list(publicKey, 1000),
+    [],
+    'Public keys of servers that were stolen, in Base64: nothing signed with one is believed.',
   ),
   allow: setting(
     orNull(list(text)),

@@ -45,6 +45,10 @@ export interface FederationNeeds
   readonly oldKeys?: readonly OldKey[]
   /** `federation.trusted_key_servers`. */
   readonly trustedKeyServers?: readonly ServerName[]
+  /** `federation.key_server_quorum`. */
+  readonly quorum?: number
+  /** `federation.stolen_keys`. */
+  readonly stolenKeys?: ReadonlySet<string>
   /** `federation.allow`: patterns of the only servers to talk with; null is all. */
   readonly allow?: readonly string[] | null
   /** `federation.deny`: patterns of servers not to talk with. */

@@ -3,7 +3,8 @@
  *
  * Whoever needs keys at the same moment shares one request: a large room has members on hundreds of
  * servers that are gone. What a notary gives counts only if it is signed by the server it is about
- * and by the notary.
+ * and by the notary. Of a server that is gone nobody can say that it did not sign: so a quorum of
+ * notaries may be asked for, of which each must give the same key.
  *
  * https://spec.matrix.org/v1.19/server-server-api/#querying-keys-through-another-server
  *
@@ -14,23 +15,30 @@ import { bulkPerspectivesKeyQuery } from '#endpoints/server-server/keys-query.ts
 import type { Clock } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
 import type { VerifyKey } from '#io/pdu-checker.ts'
+import { encodeBase64 } from '#protocol/base64.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
-import type { JsonObject } from '#protocol/json.ts'
+import { isJsonObject, type JsonObject } from '#protocol/json.ts'
 import { FederationError, type KeyNeed } from '#rooms/remote-servers.ts'
 import type { FederationClient } from './call.ts'
-import { isSignedByNotary } from './server-keys-answer.ts'
+import { isSignedByNotary, type PublishedServerKey } from './server-keys-answer.ts'
 
 export interface NotariesNeeds {
   readonly client: FederationClient
   readonly clock: Clock
   readonly log: Log
   readonly notaries: readonly ServerName[]
+  /** How many must give the same key. */
+  readonly quorum: number
   readonly keysOfNotary: (notary: ServerName) => Promise<readonly VerifyKey[]>
-  /** Takes an answer that the notary signed. Gives what is wrong with it, if something is. */
+  /**
+   * Takes an answer that the notary signed, and of it the keys that enough notaries gave. Gives what is
+   * wrong with it, if something is.
+   */
   readonly onAnswer: (
     server: ServerName,
     notary: ServerName,
     answer: JsonObject,
+    isAttested: (key: PublishedServerKey) => boolean,
   ) => Promise<string | undefined>
 }
 
@@ -70,28 +78,72 @@ export function createNotaries(needs: NotariesNeeds): Notaries {
   }
 }
 
-/** Asks one notary after the other for what the ones before did not give. */
+/** What a notary gave for one server. */
+interface Given {
+  readonly notary: ServerName
+  readonly answer: JsonObject
+}
+
+/** Asks one notary after the other for what not enough of the ones before gave. */
 async function askAll(
   needs: NotariesNeeds,
   wanted: ReadonlyMap<ServerName, readonly KeyNeed[]>,
 ): Promise<void> {
   const missing = new Map(wanted)
+  const given = new Map<ServerName, Given[]>()
   for (const notary of needs.notaries) {
     if (missing.size === 0) return
     // A notary is not asked about itself: it would have answered.
     const asked = new Map([...missing].filter(([server]) => server !== notary))
     if (asked.size === 0) continue
-    for (const server of await askNotary(needs, notary, asked)) missing.delete(server)
+    for (const [server, answer] of await askNotary(needs, notary, asked)) {
+      const ofServer = given.getOrInsertComputed(server, () => [])
+      ofServer.push({ notary, answer })
+      if (await takeIn(needs, server, ofServer)) missing.delete(server)
+    }
   }
 }
 
-/** Gives the servers whose keys the notary knew. */
+/** Takes what enough notaries gave. Gives whether there was something that enough gave. */
+async function takeIn(
+  needs: NotariesNeeds,
+  server: ServerName,
+  given: readonly Given[],
+): Promise<boolean> {
+  const notaries = new Set(given.map(({ notary }) => notary))
+  if (notaries.size < needs.quorum) return false
+  let isAnyAttested = false
+  const isAttested = ({ keyId, key }: PublishedServerKey) => {
+    const text = encodeBase64(key)
+    const those = given.filter(({ answer }) => keyIn(answer, keyId) === text)
+    const isEnough = new Set(those.map(({ notary }) => notary)).size >= needs.quorum
+    if (isEnough) isAnyAttested = true
+    return isEnough
+  }
+  for (const { notary, answer } of given) {
+    const problem = await needs.onAnswer(server, notary, answer, isAttested)
+    if (problem === undefined) continue
+    needs.log.warn('a notary gives keys we cannot use', { notary, server, problem })
+  }
+  return isAnyAttested
+}
+
+/** The text of a key in an answer. */
+function keyIn({ verify_keys: current, old_verify_keys: old }: JsonObject, keyId: string): unknown {
+  for (const keys of [current, old]) {
+    const described = isJsonObject(keys) && Object.hasOwn(keys, keyId) ? keys[keyId] : undefined
+    if (isJsonObject(described)) return described.key
+  }
+  return undefined
+}
+
+/** Gives what the notary knew and signed, for the servers that were asked for. */
 async function askNotary(
   needs: NotariesNeeds,
   notary: ServerName,
   wanted: ReadonlyMap<ServerName, readonly KeyNeed[]>,
-): Promise<Set<ServerName>> {
-  const learned = new Set<ServerName>()
+): Promise<[ServerName, JsonObject][]> {
+  const learned: [ServerName, JsonObject][] = []
   try {
     const keys = await needs.keysOfNotary(notary)
     if (keys.length === 0) return learned
@@ -101,11 +153,8 @@ async function askNotary(
     for (const answer of json.server_keys) {
       const server = answer.server_name as ServerName
       if (!wanted.has(server)) continue
-      const problem = isSignedByNotary(answer, notary, keys)
-        ? await needs.onAnswer(server, notary, answer)
-        : 'the notary did not sign it'
-      if (problem === undefined) learned.add(server)
-      else needs.log.warn('a notary gives keys we cannot use', { notary, server, problem })
+      if (isSignedByNotary(answer, notary, keys)) learned.push([server, answer])
+      else needs.log.warn('a notary gives keys it did not sign', { notary, server })
     }
   } catch (error) {
     if (!(error instanceof FederationError)) throw error

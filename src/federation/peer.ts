@@ -82,6 +82,7 @@ export function createPeer(options: PeerOptions, io: PeerIo): Peer {
     discovery,
     archive: options.archive ?? keysInMemory(),
     trustedKeyServers: options.trustedKeyServers ?? [],
+    oldKeys: options.oldKeys,
   })
   const checking = { clock, keyring, pduChecker }
   return {

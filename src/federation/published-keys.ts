@@ -20,3 +20,11 @@ const publishedKeys: ReadonlySet<string> = new Set([
 export function isPublishedKey(publicKey: Uint8Array): boolean {
   return publishedKeys.has(encodeBase64(publicKey))
 }
+
+/** Whether a key proves nothing: everybody can know it, or it is among those that are told to be stolen. */
+export function isWorthless(publicKey: Uint8Array, stolen: ReadonlySet<string> = nothing): boolean {
+  const text = encodeBase64(publicKey)
+  return publishedKeys.has(text) || stolen.has(text)
+}
+
+const nothing: ReadonlySet<string> = new Set()

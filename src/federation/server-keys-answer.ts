@@ -11,7 +11,7 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { parseKeyId } from '#protocol/identifiers/key-id.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { signatureProblem } from '#protocol/signatures.ts'
-import { isPublishedKey } from './published-keys.ts'
+import { isWorthless } from './published-keys.ts'
 
 /** A key as its server describes it. */
 export interface PublishedServerKey {
@@ -38,8 +38,16 @@ const validityMsMax = 7 * 86_400_000
 /** How many keys of one kind a server may have at a time. */
 const keysMax = 64
 
-/** Reads the answer of `server`, which must have signed it with a key that is in it. */
-export function readServerKeys(answer: Json, server: ServerName, now: number): ReadServerKeys {
+/**
+ * Reads the answer of `server`, which must have signed it with a key that is in it. Keys that are
+ * `stolen`, in unpadded Base64, are taken for absent.
+ */
+export function readServerKeys(
+  answer: Json,
+  server: ServerName,
+  now: number,
+  stolen?: ReadonlySet<string>,
+): ReadServerKeys {
   const refuse = (reason: string) => ({ ok: false as const, reason })
   if (!isJsonObject(answer)) return refuse('it is no object')
   if (answer.server_name !== server) return refuse(`it is not about ${server}`)
@@ -52,14 +60,14 @@ export function readServerKeys(answer: Json, server: ServerName, now: number): R
 
   const validUntilTs = Math.min(Number(until), now + validityMsMax)
   const keys = Object.entries(current).flatMap(([keyId, described]) => {
-    const key = readKey(keyId, described)
+    const key = readKey(keyId, described, stolen)
     return key === undefined ? [] : [{ keyId, key, validUntilTs, expired: false }]
   })
   const problem = signatureProblem(answer, server, keys)
   if (problem !== undefined) return refuse(problem)
   const oldKeys = Object.entries(old).flatMap(([keyId, described]) => {
     // A key that is in use cannot have expired.
-    const key = Object.hasOwn(current, keyId) ? undefined : readKey(keyId, described)
+    const key = Object.hasOwn(current, keyId) ? undefined : readKey(keyId, described, stolen)
     const expiredTs = isJsonObject(described) ? described.expired_ts : undefined
     if (key === undefined || !Number.isSafeInteger(expiredTs)) return []
     return [{ keyId, key, validUntilTs: Number(expiredTs), expired: true }]
@@ -68,11 +76,15 @@ export function readServerKeys(answer: Json, server: ServerName, now: number): R
 }
 
 /** The 32 bytes of a key, unless it is of another kind or one that anybody can sign with. */
-function readKey(keyId: string, described: Json): Uint8Array | undefined {
+function readKey(
+  keyId: string,
+  described: Json,
+  stolen: ReadonlySet<string> | undefined,
+): Uint8Array | undefined {
   if (parseKeyId(keyId) === undefined || !keyId.startsWith('ed25519:')) return undefined
   const text = isJsonObject(described) ? described.key : undefined
   const key = typeof text === 'string' ? decodeBase64(text) : undefined
-  return key?.length === 32 && !isPublishedKey(key) ? key : undefined
+  return key?.length === 32 && !isWorthless(key, stolen) ? key : undefined
 }
 
 /** Whether a notary signed what it passes on, with one of its keys. */

@@ -7,104 +7,24 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type HttpClient, HttpFailure } from '#io/http.ts'
-import { silentLog } from '#io/log.ts'
-import { VirtualTime } from '#io/simulated/simulated-clock.ts'
-import { seededRandom } from '#io/simulated/simulated-random.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
-import { signingKeyOf } from '#protocol/ed25519.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Json, JsonObject } from '#protocol/json.ts'
 import { signJson } from '#protocol/signatures.ts'
-import type { Signer } from '#rooms/remote-servers.ts'
-import { memoryImage, openSqlite } from '#storage/sqlite.ts'
-import { createBackOff } from './back-off.ts'
-import { createFederationClient } from './call.ts'
-import { storedKeys } from './key-archive.ts'
+import {
+  type Answer,
+  dayMs,
+  first,
+  notaryName,
+  notarySigner,
+  openKeyring as open,
+  published,
+  second,
+  them,
+  us,
+} from '../../test/key-world.ts'
 import { createNotary } from './notary.ts'
 import { createOwnKeys } from './own-keys.ts'
-import { createKeyring } from './server-keys.ts'
-
-const dayMs = 86_400_000
-const them = 'them.test' as ServerName
-const notaryName = 'notary.test' as ServerName
-
-function signerOf(serverName: string, seed: number, keyId = `ed25519:k${seed}`): Signer {
-  const { publicKey, sign } = signingKeyOf(new Uint8Array(32).fill(seed))
-  return { serverName: serverName as ServerName, keyId, publicKey, sign }
-}
-
-const us = signerOf('us.test', 1)
-const first = signerOf(them, 2)
-const second = signerOf(them, 3)
-const notarySigner = signerOf(notaryName, 4)
-
-/** What a server publishes of its keys; `changes` makes it wrong. */
-function published(
-  signers: readonly Signer[],
-  validUntilTs: number,
-  changes: Record<string, Json> = {},
-): JsonObject {
-  const keys = signers.map((one) => [one.keyId, { key: encodeBase64(one.publicKey) }])
-  const answer: JsonObject = {
-    server_name: them,
-    valid_until_ts: validUntilTs,
-    verify_keys: Object.fromEntries(keys),
-    old_verify_keys: {},
-    ...changes,
-  }
-  return signers.reduce((object, signer) => signJson(object, signer), answer)
-}
-
-type Answer = JsonObject | string | undefined
-
-/** A keyring in a network where `answers` says what each server answers to a request. */
-async function open(
-  options: { notaries?: ServerName[]; image?: ReturnType<typeof memoryImage> } = {},
-) {
-  const time = new VirtualTime()
-  const clock = time.clock()
-  const image = options.image ?? memoryImage()
-  const db = await openSqlite({ image })
-  const alarms: unknown[] = []
-  const asked: string[] = []
-  const log = { ...silentLog, error: (_: string, fields?: object) => alarms.push(fields) }
-  const answers = new Map<string, (target: string, body: JsonObject) => Answer | Promise<Answer>>()
-  const httpClient: HttpClient = {
-    async request({ hostname, target, body }) {
-      asked.push(`${hostname} ${target}`)
-      const parsed =
-        body === undefined ? {} : JSON.parse(Buffer.from(body as Uint8Array).toString())
-      const answer = await answers.get(hostname)?.(target, parsed)
-      if (answer === undefined) throw new HttpFailure('connect', 'nobody there')
-      const text = typeof answer === 'string' ? answer : JSON.stringify(answer)
-      return { status: 200, headers: {}, body: Buffer.from(text) }
-    },
-    close: async () => {},
-  }
-  const discovery = {
-    targets: async (server: ServerName) => [
-      { hostname: server, port: 1, hostHeader: server, tlsName: server },
-    ],
-  }
-  const backOff = await createBackOff({ db, clock, random: seededRandom(1), log })
-  const client = createFederationClient({ signer: us, httpClient, discovery, backOff })
-  const trustedKeyServers = options.notaries ?? []
-  const common = { clock, log, signer: us, client, httpClient, discovery, trustedKeyServers }
-  const keyring = createKeyring({ ...common, archive: storedKeys(db) })
-  /** The keys of `them` that can be had, as `id until days`. */
-  const check = async (keyIds: string[], at = clock.now(), server = them): Promise<string[]> => {
-    const found = time.await(keyring.verifyKeys(keyIds.map((keyId) => ({ server, keyId, at }))))
-    return (await found).map(({ keyId, key, validUntilTs }) => {
-      const days = Math.round(((validUntilTs - clock.now()) / dayMs) * 10) / 10
-      const owner = [us, first, second, notarySigner].find((one) =>
-        Buffer.from(one.publicKey).equals(key),
-      )
-      return `${keyId} ${days} ${owner?.keyId === keyId ? '' : 'foreign'}`.trim()
-    })
-  }
-  return { time, clock, answers, asked, alarms, keyring, check, image, httpClient }
-}
 
 test('a key is fetched once and kept, in memory and in the store', async () => {
   const world = await open()

@@ -30,6 +30,8 @@ import type { FederationClient } from './call.ts'
 import type { KeyArchive } from './key-archive.ts'
 import { Limiter } from './limiter.ts'
 import { createNotaries, type Notaries } from './notaries.ts'
+import type { OldKey } from './own-keys.ts'
+import { isWorthless } from './published-keys.ts'
 import { type PublishedServerKey, readServerKeys } from './server-keys-answer.ts'
 
 export interface KeyringNeeds extends WayOut {
@@ -40,6 +42,12 @@ export interface KeyringNeeds extends WayOut {
   readonly client: FederationClient
   /** The notaries that are asked where the servers themselves do not answer. */
   readonly trustedKeyServers: readonly ServerName[]
+  /** How many of them must give the same key; one, if it is not said. */
+  readonly quorum?: number | undefined
+  /** Keys that were stolen, in unpadded Base64: nothing is believed that is signed with one. */
+  readonly stolenKeys?: ReadonlySet<string> | undefined
+  /** Keys that we signed with before. */
+  readonly oldKeys?: readonly OldKey[] | undefined
 }
 
 /** A keyring that also knows what servers said of their keys, for others. */
@@ -102,8 +110,10 @@ class StoredKeyring implements ArchivingKeyring {
       clock: needs.clock,
       log: needs.log,
       notaries: needs.trustedKeyServers,
+      quorum: needs.quorum ?? 1,
       keysOfNotary: async (notary) => await this.#keysOfNotary(notary),
-      onAnswer: async (server, notary, answer) => await this.#learn(server, notary, answer),
+      onAnswer: async (server, notary, answer, isAttested) =>
+        await this.#learn(server, notary, answer, isAttested),
     })
   }
 
@@ -127,8 +137,14 @@ class StoredKeyring implements ArchivingKeyring {
 
   #ownKeys(needs: readonly KeyNeed[]): VerifyKey[] {
     const { serverName: server, keyId, publicKey: key } = this.#needs.signer
-    if (!needs.some((need) => need.keyId === keyId)) return []
-    return [{ server, keyId, key, validUntilTs: Number.MAX_SAFE_INTEGER }]
+    const old = (this.#needs.oldKeys ?? []).flatMap(({ keyId: oldId, key: text, expiredTs }) => {
+      const bytes = decodeBase64(text)
+      return bytes === undefined
+        ? []
+        : [{ server, keyId: oldId, key: bytes, validUntilTs: expiredTs }]
+    })
+    const own = [{ server, keyId, key, validUntilTs: Number.MAX_SAFE_INTEGER }, ...old]
+    return own.filter((one) => needs.some((need) => need.keyId === one.keyId))
   }
 
   async #keysOf(server: ServerName, needs: readonly KeyNeed[]): Promise<VerifyKey[]> {
@@ -152,7 +168,7 @@ class StoredKeyring implements ArchivingKeyring {
     const loaded = new Map<string, KnownKey>()
     for (const row of rows) {
       const key = decodeBase64(row.key_base64)
-      if (key === undefined) continue
+      if (key === undefined || isWorthless(key, this.#needs.stolenKeys)) continue
       loaded.set(row.key_id, { key, validUntilTs: row.valid_until_ts, expired: row.expired === 1 })
     }
     // What was learned while the archive was read is newer.
@@ -219,16 +235,18 @@ class StoredKeyring implements ArchivingKeyring {
     server: ServerName,
     from: ServerName,
     answer: JsonObject,
+    isAttested: (key: PublishedServerKey) => boolean = () => true,
   ): Promise<string | undefined> {
     const { clock, archive } = this.#needs
     const now = clock.now()
-    const read = readServerKeys(answer, server, now)
+    const read = readServerKeys(answer, server, now, this.#needs.stolenKeys)
     if (!read.ok) return read.reason
     const known = new Map(await this.#load(server))
     const rows: ServerKeyRow[] = []
     const response = canonicalJson(answer)
     for (const key of read.keys) {
       if (known.size >= keysPerServerMax && !known.has(key.keyId)) continue
+      if (!isAttested(key) && !known.has(key.keyId)) continue
       const merged = this.#merge(server, from, known.get(key.keyId), key)
       if (merged === undefined) continue
       known.set(key.keyId, merged)
