@@ -12,6 +12,7 @@ import type { Pdu } from '../src/protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '../src/protocol/room-version.ts'
 import { DeviceWorld } from './device-world.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
+import { rowsOf } from './ingress/cells.ts'
 import { idOf, type RawEvent, sealed, textOf } from './scripted-peer/forged-event.ts'
 import { PeerRoom } from './scripted-peer/peer-room.ts'
 import { listOf, ok, refused, ScriptedPeer } from './scripted-peer/scripted-peer.ts'
@@ -390,3 +391,78 @@ test('names that every object inherits are names like others', async (t) => {
   assert.equal(({} as Record<string, unknown>).x, undefined)
   assert.equal(Object.keys(Object.prototype).length, 0)
 })
+
+/** Texts in the place of an event that are no JSON, or no UTF-8. */
+const broken: readonly [what: string, bytes: Uint8Array][] = [
+  ['a byte that is no UTF-8', Buffer.from('{"room_id":"!ROOM","x":"\xff"}', 'latin1')],
+  [
+    'half a surrogate pair in UTF-8',
+    Buffer.from('{"room_id":"!ROOM","x":"\xed\xa0\x80"}', 'latin1'),
+  ],
+  ['an overlong character', Buffer.from('{"room_id":"!ROOM","x":"\xc0\xaf"}', 'latin1')],
+  ['a line break in a string', Buffer.from('{"room_id":"!ROOM","x":"a\nb"}')],
+  ['NUL in a string', Buffer.from('{"room_id":"!ROOM","x":"a\0b"}')],
+  ['a number with a zero in front', Buffer.from('{"room_id":"!ROOM","depth":01}')],
+  ['a number with a plus', Buffer.from('{"room_id":"!ROOM","depth":+1}')],
+  ['not a number', Buffer.from('{"room_id":"!ROOM","depth":NaN}')],
+  ['a comma at the end', Buffer.from('{"room_id":"!ROOM","depth":1,}')],
+  ['a comment', Buffer.from('{"room_id":"!ROOM"/* x */}')],
+  ['a byte order mark', Buffer.from('\ufeff{"room_id":"!ROOM"}')],
+  ['single quotes', Buffer.from("{'room_id':'!ROOM'}")],
+]
+
+test('what is no JSON in the place of an event keeps no other out, as far as events can be told apart', async () => {
+  const { world, a, peer, room, u } = await sharedRoom(newest)
+  for (const [what, bytes] of broken) {
+    const pdu = room.add(room.draft(u, 'm.room.message', { body: what }))
+    const head = Buffer.from(`{"origin":"${peer.name}","origin_server_ts":1,"pdus":[`)
+    const named = Buffer.from(
+      Buffer.from(bytes).toString('latin1').replace('!ROOM', room.roomId),
+      'latin1',
+    )
+    const body = Buffer.concat([head, pdu.bytes, Buffer.from(','), named, Buffer.from(']}')])
+    const target = `/_matrix/federation/v1/send/broken${what.replaceAll(' ', '')}`
+    const { status } = await peer.request(a.name, 'PUT', target, new Uint8Array(body))
+    // Where one text ends and the next begins cannot be told behind a byte order mark.
+    const isApart = what !== 'a byte order mark'
+    assert.equal(status, isApart ? 200 : 400, what)
+    await world.settle(1000)
+    assert.equal(await statusOf(a, room, pdu), isApart ? 'accepted' : undefined, what)
+    await peer.transaction(a.name, { pdus: [pdu] })
+    await world.settle(1000)
+    assert.equal(await statusOf(a, room, pdu), 'accepted', what)
+  }
+  assert.deepEqual(a.errors, [])
+})
+
+for (const version of versionsToTry) {
+  test(`version ${version.id}: of what was redacted, the text is nowhere any more`, async () => {
+    const { world, a, peer, room, u } = await sharedRoom(version)
+    const secret = 'canary that was said by mistake'
+    const early = room.add(room.draft(u, 'm.room.message', { body: secret }))
+    const late = room.add(room.draft(u, 'm.room.message', { body: secret }))
+    const state = room.add(room.draft(u, 'm.room.topic', { topic: secret }, { stateKey: '' }))
+    await peer.transaction(a.name, { pdus: [early, state] })
+    const redact = (target: Pdu) => {
+      const content = version.redactsInContent ? { redacts: target.event_id } : {}
+      const draft = room.draft(u, 'm.room.redaction', content)
+      return room.add({
+        ...draft,
+        ...(version.redactsInContent ? {} : { redacts: target.event_id }),
+      })
+    }
+    // One before its target comes, two after.
+    await peer.transaction(a.name, { pdus: [redact(early), redact(state)] })
+    await world.settle(1000)
+    await peer.transaction(a.name, { pdus: [redact(late)] })
+    await world.settle(5000)
+    await peer.transaction(a.name, { pdus: [late] })
+    await world.settle(5000)
+    for (const pdu of [early, late, state]) {
+      const stored = await a.rooms.event(room.roomId, pdu.event_id)
+      assert.deepEqual([stored?.status, stored?.pdu.content], ['accepted', {}])
+    }
+    for (const [table, rows] of await rowsOf(a)) assert.ok(!rows.includes('canary'), table)
+    assert.deepEqual(a.errors, [])
+  })
+}
