@@ -25,19 +25,20 @@ export interface WaitingMessage extends ToDeviceMessage {
 
 /**
  * Lets a message wait for a device, or for all of the user's with `*`. Devices that there are not
- * get nothing, and one that has a message at this position already gets no other.
+ * get nothing, and one that has a message at this position already gets no other. Gives a row for each
+ * device that got it, once the unit is committed.
  */
 export function addToDeviceMessage(
   tx: Writer,
   { userId, deviceId }: DeviceRef,
   { sender, type, content_json, stream }: WaitingMessage,
-): void {
+): Promise<{ readonly user_id: UserId }[]> {
   const which = deviceId === '*' ? sql`` : sql`AND device_id = ${deviceId}`
-  tx.run(sql`
+  return tx.returning(sql`
     INSERT INTO to_device_messages (user_id, device_id, stream, sender, type, content_json)
     SELECT user_id, device_id, CAST(${stream} AS BIGINT), CAST(${sender} AS TEXT),
       CAST(${type} AS TEXT), CAST(${content_json} AS TEXT)
-    FROM devices WHERE user_id = ${userId} ${which} ON CONFLICT DO NOTHING
+    FROM devices WHERE user_id = ${userId} ${which} ON CONFLICT DO NOTHING RETURNING user_id
   `)
 }
 

@@ -58,6 +58,18 @@ forEachDatabase('messages wait for each device by itself', async (db) => {
   assert.deepEqual(await contents(desk), ['2', '4'])
 })
 
+forEachDatabase('users who are not here are not remembered, however many are named', async (db) => {
+  const { toDevice, contents } = await open(db)
+  const told: string[] = []
+  toDevice.onChange((userId) => told.push(userId))
+  const strangers = Array.from({ length: 2_000 }, (_, at) => `@nobody${at}:hansa.test`)
+  const messages = Object.fromEntries([...strangers, bob].map((userId) => [userId, { '*': {} }]))
+  const content = { sender: '@eve:far.test', type: 'm.t', message_id: '1', messages }
+  await toDevice.receive('far.test' as ServerName, content)
+  assert.deepEqual(told, [bob])
+  assert.deepEqual(await contents(phone), ['{}'])
+})
+
 forEachDatabase('a repeated send is none, and fails nothing beside it', async (db) => {
   const { toDevice, contents } = await open(db)
   const once = (content: string) => {

@@ -178,17 +178,20 @@ class Mailboxes {
   async deliver({ sender, type, messages, alongside }: Delivery): Promise<void> {
     const { streams, serverName } = this.#needs
     const local = [...messages].filter(([userId]) => serverNameOf(userId) === serverName)
+    const delivered: Promise<readonly { readonly user_id: UserId }[]>[] = []
     const stream = await streams.write(1, (tx, position) => {
       alongside(tx, position)
       for (const [userId, contents] of local) {
         for (const [deviceId, content_json] of namedFirst(contents)) {
           const message = { sender, type, content_json, stream: position }
-          addToDeviceMessage(tx, { userId, deviceId }, message)
+          delivered.push(addToDeviceMessage(tx, { userId, deviceId }, message))
         }
       }
       return position
     })
-    for (const [userId] of local) {
+    // Whoever sends can name users without end: nothing is told to, or remembered of, who is not here.
+    const reached = new Set((await Promise.all(delivered)).flat().map(({ user_id }) => user_id))
+    for (const userId of reached) {
       for (const listener of this.#listeners) listener(userId, stream)
       await this.#countAndTrim(userId)
     }
