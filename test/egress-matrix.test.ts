@@ -10,7 +10,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { RoomId } from '../src/protocol/identifiers/ids.ts'
+import { roomVersions } from '../src/protocol/room-version.ts'
 import { type Device, DeviceWorld } from './device-world.ts'
+import { idOf, type RawEvent, sealed, textOf } from './scripted-peer/forged-event.ts'
 import { ScriptedPeer } from './scripted-peer/scripted-peer.ts'
 import type { SimulatedServer } from './simulation/world.ts'
 
@@ -179,4 +182,60 @@ for (const visibility of visibilities) {
     }
     t.diagnostic(`${cells} cells`)
   })
+}
+
+test('a denied server is refused by every operation that the spec protects', async (t) => {
+  const world = new DeviceWorld(t)
+  const a = await world.world.addServer('a')
+  const alice = await world.register(a, 'alice')
+  const peer = await ScriptedPeer.inWorld(world.world, 'p')
+  const { roomId, eventId, userId } = await roomFor({ world, a, alice, peer }, 'shared', 'denied')
+  const version = roomVersions.get('12') ?? assert.fail()
+  const event = (membership: string, target: string): RawEvent =>
+    sealed(
+      version,
+      {
+        room_id: roomId,
+        type: 'm.room.member',
+        state_key: target,
+        sender: userId,
+        content: { membership },
+        depth: 9,
+        origin_server_ts: peer.clock.now(),
+        prev_events: [eventId],
+        auth_events: [eventId],
+      },
+      peer.signer,
+    )
+  const send = (api: string, operation: string, of: RawEvent, body = textOf(of)) =>
+    [
+      'PUT',
+      `/_matrix/federation/${api}/${operation}/${encodeURIComponent(roomId)}/${encodeURIComponent(idOf(version, of))}`,
+      body,
+    ] as const
+  const invite = event('invite', alice.userId)
+  const inviteBody = `{"event":${textOf(invite)},"invite_room_state":[${await createOf(a, roomId)}],"room_version":"12"}`
+  const asked = [
+    ...['backfill', 'event_auth', 'get_missing_events', 'make_join', 'make_knock', 'make_leave'],
+    ...['state', 'state_ids'],
+  ].map((name) => routes[name]?.ask({ roomId, eventId, userId }) ?? assert.fail(name))
+  const handed = [
+    send('v1', 'send_join', event('join', userId)),
+    send('v2', 'send_join', event('join', userId)),
+    send('v1', 'send_leave', event('leave', userId)),
+    send('v2', 'send_leave', event('leave', userId)),
+    send('v1', 'send_knock', event('knock', userId)),
+    send('v2', 'invite', invite, inviteBody),
+  ]
+  for (const [method, target, body] of [...asked, ...handed]) {
+    const answer = await peer.request(a.name as never, method, target, body as never)
+    assert.equal(answer.status, 403, `${method} ${target}: ${answer.text}`)
+    assert.equal(answer.body.errcode, 'M_FORBIDDEN', target)
+  }
+})
+
+async function createOf({ running: { server } }: SimulatedServer, roomId: string): Promise<string> {
+  const state = await server.rooms.currentState(roomId as RoomId)
+  const create = await state?.event('m.room.create', '')
+  return Buffer.from(create?.bytes ?? []).toString()
 }
