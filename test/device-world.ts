@@ -112,6 +112,17 @@ export class Device {
   put = (path: string, body: unknown = {}) => this.must('PUT', path, body)
   del = (path: string, body: unknown = {}) => this.must('DELETE', path, body)
 
+  /** Requests of which the body is a text, and so is the answer. */
+  getText = (path: string) => this.#mustText('GET', path)
+  postText = (path: string, text: string) => this.#mustText('POST', path, text)
+  putText = (path: string, text: string) => this.#mustText('PUT', path, text)
+
+  async #mustText(method: string, path: string, sent?: string): Promise<string> {
+    const { status, text } = await this.#askText(method, path, sent)
+    assert.equal(status, 200, `${method} ${path}: ${text}`)
+    return text
+  }
+
   async must(method: string, path: string, body?: unknown): Promise<Body> {
     const { status, body: answer } = await this.ask(method, path, body)
     assert.equal(status, 200, `${method} ${path}: ${JSON.stringify(answer)}`)
@@ -119,6 +130,16 @@ export class Device {
   }
 
   async ask(method: string, path: string, body?: unknown): Promise<{ status: number; body: Body }> {
+    const sent = body === undefined ? undefined : JSON.stringify(body)
+    const { status, text } = await this.#askText(method, path, sent)
+    return { status, body: JSON.parse(text) }
+  }
+
+  async #askText(
+    method: string,
+    path: string,
+    sent: string | undefined,
+  ): Promise<{ status: number; text: string }> {
     const { time, network } = this.world
     const answering = network.client(`${this.userId} ${this.deviceId}`, time.clock()).request({
       method,
@@ -131,12 +152,12 @@ export class Device {
         'content-type': 'application/json',
         ...(this.token !== '' && { authorization: `Bearer ${this.token}` }),
       },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
+      ...(sent !== undefined && { body: sent }),
       timeoutMs: 120_000,
       answerBytesMax: 50_000_000,
     })
     const answer = await time.await(answering)
-    return { status: answer.status, body: JSON.parse(Buffer.from(answer.body).toString()) }
+    return { status: answer.status, text: Buffer.from(answer.body).toString() }
   }
 
   async join(roomId: string, via: SimulatedServer): Promise<void> {

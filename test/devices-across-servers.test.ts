@@ -124,6 +124,39 @@ test('messages reach devices of other servers, also those for all', async (t) =>
   assert.ok(sent.every((line) => line.length < 140_000))
 })
 
+test('the largest messages are sent, and keep no other from its way', async (t) => {
+  const { world, alice, bob } = await twoServers(t)
+  await bob.sync()
+  const largest = { text: 'x'.repeat(65_536 - '{"text":""}'.length) }
+  const { status, body } = await alice.ask('PUT', '/sendToDevice/m.x/large', {
+    messages: { [bob.userId]: { D1: { text: `${largest.text}x` } } },
+  })
+  assert.deepEqual([status, body.errcode], [413, 'M_TOO_LARGE'])
+  await alice.send({ [bob.userId]: { D1: largest } })
+  await alice.send({ [bob.userId]: { D1: { n: 1 } } })
+  await world.world.settle(minuteMs)
+  assert.deepEqual(await contentsFor(bob), [largest, { n: 1 }])
+})
+
+test('what clients write crosses servers number by number, field by field', async (t) => {
+  const { world, alice, bob } = await twoServers(t)
+  const odd = '[1.0,-0.50,12345678901234567890,1e2,"\\u0000\\ud83d\\ude00 é"]'
+  const text = odd.replace('\\ud83d\\ude00', '\u{1f600}')
+  const content = JSON.stringify({ messages: { [bob.userId]: { D1: { odd: 0 } } } })
+  await alice.putText('/sendToDevice/m.x/odd', content.replace('"odd":0', `"odd":${odd}`))
+  const keys = JSON.stringify({ device_keys: { ...alice.keys('a'), odd: 0 } })
+  await alice.postText('/keys/upload', keys.replace('"odd":0', `"odd":${odd}`))
+  await world.world.settle(minuteMs)
+  const synced = await bob.getText('/sync?timeout=0')
+  assert.ok(synced.includes(`"content":{"odd":${text}}`), synced)
+  const query = JSON.stringify({ device_keys: { [alice.userId]: [] } })
+  for (const isShared of [false, true]) {
+    if (isShared) await world.sharedRoom(bob, alice)
+    const shown = await bob.postText('/keys/query', query)
+    assert.ok(shown.includes(`"odd":${text}`), shown)
+  }
+})
+
 test('a message whose receipt got lost is given once, also after crashes on both sides', async (t) => {
   const { world, a, b, alice, bob } = await twoServers(t)
   await bob.sync()

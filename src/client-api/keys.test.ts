@@ -108,6 +108,38 @@ test('uploads that are malformed, or of another device, are refused', async (t) 
   assert.equal((await world.ask('POST', upload, { body: {} })).status, 401)
 })
 
+test('device keys that would harm whoever reads them are refused, and none is kept', async (t) => {
+  const world = await clientWorld(t)
+  const { token, put } = await aliceOf(world)
+  const good = deviceKeys()
+  const without = (name: string) =>
+    Object.fromEntries(Object.entries(good).filter(([key]) => key !== name))
+  const wrong = [null, [], {}, 1, 'x', true]
+  const bodies = [
+    ...Object.keys(good).map(without),
+    ...[null, [], 1, 'x', true].map((value) => ({ ...good, keys: value })),
+    ...wrong.map((value) => ({ ...good, keys: { 'ed25519:PHONE': value } })).slice(0, 4),
+    ...[null, {}, 1, 'x'].map((algorithms) => ({ ...good, algorithms })),
+    ...[null, {}, 1].map((value) => ({ ...good, algorithms: [value] })),
+    ...[null, 1, 'x', [], { [alice]: null }, { [alice]: 'x' }, { [alice]: { a: 1 } }].map(
+      (signatures) => ({ ...good, signatures }),
+    ),
+    ...wrong.map((user_id) => ({ ...good, user_id })),
+    ...wrong.map((device_id) => ({ ...good, device_id })),
+    ...wrong.filter((value) => typeof value !== 'object' || Array.isArray(value)),
+  ]
+  for (const device_keys of bodies) {
+    const { status, body } = await put({ device_keys })
+    assert.equal(status, 400, JSON.stringify(device_keys))
+    assert.match(String(body.errcode), /^M_(BAD_JSON|MISSING_PARAM|INVALID_PARAM)$/)
+  }
+  const answer = await world.ask('POST', queryPath, {
+    token,
+    body: { device_keys: { [alice]: [] } },
+  })
+  assert.deepEqual(answer.body.device_keys, { [alice]: {} })
+})
+
 forEachDatabase('one-time keys are given once, those uploaded first at first', async (db, t) => {
   const { put, claim } = await aliceOf(await clientWorld(t, { db }))
   const first = {

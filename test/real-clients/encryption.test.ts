@@ -43,5 +43,9 @@ after(async () => {
 test('two users of two servers live with encryption', async (t) => {
   const [first, second] = servers
   assert.ok(first && second)
-  await liveEncrypted(t, { first: first.baseUrl, second: second.baseUrl, dehydrates: true })
+  try {
+    await liveEncrypted(t, { first: first.baseUrl, second: second.baseUrl, dehydrates: true })
+  } catch (error) {
+    throw new Error(servers.map((server) => server.logTail(25)).join('\n---\n'), { cause: error })
+  }
 })
