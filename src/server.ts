@@ -21,6 +21,7 @@ import type { Push } from '#push/push.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import type { RoomsForServers } from '#rooms/resident/rooms-for-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
+import type { Search } from '#search/search.ts'
 import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Sync } from '#sync/sync.ts'
@@ -76,6 +77,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly endToEnd: EndToEnd
   readonly streams: Streams
   readonly sync: Sync
+  readonly search: Search
   readonly aliases: Aliases
   readonly publicRooms: PublicRooms
   readonly spaces: Spaces

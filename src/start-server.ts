@@ -48,6 +48,7 @@ import { createRooms } from '#rooms/create-rooms.ts'
 import type { Shares } from '#rooms/engine-parts.ts'
 import { FairShare } from '#rooms/fair-share.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
+import { createSearch } from '#search/search.ts'
 import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
@@ -122,6 +123,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
       await federation.close()
       server.endToEnd.close()
       await server.rooms.close()
+      await server.search.close()
       await finish()
       await io.httpClient.close()
       await io.outboundHttpClient.close()
@@ -247,6 +249,7 @@ function buildServer(
       ...mediaLimits(config),
     }),
     clientTransactions: createTransactions(common),
+    search: createSearch(common),
     sync: createSync({
       ...common,
       ...endToEnd,
@@ -258,6 +261,7 @@ function buildServer(
   return {
     server,
     resume: async () => {
+      server.search.start()
       await Promise.all([resume(), endToEnd.start()])
     },
     finish: successions.close,

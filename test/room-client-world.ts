@@ -29,6 +29,7 @@ import { createLocalRooms } from '../src/rooms/create-engine.ts'
 import { createRooms } from '../src/rooms/create-rooms.ts'
 import { FederationError, type RemoteServers } from '../src/rooms/remote-servers.ts'
 import type { Rooms } from '../src/rooms/rooms.ts'
+import { createSearch } from '../src/search/search.ts'
 import type { Server } from '../src/server.ts'
 import type { Database } from '../src/storage/database.ts'
 import { type MemoryImage, memoryImage, openSqlite } from '../src/storage/sqlite.ts'
@@ -161,6 +162,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       log,
     }),
     clientTransactions: createTransactions(base),
+    search: createSearch({ ...base, rooms }),
     sync: createSync({
       ...base,
       ...endToEnd,
@@ -189,6 +191,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   )
   t.after(async () => {
     await rooms.close()
+    await server.search.close()
     await successions.close()
     await db.close()
     assert.deepEqual(errors, [])

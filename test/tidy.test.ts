@@ -28,6 +28,7 @@ const mayImport: Record<string, readonly string[]> = {
   media: ['protocol', 'storage', 'io', 'federation'],
   push: ['protocol', 'storage', 'io', 'rooms', 'users', 'endpoints', 'http', 'schema'],
   sync: ['protocol', 'storage', 'io', 'rooms', 'users', 'push'],
+  search: ['protocol', 'storage', 'io', 'rooms', 'sync'],
   'federation-api': [
     'protocol',
     'endpoints',
@@ -47,6 +48,7 @@ const mayImport: Record<string, readonly string[]> = {
     'rooms',
     'users',
     'sync',
+    'search',
     'federation',
     'directory',
     'media',

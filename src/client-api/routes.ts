@@ -90,6 +90,7 @@ import {
 import { eventByTimestampRoute } from './room-event-by-timestamp.ts'
 import { roomSummaryRoute } from './room-summary.ts'
 import { upgradeRoomRoute } from './room-upgrades.ts'
+import { searchRoute } from './search.ts'
 import { redactEventRoute, sendMessageRoute, setRoomStateRoute } from './sending.ts'
 import { spaceHierarchyRoute } from './space-hierarchy.ts'
 import { supportRoute } from './support.ts'
@@ -183,6 +184,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   roomSummaryRoute,
   roomVisibilityRoute,
   searchPublicRoomsRoute,
+  searchRoute,
   sendMessageRoute,
   sendToDeviceRoute,
   setPresenceRoute,

@@ -9,7 +9,7 @@ import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { pduOf } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { redact } from '#protocol/redaction.ts'
-import { type Relation, relationOf } from '#protocol/relations.ts'
+import { relationOf } from '#protocol/relations.ts'
 import type { Writer } from '#storage/database.ts'
 import {
   eventStatuses,
@@ -32,6 +32,7 @@ import { addToOutbox } from '#storage/outbox.ts'
 import { addPartialEvent, setComplete, setPartial, stateOrigins } from '#storage/partial-rooms.ts'
 import { addRelation, removeRelation } from '#storage/relations.ts'
 import { addRoom, setImported, setImporting, setRoomHead } from '#storage/rooms.ts'
+import { indexTerms, removeTerms } from '#storage/search-terms.ts'
 import { unstagePdus } from '#storage/staging.ts'
 import { putCurrentState, putStateKey } from '#storage/states.ts'
 import { membershipCodeOf } from './membership-codes.ts'
@@ -81,8 +82,6 @@ export interface Redaction {
   /** The event as it was. */
   readonly before: Pdu
   readonly by: EventId
-  /** How the event was related to another, which it is no longer. */
-  readonly relation: Relation | undefined
 }
 
 /** Where an event stands once its position in the stream is known. */
@@ -230,8 +229,7 @@ export class Batch {
   redact(target: Pdu, by: EventId): void {
     const read = pduOf(target.version, redact(target.version, target.json), 'unlimited')
     if (typeof read === 'string') return
-    const relation = relationOf(target.content)
-    this.redactions.push({ target: read.pdu, before: target, by, relation })
+    this.redactions.push({ target: read.pdu, before: target, by })
     this.room.replacePdu(read.pdu)
   }
 
@@ -329,17 +327,23 @@ export class Batch {
     })
     if (rule !== undefined) putVerdict(tx, roomNid, eventId, { rule, current_state: currentState })
     else if (!event.keepsVerdict) removeVerdict(tx, roomNid, eventId)
-    if (event.place === 'end' && position !== undefined) this.#writeRelation(tx, pdu, position)
+    if (event.place === 'end' && position !== undefined) {
+      this.#writeRelation(tx, pdu, position)
+      // It was looked through when it stood nowhere.
+      indexTerms(tx, { roomNid, eventId }, this.room.cachedPdu(eventId) ?? pdu)
+    }
     if (position !== undefined) this.#writePlaced(tx, event, position)
     else if (event.position !== undefined) this.#withdraw(tx, pdu, event.position)
   }
 
   /** Takes away what went with an event's place in the timeline. */
-  #withdraw(tx: Writer, { event_id: eventId, content }: Pdu, position: Position): void {
+  #withdraw(tx: Writer, pdu: Pdu, position: Position): void {
     const { roomNid } = this.room
+    const { event_id: eventId } = pdu
     removeGapsAt(tx, roomNid, position)
-    const relation = relationOf(content)
+    const relation = relationOf(pdu.content)
     if (relation !== undefined) removeRelation(tx, roomNid, relation, eventId)
+    removeTerms(tx, { roomNid, eventId, place: position }, pdu)
   }
 
   /** What goes with an event's place in the timeline. */
@@ -385,6 +389,10 @@ export class Batch {
     }
     if (position === undefined) return
     this.#writeRelation(tx, pdu, position)
+    // What came with a room's state was looked through when it stood nowhere. Messages wait their turn.
+    if (pdu.state_key !== undefined && status === 'accepted') {
+      indexTerms(tx, { roomNid: room.roomNid, eventId: pdu.event_id }, pdu)
+    }
     this.#writePlaced(tx, event, position)
   }
 
@@ -406,10 +414,13 @@ export class Batch {
 
   #writeRest(tx: Writer, last: number): void {
     const { room } = this
-    for (const { target, by, relation } of this.redactions) {
+    for (const { target, by, before } of this.redactions) {
       const eventId = target.event_id
-      redactEvent(tx, room.roomNid, { eventId, redactedBy: by, bytes: target.bytes })
-      if (relation !== undefined) removeRelation(tx, room.roomNid, relation, eventId)
+      const { roomNid } = room
+      redactEvent(tx, roomNid, { eventId, redactedBy: by, bytes: target.bytes })
+      const relation = relationOf(before.content)
+      if (relation !== undefined) removeRelation(tx, roomNid, relation, eventId)
+      removeTerms(tx, { roomNid, eventId }, before)
     }
     for (const waiting of this.waitingRedactions) awaitRedacted(tx, room.roomNid, waiting)
     for (const eventId of this.noLongerAwaited) isRedactedNow(tx, room.roomNid, eventId)

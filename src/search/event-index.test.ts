@@ -1,0 +1,44 @@
+/** What was stored before there was an index is in it after a while. */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { testDisk } from '../../test/databases.ts'
+import { at, roomClientWorld } from '../../test/room-client-world.ts'
+import { sql } from '../storage/database.ts'
+
+test('old events are looked through for relations too, but for what was redacted', async (t) => {
+  const it = await roomClientWorld(t, { db: await testDisk().open() })
+  const alice = await it.user('alice')
+  const roomId = await alice.createRoom()
+  const root = await alice.say(roomId, 'root')
+  const reply = async (txn: string) => {
+    const relation = { rel_type: 'm.thread', event_id: root }
+    const body = { body: 'reply', 'm.relates_to': relation }
+    return (await alice.put(at(roomId, `/send/m.room.message/${txn}`), body)).event_id
+  }
+  const [first, second, third] = [await reply('r1'), await reply('r2'), await reply('r3')]
+  await alice.put(at(roomId, `/redact/${encodeURIComponent(third)}/x`), {})
+  const relations = async () =>
+    await it.db.all<{ event_id: string; stream: number }>(sql`
+      SELECT event_id, stream FROM relations WHERE parent_id = ${root} ORDER BY stream
+    `)
+  const threads = () => it.db.all(sql`SELECT * FROM threads`)
+  const before = [await relations(), await threads()]
+  assert.deepEqual(
+    before[0]?.map((row) => (row as { event_id: string }).event_id),
+    [first, second],
+  )
+  // As if all of it had been stored by a program that knew nothing of relations.
+  await it.db.write((tx) => {
+    tx.run(sql`DELETE FROM relations`)
+    tx.run(sql`DELETE FROM threads`)
+    tx.run(sql`
+      UPDATE event_index SET done_nid = 0, relations_nid = (SELECT MAX(event_nid) FROM events)
+    `)
+  })
+  const found = await alice.post('/search', {
+    search_categories: { room_events: { search_term: 'reply' } },
+  })
+  assert.equal(found.search_categories.room_events.count, 2)
+  assert.deepEqual([await relations(), await threads()], before)
+})
