@@ -67,6 +67,7 @@ export async function removeRestsOf(db: Database, roomNid: number): Promise<void
     tx.run(sql`DELETE FROM partial_rooms WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM partial_events WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM completed_rooms WHERE room_nid = ${roomNid}`)
+    tx.run(sql`DELETE FROM search_terms WHERE room_nid = ${roomNid}`)
     setImported(tx, roomNid)
   })
 }
@@ -93,6 +94,7 @@ export function removeFromTimeline(
   tx.run(sql`DELETE FROM missing_parents WHERE ${range}`)
   tx.run(sql`DELETE FROM relations WHERE ${range}`)
   tx.run(sql`DELETE FROM threads WHERE ${range}`)
+  tx.run(sql`DELETE FROM search_terms WHERE ${range}`)
   tx.run(sql`DELETE FROM events WHERE ${range} AND number IS NULL`)
   tx.run(sql`
     UPDATE events SET status = ${eventStatuses.indexOf('outlier')}, stream = NULL, sub = NULL,
