@@ -337,6 +337,41 @@ test('junk for the state of an invite keeps nobody from syncing', async (t) => {
   assert.equal((await alice.sync()).rooms.invite, undefined)
 })
 
+test('of the state that comes with invites and knocks, a little is kept', async (t) => {
+  const world = new DeviceWorld(t)
+  const a = await world.world.addServer('a')
+  const alice = await world.register(a, 'alice')
+  const peer = await ScriptedPeer.inWorld(world.world, 'p')
+  const large = (at: number) =>
+    `{"type":"x.${at}","state_key":"","sender":"@u:p.test","content":{"x":"${'x'.repeat(60_000)}"}}`
+  const name = `{"type":"m.room.name","state_key":"","sender":"@u:p.test","content":{"name":"Room"}}`
+  const entries = `[${[...Array.from({ length: 12 }, (_, at) => large(at)), name].join(',')}]`
+  const room = peer.createRoom(v11)
+  const content = { membership: 'invite' }
+  const draft = room.draft(peer.user('u'), 'm.room.member', content, { stateKey: alice.userId })
+  const invite = sealed(v11, draft, peer.signer)
+  const ids = [room.roomId, idOf(v11, invite)].map(encodeURIComponent).join('/')
+  const body = `{"event":${textOf(invite)},"invite_room_state":${entries},"room_version":"11"}`
+  const to = a.name as never
+  const { status } = await peer.request(to, 'PUT', `/_matrix/federation/v2/invite/${ids}`, body)
+  assert.equal(status, 200)
+  const knocked = peer.createRoom(v11, { joinRules: { join_rule: 'knock' } })
+  peer.scripts.set('send_knock', () => ok(`{"knock_room_state":${entries}}`))
+  const knock = `/knock/${encodeURIComponent(knocked.roomId)}?via=${peer.name}`
+  const alone = await alice.ask('POST', knock, {})
+  assert.equal(alone.status, 200)
+  const { rooms } = await alice.sync()
+  for (const { invite_state, knock_state } of [
+    rooms.invite[room.roomId],
+    rooms.knock[knocked.roomId],
+  ]) {
+    const text = JSON.stringify(invite_state ?? knock_state)
+    assert.ok(text.length < 100_000, `${text.length} bytes`)
+    // What is small enough is kept, whatever stands before it.
+    assert.match(text, /"Room"/)
+  }
+})
+
 /** Names that every object of JavaScript has. */
 const inherited = ['__proto__', 'constructor', 'toString', 'hasOwnProperty']
 

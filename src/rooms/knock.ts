@@ -15,7 +15,7 @@ import { roomVersions } from '#protocol/room-version.ts'
 import { eventOfTemplate, helpersOf, helpOfOne } from './own-membership.ts'
 import type { RoomParts } from './parts.ts'
 import type { Rooms } from './rooms.ts'
-import { isPduEntry, strippedOfEntry, strippedOfPdu } from './stripped-state.ts'
+import { isPduEntry, keptOf, strippedOfEntry, strippedOfPdu } from './stripped-state.ts'
 
 export type KnockRequest = Parameters<Rooms['knock']>[0]
 
@@ -75,5 +75,5 @@ async function believedState(
     one.ok ? strippedOfPdu(one.pdu, roomId) : undefined,
   )
   for (const entry of entries) if (!isPduEntry(entry)) believed.push(strippedOfEntry(entry))
-  return believed.filter((entry) => entry !== undefined)
+  return keptOf(believed.filter((entry) => entry !== undefined))
 }

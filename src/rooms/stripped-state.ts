@@ -47,6 +47,23 @@ export async function stateForOutsiders(state: StateView, member?: UserId): Prom
   return events.toSorted((a, b) => Number(isCreate(b)) - Number(isCreate(a)))
 }
 
+/**
+ * How much stripped state of one invite or knock is kept, in bytes: it is in every sync until the user
+ * answers, and whoever invites can make it as long as they like.
+ */
+const keptBytesMax = 65_536
+
+/** Those of the entries that are kept: in their order, without what is too much. */
+export function keptOf(entries: readonly JsonObject[]): JsonObject[] {
+  let bytes = 0
+  return entries.filter((entry) => {
+    const size = Buffer.byteLength(JSON.stringify(entry))
+    if (bytes + size > keptBytesMax) return false
+    bytes += size
+    return true
+  })
+}
+
 /** Whether the type of an entry is `m.room.create`; nothing else of it is read. */
 export function isCreateEntry(entry: Uint8Array): boolean {
   return textMember(entry, 'type') === 'm.room.create'

@@ -22,6 +22,7 @@ import type { RoomParts } from '../parts.ts'
 import {
   isCreateEntry,
   isPduEntry,
+  keptOf,
   strip,
   strippedOfEntry,
   strippedOfPdu,
@@ -68,7 +69,7 @@ export async function takeInvite(
       userId,
       membership: 'invite',
       event: signed,
-      strippedState: [...strippedState, strip(signed)],
+      strippedState: [...keptOf(strippedState), strip(signed)],
     })
   }
   return signed
