@@ -255,6 +255,49 @@ test('a gap of 400 events is jumped over with the state behind it, and filled as
   await assertAgree(roomId, [a, b])
 })
 
+test('a state is never taken without what an accident of the network kept from us', async () => {
+  const world = new FederationWorld()
+  const [a, b] = await world.start('a', 'b')
+  const [alice, bob] = [a.user('alice'), b.user('bob')]
+  const pins = Array.from({ length: 20 }, (_, index) => `pin ${index}`)
+  const events = pins.map((state_key) => ({ type: 'test.pin', state_key, content: {} }))
+  const roomId = await a.createRoom(alice, newest, { events })
+  await b.join(bob, roomId, [a])
+  await world.settle()
+  b.stop()
+  // What is under way already is sent again when the other server is there.
+  await a.say(alice, roomId, 'under way')
+  const topic = await a.send(roomId, {
+    sender: alice,
+    type: 'm.room.topic',
+    state_key: '',
+    content: { topic: 'changed' },
+  })
+  for (let count = 0; count < 500; count += 1) await a.say(alice, roomId, `missed ${count}`)
+  await a.forgetOutbox()
+  await b.restart()
+  const target = `/_matrix/federation/v1/event/${encodeURIComponent(topic)}`
+  let accidents = 0
+  world.network.interfere = ({ request }) => {
+    if (request.target !== target) return undefined
+    accidents += 1
+    return { answer: { status: 502, headers: {}, body: new Uint8Array() } }
+  }
+  await a.say(alice, roomId, 'newest')
+  await world.settle(30_000)
+  assert.ok(accidents > 0)
+  const currentTopic = async () =>
+    (await b.rooms.currentState(roomId))?.eventId('m.room.topic', '') ?? 'none'
+  // It has the newest event with all of the state before it, or has to wait for it.
+  assert.deepEqual([await currentTopic(), await b.messages(roomId)], ['none', ['under way']])
+
+  world.network.interfere = undefined
+  await world.settle(24 * 3_600_000)
+  assert.equal(await currentTopic(), topic)
+  assert.equal((await b.messages(roomId)).at(-1), 'newest')
+  await assertAgree(roomId, [a, b])
+})
+
 test('the 300 messages from before a join are fetched as history, in order', async () => {
   for (const version of [oldest, newest]) {
     const world = new FederationWorld()

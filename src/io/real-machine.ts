@@ -20,6 +20,7 @@ export function realMachine(): Machine {
   delays.enable()
   let last = performance.eventLoopUtilization()
   return {
+    steadyMs: 0,
     threadLoad: () => {
       const lagMs = Math.max(0, delays.percentile(99) / nsPerMs - resolutionMs)
       delays.reset()

@@ -102,8 +102,9 @@ class WatchedPressure implements Pressure {
 
   async start(): Promise<void> {
     await this.#lookAtDisks()
-    this.#later('load', loadMs, async () => this.#lookAtLoad())
-    this.#later('disk', diskMs, () => this.#lookAtDisks())
+    const { steadyMs } = this.#needs.machine
+    this.#later('load', Math.max(loadMs, steadyMs), async () => this.#lookAtLoad())
+    this.#later('disk', Math.max(diskMs, steadyMs), () => this.#lookAtDisks())
   }
 
   readonly admit: Pressure['admit'] = (endpoint, { startsConnection }) => {

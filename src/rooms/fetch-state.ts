@@ -62,8 +62,11 @@ export async function fetchWholeState(
   eventId: EventId,
 ): Promise<readonly EventId[] | undefined> {
   return await fromAnyServer(fetch, eventId, async (server) => {
-    const { state, lacking } = await stateBeforeFrom(fetch, server, eventId)
-    return mayLack(lacking, state) ? state : undefined
+    const { state, lacking, isSure } = await stateBeforeFrom(fetch, server, eventId)
+    if (!isSure || !mayLack(lacking, state)) return undefined
+    const { log } = fetch.parts
+    if (lacking > 0) log.warn(stateWithHoles, { server, roomId: fetch.roomId, eventId, lacking })
+    return state
   })
 }
 
@@ -72,7 +75,16 @@ export interface StateFromServer {
   readonly state: readonly EventId[]
   /** How many events the server names that neither it nor others give in order. */
   readonly lacking: number
+  /**
+   * Whether the server itself refused all that is lacking, or gave what never passes the door. What was
+   * lost on the way, or came too late, is another matter: without it the room would be another here than
+   * elsewhere, for good.
+   */
+  readonly isSure: boolean
 }
+
+/** What the log says of a state that was taken without a part of it. */
+export const stateWithHoles = 'a state was taken without events that nobody gives'
 
 /**
  * Whether a state can be used that lacks some events: those that a server offers and that do not pass
@@ -98,7 +110,20 @@ export async function stateBeforeFrom(
   const state = stateIds.filter((id) => !still.has(id))
   // Beyond the budget the state would be a cut one.
   const isUsable = !fetch.budget.isSpent && (await isOfThisRoom(fetch, state))
-  return { state: isUsable ? state : [], lacking: still.size }
+  const isSure = await areRefused(fetch, server, { still, found })
+  return { state: isUsable ? state : [], lacking: still.size, isSure }
+}
+
+/** Whether a server refused the events, or those on which the events that it gave depend. */
+async function areRefused(
+  { parts, roomId, avoidance }: Fetch,
+  server: ServerName,
+  { still, found }: { still: ReadonlySet<EventId>; found: ReadonlyMap<EventId, Pdu> },
+): Promise<boolean> {
+  const given = [...still].flatMap((id) => found.get(id) ?? [])
+  const needs = new Set(given.flatMap(({ auth_events }) => auth_events))
+  const needed = await parts.engine.unknownOf(roomId, [...needs])
+  return [...still, ...needed].every((id) => found.has(id) || avoidance.isRefused(server, id))
 }
 
 async function fetchUnknown(
@@ -114,13 +139,15 @@ async function fetchUnknown(
   },
 ): Promise<Map<EventId, Pdu>> {
   if (unknown.length <= singlyMax) return await fetchEvents(fetch, unknown)
-  const { parts, roomId } = fetch
+  const { parts, roomId, avoidance, budget } = fetch
   const { state, authChain } = await parts.remoteServers.state(server, { roomId, eventId })
   const from = { origin: server, route: 'state' } as const
   const pdus = await admitAffordable(fetch, [...state, ...authChain], from)
   const wanted = new Set(unknown)
   const found = new Map<EventId, Pdu>()
   for (const pdu of pdus) if (wanted.has(pdu.event_id)) found.set(pdu.event_id, pdu)
+  // It gave all that it has.
+  if (!budget.isSpent) for (const id of unknown) if (!found.has(id)) avoidance.refused(server, id)
   return found
 }
 

@@ -7,9 +7,20 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { silentLog } from '#io/log.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
-import { Avoidance, FetchBudget, FetchQuota, fetchLimits, hourlyLimits } from './fetching.ts'
+import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
+import { roomVersions } from '#protocol/room-version.ts'
+import {
+  Avoidance,
+  type Fetch,
+  FetchBudget,
+  FetchQuota,
+  fetchEvents,
+  fetchLimits,
+  hourlyLimits,
+} from './fetching.ts'
+import { FederationError } from './remote-servers.ts'
 
 const [a, b] = ['a' as ServerName, 'b' as ServerName]
 const pdus = (count: number, bytes: number) =>
@@ -86,4 +97,42 @@ test('who could not give an event is asked again after a minute, then two, up to
   avoidance.failed(a, '$e')
   assert.ok(!avoidance.isAvoided(b, '$e'))
   assert.ok(!avoidance.isAvoided(a, '$other'))
+})
+
+test('only what a server says of an event counts as its refusal', async () => {
+  const time = new VirtualTime()
+  const avoidance = new Avoidance(time.clock())
+  const failure = (kind: FederationError['kind'], status?: number) =>
+    Promise.reject(new FederationError(a, kind, 'it fails', status === undefined ? {} : { status }))
+  const nothing = new Uint8Array()
+  const tooLate = async () => {
+    await time.run(fetchLimits.timeMs + 1)
+    return nothing
+  }
+  const cases: [eventId: EventId, isRefusal: boolean, answer: () => Promise<Uint8Array>][] = [
+    ['$none', true, async () => nothing],
+    ['$404', true, () => failure('refused', 404)],
+    ['$429', false, () => failure('refused', 429)],
+    ['$502', false, () => failure('refused', 502)],
+    ['$cut', false, () => failure('bad-answer')],
+    ['$away', false, () => failure('unreachable')],
+    ['$late', false, tooLate],
+  ]
+  for (const [eventId, isRefusal, event] of cases) {
+    const fetch = {
+      parts: {
+        log: silentLog,
+        remoteServers: { event },
+        engine: { admit: async (_: unknown, pdus: unknown[]) => pdus.map(() => ({ ok: false })) },
+      },
+      roomId: '!room:a',
+      version: roomVersions.get('12'),
+      servers: [a],
+      budget: new FetchBudget(time.clock()),
+      avoidance,
+    } as unknown as Fetch
+    assert.equal((await fetchEvents(fetch, [eventId])).size, 0)
+    assert.equal(avoidance.isRefused(a, eventId), isRefusal, eventId)
+  }
+  assert.ok(!avoidance.isAvoided(a, '$late'))
 })

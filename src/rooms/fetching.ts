@@ -133,8 +133,20 @@ export class Avoidance {
     sizeCalculation: () => 1,
   })
 
+  /** What servers said that they have not got, or gave in a form that never passes the door. */
+  readonly #refusals = new LRUCache<string, true>({ maxSize: 10_000, sizeCalculation: () => 1 })
+
   constructor(clock: Clock) {
     this.#clock = clock
+  }
+
+  /** Whether it is by what a server said, and not by an accident, that we have not got an event of it. */
+  isRefused(server: ServerName, eventId: EventId): boolean {
+    return this.#refusals.has(`${server} ${eventId}`)
+  }
+
+  refused(server: ServerName, eventId: EventId): void {
+    this.#refusals.set(`${server} ${eventId}`, true)
   }
 
   isAvoided(server: ServerName, eventId: EventId): boolean {
@@ -209,6 +221,8 @@ export async function fromAnyServer<T>(
     try {
       const got = await ask(server)
       if (got !== undefined) return got
+      // What we cannot afford is left away unread.
+      if (budget.isSpent) return undefined
       avoidance.failed(server, subject)
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
@@ -252,9 +266,24 @@ export async function fetchEvents(
 }
 
 async function fetchEvent(fetch: Fetch, eventId: EventId): Promise<Pdu | undefined> {
+  const { avoidance, budget, parts } = fetch
   return await fromAnyServer(fetch, eventId, async (server) => {
-    const bytes = await fetch.parts.remoteServers.event(server, { eventId })
-    const [pdu] = await admitAffordable(fetch, [bytes], { origin: server, route: 'event' })
-    return pdu?.event_id === eventId ? pdu : undefined
+    try {
+      const bytes = await parts.remoteServers.event(server, { eventId })
+      const [pdu] = await admitAffordable(fetch, [bytes], { origin: server, route: 'event' })
+      if (pdu?.event_id === eventId) return pdu
+      if (!budget.isSpent) avoidance.refused(server, eventId)
+      return undefined
+    } catch (error) {
+      if (isRefusal(error)) avoidance.refused(server, eventId)
+      throw error
+    }
   })
+}
+
+/** Whether a server said that it does not give what was asked for, rather than that it cannot now. */
+function isRefusal(error: unknown): boolean {
+  if (!(error instanceof FederationError) || error.kind !== 'refused') return false
+  const { status = 0 } = error
+  return status < 500 && status !== 429
 }

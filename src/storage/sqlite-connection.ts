@@ -26,6 +26,9 @@ const cacheKiB = 64 * 1024
 /** A burst may make the log longer; it is cut to this when it has been carried over. */
 const walBytesKept = 64 * 1024 * 1024
 
+/** The most that SQLite allows. */
+const pagesMaxOfAll = 4_294_967_294
+
 interface Prepared {
   readonly statement: StatementSync
   readonly columns: readonly string[]
@@ -40,9 +43,14 @@ export class SqliteConnection {
   readonly #release: StatementSync
   readonly #undo: StatementSync
 
-  constructor(path: string, options: { readonly readOnly?: boolean } = {}) {
-    const readOnly = options.readOnly ?? false
+  /** `content`: what a database in memory begins with, as another gave it. */
+  constructor(
+    path: string,
+    options: { readonly readOnly?: boolean; readonly content?: Uint8Array } = {},
+  ) {
+    const { readOnly = false, content } = options
     this.#db = new DatabaseSync(path, { readOnly, timeout: 5000 })
+    if (content !== undefined) this.#db.deserialize(content)
     // The page size counts only before the first table is made.
     if (!readOnly) this.#db.exec('PRAGMA page_size = 8192; PRAGMA journal_mode = WAL')
     this.#db.exec(
@@ -101,6 +109,18 @@ export class SqliteConnection {
         return units.flatMap((unit) => this.commitGroup([unit]))
       return units.map(() => ({ ok: false, kind: 'other', message, cause }))
     }
+  }
+
+  /** All that is in the database, as bytes. */
+  content(): Uint8Array {
+    return this.#db.serialize()
+  }
+
+  /** Whether the file may grow: if not, what does not fit fails as it does on a full disk. */
+  mayGrow(may: boolean): void {
+    const pagesMax = may ? pagesMaxOfAll : 1
+    // It is never less than what the file has.
+    this.#db.exec(`PRAGMA max_page_count = ${pagesMax}`)
   }
 
   close(): void {

@@ -20,11 +20,34 @@ const groupStepsMax = 2000
 
 /** The disk of a simulated machine: a database in memory that outlives the process using it. */
 export interface MemoryImage {
-  readonly connection: SqliteConnection
+  /** The database, with its tables if it is used for the first time. */
+  connection(migrations: readonly Migration[]): SqliteConnection
+  /** Fills the disk, so that the database can grow no further, or makes room on it again. */
+  fill(isFull: boolean): void
 }
 
 export function memoryImage(): MemoryImage {
-  return { connection: new SqliteConnection(':memory:') }
+  let connection: SqliteConnection | undefined
+  return {
+    connection: (migrations) => {
+      connection ??= emptyInMemory(migrations)
+      return connection
+    },
+    fill: (isFull) => connection?.mayGrow(!isFull),
+  }
+}
+
+/** Databases in which nothing is but their tables. */
+const empty = new WeakMap<readonly Migration[], Uint8Array>()
+
+/** An empty database in memory. Its tables are copied: to make them takes most of a small test. */
+function emptyInMemory(migrations: readonly Migration[]): SqliteConnection {
+  const known = empty.get(migrations)
+  if (known !== undefined) return new SqliteConnection(':memory:', { content: known })
+  const connection = new SqliteConnection(':memory:')
+  connection.migrate(migrations, { isOwner: true })
+  empty.set(migrations, connection.content())
+  return connection
 }
 
 export interface SqliteOptions {
@@ -53,7 +76,7 @@ export async function openSqlite(options: SqliteOptions): Promise<SqliteDatabase
   const { path = ':memory:', image, migrations = programMigrations } = options
   const schedule = options.schedule ?? queueMicrotask
   if (image !== undefined || path === ':memory:') {
-    const connection = image?.connection ?? new SqliteConnection(':memory:')
+    const connection = image?.connection(migrations) ?? emptyInMemory(migrations)
     connection.migrate(migrations, { isOwner: true })
     return new InProcessSqlite(connection, { schedule, close: () => {} })
   }

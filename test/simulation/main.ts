@@ -15,6 +15,7 @@
 import { parseArgs } from 'node:util'
 import { judgedOtherwise } from '../../src/rooms/complete-room.ts'
 import { joinedPartially } from '../../src/rooms/join.ts'
+import { faultNames } from './faults.ts'
 import { randomRun } from './random-run.ts'
 import { regressionSeeds } from './regression-seeds.ts'
 import type { RunOutcome } from './run.ts'
@@ -35,7 +36,17 @@ const { values } = parseArgs({
 /** What must happen in runs of so many seeds. */
 const mustHappen: readonly { readonly seeds: number; readonly what: readonly string[] }[] = [
   { seeds: 100, what: often() },
-  { seeds: 500, what: ['joined without all state', judgedOtherwise, 'out of reach'] },
+  {
+    seeds: 500,
+    what: [
+      'crash before a commit',
+      'crash right after a commit',
+      'joined without all state',
+      judgedOtherwise,
+      'out of reach',
+      ...faultNames,
+    ],
+  },
 ]
 
 function often(): string[] {
@@ -45,8 +56,6 @@ function often(): string[] {
     'asked get_missing_events',
     'asked state_ids',
     'crash',
-    'crash before a commit',
-    'crash right after a commit',
     'cut',
     joinedPartially,
     'forgery rejected',

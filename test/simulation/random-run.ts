@@ -11,6 +11,7 @@ import { calmNetwork } from '../../src/io/simulated/simulated-network.ts'
 import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { act } from './actions.ts'
 import { Refused, type SimulatedClient } from './client.ts'
+import { Faults } from './faults.ts'
 import { countHeld, showRooms } from './held-rooms.ts'
 import { checkInvariants } from './invariants.ts'
 import { count, type Run, type RunOutcome } from './run.ts'
@@ -112,18 +113,15 @@ async function outcome(run: Run, what: string, action: Promise<unknown>): Promis
 async function liveAndFail(run: Run): Promise<void> {
   const { world } = run
   const random = world.random.fork('life')
-  world.network.faults = {
-    delayMsMin: 1,
-    delayMsMax: random.happens(0.5) ? 50 : 5000,
-    requestLoss: random.happens(0.5) ? 0 : 0.1,
-    answerLoss: random.happens(0.5) ? 0 : 0.1,
-    repetition: random.happens(0.5) ? 0 : 0.1,
-    ...(world.random.fork('no state').happens(0.4) && { isLost: asksForState }),
+  const faults = new Faults(run, { chance: 0.3 * random.fraction() })
+  faults.begin()
+  if (world.random.fork('no state').happens(0.4)) {
+    world.network.faults = { ...world.network.faults, isLost: asksForState }
   }
-  world.commitCrash = random.happens(0.5) ? 0 : 0.003
   const steps = 40 + random.below(60)
   for (let step = 0; step < steps; step += 1) {
-    await fail(run)
+    await faults.strike()
+    await mend(run)
     const client = random.pick(run.clients)
     const room = random.pick(run.rooms)
     const [what, action] = act(run, client, room.roomId)
@@ -135,7 +133,6 @@ async function liveAndFail(run: Run): Promise<void> {
     }
     await world.time.run(pauseMs(random))
   }
-  world.commitCrash = 0
 }
 
 /** By these a room is completed that was joined without its members. */
@@ -149,37 +146,34 @@ function pauseMs(random: SeededRandom): number {
   return random.happens(0.1) ? random.below(120_000) : random.below(2000)
 }
 
-/** Perhaps a cut, a healing, a crash or a restart. */
-async function fail(run: Run): Promise<void> {
+/** Perhaps somebody starts a server again, or mends the network. */
+async function mend(run: Run): Promise<void> {
   const { world } = run
-  const random = world.random
+  const { random } = world
   const down = world.servers.filter((server) => !server.isUp)
-  const up = world.servers.filter((server) => server.isUp)
   if (down.length > 0 && random.happens(0.2)) await startAgain(run, random.pick(down))
-  if (up.length > 1 && random.happens(0.05)) {
-    random.pick(up).crash()
-  }
-  if (random.happens(0.05)) {
-    const some = world.servers.filter(() => random.happens(0.5))
-    world.partition(
-      some,
-      world.servers.filter((server) => !some.includes(server)),
-    )
-    count(run, 'cut')
-  }
   if (random.happens(0.08)) world.heal()
 }
 
 async function startAgain(run: Run, server: SimulatedServer): Promise<void> {
-  await run.world.time.await(server.start())
-  count(run, 'restart')
+  try {
+    await run.world.time.await(server.start())
+    count(run, 'restart')
+  } catch (error) {
+    if (!server.isDiskFull) throw error
+    count(run, 'start refused: the disk is full')
+  }
 }
 
 /** Everything works again, and there is time for it. */
 async function heal(run: Run): Promise<void> {
   const { world } = run
   world.network.faults = calmNetwork
+  world.network.interfere = undefined
+  world.isTroubled = false
+  world.commitCrash = 0
   world.heal()
+  for (const server of world.servers) server.mend()
   for (const server of world.servers) if (!server.isUp) await startAgain(run, server)
   await world.settle(3_600_000)
 }

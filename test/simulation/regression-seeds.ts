@@ -27,4 +27,5 @@ export const regressionSeeds: readonly { readonly seed: number; readonly showed:
   { seed: 101668, showed: 'who asked in vain has to ask again once another has read back' },
   { seed: 101695, showed: 'what was refused in a stay without all state stays refused' },
   { seed: 102124, showed: 'who was banned while cut off was never told, and could not ask' },
+  { seed: 271, showed: 'a state was taken without what was not fetched in time' },
 ]

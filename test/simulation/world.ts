@@ -23,6 +23,7 @@ import { noThumbnails, type Thumbnailer } from '../../src/io/thumbnailer.ts'
 import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { unfilledGap } from '../../src/rooms/backfill.ts'
 import { judgedOtherwise } from '../../src/rooms/complete-room.ts'
+import { stateWithHoles } from '../../src/rooms/fetch-state.ts'
 import { joinedPartially } from '../../src/rooms/join.ts'
 import { droppedOfRoom } from '../../src/rooms/join-answer.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
@@ -32,8 +33,10 @@ import { SimulatedClient } from './client.ts'
 
 const federationPort = 8448
 const clientPort = 8008
-/** How long a commit may take; most take far less. */
-const commitMsMax = 50
+/** A world has days: looks at what does not change would be most of what happens. */
+const machineSteadyMs = 60_000
+/** How long a commit may take on a disk that is well. */
+const commitMsCalm = 50
 
 /** What happened in a run, counted: a run in which nothing bites shows nothing. */
 export type Counters = Map<string, number>
@@ -47,6 +50,8 @@ export class World {
   readonly counters: Counters = new Map()
   /** How likely a process dies with a commit: right before it, or when it has told nobody of it yet. */
   commitCrash = 0
+  /** Whether things still go wrong. */
+  isTroubled = false
   readonly #hash: Hash = createHash('sha256')
   /** Called with each line of the trace, for looking into a failure. */
   onTrace: ((line: string) => void) | undefined
@@ -145,7 +150,12 @@ export class SimulatedServer {
   readonly #dropped = new Set<string>()
   /** Rooms that it has been in without a part of their state. */
   readonly #blind = new Set<string>()
-  readonly #skewMs: number
+  /** How much its clock shows more than the true time. */
+  skewMs: number
+  /** By how many millionths of the time its clock runs too fast. */
+  driftPpm = 0
+  /** How long a commit may take; most take far less. */
+  commitMsMax = commitMsCalm
   readonly #settings: string
   readonly #files = simulatedFiles()
   /** How busy and how full its machine is. */
@@ -157,6 +167,7 @@ export class SimulatedServer {
   readonly #random: SeededRandom
   #life: { running: RunningServer; clock: StoppableClock; database: SqliteDatabase } | undefined
   #starts = 0
+  #isDiskFull = false
   /** Whether units wait for their commit. */
   #committing = false
 
@@ -167,9 +178,33 @@ export class SimulatedServer {
     this.world = world
     this.name = options.name
     this.address = options.address
-    this.#skewMs = options.skewMs
+    this.skewMs = options.skewMs
+    this.machine.steadyMs = machineSteadyMs
     this.#settings = options.settings
     this.#random = world.random.fork(options.name)
+  }
+
+  /** Its name without the port. */
+  get host(): string {
+    return this.name.slice(0, this.name.indexOf(':'))
+  }
+
+  /** Fills its disk, or makes room on it again. */
+  fillDisk(isFull: boolean): void {
+    this.world.note(`the disk of ${this.name} ${isFull ? 'is full' : 'has room'}`)
+    this.#image.fill(isFull)
+    this.#isDiskFull = isFull
+  }
+
+  /** Gives it a disk and a network that are well. Its clock stays as wrong as it is. */
+  mend(): void {
+    this.fillDisk(false)
+    this.commitMsMax = commitMsCalm
+    this.world.network.name(this.host, this.address)
+  }
+
+  get isDiskFull(): boolean {
+    return this.#isDiskFull
   }
 
   get isUp(): boolean {
@@ -192,12 +227,13 @@ export class SimulatedServer {
   async start(): Promise<void> {
     this.#starts += 1
     this.world.note(`start ${this.name}`)
-    const clock = this.world.time.clock(this.#skewMs)
+    const { time } = this.world
+    const clock = time.clock(() => this.skewMs + (this.driftPpm * time.elapsedMs) / 1_000_000)
     const config = loadConfig(this.#configuration(), {})
     const disk = this.#random.fork(`disk ${this.#starts}`)
     const schedule = (act: () => void) => {
       this.#committing = true
-      clock.after(commitMsMax * disk.fraction() ** 4, () => {
+      clock.after(this.commitMsMax * disk.fraction() ** 4, () => {
         const dies = this.isUp && disk.happens(this.world.commitCrash)
         if (dies && disk.happens(0.5)) return this.crash()
         this.#committing = false
@@ -283,6 +319,7 @@ export class SimulatedServer {
     const isShown = process.env.HANSA_TEST_LOG !== undefined
     const line = (level: string) => (message: string, fields?: Record<string, unknown>) => {
       const atMs = this.world.time.elapsedMs
+      if (message === stateWithHoles) this.#blind.add(String(fields?.roomId))
       if (message === droppedOfRoom) this.#noteDropped(String(fields?.roomId) as RoomId)
       if (message === joinedPartially || message === judgedOtherwise) this.world.count(message)
       const rejudged = message === judgedOtherwise ? (fields?.some as readonly string[]) : undefined
@@ -307,7 +344,7 @@ export class SimulatedServer {
   }
 
   #configuration(): string {
-    const host = this.name.split(':')[0]
+    const { host } = this
     return `
 server_name: ${this.name}
 data_dir: /data

@@ -43,15 +43,16 @@ export class VirtualTime {
     return this.#nowMs
   }
 
-  /** A clock that shows `skewMs` more than the true time. */
-  clock(skewMs = 0): StoppableClock {
+  /** A clock that shows `skewMs` more than the true time: always, or as it is at the moment. */
+  clock(skewMs: number | (() => number) = 0): StoppableClock {
     let stopped = false
+    const skew = typeof skewMs === 'number' ? () => skewMs : skewMs
     const after = (delayMs: number, act: () => void) =>
       this.#after(delayMs, () => {
         if (!stopped) act()
       })
     return {
-      now: () => Math.floor(this.#epochMs + this.#nowMs + skewMs),
+      now: () => Math.floor(this.#epochMs + this.#nowMs + skew()),
       monotonicMs: () => this.#nowMs,
       after,
       sleep: (delayMs, signal) => sleepOn(after, delayMs, signal),

@@ -7,6 +7,7 @@
 import type { DiskSpace, Machine, ThreadLoad } from '../machine.ts'
 
 export class SimulatedMachine implements Machine {
+  steadyMs = 0
   load: ThreadLoad = { lagMs: 0, busy: 0 }
   memory = 0
   disk: DiskSpace | undefined = { freeBytes: 2 ** 50, totalBytes: 2 ** 50 }

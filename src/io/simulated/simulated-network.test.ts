@@ -90,3 +90,22 @@ test('faults happen as often as they are told to, the same way for the same seed
   assert.ok(failed > 60 && failed < 150, `${failed} failed`)
   assert.ok(first.arrived > 240 && first.arrived < 340, `${first.arrived} arrived`)
 })
+
+test('what stands between two hosts can answer, fail, or change an answer', async () => {
+  const { network, seen, ask } = await world()
+  const empty = { status: 502, headers: {}, body: new Uint8Array() }
+  network.interfere = ({ from, to, request: { target } }) =>
+    from === '10.0.0.1' && to === '10.0.0.2' && target === '/between'
+      ? { answer: empty }
+      : undefined
+  assert.equal(await ask(), 200)
+  assert.equal(await ask({ target: '/between' }), 502)
+  network.interfere = () => ({ failure: new HttpFailure('broken', 'the connection was reset') })
+  assert.equal(await ask(), 'broken')
+  assert.equal(seen.length, 1, 'none of these arrived')
+  network.interfere = () => ({ replace: (answer) => ({ ...answer, status: answer.status + 1 }) })
+  assert.equal(await ask(), 201)
+  network.interfere = () => ({ replace: () => new HttpFailure('broken', 'while it answered') })
+  assert.equal(await ask(), 'broken')
+  assert.equal(seen.length, 3, 'these were worked on')
+})

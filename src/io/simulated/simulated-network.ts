@@ -53,6 +53,22 @@ export const calmNetwork: NetworkFaults = {
   repetition: 0,
 }
 
+/** What something that stands between two hosts makes of an exchange. */
+export type Interference =
+  /** The request does not arrive, and whoever sent it is told so. */
+  | { readonly failure: HttpFailure }
+  /** The request does not arrive; something else answers it. */
+  | { readonly answer: IncomingAnswer }
+  /** The request is worked on, and its answer is replaced. */
+  | { readonly replace: (answer: IncomingAnswer) => IncomingAnswer | HttpFailure }
+
+export interface Exchange {
+  /** Addresses. */
+  readonly from: string
+  readonly to: string
+  readonly request: OutgoingRequest
+}
+
 interface Host {
   readonly address: string
   readonly handlers: Map<
@@ -67,12 +83,22 @@ interface Host {
   deaths: number
 }
 
+/** A request that waits for its answer. */
+interface Pending {
+  readonly from: string
+  readonly request: OutgoingRequest
+  readonly done: (answer: IncomingAnswer) => void
+  readonly fail: (failure: HttpFailure) => void
+}
+
 const notAborted = new AbortController().signal
 
 export class SimulatedNetwork {
   faults: NetworkFaults = calmNetwork
   /** Called for each request that is sent, for the trace. */
   onRequest: ((from: string, to: string, request: OutgoingRequest) => void) | undefined
+  /** Asked about each request that arrives, and may come between. */
+  interfere: ((exchange: Exchange) => Interference | undefined) | undefined
   readonly #hosts = new Map<string, Host>()
   readonly #addresses = new Map<string, string>()
   readonly #cuts = new Set<string>()
@@ -85,9 +111,10 @@ export class SimulatedNetwork {
     this.#random = random
   }
 
-  /** Gives a name to an address. */
-  name(name: string, address: string): void {
-    this.#addresses.set(name, address)
+  /** Gives a name to an address, or takes it away. */
+  name(name: string, address: string | undefined): void {
+    if (address === undefined) this.#addresses.delete(name)
+    else this.#addresses.set(name, address)
   }
 
   /** Cuts the way from one address to another, in this direction only. */
@@ -176,12 +203,7 @@ export class SimulatedNetwork {
     })
   }
 
-  #send(exchange: {
-    from: string
-    request: OutgoingRequest
-    done: (answer: IncomingAnswer) => void
-    fail: (failure: HttpFailure) => void
-  }): void {
+  #send(exchange: Pending): void {
     const { from, request, fail } = exchange
     const to = this.#addresses.get(request.hostname) ?? request.hostname
     const { tlsName = request.hostname } = request
@@ -192,6 +214,11 @@ export class SimulatedNetwork {
     for (let arrival = 0; arrival < arrivals; arrival += 1) {
       this.#clock.after(this.#delayMs(), () => {
         if (this.#cuts.has(`${from} ${to}`)) return
+        const interference = this.interfere?.({ from, to, request })
+        if (interference !== undefined && !('replace' in interference)) {
+          this.#answerInstead(exchange, interference)
+          return
+        }
         const host = this.#hosts.get(to)
         const listener = host?.handlers.get(request.port)
         if (host === undefined || listener === undefined) {
@@ -203,21 +230,26 @@ export class SimulatedNetwork {
         } else if (listener.names && !listener.names.includes(tlsName)) {
           fail(new HttpFailure('tls', `the certificate is not for ${tlsName}`))
         } else {
-          this.#deliver(exchange, host, listener.handler)
+          this.#deliver(exchange, host, listener.handler, interference?.replace)
         }
       })
     }
   }
 
+  #answerInstead(
+    { done, fail }: Pending,
+    instead: Exclude<Interference, { readonly replace: unknown }>,
+  ): void {
+    this.#clock.after(this.#delayMs(), () =>
+      'failure' in instead ? fail(instead.failure) : done(instead.answer),
+    )
+  }
+
   #deliver(
-    exchange: {
-      from: string
-      request: OutgoingRequest
-      done: (answer: IncomingAnswer) => void
-      fail: (failure: HttpFailure) => void
-    },
+    exchange: Pending,
     host: Host,
     handler: HttpHandler,
+    replace: ((answer: IncomingAnswer) => IncomingAnswer | HttpFailure) | undefined,
   ): void {
     const { from, request, done, fail } = exchange
     const { address: to, deaths } = host
@@ -240,7 +272,10 @@ export class SimulatedNetwork {
         if (body.length > request.answerBytesMax) {
           fail(new HttpFailure('too-large', `more than ${request.answerBytesMax} bytes`))
         } else {
-          done({ status: answer.status, headers: lowerCased(answer.headers), body })
+          const whole = { status: answer.status, headers: lowerCased(answer.headers), body }
+          const arrived = replace?.(whole) ?? whole
+          if (arrived instanceof HttpFailure) fail(arrived)
+          else done(arrived)
         }
       })
     }

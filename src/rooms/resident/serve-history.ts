@@ -1,9 +1,10 @@
 /**
  * What other servers may read of our rooms: single events, state, auth chains, history.
  *
- * Only servers in the room may, and those that were in it of the time until they were put out or left; and
- * only of that room: an event of another room is answered exactly like one that does not exist. Of history, what none of a server's users may see is given redacted:
- * so the graph stays whole, and nothing is told.
+ * Only servers in the room may, and those that were in it what there was until they left or were put out;
+ * and only of that room: an event of another room is answered exactly like one that does not exist. Of
+ * history, what none of a server's users may see is given redacted: so the graph stays whole, and nothing
+ * is told.
  *
  * https://spec.matrix.org/v1.19/server-server-api/#retrieving-events
  *

@@ -1,0 +1,253 @@
+/**
+ * What goes wrong in a run. Each seed switches on some of the kinds, each as hard as it happens to be:
+ * a run in which everything fails at once shows less than many in which few things do, and each of them
+ * often (swarm testing).
+ *
+ * @module
+ */
+
+import { HttpFailure, type IncomingAnswer } from '../../src/io/http.ts'
+import type { Exchange, Interference } from '../../src/io/simulated/simulated-network.ts'
+import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
+import { count, type Run } from './run.ts'
+import type { SimulatedServer } from './world.ts'
+
+/** Something that may go wrong. How hard it does is from 0 to 1, for the whole of a run. */
+interface Fault {
+  /** Comes between two servers, for at most this part of what they ask each other. */
+  readonly between?: readonly [chance: number, make: (random: SeededRandom) => Interference]
+  /** Happens before at most this part of all steps. */
+  readonly strike?: readonly [chance: number, act: (run: Run, random: SeededRandom) => unknown]
+  /** Holds from the beginning of a run to its healing. */
+  readonly hold?: (run: Run, hardness: number, random: SeededRandom) => void
+}
+
+const hourMs = 3_600_000
+
+const faults: Readonly<Record<string, Fault>> = {
+  // The network.
+  'far away': {
+    hold: ({ world }, hardness) => changeFaults(world, { delayMsMax: 50 + 20_000 * hardness }),
+  },
+  'requests lost': {
+    hold: ({ world }, hardness) => changeFaults(world, { requestLoss: 0.3 * hardness }),
+  },
+  'answers lost': {
+    hold: ({ world }, hardness) => changeFaults(world, { answerLoss: 0.3 * hardness }),
+  },
+  'requests repeated': {
+    hold: ({ world }, hardness) => changeFaults(world, { repetition: 0.3 * hardness }),
+  },
+  refused: { between: [0.2, () => failed('connect', 'nobody listens there')] },
+  reset: { between: [0.2, () => failed('broken', 'the connection was reset')] },
+  'reset while answering': {
+    between: [0.2, () => replaced(() => new HttpFailure('broken', 'the connection was reset'))],
+  },
+  'wrong certificate': { between: [0.1, () => failed('tls', 'the certificate has expired')] },
+  'gateway in trouble': {
+    between: [0.2, (random) => page(random.pick([500, 502, 503, 504]), '<h1>Bad gateway</h1>')],
+  },
+  'a page instead': { between: [0.1, () => page(200, '<h1>It works!</h1>')] },
+  'too many requests': {
+    between: [0.2, () => json(429, { errcode: 'M_LIMIT_EXCEEDED', retry_after_ms: 2000 })],
+  },
+  'cut short': {
+    between: [
+      0.2,
+      () => replaced(({ body, ...rest }) => ({ ...rest, body: body.slice(0, body.length / 2) })),
+    ],
+  },
+  'failed in the end': {
+    between: [0.2, () => replaced(() => ({ status: 500, headers: {}, body: new Uint8Array() }))],
+  },
+  'name unknown': {
+    strike: [
+      0.05,
+      ({ world }, random) => {
+        const { host, address } = random.pick(world.servers)
+        world.network.name(host, undefined)
+        world.time.clock().after(random.below(600_000), () => world.network.name(host, address))
+      },
+    ],
+  },
+  cut: {
+    strike: [
+      0.1,
+      ({ world }, random) => {
+        const some = world.servers.filter(() => random.happens(0.5))
+        world.partition(
+          some,
+          world.servers.filter((server) => !some.includes(server)),
+        )
+      },
+    ],
+  },
+  'cut one way': {
+    strike: [
+      0.1,
+      ({ world }, random) =>
+        world.network.cut(random.pick(world.servers).address, random.pick(world.servers).address),
+    ],
+  },
+  'links fail and come back': { strike: [0.05, swizzle] },
+
+  // Processes.
+  crash: { strike: [0.1, ({ world }, random) => crashOne(world.servers, random)] },
+  'crash again and again': {
+    strike: [
+      0.03,
+      ({ world }, random) => {
+        const server = random.pick(world.servers)
+        const clock = world.time.clock()
+        for (const afterMs of [1, 2000, 4000, 9000]) {
+          clock.after(afterMs, () => world.isTroubled && server.crash())
+        }
+      },
+    ],
+  },
+  'crash with a commit': {
+    hold: ({ world }, hardness) => {
+      world.commitCrash = 0.006 * hardness
+    },
+  },
+
+  // Disks.
+  'slow disk': {
+    hold: ({ world }, hardness, random) => {
+      for (const server of world.servers) {
+        if (random.happens(0.5)) server.commitMsMax = 50 + 10_000 * hardness
+      }
+    },
+  },
+  'disk full': {
+    strike: [
+      0.03,
+      ({ world }, random) => {
+        const server = random.pick(world.servers)
+        server.fillDisk(true)
+        world.time.clock().after(random.below(300_000), () => server.fillDisk(false))
+      },
+    ],
+  },
+
+  // Clocks.
+  'wrong clock': {
+    hold: ({ world }, hardness, random) => {
+      for (const server of world.servers) server.skewMs += spread(random) * 600_000 * hardness
+    },
+  },
+  'drifting clock': {
+    hold: ({ world }, hardness, random) => {
+      for (const server of world.servers) server.driftPpm = spread(random) * 500 * hardness
+    },
+  },
+  'jumping clock': {
+    strike: [
+      0.03,
+      ({ world }, random) => {
+        random.pick(world.servers).skewMs += spread(random) * random.pick([1000, 60_000, hourMs])
+      },
+    ],
+  },
+}
+
+/** What is counted of each kind, in runs that have it. */
+export const faultNames = Object.keys(faults).map((name) => `fault ${name}`)
+
+function changeFaults({ network }: Run['world'], changes: Partial<typeof network.faults>): void {
+  network.faults = { ...network.faults, ...changes }
+}
+
+function failed(kind: HttpFailure['kind'], message: string): Interference {
+  return { failure: new HttpFailure(kind, message) }
+}
+
+function replaced(replace: (answer: IncomingAnswer) => IncomingAnswer | HttpFailure): Interference {
+  return { replace }
+}
+
+function page(status: number, text: string): Interference {
+  return { answer: { status, headers: { 'content-type': 'text/html' }, body: Buffer.from(text) } }
+}
+
+function json(status: number, value: object): Interference {
+  const body = Buffer.from(JSON.stringify(value))
+  return { answer: { status, headers: { 'content-type': 'application/json' }, body } }
+}
+
+/** Links fail one after the other, and come back in another order. */
+function swizzle({ world }: Run, random: SeededRandom): void {
+  const clock = world.time.clock()
+  const links = world.servers.flatMap(({ address: from }) =>
+    world.servers
+      .filter(({ address }) => address !== from)
+      .map(({ address: to }) => ({ from, to })),
+  )
+  for (const { from, to } of links) {
+    const failsAfterMs = random.below(20_000)
+    clock.after(failsAfterMs, () => world.isTroubled && world.network.cut(from, to))
+    clock.after(failsAfterMs + random.below(120_000), () => world.network.heal(from, to))
+  }
+}
+
+function crashOne(servers: readonly SimulatedServer[], random: SeededRandom): void {
+  const up = servers.filter((server) => server.isUp)
+  if (up.length > 1) random.pick(up).crash()
+}
+
+/** From -1 to 1. */
+function spread(random: SeededRandom): number {
+  return 2 * random.fraction() - 1
+}
+
+/** The kinds of things that go wrong in one run. */
+export class Faults {
+  readonly #run: Run
+  readonly #random: SeededRandom
+  readonly #hardness = new Map<string, number>()
+
+  constructor(run: Run, { chance }: { readonly chance: number }) {
+    this.#run = run
+    this.#random = run.world.random.fork('faults')
+    for (const name of Object.keys(faults)) {
+      if (this.#random.happens(chance)) this.#hardness.set(name, this.#random.fraction())
+    }
+  }
+
+  /** Begins with what holds for the whole of the run. */
+  begin(): void {
+    const { world } = this.#run
+    world.note(`goes wrong: ${[...this.#hardness.keys()].join(', ')}`)
+    for (const [name, hardness] of this.#hardness) {
+      count(this.#run, `fault ${name}`)
+      faults[name]?.hold?.(this.#run, hardness, this.#random)
+    }
+    world.isTroubled = true
+    world.network.interfere = (exchange) => this.#comeBetween(exchange)
+  }
+
+  /** Before a step of the run. */
+  async strike(): Promise<void> {
+    for (const [name, hardness] of this.#hardness) {
+      const [chance, act] = faults[name]?.strike ?? [0]
+      if (act === undefined || !this.#random.happens(chance * hardness)) continue
+      this.#run.world.note(`strikes: ${name}`)
+      count(this.#run, name)
+      await act(this.#run, this.#random)
+    }
+  }
+
+  #comeBetween({ from, to, request }: Exchange): Interference | undefined {
+    // Clients are on the same machine as their server.
+    const { world } = this.#run
+    if (!world.servers.some(({ address }) => address === from)) return undefined
+    for (const [name, hardness] of this.#hardness) {
+      const [chance, make] = faults[name]?.between ?? [0]
+      if (make === undefined || !this.#random.happens(chance * hardness)) continue
+      world.note(`${name}: ${from} > ${to} ${request.target}`)
+      count(this.#run, name)
+      return make(this.#random)
+    }
+    return undefined
+  }
+}
