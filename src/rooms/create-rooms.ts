@@ -15,6 +15,7 @@ import type { LocalRooms } from './create-engine.ts'
 import { fetchByTime } from './fetch-by-time.ts'
 import { Avoidance, FetchQuota } from './fetching.ts'
 import { invite } from './invite.ts'
+import { InvitesUnderWay } from './invites-under-way.ts'
 import { createJoins, type Joins } from './join.ts'
 import { knock } from './knock.ts'
 import { leave } from './leave.ts'
@@ -40,7 +41,7 @@ export interface FederatedRooms {
 
 export function createRooms(
   local: LocalRooms,
-  needs: Omit<RoomParts, 'engine' | 'rooms' | 'gapFiller'> & {
+  needs: Omit<RoomParts, 'engine' | 'rooms' | 'gapFiller' | 'invites'> & {
     readonly db: Database
     readonly canBeInvited: CanBeInvited
     readonly isThirdPartyKeyValid: IsThirdPartyKeyValid
@@ -51,7 +52,8 @@ export function createRooms(
   const { db, canBeInvited, isThirdPartyKeyValid, signAsPolicyServer, ...rest } = needs
   const { engine, setGapFiller, setPolicyAsker, resume, ...ownRooms } = local
   const avoidance = new Avoidance(needs.clock)
-  const withoutFiller = { ...rest, engine, rooms: local }
+  const invites = new InvitesUnderWay(needs.clock)
+  const withoutFiller = { ...rest, engine, rooms: local, invites }
   const gapFiller = createGapFiller(withoutFiller, avoidance, new FetchQuota(needs.clock))
   setGapFiller(gapFiller)
   setPolicyAsker(async (via, pdu) =>

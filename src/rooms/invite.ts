@@ -8,7 +8,7 @@
  */
 
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
-import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { EventId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { pduOf } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
@@ -34,18 +34,26 @@ export async function invite(parts: RoomParts, request: InviteRequest): Promise<
   if (!(await rooms.isServerInRoom(serverName, roomId))) {
     throw new MatrixError(403, 'M_FORBIDDEN', 'You are not in this room.')
   }
-  const destination = serverNameOf(target)
-  if (destination === serverName) return await engine.send(roomId, event)
+  if (serverNameOf(target) === serverName) return await engine.send(roomId, event)
   const pdu = await engine.build(roomId, event)
-  return await engine.sendBuilt(roomId, await signedByBoth(parts, destination, pdu))
+  return await sendSignedByBoth(parts, target, pdu)
+}
+
+/** Sends an invite of a user of another server. Throws a `MatrixError` if that does not sign it. */
+export async function sendSignedByBoth(
+  parts: RoomParts,
+  target: UserId,
+  pdu: Pdu,
+): Promise<EventId> {
+  const { room_id: roomId } = pdu
+  return await parts.invites.run(roomId, target, async () => {
+    const signed = await signedByBoth(parts, serverNameOf(target), pdu)
+    return await parts.engine.sendBuilt(roomId, signed)
+  })
 }
 
 /** The invite with the signature of the invited user's server. */
-export async function signedByBoth(
-  parts: RoomParts,
-  destination: ServerName,
-  pdu: Pdu,
-): Promise<Pdu> {
+async function signedByBoth(parts: RoomParts, destination: ServerName, pdu: Pdu): Promise<Pdu> {
   const { rooms, remoteServers } = parts
   const { room_id: roomId, event_id: eventId, version } = pdu
   const state = await rooms.currentState(roomId)

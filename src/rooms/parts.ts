@@ -9,6 +9,7 @@
 import type { Io } from '#io/io.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Engine, GapFiller } from './engine.ts'
+import type { InvitesUnderWay } from './invites-under-way.ts'
 import type { Keyring, RemoteServers, Signer } from './remote-servers.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -38,4 +39,5 @@ export interface RoomParts extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly remoteServers: RemoteServers
   readonly keyring: Keyring
   readonly signer: Signer
+  readonly invites: InvitesUnderWay
 }

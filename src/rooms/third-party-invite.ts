@@ -16,7 +16,7 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import { signedByBoth } from './invite.ts'
+import { sendSignedByBoth } from './invite.ts'
 import { helpersOf, helpOfOne } from './own-membership.ts'
 import type { RoomParts } from './parts.ts'
 
@@ -81,10 +81,9 @@ export async function issueThirdPartyInvite(
   const display_name = stringIn(invitation.content, 'display_name') ?? ''
   const content = { membership: 'invite', third_party_invite: { display_name, signed } }
   const event = { sender, type: 'm.room.member', state_key: target, content }
-  const destination = serverNameOf(target)
-  if (destination === serverName) return await engine.send(roomId, event)
+  if (serverNameOf(target) === serverName) return await engine.send(roomId, event)
   const pdu = await engine.build(roomId, event)
-  return await engine.sendBuilt(roomId, await signedByBoth(parts, destination, pdu))
+  return await sendSignedByBoth(parts, target, pdu)
 }
 
 /**

@@ -36,6 +36,7 @@ export async function membershipTemplate(
   request: TemplateRequest,
 ): Promise<Template> {
   const { origin, roomId, userId, membership } = request
+  if (serverNameOf(userId) === origin) await parts.invites.over(roomId, userId)
   const room = await residentRoom(parts, roomId, origin, membership)
   // This MUST be a user ID on the origin server.
   if (serverNameOf(userId) !== origin) {
