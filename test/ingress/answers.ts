@@ -146,6 +146,9 @@ export async function byInviteAnswer(scene: Scene): Promise<Cell[]> {
   return cells
 }
 
+/** What is as large as an event can be is more than is kept of such a state. */
+const kept = (cells: readonly Cell[]) => cells.filter(({ isFull }) => !isFull)
+
 /** The state by which a room is shown to who is outside: given with knocks and invites. */
 export async function byStrippedState(scene: Scene): Promise<Cell[]> {
   const { a, peer, version, world } = scene
@@ -156,7 +159,7 @@ export async function byStrippedState(scene: Scene): Promise<Cell[]> {
       tag: `room${scene.count()}`,
       joinRules: { join_rule: 'knock' },
     })
-    const cells = await cellsOf(scene, stateDraft(scene, room))
+    const cells = kept(await cellsOf(scene, stateDraft(scene, room)))
     const texts = cells.map(({ text }) => text)
     // What is beyond a hundred is not looked at.
     for (let at = 0; at < texts.length; at += 100) {
@@ -171,7 +174,7 @@ export async function byStrippedState(scene: Scene): Promise<Cell[]> {
     all.push(...cells)
   }
   const room = peer.createRoom(version, { tag: `room${scene.count()}` })
-  const cells = await cellsOf(scene, stateDraft(scene, room))
+  const cells = kept(await cellsOf(scene, stateDraft(scene, room)))
   for (const group of version.roomIdIsCreateEventId ? cells.map((cell) => [cell]) : halves(cells)) {
     await inviteWith(scene, room, group)
   }
