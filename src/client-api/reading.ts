@@ -14,6 +14,7 @@ import {
   getRoomStateWithKey,
 } from '#endpoints/client-server/rooms.ts'
 import { answer } from '#http/endpoint.ts'
+import type { RoomId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { StateView } from '#rooms/rooms.ts'
 import type { Server } from '#server.ts'
@@ -113,6 +114,7 @@ export const membersRoute = answer(
   getMembersByRoom,
   async ({ params: { roomId }, query, session: { userId } }, needs: Needs) => {
     const access = await roomAccess(needs.rooms, userId, roomId)
+    await knowMembers(needs, roomId)
     const state = await stateAtToken(needs, access, query.at)
     const events = await state.events((type) => type === 'm.room.member')
     const { membership, not_membership } = query
@@ -132,6 +134,7 @@ export const joinedMembersRoute = answer(
   getJoinedMembersByRoom,
   async ({ params: { roomId }, session: { userId } }, { rooms }: Needs) => {
     await requireJoined(rooms, userId, roomId)
+    await knowMembers({ rooms }, roomId)
     const state = await rooms.currentState(roomId)
     const events = (await state?.events((type) => type === 'm.room.member')) ?? []
     const joined = events.filter(({ content }) => content.membership === 'join')
@@ -149,6 +152,20 @@ export const joinedMembersRoute = answer(
   },
 )
 
+/** How long who asks for the members of an encrypted room waits for all of them to be known. */
+const membersWaitMs = 10_000
+
+/**
+ * Clients encrypt for the members they are told of. So if not all of them are known yet, those of an
+ * encrypted room are waited for. `/sync` tells of those that come after that.
+ */
+async function knowMembers({ rooms }: Pick<Needs, 'rooms'>, roomId: RoomId): Promise<void> {
+  if ((await rooms.partialState(roomId)) === undefined) return
+  const state = await rooms.currentState(roomId)
+  if (state?.eventId('m.room.encryption', '') === undefined) return
+  await rooms.wholeState(roomId, membersWaitMs)
+}
+
 /** The state at a point of the room's order, but not beyond what the user may read. */
 async function stateAtToken(
   { rooms }: Needs,
@@ -156,7 +173,11 @@ async function stateAtToken(
   at: string | undefined,
 ): Promise<StateView> {
   if (at === undefined) return await readableState(rooms, access)
-  const stream = streamOf(parseToken(at, 'at'))
+  const told = streamOf(parseToken(at, 'at'))
+  const completion = await rooms.completion(access.roomId)
+  // Between the join of a large room and all of its members being known, there were no others.
+  const isBetween = completion && completion.joined <= told && told < completion.completed
+  const stream = isBetween ? completion.completed : told
   const isAfterLeaving = access.left !== undefined && stream >= access.left.position.stream
   const state = isAfterLeaving ? undefined : await rooms.stateAtStream(access.roomId, stream)
   return state ?? (await readableState(rooms, access))

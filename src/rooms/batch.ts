@@ -124,6 +124,7 @@ export class Batch {
   /** Whether the state of the room is partial from here on, or known whole. */
   #turns: 'partial' | 'whole' | undefined
   #was: PartialRoom | undefined
+  #joined = 0
   /** How many of the room's `partial.events` were there before anything of this batch. */
   readonly #partialBefore: number
   /** Further statements of the unit. */
@@ -153,9 +154,10 @@ export class Batch {
     this.#turns = undefined
   }
 
-  /** From here on it is. */
-  becomesWhole(): void {
+  /** From here on it is. `joined`: the position of our join in the stream. */
+  becomesWhole(joined: number): void {
     this.room.partial = undefined
+    this.#joined = joined
     this.#turns = 'whole'
   }
 
@@ -287,7 +289,8 @@ export class Batch {
     const last = Math.max(first, stream - 1)
     this.#writeRest(tx, last)
     for (const more of this.alongside) more(tx, first)
-    if (this.#turns === 'whole') setComplete(tx, room.roomNid, last)
+    if (this.#turns === 'whole')
+      setComplete(tx, room.roomNid, { joined: this.#joined, stream: last })
     return { placed, replaced, states, last, late }
   }
 

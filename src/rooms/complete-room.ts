@@ -147,6 +147,8 @@ class Again {
   readonly #passed = new Set<EventId>()
   /** The state before our last join, and the servers in it which we have not known of. */
   #joinState: number | undefined
+  /** Where it stands in the stream. */
+  #joined = 0
   #overlooked: readonly ServerName[] = []
   readonly #newVerdicts: EventId[] = []
   /** Events whose state nobody gives, and what follows from them: their verdicts stand. */
@@ -175,7 +177,7 @@ class Again {
     }
     if (this.#count < events.length) return 'go on'
     room.head = this.#head
-    batch.becomesWhole()
+    batch.becomesWhole(this.#joined)
     if (this.#newVerdicts.length > 0) {
       const { roomId } = room
       const some = this.#newVerdicts.slice(0, 100)
@@ -257,9 +259,10 @@ class Again {
   }
 
   /** What we knew of the room before is history: our join is where it goes on. */
-  async #startFrom({ pdu, stateBefore }: Restated): Promise<void> {
+  async #startFrom({ pdu, stateBefore, position }: Restated): Promise<void> {
     const { room } = this
     this.#joinState = stateBefore
+    this.#joined = position?.stream ?? 0
     this.#head = { extremities: [], state: stateBefore }
     const known = room.partial?.servers ?? new Set()
     const there = await joinedServers(room, stateBefore)

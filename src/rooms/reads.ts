@@ -22,7 +22,7 @@ import {
   membershipRow,
   membershipRows,
 } from '#storage/memberships.ts'
-import { completedAt, type PartialRoomRow, partialRoomRows } from '#storage/partial-rooms.ts'
+import { completedRow, type PartialRoomRow, partialRoomRows } from '#storage/partial-rooms.ts'
 import { currentStateAt, roomsWithStateSince, sharedRoomsWithMember } from '#storage/states.ts'
 import { stateDifference } from './commit.ts'
 import type { ReadParts } from './engine-parts.ts'
@@ -59,7 +59,7 @@ export type RoomReads = Pick<
   | 'currentState'
   | 'partialState'
   | 'partialRooms'
-  | 'completedAt'
+  | 'completion'
   | 'stateAfter'
   | 'stateBefore'
   | 'event'
@@ -108,9 +108,10 @@ export function createReads(parts: ReadParts): RoomReads {
     },
     partialState: async (roomId) => (await room(roomId))?.publishedPartial,
     partialRooms: async () => (await partialRoomRows(db)).map(incompleteRoom),
-    completedAt: async (roomId) => {
+    completion: async (roomId) => {
       const found = await room(roomId)
-      return found && (await completedAt(db, found.roomNid))
+      const row = found && (await completedRow(db, found.roomNid))
+      return row && { joined: row.joined, completed: row.stream }
     },
     currentState: async (roomId) => {
       const found = await room(roomId)

@@ -258,8 +258,10 @@ export interface Rooms {
   partialState(roomId: RoomId): Promise<PartialState | undefined>
   /** All such rooms, the longest known first. */
   partialRooms(): Promise<IncompleteRoom[]>
-  /** Where in the stream the state of such a room was known whole. */
-  completedAt(roomId: RoomId): Promise<number | undefined>
+  /** Where in the stream such a room was joined, the last time, and where its state was known whole. */
+  completion(
+    roomId: RoomId,
+  ): Promise<{ readonly joined: number; readonly completed: number } | undefined>
   /**
    * Waits until the state of a room is known whole, but at most for a time. Gives whether it is. At
    * once, if it is already.

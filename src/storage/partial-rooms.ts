@@ -73,22 +73,27 @@ export function countPartialTry(tx: Writer, roomNid: number, problem: string): v
   `)
 }
 
-/** The whole state is known, from a position of the stream on. */
-export function setComplete(tx: Writer, roomNid: number, stream: number): void {
+/** Where in the stream a room was joined without all of its state, and where that was known. */
+export interface CompletedRow {
+  readonly joined: number
+  readonly stream: number
+}
+
+/** The whole state is known. */
+export function setComplete(tx: Writer, roomNid: number, { joined, stream }: CompletedRow): void {
   tx.run(sql`DELETE FROM partial_rooms WHERE room_nid = ${roomNid}`)
   tx.run(sql`DELETE FROM partial_events WHERE room_nid = ${roomNid}`)
   tx.run(sql`
-    INSERT INTO completed_rooms (room_nid, stream) VALUES (${roomNid}, ${stream})
-    ON CONFLICT (room_nid) DO UPDATE SET stream = excluded.stream
+    INSERT INTO completed_rooms (room_nid, joined, stream) VALUES (${roomNid}, ${joined}, ${stream})
+    ON CONFLICT (room_nid) DO UPDATE SET joined = excluded.joined, stream = excluded.stream
   `)
 }
 
-/** Where in the stream the whole state of a room was known that was joined without it. */
-export async function completedAt(db: Reader, roomNid: number): Promise<number | undefined> {
-  const row = await db.first<{ stream: number }>(sql`
-    SELECT stream FROM completed_rooms WHERE room_nid = ${roomNid}
+/** The last time that the state of a room became known whole, if it ever did. */
+export async function completedRow(db: Reader, roomNid: number): Promise<CompletedRow | undefined> {
+  return await db.first<CompletedRow>(sql`
+    SELECT joined, stream FROM completed_rooms WHERE room_nid = ${roomNid}
   `)
-  return row?.stream
 }
 
 export function addPartialEvent(tx: Writer, roomNid: number, row: PartialEventRow): void {

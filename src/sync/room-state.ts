@@ -20,7 +20,7 @@ import { streamOf } from './token.ts'
 
 export type StateRooms = Pick<
   Rooms,
-  'events' | 'stateAfter' | 'stateAtStream' | 'stateBefore' | 'stateChanges'
+  'completion' | 'events' | 'stateAfter' | 'stateAtStream' | 'stateBefore' | 'stateChanges'
 >
 
 export interface StateRequest {
@@ -79,16 +79,35 @@ async function delta(rooms: StateRooms, request: StateRequest, since: number): P
     return given.filter(({ eventId }) => eventId !== before)
   })
   if (!filter.lazyLoadMembers) return changed
+  const wanted = wantedMembers(request)
+  const isWanted = ({ type, stateKey }: Entry) => type !== 'm.room.member' || wanted.has(stateKey)
+  const isFlood = await areMembersNews(rooms, request, since)
+  const needed = isFlood ? changed.filter(isWanted) : changed
   // The members who sent the events of the timeline, if they are not among the changes.
-  const given = new Set(changed.map(({ type, stateKey }) => `${type} ${stateKey}`))
+  const given = new Set(needed.map(({ type, stateKey }) => `${type} ${stateKey}`))
   const shown = new Set(changes.map(({ type, stateKey }) => `${type} ${stateKey}`))
-  const lazy = [...wantedMembers(request)].flatMap((stateKey) => {
+  const lazy = [...wanted].flatMap((stateKey) => {
     const name = `m.room.member ${stateKey}`
     const eventId =
       given.has(name) || shown.has(name) ? undefined : end.eventId('m.room.member', stateKey)
     return eventId === undefined ? [] : [{ type: 'm.room.member', stateKey, eventId }]
   })
-  return [...changed, ...lazy]
+  return [...needed, ...lazy]
+}
+
+/**
+ * Whether all members of a room have become known at once, which was joined without them. Who loads
+ * members lazily is not given them all; but in an encrypted room they may have asked for all of them
+ * meanwhile, and must know for whom to encrypt.
+ */
+async function areMembersNews(
+  rooms: StateRooms,
+  { roomId, to, end }: StateRequest,
+  since: number,
+): Promise<boolean> {
+  if (end.eventId('m.room.encryption', '') !== undefined) return false
+  const completed = (await rooms.completion(roomId))?.completed ?? 0
+  return completed > since && completed <= to
 }
 
 /** An entry as it is to be given before the timeline; nothing if the timeline says it all. */

@@ -17,6 +17,9 @@ import type { Rooms, StateView } from '#rooms/rooms.ts'
 /** This should be the first 5 members of the room. */
 const heroesMax = 5
 
+/** Of more members than these that changed, all are read anew. */
+const changedMax = 100
+
 /** Rooms whose memberships are kept. */
 const roomsMax = 1_000
 
@@ -62,7 +65,12 @@ export function createRoomSummaries(
     }
   })
   const membersOf = async (roomId: RoomId, state: StateView) => {
-    const room = known.get(roomId) ?? { members: await readMembers(state), changed: new Set() }
+    const before = known.get(roomId)
+    const isOutdated = before !== undefined && before.changed.size > changedMax
+    const room = (isOutdated ? undefined : before) ?? {
+      members: await readMembers(state),
+      changed: new Set(),
+    }
     known.delete(roomId)
     known.set(roomId, room)
     const [oldest] = known.keys()
