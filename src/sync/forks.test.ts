@@ -120,6 +120,40 @@ for (const version of ['2', '11', '12']) {
   })
 }
 
+for (const version of ['2', '11', '12']) {
+  test(`version ${version}: who is out by an end that came before their stay may read that stay`, async (t) => {
+    const { alice, user, roomId, room, rooms } = await worldWithThem(t, version)
+    const dave = await user('dave')
+    await dave.post(at(roomId, '/join'))
+    await dave.post(at(roomId, '/leave'))
+    const left = await room.current('m.room.member', dave.userId)
+    const root = await room.ours('m.room.message', { body: 'root' })
+    const closed = await room.make(
+      bob,
+      'm.room.join_rules',
+      { join_rule: 'invite' },
+      { stateKey: '', after: [root] },
+    )
+    await dave.post(at(roomId, '/join'))
+    await alice.say(roomId, 'hello Dave')
+    const { next_batch: since } = await dave.sync()
+    assert.equal((await room.receive(closed)).outcome, 'accepted')
+    await alice.say(roomId, 'not for Dave')
+
+    assert.equal(await room.current('m.room.member', dave.userId), left)
+    assert.deepEqual(await rooms.localMembers(room.roomId), [alice.userId])
+    const { state } = (await dave.sync(query({ since }))).rooms.leave[roomId]
+    assert.ok(state.events.some(({ event_id }: Body) => event_id === left))
+    const page = await dave.get(at(roomId, '/messages?dir=b&limit=3'))
+    assert.deepEqual(
+      page.chunk.map(
+        ({ content }: Body) => content.body ?? content.membership ?? content.join_rule,
+      ),
+      ['invite', 'hello Dave', 'join'],
+    )
+  })
+}
+
 test('an event that only merges is shown to nobody', async (t) => {
   const { alice, roomId, room, time } = await worldWithThem(t)
   const root = await room.ours('m.room.message', { body: 'root' })

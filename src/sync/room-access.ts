@@ -133,6 +133,14 @@ async function endOfLastStay(
   if (last?.pdu.content.membership === 'join') {
     return { position: { stream, sub: 0 }, eventId: undefined }
   }
+  // Resolution may also have brought back the end of an earlier stay, and ended a later one by it.
+  if (last?.position !== undefined && last.position.stream < stream) {
+    const state = await rooms.stateAtStream(roomId, stream - 1)
+    const member = await state?.event('m.room.member', userId)
+    if (member?.content.membership === 'join') {
+      return { position: { stream, sub: 0 }, eventId: undefined }
+    }
+  }
   let laterId = eventId
   for (let step = 0; step < membershipChangesMax; step++) {
     const before = await rooms.stateBefore(roomId, laterId)
