@@ -121,6 +121,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
       pressure.close()
       await Promise.all(sockets.map(({ socket }) => socket.close(graceMs)))
       await federation.close()
+      await server.push.close()
       server.endToEnd.close()
       await server.rooms.close()
       await server.search.close()
@@ -262,7 +263,7 @@ function buildServer(
     server,
     resume: async () => {
       server.search.start()
-      await Promise.all([resume(), endToEnd.start()])
+      await Promise.all([resume(), endToEnd.start(), push.start()])
     },
     finish: successions.close,
   }

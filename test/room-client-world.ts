@@ -125,7 +125,16 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
   })
   const successions = followSuccessions({ ...base, ...users, rooms })
   const receipts = createReceipts({ ...base, rooms, edus })
-  const push = createPush({ ...base, rooms, local, receipts, accountData: users.accountData })
+  const outboundHttpClient = options.outboundHttpClient ?? noHttp
+  const push = createPush({
+    ...base,
+    rooms,
+    local,
+    receipts,
+    accountData: users.accountData,
+    outboundHttpClient,
+  })
+  await push.start()
   const typing = createTyping({ ...base, rooms, edus })
   const presence = createPresence({ ...base, rooms, edus, isEnabled: options.presence ?? false })
   const remoteDirectory = options.remoteDirectory ?? {
@@ -158,7 +167,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       remoteSpaces: { level: () => Promise.reject(unreachable) },
     }),
     identityServers: createIdentityServers({
-      outboundHttpClient: options.outboundHttpClient ?? noHttp,
+      outboundHttpClient,
       log,
     }),
     clientTransactions: createTransactions(base),

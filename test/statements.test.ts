@@ -22,6 +22,7 @@ import { postgresUrl } from './postgres-cluster.ts'
 const wholeTables: Readonly<Record<string, string>> = {
   removeRests: 'what a crash left of rooms, at start: at most a few rows',
   takeRoomAway: 'done when an administrator removes a room',
+  allPushers: 'read once, at the start',
   undeliveredTo: 'asked when an administrator removes a room',
   leastUsedRemoteMedia: 'one end of an index',
   remoteMediaBytes: 'read once, at the start',

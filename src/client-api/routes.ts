@@ -69,6 +69,7 @@ import {
   profileRoute,
   setProfileFieldRoute,
 } from './profile.ts'
+import { postPusherRoute, pushersRoute } from './pusher.ts'
 import { pushRuleRoutes } from './pushrules.ts'
 import {
   eventContextRoute,
@@ -170,8 +171,10 @@ export const roomRoutes: readonly Route<Server>[] = [
   membersRoute,
   notificationsRoute,
   oneRoomEventRoute,
+  postPusherRoute,
   postReceiptRoute,
   presenceRoute,
+  pushersRoute,
   publicRoomsRoute,
   redactEventRoute,
   relatingEventsRoute,

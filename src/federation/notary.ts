@@ -10,6 +10,7 @@
  */
 
 import type { Clock } from '#io/clock.ts'
+import { Limiter } from '#io/limiter.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
 import { isJsonObject, type JsonObject } from '#protocol/json.ts'
@@ -17,7 +18,6 @@ import { readJson } from '#protocol/json-reader.ts'
 import { signJson } from '#protocol/signatures.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import type { ServerKeyRow } from '#storage/server-keys.ts'
-import { Limiter } from './limiter.ts'
 import type { ArchivingKeyring } from './server-keys.ts'
 
 export interface NotaryNeeds {

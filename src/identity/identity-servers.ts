@@ -15,6 +15,7 @@ import { hash } from 'node:crypto'
 import { getHashDetails, lookupUsersV2 } from '#endpoints/identity/v2-lookup.ts'
 import { storeInviteV2 } from '#endpoints/identity/v2-store-invite.ts'
 import type { Endpoint, ResponseOf } from '#http/endpoint.ts'
+import { type Destination, destinationOf, destinationOfUrl } from '#io/destination.ts'
 import { type HttpClient, HttpFailure, type IncomingAnswer } from '#io/http.ts'
 import type { Log } from '#io/log.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
@@ -23,7 +24,6 @@ import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { problemWith, sentence } from '#schema/check.ts'
-import { type Destination, destinationOf, destinationOfUrl } from './destination.ts'
 
 /** An identity server as one of our users named it, with the user's token there. */
 export interface IdentityServer {

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { Limiter } from '#federation/limiter.ts'
 import type { RemoteMediaName, RemoteMediaSource } from '#federation/remote-media.ts'
 import type { Clock } from '#io/clock.ts'
+import { Limiter } from '#io/limiter.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Database } from '#storage/database.ts'
 import {

@@ -6,29 +6,28 @@
  * @module
  */
 
-import type { Clock } from '#io/clock.ts'
-import type { Log } from '#io/log.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { LocalRooms } from '#rooms/create-engine.ts'
-import type { Rooms } from '#rooms/rooms.ts'
-import type { Database } from '#storage/database.ts'
 import type { AccountData } from '#users/account-data.ts'
 import type { Receipts } from '#users/receipts.ts'
 import { newsTaker, type UnreadChanges } from './notify.ts'
+import type { PusherQueueNeeds } from './pusher-queue.ts'
+import { createPushers, type Pushers } from './pushers.ts'
 import { createRecipients } from './recipients.ts'
+import { createPushSender } from './sender.ts'
 import { createTrimmer } from './trim.ts'
 import { createUnread, type Unread } from './unread.ts'
 
 export interface Push {
   readonly unread: Unread
+  readonly pushers: Pushers
+  /** Begins to tell push gateways. Call it once. */
+  start(): Promise<void>
+  close(): Promise<void>
 }
 
-export interface PushNeeds {
-  readonly db: Database
-  readonly clock: Clock
-  readonly log: Log
+export interface PushNeeds extends Omit<PusherQueueNeeds, 'limiter' | 'unread'> {
   readonly serverName: ServerName
-  readonly rooms: Pick<Rooms, 'membershipsOf'>
   readonly local: Pick<LocalRooms, 'setNewsTaker'>
   readonly accountData: Pick<AccountData, 'onChange'>
   readonly receipts: Pick<Receipts, 'onRead'>
@@ -38,13 +37,24 @@ export function createPush(needs: PushNeeds): Push {
   const { local, accountData, receipts } = needs
   const recipients = createRecipients(needs)
   const unread = createUnread(needs)
+  const sender = createPushSender({ ...needs, unread })
   const trim = createTrimmer(needs)
   const changed = (changes: UnreadChanges) => {
     unread.changed(changes)
+    for (const { userId } of changes.notified) sender.notified(userId, changes.roomId)
+    for (const userId of changes.read) sender.read(userId)
     trim(changes.roomId)
   }
   local.setNewsTaker(newsTaker({ ...needs, recipients, changed }))
   accountData.onChange((userId) => recipients.forget(userId))
-  receipts.onRead((userId) => unread.read(userId))
-  return { unread }
+  receipts.onRead((userId) => {
+    unread.read(userId)
+    sender.read(userId)
+  })
+  return {
+    unread,
+    pushers: createPushers({ ...needs, unread, onSet: (key) => sender.pusherSet(key) }),
+    start: () => sender.start(),
+    close: () => sender.close(),
+  }
 }

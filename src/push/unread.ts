@@ -10,6 +10,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '#io/clock.ts'
+import { Slices } from '#io/slices.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { isHighlight } from '#protocol/push-rules/evaluate.ts'
 import type { Rooms } from '#rooms/rooms.ts'
@@ -69,7 +70,7 @@ const countsMax = 100_000
 
 export interface UnreadNeeds {
   readonly db: Reader
-  readonly clock: Pick<Clock, 'yield'>
+  readonly clock: Clock
   readonly rooms: Pick<Rooms, 'membershipsOf'>
 }
 
@@ -156,13 +157,14 @@ async function countOn(
 ): Promise<Counted> {
   const { roomId, to } = wish
   const threads = new Map([[mainThread, start.main], ...start.threads])
+  const slices = new Slices(clock)
   let from = Math.max(start.to, start.positions.get('') ?? 0)
   while (from < to) {
     const rows = await notifiedEvents(db, roomId, { from, to }, page)
     for (const row of rows) countRow(threads, wish, start.positions, row)
     if (rows.length < page) break
     from = rows.at(-1)?.stream ?? to
-    await clock.yield()
+    if (slices.isOver) await slices.next()
   }
   const main = threads.get(mainThread) ?? none
   threads.delete(mainThread)
@@ -190,6 +192,7 @@ function countRow(
 
 /** An invite is one more: it waits for the user, too. */
 async function countAll(needs: UnreadNeeds, userId: UserId): Promise<number> {
+  const slices = new Slices(needs.clock)
   let total = 0
   for (const { roomId, membership } of await needs.rooms.membershipsOf(userId)) {
     if (membership !== 'join' && membership !== 'invite') continue
@@ -199,6 +202,7 @@ async function countAll(needs: UnreadNeeds, userId: UserId): Promise<number> {
       to: Number.MAX_SAFE_INTEGER,
       isOutsider: membership === 'invite',
     }
+    if (slices.isOver) await slices.next()
     const start = await startOf(needs.db, userId, roomId)
     total += unreadOfAll(await countOn(needs, wish, start)).notifications
   }

@@ -170,5 +170,6 @@ function deleteWhere(tx: Writer, userId: UserId, which: Sql): void {
   tx.run(sql`DELETE FROM to_device_sends WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM dehydrated_devices WHERE user_id = ${userId} AND ${which}`)
   deleteConnectionsOfDevices(tx, userId, which)
+  tx.run(sql`DELETE FROM pushers WHERE user_id = ${userId} AND ${which}`)
   tx.run(sql`DELETE FROM devices WHERE user_id = ${userId} AND ${which}`)
 }

@@ -25,6 +25,7 @@
 
 import { sendTransaction } from '#endpoints/server-server/transactions.ts'
 import type { Clock, Timer } from '#io/clock.ts'
+import type { Limiter } from '#io/limiter.ts'
 import type { Log } from '#io/log.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
@@ -41,7 +42,6 @@ import {
 import { quarantineEvent, quarantineMessage } from '#storage/outbox-quarantine.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
-import type { Limiter } from '../limiter.ts'
 import { collectDevices, type DeviceEduSource } from './device-lane.ts'
 import { divide, type Outcome, outcomeOf, type Refusal, type Suspect } from './divide.ts'
 import { edusMax, fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'

@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from '#io/clock.ts'
+import { Limiter } from '#io/limiter.ts'
 import type { Log } from '#io/log.ts'
 import type { Random } from '#io/random.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
@@ -21,7 +22,6 @@ import { dueQuarantine, requeue } from '#storage/outbox-quarantine.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import type { EduSender } from '../edus.ts'
-import { Limiter } from '../limiter.ts'
 import { DestinationQueue, type PduSource } from './destination-queue.ts'
 import type { DeviceEduSource } from './device-lane.ts'
 import { createQuarantine, type Quarantine } from './quarantine.ts'

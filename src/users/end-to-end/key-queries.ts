@@ -9,9 +9,9 @@
  * @module
  */
 
-import { Limiter } from '#federation/limiter.ts'
 import type { RemoteKeys } from '#federation/user-keys.ts'
 import type { Clock } from '#io/clock.ts'
+import { Limiter } from '#io/limiter.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type JsonObject } from '#protocol/json.ts'

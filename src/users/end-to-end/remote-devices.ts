@@ -13,9 +13,9 @@
  */
 
 import type { EduReceiver } from '#federation/edus.ts'
-import { Limiter } from '#federation/limiter.ts'
 import type { RemoteKeys } from '#federation/user-keys.ts'
 import type { Clock, Timer } from '#io/clock.ts'
+import { Limiter } from '#io/limiter.ts'
 import type { Log } from '#io/log.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'

@@ -4,8 +4,8 @@
  * @module
  */
 
-import type { OutgoingRequest } from '#io/http.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { OutgoingRequest } from './http.ts'
 
 export type Destination = Pick<
   OutgoingRequest,

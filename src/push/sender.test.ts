@@ -1,0 +1,346 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  at,
+  type Body,
+  type RoomClientWorld,
+  roomClientWorld,
+  type TestUser,
+} from '../../test/room-client-world.ts'
+import { type HttpClient, HttpFailure, type OutgoingRequest } from '../io/http.ts'
+import { type MemoryImage, memoryImage } from '../storage/sqlite.ts'
+
+type Answer = { readonly status?: number; readonly body?: unknown } | 'down' | 'never'
+
+/** A push gateway that answers as it is told, and remembers what it was told. */
+class Gateway implements HttpClient {
+  readonly told: Body[] = []
+  answer: (notification: Body, request: OutgoingRequest) => Answer = () => ({})
+
+  async request(request: OutgoingRequest) {
+    const { notification } = JSON.parse(String(request.body))
+    assert.equal(request.target, '/_matrix/push/v1/notify')
+    this.told.push(notification)
+    const answer = this.answer(notification, request)
+    if (answer === 'down') throw new HttpFailure('connect', 'nobody is there')
+    if (answer === 'never') {
+      await new Promise((_, reject) => {
+        const abort = () => reject(new HttpFailure('aborted', 'called off'))
+        request.signal?.addEventListener('abort', abort)
+      })
+    }
+    const { status = 200, body = { rejected: [] } } = answer as Exclude<Answer, string>
+    const text = typeof body === 'string' ? body : JSON.stringify(body)
+    return { status, headers: {}, body: Buffer.from(text) }
+  }
+
+  async close() {}
+
+  /** The bodies of the events that it was told of. */
+  get texts(): unknown[] {
+    return this.told.flatMap(({ content }) => content?.body ?? [])
+  }
+}
+
+const pusher = (more: object = {}) => ({
+  kind: 'http',
+  app_id: 'org.app',
+  pushkey: 'key1',
+  app_display_name: 'App',
+  device_display_name: 'Phone',
+  lang: 'en',
+  data: { url: 'https://push.test/_matrix/push/v1/notify', own: 1 },
+  ...more,
+})
+
+interface Options {
+  readonly image?: MemoryImage
+  readonly gateway?: Gateway
+}
+
+async function withPusher(t: import('node:test').TestContext, options: Options = {}) {
+  const { gateway = new Gateway(), image = memoryImage() } = options
+  const world = await roomClientWorld(t, { outboundHttpClient: gateway, image })
+  const [alice, bob] = [await world.user('alice'), await world.user('bob')]
+  const profile = `/profile/${encodeURIComponent(alice.userId)}/displayname`
+  await alice.put(profile, { displayname: 'Alice' })
+  const room = await alice.createRoom({ preset: 'public_chat', name: 'A room' })
+  await bob.post(at(room, '/join'))
+  await bob.post('/pushers/set', pusher())
+  const settle = (ms = 100) => world.time.run(ms)
+  return { world, gateway, image, alice, bob, room, settle }
+}
+
+const read = (user: TestUser, room: string, eventId: string) =>
+  user.post(at(room, `/receipt/m.read/${encodeURIComponent(eventId)}`))
+
+test('a gateway is told of an event with all that belongs to it', async (t) => {
+  const { world, gateway, alice, room, settle } = await withPusher(t)
+  const event_id = await alice.say(room, 'hello')
+  await settle()
+  assert.deepEqual(gateway.told, [
+    {
+      event_id,
+      room_id: room,
+      type: 'm.room.message',
+      sender: alice.userId,
+      sender_display_name: 'Alice',
+      room_name: 'A room',
+      content: { msgtype: 'm.text', body: 'hello' },
+      counts: { unread: 1 },
+      prio: 'high',
+      devices: [
+        {
+          app_id: 'org.app',
+          pushkey: 'key1',
+          pushkey_ts: Math.floor(world.time.clock().now() / 1000),
+          data: { own: 1 },
+          tweaks: { sound: 'default' },
+        },
+      ],
+    },
+  ])
+})
+
+test('with event_id_only no more is told than has to be', async (t) => {
+  const { gateway, alice, bob, room, settle } = await withPusher(t)
+  const data = { ...pusher().data, format: 'event_id_only' }
+  await bob.post('/pushers/set', pusher({ data }))
+  const event_id = await alice.say(room, 'secret')
+  await settle()
+  const [{ devices, ...told }] = gateway.told
+  assert.deepEqual(told, { event_id, room_id: room, counts: { unread: 1 }, prio: 'high' })
+  assert.deepEqual(devices[0].data, { own: 1, format: 'event_id_only' })
+})
+
+test('what is not notified of, or is one’s own, is not told', async (t) => {
+  const { gateway, alice, bob, room, settle } = await withPusher(t)
+  await alice.put(at(room, '/send/m.room.message/n1'), { msgtype: 'm.notice', body: 'x' })
+  await bob.say(room, 'mine')
+  await settle()
+  assert.deepEqual(gateway.told, [])
+})
+
+test('an invite is told, with what is known of the room', async (t) => {
+  const { gateway, alice, bob, settle } = await withPusher(t)
+  await alice.createRoom({ name: 'Another', invite: [bob.userId] })
+  await settle()
+  const [told] = gateway.told
+  assert.equal(told.user_is_target, true)
+  assert.equal(told.room_name, 'Another')
+  assert.equal(told.content.membership, 'invite')
+  assert.equal(told.counts.unread, 1)
+})
+
+test('the counts are told where something was read elsewhere', async (t) => {
+  const { gateway, alice, bob, room, settle } = await withPusher(t)
+  await alice.say(room, 'a')
+  const second = await alice.say(room, 'b')
+  await settle()
+  assert.deepEqual(
+    gateway.told.map(({ counts }) => counts),
+    [{ unread: 1 }, { unread: 2 }],
+  )
+  await read(bob, room, second)
+  await settle()
+  const last = gateway.told.at(-1)
+  assert.deepEqual([last.event_id, last.counts, gateway.told.length], [undefined, { unread: 0 }, 3])
+  // What changes nothing is not told.
+  await bob.say(room, 'c')
+  await settle()
+  assert.equal(gateway.told.length, 3)
+})
+
+test('a gateway that is down is tried again, ever later, and told all in order', async (t) => {
+  const { gateway, alice, room, settle } = await withPusher(t)
+  gateway.answer = () => 'down'
+  for (const text of ['a', 'b', 'c']) await alice.say(room, text)
+  await settle(60_000)
+  const tries = gateway.told.length
+  assert.ok(tries >= 4 && tries <= 8, String(tries))
+  assert.deepEqual(new Set(gateway.texts), new Set(['a']))
+  gateway.answer = () => ({})
+  gateway.told.length = 0
+  await settle(120_000)
+  assert.deepEqual(gateway.texts, ['a', 'b', 'c'])
+})
+
+test('errors inside a gateway are waited for, and after a day there is nothing left', async (t) => {
+  const { gateway, alice, room, settle } = await withPusher(t)
+  gateway.answer = () => ({ status: 503, body: 'oops' })
+  await alice.say(room, 'a')
+  await settle(86_400_000 + 3_600_000)
+  gateway.answer = () => ({})
+  gateway.told.length = 0
+  await settle(7_200_000)
+  assert.deepEqual(gateway.texts, [])
+  await alice.say(room, 'b')
+  await settle()
+  assert.deepEqual(gateway.texts, ['b'])
+})
+
+test('what a gateway refuses is passed over after some tries', async (t) => {
+  const { gateway, alice, room, settle } = await withPusher(t)
+  gateway.answer = ({ content }) => (content?.body === 'bad' ? { status: 400, body: {} } : {})
+  await alice.say(room, 'bad')
+  await alice.say(room, 'good')
+  await settle(60_000)
+  assert.deepEqual(gateway.texts, ['bad', 'bad', 'bad', 'good'])
+})
+
+test('a rejected key is used no more', async (t) => {
+  const { gateway, alice, bob, room, settle } = await withPusher(t)
+  await bob.post('/pushers/set', pusher({ pushkey: 'key2' }))
+  gateway.answer = ({ devices: [{ pushkey }] }) => ({
+    body: { rejected: pushkey === 'key1' ? ['key1', 'other'] : [] },
+  })
+  await alice.say(room, 'a')
+  await settle()
+  const { pushers } = await bob.get('/pushers')
+  assert.deepEqual(
+    pushers.map((one: Body) => one.pushkey),
+    ['key2'],
+  )
+  gateway.told.length = 0
+  await alice.say(room, 'b')
+  await settle()
+  assert.deepEqual(
+    gateway.told.map(({ devices }) => devices[0].pushkey),
+    ['key2'],
+  )
+})
+
+test('a gateway that talks nonsense, or of others, does no harm', async (t) => {
+  const { gateway, alice, bob, room, settle } = await withPusher(t)
+  const nonsense = ['', '[]', '{"rejected":"key1"}', '{"rejected":[1]}', '{"rejected":["key2"]}']
+  for (const [index, body] of nonsense.entries()) {
+    gateway.answer = () => ({ body })
+    await alice.say(room, `m${index}`)
+    await settle()
+  }
+  assert.deepEqual(gateway.texts, ['m0', 'm1', 'm2', 'm3', 'm4'])
+  assert.equal((await bob.get('/pushers')).pushers.length, 1)
+})
+
+test('a gateway that never answers keeps nobody else', async (t) => {
+  const { gateway, alice, bob, room, settle } = await withPusher(t)
+  await bob.post('/pushers/set', pusher({ pushkey: 'key2' }))
+  gateway.answer = ({ devices: [{ pushkey }] }) => (pushkey === 'key1' ? 'never' : {})
+  await alice.say(room, 'a')
+  await settle()
+  const keys = gateway.told.map(({ devices }) => devices[0].pushkey)
+  assert.deepEqual(keys.toSorted(), ['key1', 'key2'])
+})
+
+test('what was read or redacted before it could be told is not told', async (t) => {
+  const { gateway, alice, bob, room, settle } = await withPusher(t)
+  gateway.answer = () => 'down'
+  const a = await alice.say(room, 'a')
+  const b = await alice.say(room, 'b')
+  await alice.say(room, 'c')
+  await settle()
+  await read(bob, room, a)
+  await alice.put(at(room, `/redact/${encodeURIComponent(b)}/r1`), {})
+  gateway.told.length = 0
+  gateway.answer = () => ({})
+  await settle(60_000)
+  assert.deepEqual(gateway.texts, ['c'])
+  assert.equal(gateway.told[0].counts.unread, 1)
+})
+
+test('a restart loses nothing, and tells nothing twice that was taken', async (t) => {
+  const image = memoryImage()
+  const gateway = new Gateway()
+  const first = await withPusher(t, { image, gateway })
+  const { alice, bob, room } = first
+  await alice.say(room, 'a')
+  await first.settle()
+  gateway.answer = () => 'down'
+  await alice.say(room, 'b')
+  const c = await alice.say(room, 'c')
+  await first.settle()
+  await first.world.push.close()
+  gateway.told.length = 0
+  gateway.answer = () => ({})
+  const later = await roomClientWorld(t, { image, outboundHttpClient: gateway, seed: 2 })
+  await later.time.run(60_000)
+  assert.deepEqual(gateway.texts, ['b', 'c'])
+  await read(later.client(bob.userId, bob.token), room, c)
+  await later.time.run(1_000)
+  assert.deepEqual(gateway.told.at(-1).counts, { unread: 0 })
+})
+
+test('pushers are listed, changed and deleted', async (t) => {
+  const { bob } = await withPusher(t)
+  const shown = async () => (await bob.get('/pushers')).pushers
+  assert.deepEqual(await shown(), [pusher()])
+  await bob.post('/pushers/set', pusher({ lang: 'de', profile_tag: 'x' }))
+  assert.deepEqual(await shown(), [pusher({ lang: 'de', profile_tag: 'x' })])
+  await bob.post('/pushers/set', { kind: null, app_id: 'org.app', pushkey: 'key1' })
+  assert.deepEqual(await shown(), [])
+})
+
+test('what is no pusher is refused', async (t) => {
+  const { bob } = await withPusher(t)
+  const set = (more: object) => bob.refused('POST', '/pushers/set', pusher(more))
+  const url = (text: string) => ({ data: { url: text } })
+  assert.equal(await set({ kind: 'email' }), '400 M_INVALID_PARAM')
+  assert.equal(await set({ kind: 'smoke' }), '400 M_INVALID_PARAM')
+  assert.equal(await set({ lang: undefined }), '400 M_MISSING_PARAM')
+  assert.equal(await set({ data: undefined }), '400 M_MISSING_PARAM')
+  assert.equal(await set({ data: {} }), '400 M_MISSING_PARAM')
+  assert.equal(await set(url('http://push.test/_matrix/push/v1/notify')), '400 M_INVALID_PARAM')
+  assert.equal(await set(url('https://push.test/notify')), '400 M_INVALID_PARAM')
+  assert.equal(
+    await set(url('https://a:b@push.test/_matrix/push/v1/notify')),
+    '400 M_INVALID_PARAM',
+  )
+  assert.match(await set({ app_id: 'x'.repeat(65) }), /^400 /)
+  assert.match(await set({ pushkey: 'ü'.repeat(300) }), /^400 /)
+  assert.equal((await bob.get('/pushers')).pushers.length, 1)
+})
+
+const keysOf = async (user: TestUser) =>
+  (await user.get('/pushers')).pushers.map((one: Body) => one.pushkey)
+
+test('a key belongs to one user, unless both want it', async (t) => {
+  const { alice, bob } = await withPusher(t)
+  await alice.post('/pushers/set', pusher({ append: true }))
+  assert.deepEqual([await keysOf(alice), await keysOf(bob)], [['key1'], ['key1']])
+  await alice.post('/pushers/set', pusher())
+  assert.deepEqual([await keysOf(alice), await keysOf(bob)], [['key1'], []])
+})
+
+test('pushers go with their device', async (t) => {
+  const { world, gateway, alice, bob, room, settle } = await withPusher(t)
+  const other = await secondDevice(world, bob)
+  await other.post('/pushers/set', pusher({ pushkey: 'key2' }))
+  assert.deepEqual(await keysOf(bob), ['key1', 'key2'])
+  await other.post('/logout')
+  assert.deepEqual(await keysOf(bob), ['key1'])
+  const third = await secondDevice(world, bob)
+  await third.post('/pushers/set', pusher({ pushkey: 'key3' }))
+  const auth = {
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: 'bob' },
+    password: 'secret',
+  }
+  await bob.post('/account/password', { new_password: 'other', auth })
+  assert.deepEqual(await keysOf(bob), ['key1'])
+  await alice.say(room, 'a')
+  await settle()
+  assert.deepEqual(
+    gateway.told.map(({ devices }) => devices[0].pushkey),
+    ['key1'],
+  )
+})
+
+async function secondDevice(world: RoomClientWorld, user: TestUser) {
+  const body = {
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: user.userId },
+    password: 'secret',
+  }
+  const login = await world.ask('POST', '/login', { body })
+  return world.client(user.userId, login.body.access_token)
+}
