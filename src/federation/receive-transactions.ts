@@ -17,8 +17,9 @@ import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { Engine } from '#rooms/engine.ts'
 import type { Shares } from '#rooms/engine-parts.ts'
 import type { Joins } from '#rooms/join.ts'
-import type { RoomReader } from '#rooms/parts.ts'
+
 import { isDenied } from '#rooms/resident/access.ts'
+import type { Rooms } from '#rooms/rooms.ts'
 import type { Database, Writer } from '#storage/database.ts'
 import { rememberTransaction, transactionAnswer } from '#storage/incoming-transactions.ts'
 import type { Edu, EduReceiver } from './edus.ts'
@@ -40,7 +41,7 @@ export interface ReceiverParts {
   readonly clock: Clock
   readonly log: Log
   readonly engine: Pick<Engine, 'takeIn'>
-  readonly rooms: Pick<RoomReader, 'version' | 'currentState' | 'isServerInRoom'>
+  readonly rooms: Pick<Rooms, 'version' | 'currentState' | 'isServerInRoom' | 'endFromOutside'>
   readonly joins: Pick<Joins, 'quiet'>
   /** Who has to let others go first; nobody, if it is not said. */
   readonly shares?: Shares | undefined
@@ -152,6 +153,11 @@ async function takeInPdus(
       allowed.push(pdu)
       continue
     }
+    const ended = refusal.isOutside ? await parts.rooms.endFromOutside(origin, pdu) : undefined
+    if (ended !== undefined) {
+      errors.set(ended, undefined)
+      continue
+    }
     const parsed = parseRefused(pdu, refusal)
     if (parsed.ok) errors.set(parsed.pdu.event_id, refusal.error)
   }
@@ -171,6 +177,8 @@ interface Refusal {
   readonly error: string
   /** As far as it is known. */
   readonly version: RoomVersion | undefined
+  /** Whether it is because we are not in the room. */
+  readonly isOutside: boolean
 }
 
 async function refusalOf(
@@ -184,9 +192,11 @@ async function refusalOf(
   const version = await rooms.version(roomId)
   const state = version && (await rooms.currentState(roomId))
   const isOurs = await rooms.isServerInRoom(serverName, roomId)
-  if (state === undefined || !isOurs) return { error: 'This server is not in the room.', version }
+  if (state === undefined || !isOurs) {
+    return { error: 'This server is not in the room.', version, isOutside: true }
+  }
   if (!(await isDenied(state, origin))) return undefined
-  return { error: 'Your server is denied access to the room.', version }
+  return { error: 'Your server is denied access to the room.', version, isOutside: false }
 }
 
 /**

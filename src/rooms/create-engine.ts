@@ -267,7 +267,8 @@ async function commitLocal(parts: EngineParts, batch: Batch, pdu: Pdu): Promise<
     mustBeAccepted: true,
     statesBefore: new Map(),
     place: 'end',
-    destinationsOf: () => destinationsFrom(parts, batch.room, parts.serverName),
+    destinationsOf: () =>
+      destinationsFrom(parts, { room: batch.room, origin: parts.serverName, pdu }),
   })
   if ('rule' in outcome) throw notAllowed(outcome.rule)
   return outcome.eventId

@@ -12,6 +12,7 @@ import { allRooms } from '#storage/rooms.ts'
 import { fillHistory, oneAtATime } from './backfill.ts'
 import { catchUp } from './catch-up.ts'
 import type { LocalRooms } from './create-engine.ts'
+import { endFromOutside } from './end-from-outside.ts'
 import { fetchByTime } from './fetch-by-time.ts'
 import { Avoidance, FetchQuota } from './fetching.ts'
 import { invite } from './invite.ts'
@@ -86,6 +87,7 @@ export function createRooms(
       },
       redeemThirdPartyInvite: (request) =>
         redeemThirdPartyInvite({ ...parts, isThirdPartyKeyValid }, request),
+      endFromOutside: (origin, pdu) => endFromOutside(parts, origin, pdu),
       fetchByTime: (roomId, search) => fetchByTime(parts, avoidance, roomId, search),
       fillHistory: oneAtATime((roomId, before, limit) =>
         fillHistory(parts, avoidance, { roomId, before, limit }),

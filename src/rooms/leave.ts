@@ -105,7 +105,7 @@ async function leaveThrough(
 }
 
 /** Servers that are likely to be in the room: that of who invited, then those the stripped state tells of. */
-function insiders({ sender, strippedState }: LocalMembership): Set<ServerName> {
+export function insiders({ sender, strippedState }: LocalMembership): Set<ServerName> {
   const servers = new Set<ServerName>([serverNameOf(sender)])
   for (const entry of strippedState) {
     const userId = typeof entry.sender === 'string' ? parseUserId(entry.sender) : undefined

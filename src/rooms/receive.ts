@@ -5,7 +5,9 @@
  */
 
 import { Slices } from '#io/slices.ts'
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { lowestSub, streamBefore } from '#storage/events.ts'
 import { missingAt } from '#storage/gaps.ts'
@@ -53,7 +55,9 @@ export async function receiveIn(
         statesBefore: options.statesBefore ?? nothingTold,
         place: 'end',
         destinationsOf: async () =>
-          options.relay ? await destinationsFrom(parts, batch.room, options.origin) : [],
+          options.relay
+            ? await destinationsFrom(parts, { room: batch.room, origin: options.origin, pdu })
+            : [],
       }),
     )
   }
@@ -65,14 +69,32 @@ function namesIn({ event_id, prev_events, auth_events }: Pdu): EventId[] {
   return [event_id, ...prev_events, ...auth_events]
 }
 
-/** The servers in the room but ourselves and who sent the event. */
+/**
+ * The servers in the room but ourselves and who sent the event; and that of a user who was invited or
+ * knocks, and is not to come in: it is not in the room, and would not hear of it otherwise.
+ */
 export async function destinationsFrom(
   { serverName }: EngineParts,
-  room: Room,
-  origin: ServerName,
+  { room, origin, pdu }: { readonly room: Room; readonly origin: ServerName; readonly pdu: Pdu },
 ): Promise<ServerName[]> {
-  const servers = await serversIn(room, room.head.state)
-  return servers.filter((server) => server !== serverName && server !== origin)
+  const servers = new Set(await serversIn(room, room.head.state))
+  const kept = await keptOut(room, pdu)
+  if (kept !== undefined) servers.add(kept)
+  return [...servers].filter((server) => server !== serverName && server !== origin)
+}
+
+/** The server of a user whose invite or knock the event ends. */
+async function keptOut(
+  room: Room,
+  { type, state_key, content }: Pdu,
+): Promise<ServerName | undefined> {
+  const isEnd = content.membership === 'leave' || content.membership === 'ban'
+  if (type !== 'm.room.member' || state_key === undefined || !isEnd) return undefined
+  const state = await room.authState(room.head.state, [[type, state_key]])
+  const before = state.get(type, state_key)?.content.membership
+  if (before !== 'invite' && before !== 'knock') return undefined
+  const userId = parseUserId(state_key)
+  return userId && serverNameOf(userId)
 }
 
 /** History from before the gap at `before`. */

@@ -242,6 +242,11 @@ export interface Rooms {
     /** What the identity server signed. */
     readonly signed: JsonObject
   }): Promise<void>
+  /**
+   * Takes in an event of a room that this server is not in, which ends an invite or a knock of one of its
+   * users. Gives the event's ID, or `undefined` if it is no such event.
+   */
+  endFromOutside(origin: ServerName, pdu: Uint8Array): Promise<EventId | undefined>
   /** Makes the user not see a room they have left. 400 `M_UNKNOWN` if they are still in it. */
   forget(userId: UserId, roomId: RoomId): Promise<void>
 
