@@ -83,6 +83,7 @@ export interface SyncAnswer {
 interface JoinedRoom {
   readonly ephemeral?: { readonly events?: readonly ClientEvent[] }
   readonly timeline?: { readonly events?: readonly ClientEvent[] }
+  readonly state?: { readonly events?: readonly ClientEvent[] }
 }
 
 const limitMs = 60_000
