@@ -15,6 +15,7 @@ import type { LocalRooms } from './create-engine.ts'
 import { endFromOutside } from './end-from-outside.ts'
 import { fetchByTime } from './fetch-by-time.ts'
 import { Avoidance, FetchQuota } from './fetching.ts'
+import { healGaps } from './heal-gaps.ts'
 import { invite } from './invite.ts'
 import { InvitesUnderWay } from './invites-under-way.ts'
 import { createJoins, type Joins } from './join.ts'
@@ -66,6 +67,10 @@ export function createRooms(
   const completions = new StateCompletions(parts)
   const joins = createJoins({ ...parts, completions })
   const closing = new AbortController()
+  const fill: Rooms['fillHistory'] = oneAtATime((roomId, before, limit) =>
+    fillHistory(parts, avoidance, { roomId, before, limit }),
+  )
+  healGaps({ ...parts, rooms: { ...local, fillHistory: fill }, signal: closing.signal })
   return {
     rooms: {
       ...ownRooms,
@@ -89,9 +94,7 @@ export function createRooms(
         redeemThirdPartyInvite({ ...parts, isThirdPartyKeyValid }, request),
       endFromOutside: (origin, pdu) => endFromOutside(parts, origin, pdu),
       fetchByTime: (roomId, search) => fetchByTime(parts, avoidance, roomId, search),
-      fillHistory: oneAtATime((roomId, before, limit) =>
-        fillHistory(parts, avoidance, { roomId, before, limit }),
-      ),
+      fillHistory: fill,
       close: async () => {
         closing.abort()
         completions.end()
