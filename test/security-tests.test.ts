@@ -37,7 +37,11 @@ for (const { id, state, tests } of rows) {
     assert.equal(named.length, tests.split(';').filter((part) => part.trim() !== '').length)
     for (const [, path = '', name = ''] of named) {
       assert.ok(existsSync(path), path)
-      const titles = [...readFileSync(path, 'utf8').matchAll(/\btest\(\s*(['"`])(.*?)\1\s*,/g)]
+      const titles = [
+        ...readFileSync(path, 'utf8').matchAll(
+          /\b(?:test|forEachDatabase)\(\s*(['"`])(.*?)\1\s*,/g,
+        ),
+      ]
       assert.ok(
         titles.some(([, , title]) => title === name),
         `${path} has no test "${name}"`,
