@@ -401,3 +401,21 @@ test('where the resident lied at the join, two others are believed', async () =>
   assert.equal(await c.rooms.partialState(roomId), undefined)
   await assertSame(it)
 })
+
+test('a state in which nothing was left out is known twice in one room', async () => {
+  const world = new FederationWorld()
+  const [a, c] = await world.start('a', 'c')
+  const [alice, carol] = [a.user('alice'), c.user('carol')]
+  const roomId = await a.createRoom(alice, roomVersions.get('11') ?? assert.fail())
+  for (const round of [1, 2, 3]) {
+    await c.join(carol, roomId, [a])
+    await world.settle(60_000)
+    assert.equal(await c.rooms.partialState(roomId), undefined)
+    await a.say(alice, roomId, `round ${round}`)
+    await world.settle()
+    assert.deepEqual(await c.stateOf(roomId), await a.stateOf(roomId))
+    await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+    await world.settle()
+  }
+  assert.deepEqual([a.errors, c.errors], [[], []])
+})

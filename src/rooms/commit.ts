@@ -60,7 +60,9 @@ export async function commitBatch(
   const local = await localChangesOf(batch, changes, { db, serverName })
   const news = await newsOf(batch, local, serverName)
   const newsWork = news && (await takeNews(news))
-  const count = Math.max(batch.positions, changes.length > 0 ? 1 : 0)
+  // A state that holds the same as before, but was put together anew, has its place in the stream, too.
+  const isStateNew = room.head.state !== batch.before.state
+  const count = Math.max(batch.positions, isStateNew ? 1 : 0)
   const collect = (tx: Writer, first: number) => {
     const written = batch.write(tx, first)
     const stream = first + count - 1

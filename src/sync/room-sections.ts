@@ -188,15 +188,18 @@ export async function strippedSection(
   membership: LocalMembership,
 ): Promise<readonly JsonObject[]> {
   const { userId, roomId, eventId, sender } = membership
-  const others = prunedStrippedState(membership.strippedState).filter(
-    ({ type, state_key }) => type !== 'm.room.member' || state_key !== userId,
-  )
-  const own = await rooms.event(roomId, eventId)
+  const pruned = prunedStrippedState(membership.strippedState)
+  const isOwn = ({ type, state_key }: JsonObject) =>
+    type === 'm.room.member' && state_key === userId
+  const stored = await rooms.event(roomId, eventId)
+  if (stored !== undefined) {
+    return [...pruned.filter((event) => !isOwn(event)), strippedEvent(stored.pdu)]
+  }
+  // The event of an invite is last of what came with it, as it was signed.
   const content = { membership: membership.membership }
-  const event = own
-    ? strippedEvent(own.pdu)
-    : { type: 'm.room.member', state_key: userId, sender, content }
-  return [...others, event]
+  const bare = { type: 'm.room.member', state_key: userId, sender, content }
+  const given = membership.membership === 'invite' ? pruned.findLast(isOwn) : undefined
+  return [...pruned.filter((event) => !isOwn(event)), given ?? bare]
 }
 
 function timelineOf(
