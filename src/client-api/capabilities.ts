@@ -11,7 +11,9 @@ import type { Server } from '#server.ts'
 
 export const capabilitiesRoute = answer(
   getCapabilities,
-  async ({ session }, { defaultRoomVersion }: Pick<Server, 'defaultRoomVersion'>) => {
+  async ({ session }, needs: Pick<Server, 'defaultRoomVersion' | 'users'>) => {
+    const { defaultRoomVersion, users } = needs
+    const account = await users.accounts.account(session.userId)
     const mayChange = { enabled: !session.guest }
     const available = Object.fromEntries([...roomVersions.keys()].map((id) => [id, 'stable']))
     return {
@@ -25,6 +27,7 @@ export const capabilitiesRoute = answer(
         'm.set_avatar_url': { enabled: true },
         'm.3pid_changes': { enabled: false },
         'm.forget_forced_upon_leave': { enabled: false },
+        ...(account?.admin && { 'm.account_moderation': { suspend: true, lock: true } }),
       },
     }
   },

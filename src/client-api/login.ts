@@ -22,6 +22,7 @@ export const loginRoute = answer(
   login,
   async ({ body }, { users, publicBaseUrl }: Pick<Server, 'users' | 'publicBaseUrl'>) => {
     const userId = await authenticate(users, body)
+    await users.accounts.requireUnlocked(userId)
     const issued = await users.sessions.login(userId, {
       deviceId: body.device_id,
       displayName: body.initial_device_display_name,

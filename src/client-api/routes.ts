@@ -8,6 +8,7 @@ import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
 import { accountDataRoutes } from './account-data.ts'
 import { deactivateAccountRoute } from './account-deactivation.ts'
+import { accountAdminRoutes } from './admin.ts'
 import {
   contentRoute,
   contentWithNameRoute,
@@ -116,6 +117,7 @@ type AccountNeeds = Pick<
 
 /** What concerns the user alone. */
 export const accountRoutes: readonly Route<AccountNeeds>[] = [
+  ...accountAdminRoutes,
   ...accountDataRoutes,
   ...crossSigningRoutes,
   ...dehydratedDeviceRoutes,

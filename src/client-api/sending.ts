@@ -19,6 +19,7 @@ import { roomAccess } from '#sync/room-access.ts'
 import { checkCanonicalAlias } from './canonical-alias.ts'
 import { hasLevel } from './power.ts'
 import { checkRelation } from './relations.ts'
+import { checkSuspendedSending, checkSuspendedState } from './suspension.ts'
 
 export const sendMessageRoute = answer(
   sendMessage,
@@ -30,6 +31,7 @@ export const sendMessageRoute = answer(
     const path = `rooms/${roomId}/send/${eventType}`
     const redaction = eventType === 'm.room.redaction' ? redactsOf(body) : undefined
     const content = redaction?.content ?? body
+    await checkSuspendedSending(needs, session, { roomId, redacts: redaction?.redacts })
     const event = { sender: userId, type: eventType, content }
     const event_id = await needs.clientTransactions.once(
       { userId, deviceId, path, txnId },
@@ -53,6 +55,7 @@ export const redactEventRoute = answer(
     { rooms, clientTransactions }: Pick<Server, 'rooms' | 'clientTransactions'>,
   ) => {
     const { userId, deviceId } = session
+    await checkSuspendedSending({ rooms }, session, { roomId, redacts: eventId })
     const path = `rooms/${roomId}/redact/${eventId}`
     const { reason } = body
     const event_id = await clientTransactions.once(
@@ -75,10 +78,12 @@ export const redactEventRoute = answer(
 export const setRoomStateRoute = answer(
   setRoomStateWithKey,
   async (
-    { params: { roomId, eventType, stateKey }, body, session: { userId } },
+    { params: { roomId, eventType, stateKey }, body, session },
     needs: Pick<Server, 'aliases' | 'rooms' | 'serverName'>,
   ) => {
     const { rooms } = needs
+    const { userId } = session
+    checkSuspendedState(session, { type: eventType, stateKey, content: body })
     if (eventType === 'm.room.canonical_alias') await checkCanonicalAlias(needs, roomId, body)
     if (eventType === 'm.room.member') {
       const event_id = await sendMembership(needs, { roomId, sender: userId, stateKey, body })

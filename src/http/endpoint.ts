@@ -27,6 +27,10 @@ export interface Endpoint {
   readonly auth: 'none' | 'server' | 'user' | 'optional-user' | 'admin'
   /** Whether guests may ask, where users may. */
   readonly guests?: boolean
+  /** Whether it is served to users whose account is locked: they may log out. */
+  readonly evenIfLocked?: true
+  /** Whether users who are suspended are refused: others would see what they do. */
+  readonly notIfSuspended?: true
   readonly params?: Fields
   /**
    * Absent query parameters are absent keys: wrap a field in `t.optional` unless it is required. A
@@ -56,6 +60,8 @@ export interface Session {
   readonly userId: UserId
   readonly deviceId: string
   readonly guest: boolean
+  readonly locked?: boolean
+  readonly suspended?: boolean
 }
 
 /** A file that is sent to us. */

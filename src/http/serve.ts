@@ -9,6 +9,7 @@
 import assert from 'node:assert/strict'
 import type { HttpHandler, IncomingRequest, OutgoingAnswer } from '#io/http.ts'
 import type { Log } from '#io/log.ts'
+import { accountLocked } from '#protocol/account-locked.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { NumberRule } from '#protocol/json-reader.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
@@ -135,6 +136,11 @@ async function authenticate(
   }
   assert(shell.authenticateUser, 'this listener serves no users')
   const session = await shell.authenticateUser(token, remoteAddress)
+  if (session.locked && !endpoint.evenIfLocked) throw accountLocked()
+  if (session.suspended && endpoint.notIfSuspended) {
+    // The server MUST respond with a 403 error response with M_USER_SUSPENDED.
+    throw new MatrixError(403, 'M_USER_SUSPENDED', 'You cannot do this while you are suspended.')
+  }
   if (session.guest && !endpoint.guests) {
     throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not do this.')
   }

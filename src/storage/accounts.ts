@@ -14,6 +14,8 @@ export interface AccountRow {
   readonly admin: number
   readonly created_ts: number
   readonly deactivated_ts: number | null
+  readonly locked: number
+  readonly suspended: number
 }
 
 /** Adds an account. The unit fails as `unique` if the user ID is or was in use. */
@@ -36,7 +38,7 @@ export function addAccount(
 
 export async function accountOf(db: Reader, userId: UserId): Promise<AccountRow | undefined> {
   return await db.first<AccountRow>(sql`
-    SELECT user_id, password_hash, guest, admin, created_ts, deactivated_ts
+    SELECT user_id, password_hash, guest, admin, created_ts, deactivated_ts, locked, suspended
     FROM accounts WHERE user_id = ${userId}
   `)
 }
@@ -48,7 +50,7 @@ export async function accountsAfter(
   limit: number,
 ): Promise<AccountRow[]> {
   return await db.all<AccountRow>(sql`
-    SELECT user_id, password_hash, guest, admin, created_ts, deactivated_ts
+    SELECT user_id, password_hash, guest, admin, created_ts, deactivated_ts, locked, suspended
     FROM accounts WHERE user_id > ${after} ORDER BY user_id LIMIT ${limit}
   `)
 }
@@ -58,6 +60,14 @@ export function setPasswordHash(tx: Writer, userId: UserId, passwordHash: string
     UPDATE accounts SET password_hash = ${passwordHash}
     WHERE user_id = ${userId} AND deactivated_ts IS NULL
   `)
+}
+
+export function setLocked(tx: Writer, userId: UserId, locked: boolean): void {
+  tx.run(sql`UPDATE accounts SET locked = ${Number(locked)} WHERE user_id = ${userId}`)
+}
+
+export function setSuspended(tx: Writer, userId: UserId, suspended: boolean): void {
+  tx.run(sql`UPDATE accounts SET suspended = ${Number(suspended)} WHERE user_id = ${userId}`)
 }
 
 /** Closes an account for good, and forgets its password. */

@@ -5,6 +5,7 @@
  */
 
 import type { UserId } from '#protocol/identifiers/ids.ts'
+import type { AccountRow } from './accounts.ts'
 import { type Reader, sql, type Writer } from './database.ts'
 
 /** An access token with the refresh token it was given out with. */
@@ -29,9 +30,10 @@ export function addToken(tx: Writer, token: TokenRow): void {
 export async function tokenByAccess(
   db: Reader,
   accessHash: string,
-): Promise<(TokenRow & { readonly guest: number }) | undefined> {
+): Promise<(TokenRow & Pick<AccountRow, 'guest' | 'locked' | 'suspended'>) | undefined> {
   return await db.first(sql`
-    SELECT tokens.access_hash, refresh_hash, tokens.user_id, device_id, expires_ts, replaces, guest
+    SELECT tokens.access_hash, refresh_hash, tokens.user_id, device_id, expires_ts, replaces, guest,
+      locked, suspended
     FROM tokens JOIN accounts ON accounts.user_id = tokens.user_id
     WHERE access_hash = ${accessHash} AND deactivated_ts IS NULL
   `)
@@ -40,10 +42,11 @@ export async function tokenByAccess(
 export async function tokenByRefresh(
   db: Reader,
   refreshHash: string,
-): Promise<TokenRow | undefined> {
-  return await db.first<TokenRow>(sql`
-    SELECT access_hash, refresh_hash, user_id, device_id, expires_ts, replaces
-    FROM tokens WHERE refresh_hash = ${refreshHash}
+): Promise<(TokenRow & Pick<AccountRow, 'locked'>) | undefined> {
+  return await db.first(sql`
+    SELECT access_hash, refresh_hash, tokens.user_id, device_id, expires_ts, replaces, locked
+    FROM tokens JOIN accounts ON accounts.user_id = tokens.user_id
+    WHERE refresh_hash = ${refreshHash} AND deactivated_ts IS NULL
   `)
 }
 

@@ -6,6 +6,7 @@
 
 import type { Clock } from '#io/clock.ts'
 import type { Random } from '#io/random.ts'
+import { accountLocked } from '#protocol/account-locked.ts'
 import { localpartOf, serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId, userIdFor } from '#protocol/identifiers/user-id.ts'
@@ -17,7 +18,9 @@ import {
   accountsAfter,
   addAccount,
   deactivateAccount,
+  setLocked,
   setPasswordHash,
+  setSuspended,
 } from '#storage/accounts.ts'
 import { deleteCrossSigning } from '#storage/cross-signing.ts'
 import { type Database, type Reader, UnitFailed, type Writer } from '#storage/database.ts'
@@ -37,6 +40,8 @@ export interface Account {
   readonly admin: boolean
   readonly createdTs: number
   readonly deactivatedTs: number | undefined
+  readonly locked: boolean
+  readonly suspended: boolean
 }
 
 export interface NewAccount {
@@ -68,6 +73,12 @@ export interface Accounts {
   /** Whether it is the user's password; takes the same time for users there are not. */
   checkPassword(userId: UserId | undefined, password: string): Promise<boolean>
   setPassword(userId: UserId, password: string): Promise<void>
+  /** Locks an account, or lifts that. */
+  setLocked(userId: UserId, locked: boolean): Promise<void>
+  /** Suspends an account, or lifts that. */
+  setSuspended(userId: UserId, suspended: boolean): Promise<void>
+  /** Throws a 401 `M_USER_LOCKED` if the account is locked. */
+  requireUnlocked(userId: UserId): Promise<void>
   /**
    * Closes the account for good: its sessions end and its profile is deleted; with `erase`, all that
    * its clients kept here is deleted too.
@@ -111,6 +122,17 @@ export function createAccounts(needs: AccountNeeds): Accounts {
     setPassword: async (userId, password) => {
       const hash = await passwords.hash(password)
       await db.write((tx) => setPasswordHash(tx, userId, hash))
+    },
+    setLocked: async (userId, locked) => {
+      await db.write((tx) => setLocked(tx, userId, locked))
+      sessions.forgetTokens(userId)
+    },
+    setSuspended: async (userId, suspended) => {
+      await db.write((tx) => setSuspended(tx, userId, suspended))
+      sessions.forgetTokens(userId)
+    },
+    requireUnlocked: async (userId) => {
+      if ((await account(userId))?.locked) throw accountLocked()
     },
     deactivate: async (userId, { erase }) => {
       await db.write((tx) => {
@@ -198,6 +220,8 @@ function accountFrom(row: AccountRow): Account {
     admin: row.admin === 1,
     createdTs: row.created_ts,
     deactivatedTs: row.deactivated_ts ?? undefined,
+    locked: row.locked === 1,
+    suspended: row.suspended === 1,
   }
 }
 

@@ -19,7 +19,7 @@ export const openIdTokenMs = 3_600_000
 
 export interface OpenId {
   create(userId: UserId): Promise<string>
-  /** Whose token it is; `undefined` if it is none, has ended, or the account is closed. */
+  /** Whose token it is; `undefined` if it is none, has ended, or the account is closed or locked. */
   userOf(token: string): Promise<UserId | undefined>
 }
 
@@ -27,7 +27,7 @@ export function createOpenId(needs: {
   readonly db: Database
   readonly clock: Clock
   readonly random: Random
-  readonly accounts: Pick<Accounts, 'exists'>
+  readonly accounts: Pick<Accounts, 'account'>
 }): OpenId {
   const { db, clock, random, accounts } = needs
   return {
@@ -41,7 +41,9 @@ export function createOpenId(needs: {
     userOf: async (token) => {
       if (!isToken('openid', token)) return undefined
       const userId = await openIdUser(db, hashOf(token), clock.now())
-      return userId !== undefined && (await accounts.exists(userId)) ? userId : undefined
+      const account = userId && (await accounts.account(userId))
+      const isOpen = account?.deactivatedTs === undefined && account?.locked === false
+      return isOpen ? userId : undefined
     },
   }
 }

@@ -15,6 +15,7 @@
 import type { Clock } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
 import type { Random } from '#io/random.ts'
+import { accountLocked } from '#protocol/account-locked.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { type Database, UnitFailed, type Writer } from '#storage/database.ts'
@@ -54,6 +55,10 @@ export interface UserSession {
   readonly userId: UserId
   readonly deviceId: string
   readonly guest: boolean
+  /** The account is of no use to whoever holds it, but that they may log out. */
+  readonly locked: boolean
+  /** The user may read, and do nothing that others see. */
+  readonly suspended: boolean
 }
 
 /** What a client is given at login. The names are those on the wire. */
@@ -83,10 +88,10 @@ export interface Sessions {
    * address, if one is given.
    */
   authenticate(token: string, remoteAddress?: string): Promise<UserSession>
-  /** Gives new tokens for a refresh token. Throws a 401 `M_UNKNOWN_TOKEN`. */
+  /** Gives new tokens for a refresh token. Throws a 401 `M_UNKNOWN_TOKEN` or `M_USER_LOCKED`. */
   refresh(token: string): Promise<Omit<Issued, 'device_id'>>
   /** Ends a session and deletes its device. */
-  logout(session: UserSession): Promise<void>
+  logout(session: Pick<UserSession, 'userId' | 'deviceId'>): Promise<void>
   /** Ends all sessions of a user, but that of the device `except`, and deletes their devices. */
   logoutAll(userId: UserId, except?: string): Promise<void>
   /** Forgets what is known of a user's tokens, after a unit that changed them. */
@@ -136,6 +141,7 @@ export function createSessions(needs: SessionNeeds): Sessions {
       const hash = hashOf(token)
       const row = isToken('refresh', token) ? await tokenByRefresh(db, hash) : undefined
       if (row === undefined) throw unknownToken(true)
+      if (row.locked === 1) throw accountLocked()
       const issued = await db.write((tx) => rotate(needs, tx, row, hash)).catch(asUnknownToken)
       known.forget(row.user_id)
       return issued
@@ -168,6 +174,8 @@ async function findSession(db: Database, known: KnownTokens, hash: string): Prom
     userId: row.user_id,
     deviceId: row.device_id,
     guest: row.guest === 1,
+    locked: row.locked === 1,
+    suspended: row.suspended === 1,
     expiresTs: row.expires_ts,
   }
   if (known.forgettings === forgettingsBefore) known.set(hash, found)

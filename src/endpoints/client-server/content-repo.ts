@@ -24,6 +24,7 @@ export const uploadContent = endpoint({
   method: 'POST',
   path: '/_matrix/media/v3/upload',
   auth: 'user',
+  notIfSuspended: true,
   bodyIsStream: true,
   query: filename,
   response: t.object({ content_uri: t.string() }),
@@ -35,6 +36,7 @@ export const uploadContentToMXC = endpoint({
   method: 'PUT',
   path: '/_matrix/media/v3/upload/{serverName}/{mediaId}',
   auth: 'user',
+  notIfSuspended: true,
   bodyIsStream: true,
   params: mediaParams,
   query: filename,
@@ -47,6 +49,7 @@ export const createContent = endpoint({
   method: 'POST',
   path: '/_matrix/media/v1/create',
   auth: 'user',
+  notIfSuspended: true,
   response: t.object({ content_uri: t.string(), unused_expires_at: t.integer() }),
 })
 

@@ -30,6 +30,7 @@ export const createRoom = endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/createRoom',
   auth: 'user',
+  notIfSuspended: true,
   body: t.object({
     visibility: t.optional(t.oneOf('public', 'private')),
     room_alias_name: t.optional(t.string({ max: 255 })),

@@ -15,6 +15,7 @@ export const setRoomAlias = endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/directory/room/{roomAlias}',
   auth: 'user',
+  notIfSuspended: true,
   params: { roomAlias: t.roomAlias },
   body: t.object({ room_id: t.roomId }),
   response: t.object({}),
@@ -36,6 +37,7 @@ export const deleteRoomAlias = endpoint({
   method: 'DELETE',
   path: '/_matrix/client/v3/directory/room/{roomAlias}',
   auth: 'user',
+  notIfSuspended: true,
   params: { roomAlias: t.roomAlias },
   response: t.object({}),
 })

@@ -18,6 +18,7 @@ export const inviteUser = endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/rooms/{roomId}/invite',
   auth: 'user',
+  notIfSuspended: true,
   params: { roomId: t.roomId },
   body: t.object({
     user_id: t.optional(t.userId),

@@ -20,6 +20,7 @@ export const joinRoomById = endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/rooms/{roomId}/join',
   auth: 'user',
+  notIfSuspended: true,
   guests: true,
   params: { roomId: t.roomId },
   body,
@@ -32,6 +33,7 @@ export const joinRoom = endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/join/{roomIdOrAlias}',
   auth: 'user',
+  notIfSuspended: true,
   guests: true,
   params: { roomIdOrAlias: t.union(t.roomId, t.roomAlias) },
   query: {

@@ -15,6 +15,7 @@ export const kick = endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/rooms/{roomId}/kick',
   auth: 'user',
+  notIfSuspended: true,
   params: { roomId: t.roomId },
   body: t.object({ user_id: t.userId, reason: t.optional(t.string()) }),
   response: t.object({}),

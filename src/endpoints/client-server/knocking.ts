@@ -15,6 +15,7 @@ export const knockRoom = endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/knock/{roomIdOrAlias}',
   auth: 'user',
+  notIfSuspended: true,
   params: { roomIdOrAlias: t.union(t.roomId, t.roomAlias) },
   query: {
     via: t.optional(t.array(t.serverName, { max: 50 })),

@@ -28,6 +28,7 @@ export const setRoomVisibilityOnDirectory = endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/directory/list/room/{roomId}',
   auth: 'user',
+  notIfSuspended: true,
   params: { roomId: t.roomId },
   body: t.object({ visibility: t.optional(visibility) }),
   response: t.object({}),

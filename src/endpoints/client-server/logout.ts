@@ -16,6 +16,7 @@ export const logout = endpoint({
   path: '/_matrix/client/v3/logout',
   auth: 'user',
   guests: true,
+  evenIfLocked: true,
   response: t.object({}),
 })
 
@@ -26,5 +27,6 @@ export const logoutAll = endpoint({
   path: '/_matrix/client/v3/logout/all',
   auth: 'user',
   guests: true,
+  evenIfLocked: true,
   response: t.object({}),
 })

@@ -17,6 +17,7 @@ export const setPresence = endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/presence/{userId}/status',
   auth: 'user',
+  notIfSuspended: true,
   params: { userId: t.userId },
   body: t.object({
     presence: word,

@@ -35,6 +35,7 @@ export const setProfileField = endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/profile/{userId}/{keyName}',
   auth: 'user',
+  notIfSuspended: true,
   guests: true,
   params: { userId: t.userId, keyName: t.string() },
   body: t.jsonObject,
@@ -47,6 +48,7 @@ export const deleteProfileField = endpoint({
   method: 'DELETE',
   path: '/_matrix/client/v3/profile/{userId}/{keyName}',
   auth: 'user',
+  notIfSuspended: true,
   params: { userId: t.userId, keyName: t.string() },
   response: t.object({}),
 })

@@ -15,6 +15,7 @@ export const upgradeRoom = endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/rooms/{roomId}/upgrade',
   auth: 'user',
+  notIfSuspended: true,
   params: { roomId: t.roomId },
   body: t.object({
     new_version: t.string({ max: 255 }),

@@ -15,6 +15,7 @@ export const setTyping = endpoint({
   method: 'PUT',
   path: '/_matrix/client/v3/rooms/{roomId}/typing/{userId}',
   auth: 'user',
+  notIfSuspended: true,
   params: { roomId: t.roomId, userId: t.userId },
   body: t.object({ typing: t.boolean(), timeout: t.optional(t.integer({ min: 0 })) }),
   response: t.object({}),

@@ -1,0 +1,317 @@
+/**
+ * Accounts in each state there is, against each way to use one; and how administrators bring them there.
+ */
+
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { testDisk } from '../../test/databases.ts'
+import { at, type RoomClientWorld, roomClientWorld } from '../../test/room-client-world.ts'
+import type { UserId } from '../protocol/identifiers/ids.ts'
+
+type State = 'active' | 'locked' | 'suspended' | 'deactivated' | 'guest'
+
+async function world(t: TestContext) {
+  return await roomClientWorld(t, { db: await testDisk().open() })
+}
+
+const moderation = (userId: string, what: 'lock' | 'suspend') =>
+  `/_matrix/client/v1/admin/${what}/${encodeURIComponent(userId)}`
+
+/** An administrator, who can do what the API lets them. */
+async function administrator(it: RoomClientWorld) {
+  const { issued, userId } = await it.users.accounts.register({
+    username: 'admin',
+    password: 'secret',
+    admin: true,
+    device: {},
+  })
+  return it.client(userId, issued?.access_token ?? assert.fail())
+}
+
+/** A user who has each kind of token, and whose account is brought into a state after that. */
+async function userIn(it: RoomClientWorld, state: State) {
+  const guest = state === 'guest'
+  const device = { refreshable: true }
+  const { userId, issued } = await it.users.accounts.register({
+    username: 'subject',
+    ...(!guest && { password: 'secret' }),
+    guest,
+    device,
+  })
+  const access = issued?.access_token ?? assert.fail()
+  const refresh = issued?.refresh_token ?? assert.fail()
+  const login = it.users.loginTokens.create(userId)
+  const openId = await it.users.openId.create(userId)
+  const admin = await administrator(it)
+  if (state === 'locked') await admin.put(moderation(userId, 'lock'), { locked: true })
+  if (state === 'suspended') await admin.put(moderation(userId, 'suspend'), { suspended: true })
+  if (state === 'deactivated') await it.users.deactivate(userId, { erase: false })
+  return { userId, access, refresh, login, openId, admin }
+}
+
+type Subject = Awaited<ReturnType<typeof userIn>>
+type Path = (it: RoomClientWorld, subject: Subject) => Promise<string>
+
+const asked =
+  (method: string, target: string, bodyOf: (subject: Subject) => unknown, withToken = true): Path =>
+  async ({ ask }, subject) => {
+    const token = withToken ? { token: subject.access } : {}
+    const { status, body } = await ask(method, target, { body: bodyOf(subject), ...token })
+    return status === 200 ? '200' : `${status} ${body.errcode}`
+  }
+const nothing = () => ({})
+const password = { type: 'm.login.password', password: 'secret' }
+
+const paths: Readonly<Record<string, Path>> = {
+  'an access token': asked('GET', '/account/whoami', nothing),
+  'an access token where none is needed': asked('GET', '/publicRooms', nothing),
+  'a password': asked(
+    'POST',
+    '/login',
+    ({ userId: user }) => ({ ...password, identifier: { type: 'm.id.user', user } }),
+    false,
+  ),
+  'a wrong password': asked(
+    'POST',
+    '/login',
+    ({ userId: user }) => ({
+      ...password,
+      password: '',
+      identifier: { type: 'm.id.user', user },
+    }),
+    false,
+  ),
+  'a login token': asked(
+    'POST',
+    '/login',
+    ({ login: token }) => ({ type: 'm.login.token', token }),
+    false,
+  ),
+  'a refresh token': asked(
+    'POST',
+    '/refresh',
+    ({ refresh: refresh_token }) => ({ refresh_token }),
+    false,
+  ),
+  'a password asked for once more': asked('POST', '/account/password', () => ({
+    new_password: 'other',
+    auth: password,
+  })),
+  'a login token to be made': asked('POST', '/_matrix/client/v1/login/get_token', () => ({
+    auth: password,
+  })),
+  'an OpenID token': async ({ users }, { openId }) =>
+    (await users.openId.userOf(openId)) === undefined ? 'nobody' : '200',
+  'their name, by somebody else': asked(
+    'POST',
+    '/register',
+    () => ({ username: 'subject', password: 'x', auth: { type: 'm.login.dummy' } }),
+    false,
+  ),
+  'logging out': asked('POST', '/logout', nothing),
+  'logging out everywhere': asked('POST', '/logout/all', nothing),
+}
+
+const unknown = '401 M_UNKNOWN_TOKEN'
+const locked = '401 M_USER_LOCKED'
+const refused = '403 M_FORBIDDEN'
+const closed = '403 M_GUEST_ACCESS_FORBIDDEN'
+
+/** In the order of the paths. */
+const expected: Readonly<Record<State, readonly string[]>> = {
+  active: [
+    '200',
+    '200',
+    '200',
+    refused,
+    '200',
+    '200',
+    '200',
+    '200',
+    '200',
+    '400 M_USER_IN_USE',
+    '200',
+    '200',
+  ],
+  locked: [
+    locked,
+    locked,
+    locked,
+    refused,
+    locked,
+    locked,
+    locked,
+    locked,
+    'nobody',
+    '400 M_USER_IN_USE',
+    '200',
+    '200',
+  ],
+  suspended: [
+    '200',
+    '200',
+    '200',
+    refused,
+    '200',
+    '200',
+    '200',
+    '200',
+    '200',
+    '400 M_USER_IN_USE',
+    '200',
+    '200',
+  ],
+  deactivated: [
+    unknown,
+    unknown,
+    refused,
+    refused,
+    refused,
+    unknown,
+    unknown,
+    unknown,
+    'nobody',
+    '400 M_USER_IN_USE',
+    unknown,
+    unknown,
+  ],
+  guest: [
+    '200',
+    '200',
+    refused,
+    refused,
+    '200',
+    '200',
+    closed,
+    closed,
+    '200',
+    '400 M_USER_IN_USE',
+    '200',
+    '200',
+  ],
+}
+
+for (const [state, outcomes] of Object.entries(expected)) {
+  for (const [index, [path, use]] of Object.entries(paths).entries()) {
+    test(`${state}: ${path}`, async (t) => {
+      const it = await world(t)
+      assert.equal(await use(it, await userIn(it, state as State)), outcomes[index])
+    })
+  }
+}
+
+test('who is locked out is told so softly, and has their session back afterwards', async (t) => {
+  const it = await world(t)
+  const { admin, userId, access, refresh } = await userIn(it, 'locked')
+  const { body } = await it.ask('GET', '/sync', { token: access })
+  assert.equal(body.soft_logout, true)
+  await admin.put(moderation(userId, 'lock'), { locked: false })
+  assert.equal((await it.ask('GET', '/account/whoami', { token: access })).status, 200)
+  const refreshed = await it.ask('POST', '/refresh', { body: { refresh_token: refresh } })
+  assert.equal(refreshed.status, 200)
+})
+
+test('who is suspended can read, leave and take back, and do nothing that others see', async (t) => {
+  const it = await world(t)
+  const [bob, carol] = [await it.user('bob'), await it.user('carol')]
+  const admin = await administrator(it)
+  const rooms: string[] = []
+  for (let count = 0; count < 4; count++)
+    rooms.push(await carol.createRoom({ preset: 'public_chat' }))
+  const [room = '', second = '', open = '', invited = ''] = rooms
+  await bob.post(at(room, '/join'))
+  await bob.post(at(second, '/join'))
+  await carol.post(at(invited, '/invite'), { user_id: bob.userId })
+  const own = await bob.say(room, 'mine')
+  const other = await carol.say(room, 'hers')
+  await admin.put(moderation(bob.userId, 'suspend'), { suspended: true })
+  assert.deepEqual(await admin.get(moderation(bob.userId, 'suspend')), { suspended: true })
+
+  const own1 = encodeURIComponent(own)
+  const profile = `/profile/${bob.userId}/displayname`
+  const forbidden: [string, string, unknown][] = [
+    ['POST', at(open, '/join'), {}],
+    ['POST', `/join/${encodeURIComponent(invited)}`, {}],
+    ['POST', `/knock/${encodeURIComponent(open)}`, {}],
+    ['POST', at(room, '/invite'), { user_id: '@dave:hansa.test' }],
+    ['POST', '/createRoom', {}],
+    ['PUT', at(room, '/send/m.room.message/s1'), { msgtype: 'm.text', body: 'x' }],
+    ['PUT', at(room, '/send/m.room.redaction/s2'), { redacts: other }],
+    ['PUT', at(room, `/redact/${encodeURIComponent(other)}/s3`), {}],
+    ['PUT', at(room, '/state/m.room.topic/'), { topic: 'x' }],
+    [
+      'PUT',
+      at(room, `/state/m.room.member/${bob.userId}`),
+      { membership: 'join', displayname: 'x' },
+    ],
+    ['PUT', profile, { displayname: 'x' }],
+    ['DELETE', profile, {}],
+    ['PUT', at(room, `/typing/${bob.userId}`), { typing: true, timeout: 1_000 }],
+    ['POST', at(room, '/upgrade'), { new_version: '12' }],
+    ['PUT', '/directory/room/%23x%3Ahansa.test', { room_id: room }],
+  ]
+  for (const [method, target, body] of forbidden) {
+    assert.equal(await bob.refused(method, target, body), '403 M_USER_SUSPENDED', target)
+  }
+  await bob.sync()
+  await bob.get(at(room, '/messages?dir=b'))
+  await bob.put(at(room, `/redact/${own1}/s4`), {})
+  await bob.put('/sendToDevice/m.key.verification.start/s5', { messages: {} })
+  await bob.put(at(second, `/state/m.room.member/${bob.userId}`), { membership: 'leave' })
+  await bob.post(at(invited, '/leave'))
+  await bob.post(at(room, '/leave'))
+  await admin.put(moderation(bob.userId, 'suspend'), { suspended: false })
+  await bob.post(at(open, '/join'))
+})
+
+test('only administrators look at accounts, and at no administrator', async (t) => {
+  const it = await world(t)
+  const [bob, carol] = [await it.user('bob'), await it.user('carol')]
+  const admin = await administrator(it)
+  await it.users.accounts.register({ username: 'root', password: 'secret', admin: true })
+  await it.users.deactivate(carol.userId as UserId, { erase: false })
+  const nobody = '@nobody:hansa.test'
+  for (const what of ['lock', 'suspend'] as const) {
+    const body = { [`${what}ed`]: true }
+    for (const method of ['GET', 'PUT']) {
+      const tries: [typeof bob, string, string][] = [
+        [bob, nobody, '403 M_FORBIDDEN'],
+        [bob, bob.userId, '403 M_FORBIDDEN'],
+        [admin, '@bob:elsewhere.test', '400 M_INVALID_PARAM'],
+        [admin, nobody, '404 M_NOT_FOUND'],
+        [admin, carol.userId, '404 M_NOT_FOUND'],
+        [admin, admin.userId, '403 M_FORBIDDEN'],
+        [admin, '@root:hansa.test', '403 M_FORBIDDEN'],
+      ]
+      for (const [who, target, outcome] of tries) {
+        const found = await who.refused(method, moderation(target, what), body)
+        assert.equal(found, outcome, `${method} ${what} ${target}`)
+      }
+      const unnamed = await it.ask(method, moderation(bob.userId, what), { body })
+      assert.equal(unnamed.body.errcode, 'M_MISSING_TOKEN')
+    }
+    assert.match(await admin.refused('PUT', moderation(bob.userId, what), {}), /^400 M_/)
+  }
+  assert.deepEqual(await admin.get(moderation(bob.userId, 'lock')), { locked: false })
+  const capabilities = async (who: typeof bob) =>
+    (await who.get('/capabilities')).capabilities['m.account_moderation']
+  assert.deepEqual(await capabilities(admin), { suspend: true, lock: true })
+  assert.equal(await capabilities(bob), undefined)
+})
+
+test('whois tells of devices to their owner and to administrators', async (t) => {
+  const it = await world(t)
+  const [bob, carol] = [await it.user('bob'), await it.user('carol')]
+  const admin = await administrator(it)
+  const target = `/admin/whois/${bob.userId}`
+  const { device_id } = await bob.get('/account/whoami')
+  for (const who of [bob, admin]) {
+    const found = await who.get(target)
+    assert.equal(found.user_id, bob.userId)
+    assert.deepEqual(Object.keys(found.devices), [device_id])
+    assert.equal(found.devices[device_id].sessions.length, 1)
+  }
+  assert.equal(await carol.refused('GET', target), '403 M_FORBIDDEN')
+  const unknownUser = await admin.refused('GET', '/admin/whois/@nobody:hansa.test')
+  assert.equal(unknownUser, '404 M_NOT_FOUND')
+})
