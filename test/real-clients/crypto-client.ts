@@ -140,13 +140,8 @@ export class CryptoDevice {
 
   /** Becomes one of the user's trusted devices by the key of their secrets. */
   async unlock(): Promise<void> {
-    const { userId, deviceId } = this
     // A client asks for the key once these are there.
-    await this.becomes('the keys of the device and of its user are known', async () => {
-      const { device_keys } = await this.client.downloadKeysForUsers([userId])
-      const isUploaded = device_keys[userId]?.[deviceId] !== undefined
-      return isUploaded && (await this.crypto.userHasCrossSigningKeys(userId, true))
-    })
+    await this.isKnown()
     await this.crypto.bootstrapCrossSigning({})
     await this.crypto.loadSessionBackupPrivateKeyFromSecretStorage()
     await this.crypto.checkKeyBackupAndEnable()
@@ -156,6 +151,16 @@ export class CryptoDevice {
   async dehydrate(): Promise<void> {
     assert.equal(await this.crypto.isDehydrationSupported(), true)
     await this.crypto.startDehydration()
+  }
+
+  /** Waits until the keys of the device are on the server, and those of its user are known to it. */
+  async isKnown(): Promise<void> {
+    const { userId, deviceId } = this
+    await this.becomes('the keys of the device and of its user are known', async () => {
+      const { device_keys } = await this.client.downloadKeysForUsers([userId])
+      const isUploaded = device_keys[userId]?.[deviceId] !== undefined
+      return isUploaded && (await this.crypto.userHasCrossSigningKeys(userId, true))
+    })
   }
 
   async createEncryptedRoom(invite: string[]): Promise<string> {
@@ -200,6 +205,7 @@ export class CryptoDevice {
   async becomes(what: string, isSo: () => Promise<boolean>): Promise<void> {
     const events = [
       ClientEvent.Sync,
+      CryptoEvent.KeyBackupDecryptionKeyCached,
       CryptoEvent.DevicesUpdated,
       CryptoEvent.KeysChanged,
       CryptoEvent.UserTrustStatusChanged,
@@ -227,18 +233,27 @@ export async function verifyEachOther(
   second: CryptoDevice,
   roomId: string,
 ): Promise<void> {
+  await verify(second, () => first.crypto.requestVerificationDM(second.userId, roomId))
+}
+
+/** A user compares emoji on two of their devices: the newer one asks the older one. */
+export async function verifyOwnDevice(newer: CryptoDevice, older: CryptoDevice): Promise<void> {
+  await verify(older, () => newer.crypto.requestOwnUserVerification())
+}
+
+async function verify(other: CryptoDevice, ask: () => Promise<VerificationRequest>): Promise<void> {
   const received = new Promise<VerificationRequest>((resolve) => {
-    second.client.once(CryptoEvent.VerificationRequestReceived, resolve)
+    other.client.once(CryptoEvent.VerificationRequestReceived, resolve)
   })
-  const asking = await first.crypto.requestVerificationDM(second.userId, roomId)
+  const asking = await ask()
   const asked = await received
   await asked.accept()
   await phaseOf(asking, VerificationPhase.Ready)
   const verifier = await asking.startVerification('m.sas.v1')
   await phaseOf(asked, VerificationPhase.Started)
-  const other = asked.verifier ?? assert.fail('the verification has not begun')
-  const shown = Promise.all([sasOf(verifier), sasOf(other)])
-  const verified = Promise.all([verifier.verify(), other.verify()])
+  const answering = asked.verifier ?? assert.fail('the verification has not begun')
+  const shown = Promise.all([sasOf(verifier), sasOf(answering)])
+  const verified = Promise.all([verifier.verify(), answering.verify()])
   const [mine, theirs] = await Promise.race([shown, verified.then(() => assert.fail('too early'))])
   assert.deepEqual(mine.sas.emoji, theirs.sas.emoji)
   await Promise.all([mine.confirm(), theirs.confirm()])

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { type CryptoDevice, CryptoUser, verifyEachOther } from './crypto-client.ts'
+import { type CryptoDevice, CryptoUser, verifyEachOther, verifyOwnDevice } from './crypto-client.ts'
 
 /** Devices of a user's that are none of these. */
 async function devicesBeside(own: CryptoDevice, known: readonly CryptoDevice[]): Promise<string[]> {
@@ -97,6 +97,19 @@ export async function liveEncrypted(
     await bob.send(roomId, 'Welcome on board')
     await tablet.reads(roomId, 'Welcome on board')
     await alice.reads(roomId, 'Welcome on board')
+  })
+  await step('a device that another one vouches for is given the secrets', async () => {
+    const laptop = await deviceOf(aliceUser)
+    await laptop.isKnown()
+    await verifyOwnDevice(laptop, alice)
+    await bob.becomes('the laptop is signed', () => {
+      return bob.isSignedByOwner(alice.userId, laptop.deviceId)
+    })
+    await laptop.becomes('the key of the backup is there', async () => {
+      return (await laptop.crypto.getSessionBackupPrivateKey()) !== null
+    })
+    await laptop.crypto.restoreKeyBackup()
+    await laptop.reads(roomId, 'Ahoy')
   })
   if (!dehydrates) return
   await step('what comes while no device is logged in is read by the next one', async () => {

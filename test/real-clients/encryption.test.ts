@@ -11,34 +11,13 @@
  */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
-import { makeAuthority } from '../../src/io/certificates.ts'
-import { prepareHansa } from '../rig/hansa.ts'
-import type { ServerProcess } from '../rig/processes.ts'
+import { before, test } from 'node:test'
 import { hurryLibrary } from './crypto-client.ts'
 import { liveEncrypted } from './encrypted-life.ts'
+import { twoHansas } from './two-hansas.ts'
 
-const host = '127.0.0.1'
-const servers: ServerProcess[] = []
-let folder: string
-
-before(async () => {
-  hurryLibrary()
-  folder = mkdtempSync(join(tmpdir(), 'hansa-crypto-'))
-  const authority = await makeAuthority('test', Date.now())
-  for (const name of ['a', 'b']) {
-    servers.push(await prepareHansa({ folder: join(folder, name), host, authority }))
-  }
-  await Promise.all(servers.map((server) => server.start()))
-})
-
-after(async () => {
-  await Promise.all(servers.map((server) => server.end()))
-  rmSync(folder, { recursive: true, force: true })
-})
+const servers = twoHansas()
+before(hurryLibrary)
 
 test('two users of two servers live with encryption', async (t) => {
   const [first, second] = servers

@@ -12,10 +12,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, mock, test } from 'node:test'
+import { before, mock, test } from 'node:test'
 import {
   ClientEvent,
   createClient,
@@ -32,32 +29,18 @@ import {
   SyncState,
 } from 'matrix-js-sdk'
 import { SlidingSync } from 'matrix-js-sdk/lib/sliding-sync.js'
-import { makeAuthority } from '../../src/io/certificates.ts'
 import { Client } from '../rig/client.ts'
-import { prepareHansa } from '../rig/hansa.ts'
 import type { ServerProcess } from '../rig/processes.ts'
+import { twoHansas } from './two-hansas.ts'
 
-const host = '127.0.0.1'
 const limitMs = 20_000
 
-let folder: string
-const servers: ServerProcess[] = []
+const servers = twoHansas()
 
-before(async () => {
+before(() => {
   // The library tells all that it does.
   for (const level of ['debug', 'info', 'warn', 'error'] as const)
     mock.method(console, level).mock.mockImplementation(() => {})
-  folder = mkdtempSync(join(tmpdir(), 'hansa-sdk-'))
-  const authority = await makeAuthority('test', Date.now())
-  for (const name of ['a', 'b']) {
-    servers.push(await prepareHansa({ folder: join(folder, name), host, authority }))
-  }
-  await Promise.all(servers.map((server) => server.start()))
-})
-
-after(async () => {
-  await Promise.all(servers.map((server) => server.end()))
-  rmSync(folder, { recursive: true, force: true })
 })
 
 test('two users of two servers meet in a room, write, read, and part', async (t) => {
