@@ -5,7 +5,7 @@
  */
 
 import type { SimulatedClient } from './client.ts'
-import { forge } from './forge.ts'
+import { forge, fork } from './forge.ts'
 import type { Run } from './run.ts'
 
 /** Who acts, where, and perhaps on whom. */
@@ -54,6 +54,10 @@ const actions: Readonly<Record<string, Action>> = {
   forge: {
     weight: 2,
     act: ({ run, client, roomId, other }) => forge(run, { client, roomId, other }),
+  },
+  fork: {
+    weight: 3,
+    act: ({ run, client, roomId, other }) => fork(run, { client, roomId, other }),
   },
   'read back': { weight: 1, act: ({ client, roomId }) => client.readToTheStart(roomId) },
 }

@@ -1,6 +1,11 @@
 /**
- * A server that lies: it signs an event which the room does not allow, and sends it to all others as if
- * it had been accepted at home.
+ * A server that lies: it signs events past its own rooms, and sends them to whom it likes.
+ *
+ * - What no room allows, it sends to all others as if it had been accepted at home: claims without the
+ *   power to make them, events that name other auth events than they may.
+ * - What is allowed, it sends so that others see different rooms: forks from long ago, with times that
+ *   are not true, to some servers only, and to each of them another one. It learns of these itself from
+ *   others, as of any event.
  *
  * @module
  */
@@ -12,6 +17,8 @@ import { buildPdu, referenceTo } from '../../src/protocol/build-pdu.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../../src/protocol/json.ts'
 import type { Pdu } from '../../src/protocol/pdu.ts'
+import type { RoomVersion } from '../../src/protocol/room-version.ts'
+import type { StateView } from '../../src/rooms/rooms.ts'
 import { signedRequest } from '../signed-request.ts'
 import type { SimulatedClient } from './client.ts'
 import { extremitiesOf } from './held-rooms.ts'
@@ -24,10 +31,24 @@ interface Forgery {
   readonly other: SimulatedClient
 }
 
+interface Claim {
+  readonly type: string
+  readonly state_key?: string
+  readonly content: JsonObject
+}
+
+/** Where an event is put in a room: what it comes after, and the state there. */
+interface Place {
+  readonly version: RoomVersion
+  readonly prevs: readonly Pdu[]
+  readonly state: readonly Pdu[]
+}
+
 /** Sends the others something that they must reject, unless it happens to be allowed. */
 export async function forge(run: Run, forgery: Forgery): Promise<void> {
   const { server } = forgery.client
-  const pdu = server.isUp ? await forgedPdu(run, forgery) : undefined
+  const place = server.isUp ? await placeAtEnd(server, forgery.roomId as RoomId) : undefined
+  const pdu = place && (await refusedPdu(run, forgery, place))
   if (pdu === undefined) return
   count(run, 'forgery')
   run.forged.push({ roomId: forgery.roomId, eventId: pdu.event_id })
@@ -35,41 +56,151 @@ export async function forge(run: Run, forgery: Forgery): Promise<void> {
   await Promise.all(others.map((other) => sendTo(server, other, pdu)))
 }
 
-async function forgedPdu(run: Run, forgery: Forgery): Promise<Pdu | undefined> {
-  const { server, userId } = forgery.client
-  const { rooms, signer, clock } = server.running.server
-  const roomId = forgery.roomId as RoomId
+/** How far back a lying server forks a room. */
+const forkDepthMax = 30
+const dayMs = 86_400_000
+
+/** Sends some of the others a fork from an earlier time, and perhaps each of them another one. */
+export async function fork(run: Run, { client, roomId }: Forgery): Promise<void> {
+  const { random } = run.world
+  const { server } = client
+  const place = server.isUp ? await placeInPast(run, server, roomId as RoomId) : undefined
+  if (place === undefined) return
+  const some = run.world.servers.filter((one) => one !== server && random.happens(0.6))
+  const equivocates = random.happens(0.5)
+  const lateMs = Math.floor((2 * random.fraction() - 1) * dayMs)
+  const said = () => random.pick(allowedClaims)(random.below(1000))
+  const one = said()
+  const sent = some.map((other) => {
+    const claim = equivocates ? said() : one
+    const pdu = allowedPdu(run, { client, place, claim, roomId, lateMs })
+    return { other, pdu }
+  })
+  count(run, equivocates ? 'fork with two faces' : 'fork')
+  await Promise.all(sent.map(({ other, pdu }) => pdu && sendTo(server, other, pdu)))
+}
+
+const allowedClaims: readonly ((number: number) => Claim)[] = [
+  (number) => ({ type: 'm.room.message', content: { msgtype: 'm.text', body: `fork ${number}` } }),
+  (number) => ({ type: 'm.room.topic', state_key: '', content: { topic: `fork ${number}` } }),
+  (number) => ({ type: 'm.room.name', state_key: '', content: { name: `fork ${number}` } }),
+]
+
+async function placeAtEnd(server: SimulatedServer, roomId: RoomId): Promise<Place | undefined> {
+  const { rooms } = server.running.server
   const [version, state] = [await rooms.version(roomId), await rooms.currentState(roomId)]
   if (version === undefined || state === undefined) return undefined
-  const subject = { version, sender: userId as UserId, ...claim(run, forgery) }
-  const events = await state.events()
-  const auth = selectAuthEvents(subject, authStateOf(events))
   const ends = (await extremitiesOf(server, roomId)).slice(0, 20) as EventId[]
   const prevs = (await rooms.events(roomId, ends)).map(({ pdu }) => pdu)
-  const inEvent = version.eventId === 'in-event'
+  return { version, prevs, state: await state.events() }
+}
+
+async function placeInPast(
+  run: Run,
+  server: SimulatedServer,
+  roomId: RoomId,
+): Promise<Place | undefined> {
+  const { rooms } = server.running.server
+  const version = await rooms.version(roomId)
+  const timeline = await rooms.timeline(roomId, {
+    from: { stream: Number.MAX_SAFE_INTEGER, sub: 0 },
+    direction: 'backwards',
+    limit: forkDepthMax,
+  })
+  if (version === undefined || timeline.length === 0) return undefined
+  const { pdu } = run.world.random.pick(timeline)
+  const state: StateView | undefined = await rooms.stateAfter(roomId, pdu.event_id)
+  return state && { version, prevs: [pdu], state: await state.events() }
+}
+
+/** An event as it ought to be, if the rules allow it at its place. */
+function allowedPdu(
+  run: Run,
+  fork: {
+    readonly client: SimulatedClient
+    readonly place: Place
+    readonly claim: Claim
+    readonly roomId: string
+    readonly lateMs: number
+  },
+): Pdu | undefined {
+  const auth = authOf(fork.client, fork.place, fork.claim)
+  const pdu = signed(run, { ...fork, auth })
+  const state = authStateOf(fork.place.state)
+  return pdu && checkAuthRules(pdu, state).allowed ? pdu : undefined
+}
+
+/** What changes the auth events of an event so that no server may accept it. */
+const wrongAuth: Readonly<Record<string, (auth: readonly Pdu[], place: Place) => readonly Pdu[]>> =
+  {
+    'no member event': (auth) => auth.filter(({ type }) => type !== 'm.room.member'),
+    'an auth event twice': ([first, ...rest]) => (first ? [first, first, ...rest] : []),
+    'one auth event too many': (auth, { state }) => [
+      ...auth,
+      ...state.filter(({ type }) => type === 'm.room.history_visibility'),
+    ],
+  }
+
+async function refusedPdu(run: Run, forgery: Forgery, place: Place): Promise<Pdu | undefined> {
+  const { random } = run.world
+  const { client, roomId } = forgery
+  if (random.happens(0.5)) {
+    const message: Claim = { type: 'm.room.message', content: { body: 'forged' } }
+    const [name, change] = random.pick(Object.entries(wrongAuth))
+    const right = authOf(client, place, message)
+    const auth = change(right, place)
+    if (auth.length === right.length) return undefined
+    count(run, `forgery: ${name}`)
+    return signed(run, { client, roomId, place, claim: message, auth })
+  }
+  const claim = claimed(run, forgery)
+  const auth = authOf(client, place, claim)
+  const pdu = signed(run, { client, roomId, place, claim, auth })
+  const create = place.state.filter(({ type }) => type === 'm.room.create')
+  const isAllowed = pdu && checkAuthRules(pdu, authStateOf([...create, ...auth])).allowed
+  return isAllowed ? undefined : pdu
+}
+
+function authOf({ userId }: SimulatedClient, { version, state }: Place, claim: Claim) {
+  const subject = { version, sender: userId as UserId, ...claim }
+  return selectAuthEvents(subject, authStateOf(state))
+}
+
+function signed(
+  run: Run,
+  event: {
+    readonly client: SimulatedClient
+    readonly roomId: string
+    readonly place: Place
+    readonly claim: Claim
+    readonly auth: readonly Pdu[]
+    readonly lateMs?: number
+  },
+): Pdu | undefined {
+  const { client, claim, auth, lateMs = 0 } = event
+  const { version, prevs } = event.place
+  const { signer, clock } = client.server.running.server
+  run.forgedIds += 1
   const built = buildPdu(
     version,
     {
-      ...(inEvent ? { event_id: `$forged${run.forged.length}:${signer.serverName}` } : {}),
-      room_id: roomId,
-      ...subject,
+      ...(version.eventId === 'in-event'
+        ? { event_id: `$forged${run.forgedIds}:${signer.serverName}` as EventId }
+        : {}),
+      room_id: event.roomId as RoomId,
+      sender: client.userId as UserId,
+      ...claim,
       depth: Math.max(...prevs.map(({ depth }) => depth)) + 1,
-      origin_server_ts: clock.now(),
+      origin_server_ts: clock.now() + lateMs,
       prev_events: prevs.map(referenceTo),
       auth_events: auth.map(referenceTo),
     },
     signer,
   )
-  if (!built.ok) return undefined
-  const create = events.filter(({ type }) => type === 'm.room.create')
-  const verdict = checkAuthRules(built.pdu, authStateOf([...create, ...auth]))
-  return verdict.allowed ? undefined : built.pdu
+  return built.ok ? built.pdu : undefined
 }
 
-function claim(
-  run: Run,
-  { client, other }: Forgery,
-): { type: string; state_key: string; content: JsonObject } {
+function claimed(run: Run, { client, other }: Forgery): Claim {
   const users = { [client.userId]: 100 }
   return run.world.random.pick([
     { type: 'm.room.power_levels', state_key: '', content: { users } },
@@ -82,6 +213,7 @@ function claim(
 }
 
 async function sendTo(from: SimulatedServer, to: SimulatedServer, pdu: Pdu): Promise<void> {
+  if (!from.isUp) return
   const { signer, clock } = from.running.server
   const head = JSON.stringify({ origin: signer.serverName, origin_server_ts: clock.now() })
   const text = `${head.slice(0, -1)},"pdus":[${new TextDecoder().decode(pdu.bytes)}]}`

@@ -30,6 +30,7 @@ export async function randomRun(
     rooms: [],
     acknowledged: [],
     forged: [],
+    forgedIds: 0,
     counters: world.counters,
     problems: [],
   }

@@ -36,6 +36,8 @@ export interface Run {
   readonly acknowledged: Acknowledged[]
   /** Events that no room allows and a server sent all the same. */
   readonly forged: { readonly roomId: string; readonly eventId: string }[]
+  /** How many events were made past the rooms of their servers. */
+  forgedIds: number
   readonly counters: Counters
   readonly problems: string[]
 }
