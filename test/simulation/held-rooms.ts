@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
+import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { sql } from '../../src/storage/database.ts'
 import { eventStatuses } from '../../src/storage/events.ts'
 import { roomRow } from '../../src/storage/rooms.ts'
@@ -57,6 +57,11 @@ async function membershipsTaken({ database }: SimulatedServer, roomId: string): 
     WHERE room_id = ${roomId} AND local_memberships.membership = 'leave'
   `)
   return rows.filter(({ bytes }) => eventOf(bytes).content.membership === 'join').length
+}
+
+/** All events that a server holds of a room. */
+export async function heldIds(server: SimulatedServer, roomId: RoomId): Promise<EventId[]> {
+  return (await rowsOf(server, roomId)).map(({ event_id }) => event_id as EventId)
 }
 
 /** The events in the history of a server's newest events that it holds, whatever it thinks of them. */

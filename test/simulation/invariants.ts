@@ -6,6 +6,7 @@
  * - After each has sent an event that merges what it knows, they hold the same state, key by key.
  * - What was acknowledged is there: at home at once and for ever, elsewhere if it was sent there, or
  *   can be had from those who are in the room.
+ * - The state before each event is what its whole history makes it, and allows it if it is accepted.
  * - What a client put together from `/sync` and `/messages` is the timeline: each event once, none
  *   missing, in the server's one order. Only history that nobody could give when the client went past
  *   it, and that came later, may be missing.
@@ -18,10 +19,16 @@ import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import type { SimulatedClient } from './client.ts'
 import { compareTimelines, type PassedOver } from './client-timeline.ts'
 import { graphOf } from './held-rooms.ts'
+import { sameAsRecomputed } from './recompute.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
 import type { SimulatedServer } from './world.ts'
 
+/** To recompute all states of a room takes as long as the rest of a run. */
+const recomputedShare = 0.3
+
 export async function checkInvariants(run: Run): Promise<void> {
+  const recomputing = run.world.random.fork('recompute')
+  const isRecomputed = recomputing.happens(recomputedShare)
   for (const room of run.rooms) {
     const closers = await joinedForAll(run, room)
     for (let round = 0; round < 2; round += 1) await close(run, room, closers)
@@ -34,6 +41,9 @@ export async function checkInvariants(run: Run): Promise<void> {
     await sameState(run, room, servers)
     await sameEvents(run, room, servers)
     await nothingForged(run, room, servers)
+    if (servers.length > 0 && isRecomputed) {
+      await sameAsRecomputed(run, room, recomputing.pick(servers))
+    }
     // Who joined late, or was away for long, has the history once somebody has read it; and gives it then
     // to those who asked in vain before.
     for (const client of closers) await run.world.time.await(client.wholeTimeline(room.roomId))

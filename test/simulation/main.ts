@@ -1,5 +1,5 @@
 /**
- * Random runs of simulated federations: `npm run simulate -- --seed 7`, `--seeds 500`, `--seconds 150`.
+ * Random runs of simulated federations: `npm run simulate -- --seed 7`, `--seeds 500`, `--minutes 30`.
  *
  * A failure prints its seed and what was wrong. The same seed gives the same trace: one run in
  * twenty, and every single one, is run twice to see to that. In a large run all that a federation
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     seeds: { type: 'string' },
     seconds: { type: 'string' },
+    minutes: { type: 'string' },
     from: { type: 'string' },
     regression: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
@@ -59,10 +60,13 @@ function often(): string[] {
     'cut',
     joinedPartially,
     'forgery rejected',
+    'fork',
+    'fork with two faces',
     'late history',
     'restart',
     'state resolved',
     'states compared',
+    'states recomputed',
     'stored as history',
     'stored rejected',
     'stored soft_failed',
@@ -79,7 +83,8 @@ function* seedsToRun(startMs: number): Generator<number> {
   }
   if (values.regression) for (const { seed } of regressionSeeds) yield seed
   const first = Number(values.from ?? Math.floor(Date.now() / 1000))
-  const endMs = values.seconds === undefined ? undefined : startMs + Number(values.seconds) * 1000
+  const seconds = Number(values.seconds ?? Number(values.minutes) * 60)
+  const endMs = Number.isNaN(seconds) ? undefined : startMs + seconds * 1000
   const count = Number(values.seeds ?? (endMs === undefined ? 100 : Number.POSITIVE_INFINITY))
   console.log(`seeds from ${first} on`)
   for (let index = 0; index < count; index += 1) {

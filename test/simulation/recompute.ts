@@ -1,0 +1,97 @@
+/**
+ * The states of a room once more, from its create event on, by state resolution as plainly as the spec
+ * puts it (`state-resolution-reference.ts`): what a server keeps from commit to commit, fetches from
+ * others and takes from caches must be the same.
+ *
+ * @module
+ */
+
+import { authStateOf } from '../../src/protocol/auth-rules/auth-state.ts'
+import { checkAuthRules } from '../../src/protocol/auth-rules/check.ts'
+import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
+import type { StoredEvent } from '../../src/rooms/rooms.ts'
+import { placeOf, referenceResolution, type StateMap } from '../state-resolution-reference.ts'
+import { heldIds } from './held-rooms.ts'
+import { count, type Run, type SimulatedRoom } from './run.ts'
+import type { SimulatedServer } from './world.ts'
+
+/** Compares the states before all events whose whole history a server has. */
+export async function sameAsRecomputed(
+  run: Run,
+  { roomId, version }: SimulatedRoom,
+  server: SimulatedServer,
+): Promise<void> {
+  // Version 1 resolves by another algorithm.
+  if (version === '1') return
+  const events = await run.world.time.await(heldEvents(server, roomId as RoomId))
+  for (const [eventId, state] of recomputed(events)) {
+    const stored = events.get(eventId)
+    if (stored === undefined) continue
+    const problem = (what: string) =>
+      run.problems.push(`version ${version}: at ${server.name} ${eventId} ${what}`)
+    const kept = await run.world.time.await(stateBefore(server, roomId as RoomId, eventId))
+    count(run, 'states recomputed')
+    const wrong = [...new Set([...state.keys(), ...kept.keys()])].filter(
+      (place) => state.get(place) !== kept.get(place),
+    )
+    if (wrong.length > 0) problem(`has another state before it than its history: ${wrong}`)
+    const held = [...state.values()].flatMap((id) => events.get(id)?.pdu ?? [])
+    const verdict = checkAuthRules(stored.pdu, authStateOf(held))
+    if (stored.status === 'accepted' && !verdict.allowed) problem(`is accepted: ${verdict.rule}`)
+  }
+}
+
+async function heldEvents(
+  server: SimulatedServer,
+  roomId: RoomId,
+): Promise<Map<EventId, StoredEvent>> {
+  const { rooms } = server.running.server
+  const stored = await rooms.events(roomId, await heldIds(server, roomId))
+  return new Map(stored.map((one) => [one.pdu.event_id, one]))
+}
+
+async function stateBefore(
+  server: SimulatedServer,
+  roomId: RoomId,
+  eventId: EventId,
+): Promise<StateMap> {
+  const state = await server.running.server.rooms.stateBefore(roomId, eventId)
+  const ids = state?.ids() ?? []
+  return new Map(ids.map((one) => [JSON.stringify([one.type, one.stateKey]), one.eventId]))
+}
+
+/** The states before the events of which all that was before them is here. */
+function recomputed(events: ReadonlyMap<EventId, StoredEvent>): Map<EventId, StateMap> {
+  const event = (id: EventId) => {
+    const stored = events.get(id)
+    if (stored === undefined) throw new Error(`${id} is not here`)
+    return stored.pdu
+  }
+  const isRejected = (id: EventId) => events.get(id)?.status === 'rejected'
+  const before = new Map<EventId, StateMap>()
+  const after = new Map<EventId, StateMap>()
+  const ordered = [...events.values()].filter(({ status }) => status !== 'outlier')
+  let size = -1
+  while (size !== after.size) {
+    size = after.size
+    for (const { pdu } of ordered) {
+      const states = pdu.prev_events.map((id) => after.get(id))
+      if (after.has(pdu.event_id) || states.includes(undefined)) continue
+      const state = resolved(states as StateMap[])
+      before.set(pdu.event_id, state)
+      after.set(pdu.event_id, isRejected(pdu.event_id) ? state : withEvent(state, pdu.event_id))
+    }
+  }
+  return before
+
+  function resolved(states: readonly StateMap[]): StateMap {
+    const [first = new Map()] = states
+    return states.every((state) => state === first)
+      ? first
+      : referenceResolution(states, event, isRejected)
+  }
+  function withEvent(state: StateMap, id: EventId): StateMap {
+    const pdu = event(id)
+    return pdu.state_key === undefined ? state : new Map([...state, [placeOf(pdu), id]])
+  }
+}
