@@ -1,0 +1,101 @@
+/**
+ * Events that another server names and does not give: what stands on them waits, and comes when they do.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Pdu } from '../src/protocol/pdu.ts'
+import { roomVersions } from '../src/protocol/room-version.ts'
+import { FederationWorld, type TestServer } from './federation-world.ts'
+import type { PeerRoom } from './scripted-peer/peer-room.ts'
+import { listOf, ok, refused, ScriptedPeer } from './scripted-peer/scripted-peer.ts'
+
+const versions = ['6', '11', '12'].map((id) => roomVersions.get(id) ?? assert.fail())
+
+/** Alice in a room of the played server's. */
+async function sharedRoom(version: (typeof versions)[number]) {
+  const world = new FederationWorld()
+  const [a] = await world.start('a')
+  const peer = await ScriptedPeer.inWorld(world, 'p')
+  const room = peer.createRoom(version)
+  await a.join(a.user('alice'), room.roomId, [peer as never])
+  await world.settle()
+  return { world, a, peer, room }
+}
+
+async function statusOf(server: TestServer, room: PeerRoom, { event_id }: Pdu) {
+  return (await server.rooms.event(room.roomId, event_id))?.status
+}
+
+const ids = (pdus: readonly Pdu[]) => pdus.map(({ event_id }) => event_id)
+
+for (const version of versions) {
+  test(`version ${version.id}: an event waits for its parent, and comes after it`, async () => {
+    const { world, a, peer, room } = await sharedRoom(version)
+    const u = peer.user('u')
+    for (const operation of ['get_missing_events', 'state_ids', 'state', 'event', 'backfill']) {
+      peer.scripts.set(operation, () => refused(404, 'M_NOT_FOUND'))
+    }
+    const text = (body: string) => ({ msgtype: 'm.text', body })
+    const parent = room.add(room.draft(u, 'm.room.message', text('parent')))
+    const child = room.add(room.draft(u, 'm.room.message', text('child')))
+    await peer.transaction(a.name, { pdus: [child] })
+    await world.settle(60_000)
+    assert.deepEqual(await a.messages(room.roomId), [])
+    await peer.transaction(a.name, { pdus: [parent] })
+    await peer.transaction(a.name, { pdus: [child] })
+    await world.settle(60_000)
+    assert.deepEqual(await a.messages(room.roomId), ['parent', 'child'])
+    assert.deepEqual(a.errors, [])
+  })
+
+  test(`version ${version.id}: what an auth event that is not given lets in stays out until it comes`, async () => {
+    const { world, a, peer, room } = await sharedRoom(version)
+    const [u, v, w] = [peer.user('u'), peer.user('v'), peer.user('w')]
+    const join = (user: typeof u) =>
+      room.add(room.draft(user, 'm.room.member', { membership: 'join' }, { stateKey: user }))
+    // What V and W do stands on V's membership; nobody gives that.
+    const withheld = join(v)
+    const level = version.privilegedCreators ? { [v]: 50 } : { [u]: 100, [v]: 50 }
+    const levels = room.add(
+      room.draft(u, 'm.room.power_levels', { users: level }, { stateKey: '' }),
+    )
+    const joined = join(w)
+    const name = room.add(room.draft(v, 'm.room.name', { name: 'of V' }, { stateKey: '' }))
+    const topic = room.add(room.draft(v, 'm.room.topic', { topic: 'of V' }, { stateKey: '' }))
+    const state = room.state()
+    const isGiven = ({ event_id }: Pdu) => event_id !== withheld.event_id
+    const last = room.add(room.draft(u, 'm.room.message', { msgtype: 'm.text', body: 'last' }))
+    peer.scripts.set('get_missing_events', () => ok('{"events":[]}'))
+    peer.scripts.set('state_ids', () =>
+      ok({ auth_chain_ids: ids(room.authChain(state)), pdu_ids: ids(state) }),
+    )
+    const given = { pdus: state.filter(isGiven), auth: room.authChain(state).filter(isGiven) }
+    peer.scripts.set('state', () =>
+      ok(`{"auth_chain":${listOf(given.auth)},"pdus":${listOf(given.pdus)}}`),
+    )
+    peer.scripts.set('event_auth', () => ok(`{"auth_chain":${listOf(given.auth)}}`))
+    peer.scripts.set('event', ({ params }) =>
+      params[0] === withheld.event_id ? refused(404, 'M_NOT_FOUND') : undefined,
+    )
+    await peer.transaction(a.name, { pdus: [last] })
+    await world.settle(120_000)
+    const current = async () => await a.rooms.currentState(room.roomId)
+    for (const type of ['m.room.name', 'm.room.topic']) {
+      assert.equal((await current())?.eventId(type, ''), undefined, type)
+    }
+    for (const event of [name, topic]) assert.notEqual(await statusOf(a, room, event), 'accepted')
+    // Once it is given, all of it has its place.
+    peer.scripts.clear()
+    await peer.transaction(a.name, {
+      pdus: [withheld, levels, joined, name, topic, last],
+    })
+    await world.settle(600_000)
+    assert.equal((await current())?.eventId('m.room.topic', ''), topic.event_id)
+    assert.equal((await current())?.eventId('m.room.name', ''), name.event_id)
+    assert.deepEqual(await a.messages(room.roomId), ['last'])
+    assert.deepEqual(a.errors, [])
+  })
+}
