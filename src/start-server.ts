@@ -208,7 +208,10 @@ function buildServer(
     signer,
     keyring,
     remoteServers,
-    canBeInvited: (userId) => users.accounts.exists(userId),
+    canBeInvited: async (userId, sender) => {
+      await users.wishes.assertInvitable(userId, sender)
+      return await users.accounts.exists(userId)
+    },
     isThirdPartyKeyValid: identityServers.isKeyValid,
     signAsPolicyServer: (pdu) => signAsPolicyServer(policyServer, pdu),
   })
@@ -217,7 +220,7 @@ function buildServer(
   const { users, endToEnd, successions } = buildUsers(config, { ...common, argon2id }, federation)
   const typing = createTyping(common)
   const receipts = createReceipts(common)
-  const push = createPush({ ...common, local, receipts, accountData: users.accountData })
+  const push = createPush({ ...common, local, receipts, wishes: users.wishes })
   const presence = createPresence({ ...common, isEnabled: config.presence })
   const passing = { typing, receipts, presence }
   const eduReceivers = receiversOf({ ...passing, endToEnd })
@@ -257,6 +260,7 @@ function buildServer(
       ...passing,
       ...push,
       accountData: users.accountData,
+      wishes: users.wishes,
     }),
   }
   return {

@@ -131,7 +131,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     rooms,
     local,
     receipts,
-    accountData: users.accountData,
+    wishes: users.wishes,
     outboundHttpClient,
   })
   await push.start()
@@ -181,6 +181,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       presence,
       unread: push.unread,
       accountData: users.accountData,
+      wishes: users.wishes,
     }),
     publicBaseUrl: 'https://hansa.test',
     defaultRoomVersion: '12',

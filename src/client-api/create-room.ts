@@ -240,6 +240,7 @@ async function inviteUser(
   { roomId, target }: { readonly roomId: RoomId; readonly target: UserId },
 ): Promise<void> {
   const isLocal = serverNameOf(target) === needs.serverName
+  if (isLocal) await needs.users.wishes.assertInvitable(target, sender)
   const profile = isLocal ? await profileContent(needs, target) : {}
   const content = { ...profile, ...(body.is_direct && { is_direct: true }) }
   await needs.rooms.invite({ sender, target, roomId, content })

@@ -57,6 +57,7 @@ export const inviteUserRoute = answer(
     const target = body.user_id ?? (await inviteAddress(needs, { roomId, sender }, addressed(body)))
     if (target === undefined) return {}
     const isLocal = serverNameOf(target) === needs.serverName
+    if (isLocal) await needs.users.wishes.assertInvitable(target, sender)
     const profile = isLocal ? await profileContent(needs, target) : {}
     const content = { ...profile, ...reasonContent(body) }
     await needs.rooms.invite({ sender, target, roomId, content })

@@ -79,7 +79,7 @@ export const setRoomStateRoute = answer(
   setRoomStateWithKey,
   async (
     { params: { roomId, eventType, stateKey }, body, session },
-    needs: Pick<Server, 'aliases' | 'rooms' | 'serverName'>,
+    needs: Pick<Server, 'aliases' | 'rooms' | 'serverName' | 'users'>,
   ) => {
     const { rooms } = needs
     const { userId } = session
@@ -134,7 +134,7 @@ async function checkRedactable(
  * `undefined` for those that are sent like any state.
  */
 async function sendMembership(
-  { rooms, serverName }: Pick<Server, 'rooms' | 'serverName'>,
+  { rooms, serverName, users }: Pick<Server, 'rooms' | 'serverName' | 'users'>,
   change: {
     readonly roomId: RoomId
     readonly sender: UserId
@@ -153,5 +153,6 @@ async function sendMembership(
   if (isFirstJoin) return await rooms.join({ userId: sender, roomId, via: [], content })
   const isRemoteInvite = membership === 'invite' && serverNameOf(target) !== serverName
   if (isRemoteInvite) return await rooms.invite({ sender, target, roomId, content })
+  if (membership === 'invite') await users.wishes.assertInvitable(target, sender)
   return undefined
 }

@@ -22,14 +22,14 @@ import {
   removeNotifiedEvent,
   touchReadPositions,
 } from '#storage/notifications.ts'
+import type { Wishes } from '#users/wishes.ts'
 import { type AudienceGroup, packAudience } from './audience.ts'
-import type { Recipients } from './recipients.ts'
 import { threadOf } from './threads.ts'
 
 export interface NotifyNeeds {
   readonly clock: Clock
   readonly serverName: ServerName
-  readonly recipients: Pick<Recipients, 'wishesOf'>
+  readonly wishes: Pick<Wishes, 'ofAll'>
   /** Told after the commit. */
   readonly changed: (changes: UnreadChanges) => void
 }
@@ -108,16 +108,19 @@ async function planFor(needs: NotifyNeeds, news: RoomNews): Promise<Plan> {
 
 /** Whom an event notifies, by how it does. */
 async function audienceOf(
-  { recipients, serverName }: NotifyNeeds,
+  { wishes, serverName }: NotifyNeeds,
   { news, event, slices }: { news: RoomNews; event: NewEventFacts; slices: Slices },
 ): Promise<Pick<Noted, 'groups' | 'highlights'>> {
   const byNotification = new Map<Notification | undefined, UserId[]>()
   const view = new EventView(event, news)
   const userIds = usersFor(news, event, serverName)
-  for (const [userId, { rules, ignored }] of await recipients.wishesOf(userIds)) {
+  for (const [userId, { rules, ignored, invitesOf }] of await wishes.ofAll(userIds)) {
     if (slices.isOver) await slices.next()
     const displayName = rules.needsDisplayName ? await displayNameOf(news, userId) : undefined
-    const notification = ignored.has(event.sender)
+    const isInvite = event.type === 'm.room.member' && event.state_key === userId
+    const isUnwanted =
+      ignored.has(event.sender) || (isInvite && invitesOf(event.sender) !== 'allow')
+    const notification = isUnwanted
       ? undefined
       : notificationFor(rules, view, { displayName, work: workMax })
     byNotification.getOrInsertComputed(notification, () => []).push(userId)

@@ -8,12 +8,11 @@
 
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { LocalRooms } from '#rooms/create-engine.ts'
-import type { AccountData } from '#users/account-data.ts'
 import type { Receipts } from '#users/receipts.ts'
+import type { Wishes } from '#users/wishes.ts'
 import { newsTaker, type UnreadChanges } from './notify.ts'
 import type { PusherQueueNeeds } from './pusher-queue.ts'
 import { createPushers, type Pushers } from './pushers.ts'
-import { createRecipients } from './recipients.ts'
 import { createPushSender } from './sender.ts'
 import { createTrimmer } from './trim.ts'
 import { createUnread, type Unread } from './unread.ts'
@@ -29,13 +28,12 @@ export interface Push {
 export interface PushNeeds extends Omit<PusherQueueNeeds, 'limiter' | 'unread'> {
   readonly serverName: ServerName
   readonly local: Pick<LocalRooms, 'setNewsTaker'>
-  readonly accountData: Pick<AccountData, 'onChange'>
+  readonly wishes: Pick<Wishes, 'ofAll'>
   readonly receipts: Pick<Receipts, 'onRead'>
 }
 
 export function createPush(needs: PushNeeds): Push {
-  const { local, accountData, receipts } = needs
-  const recipients = createRecipients(needs)
+  const { local, receipts } = needs
   const unread = createUnread(needs)
   const sender = createPushSender({ ...needs, unread })
   const trim = createTrimmer(needs)
@@ -45,8 +43,7 @@ export function createPush(needs: PushNeeds): Push {
     for (const userId of changes.read) sender.read(userId)
     trim(changes.roomId)
   }
-  local.setNewsTaker(newsTaker({ ...needs, recipients, changed }))
-  accountData.onChange((userId) => recipients.forget(userId))
+  local.setNewsTaker(newsTaker({ ...needs, changed }))
   receipts.onRead((userId) => {
     unread.read(userId)
     sender.read(userId)

@@ -118,7 +118,11 @@ function refusal(error: FederationError): MatrixError {
     const message = `${destination} does not know the version of this room.`
     return new MatrixError(400, 'M_UNSUPPORTED_ROOM_VERSION', message, cause)
   }
-  if (errcode === 'M_INVITE_BLOCKED' || errcode === 'M_FORBIDDEN' || status === 403) {
+  if (errcode === 'M_INVITE_BLOCKED') {
+    const message = `${destination} says that this user does not want to be invited.`
+    return new MatrixError(403, 'M_INVITE_BLOCKED', message, cause)
+  }
+  if (errcode === 'M_FORBIDDEN' || status === 403) {
     return new MatrixError(403, 'M_FORBIDDEN', `${destination} refuses the invite.`, cause)
   }
   if (error.kind === 'refused' && errcode === 'M_NOT_FOUND') {

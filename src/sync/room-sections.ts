@@ -37,6 +37,7 @@ export interface SyncPart {
   readonly filter: SyncFilter
   /** Up to where the answer reaches. */
   readonly to: number
+  readonly ignored: ReadonlySet<string>
   readonly stateKey: 'state' | 'state_after' | 'org.matrix.msc4222.state_after'
 }
 
@@ -205,14 +206,14 @@ export async function strippedSection(
 function timelineOf(
   { rooms }: SectionNeeds,
   access: RoomAccess,
-  { since, to, filter }: RoomPart,
+  { since, to, filter, ignored }: RoomPart,
 ): Promise<RoomTimeline> {
   const timelineFilter = filter.room.timeline
   if (!timelineFilter.matchesRoom(access.roomId)) {
     const start = afterStream(since ?? to)
     return Promise.resolve({ events: [], limited: false, start, first: undefined })
   }
-  return roomTimeline(rooms, access, { since, to, filter: timelineFilter })
+  return roomTimeline(rooms, access, { since, to, filter: timelineFilter, ignored })
 }
 
 async function stateOf(

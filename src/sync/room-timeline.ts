@@ -45,12 +45,14 @@ export interface TimelinePart {
   readonly since: number | undefined
   readonly to: number
   readonly filter: RoomEventFilter
+  /** Whose events are left out, but for state. */
+  readonly ignored: ReadonlySet<string>
 }
 
 export async function roomTimeline(
   rooms: HistoryRooms,
   access: RoomAccess,
-  { since, to, filter }: TimelinePart,
+  { since, to, filter, ignored }: TimelinePart,
 ): Promise<RoomTimeline> {
   const limit = Math.min(filter.limit ?? limitDefault, limitMax)
   const events: VisibleEvent[] = []
@@ -75,6 +77,8 @@ export async function roomTimeline(
     lookedAt += reached.length
     const visible = await visibleEvents(rooms, access, reached)
     const taken = visible
+      // Servers must still send state events sent by ignored users to clients.
+      .filter(({ stored: { pdu } }) => pdu.state_key !== undefined || !ignored.has(pdu.sender))
       .filter(({ stored }) => filter.matches(stored.pdu))
       .slice(0, limit - events.length)
     events.push(...taken)

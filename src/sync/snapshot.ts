@@ -9,6 +9,7 @@ import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
 import type { Streams } from '#storage/streams.ts'
+import type { Wishes } from '#users/wishes.ts'
 
 /** How many rooms are looked at side by side. */
 const roomsAtOnce = 32
@@ -17,23 +18,31 @@ export interface SnapshotNeeds {
   readonly clock: Pick<Clock, 'yield'>
   readonly streams: Pick<Streams, 'settled'>
   readonly rooms: Pick<Rooms, 'membershipsOf' | 'stateAtStream'>
+  readonly wishes: Pick<Wishes, 'of'>
 }
 
 export interface Snapshot {
   readonly to: number
+  /** Without invites that the user does not want to see. */
   readonly memberships: readonly LocalMembership[]
+  /** Whose events they do not want to see. */
+  readonly ignored: ReadonlySet<string>
 }
 
 /** The user's memberships as they are at a position of the stream. */
 export async function settledSnapshot(
-  { rooms, streams, clock }: SnapshotNeeds,
+  { rooms, streams, clock, wishes }: SnapshotNeeds,
   userId: UserId,
 ): Promise<Snapshot> {
   for (;;) {
     const to = streams.settled()
-    const memberships = await rooms.membershipsOf(userId)
+    const all = await rooms.membershipsOf(userId)
+    const { ignored, invitesOf } = await wishes.of(userId)
+    const memberships = all.filter(
+      ({ membership, sender }) => membership !== 'invite' || invitesOf(sender) === 'allow',
+    )
     // One that changed while they were read belongs to a later answer, and what it was is not known.
-    if (memberships.every(({ stream }) => stream <= to)) return { to, memberships }
+    if (all.every(({ stream }) => stream <= to)) return { to, memberships, ignored }
     await clock.yield()
   }
 }

@@ -24,6 +24,7 @@ import type { Presence } from '#users/presence/presence.ts'
 import type { Receipts } from '#users/receipts.ts'
 import type { ToDevice } from '#users/to-device.ts'
 import type { Typing } from '#users/typing.ts'
+import type { Wishes } from '#users/wishes.ts'
 import { type DeviceListChanges, deviceListChanges } from './device-lists.ts'
 import { keysLeft } from './device-sections.ts'
 import type { SyncFilter } from './filter.ts'
@@ -87,6 +88,7 @@ export interface SyncNeeds {
   readonly localKeys: Pick<LocalKeys, 'left'>
   readonly deviceLists: Pick<DeviceLists, 'onChange'>
   readonly unread: SectionNeeds['unread']
+  readonly wishes: Pick<Wishes, 'of'>
 }
 
 export function createSync(needs: SyncNeeds): Sync {
@@ -133,10 +135,11 @@ async function answer(needs: AnswerNeeds, request: SyncRequest): Promise<SyncAns
   await acknowledge(needs, request)
   const endMs = clock.monotonicMs() + Math.min(request.timeoutMs, timeoutMsMax)
   for (;;) {
-    const { to, memberships } = await settledSnapshot(needs, userId)
+    const snapshot = await settledSnapshot(needs, userId)
+    const { to, memberships } = snapshot
     // A token from the future was given by nobody: the database has been put back to an earlier day.
     const from = since === undefined ? undefined : Math.min(since, to)
-    const news = await build(needs, { ...request, since: from }, { to, memberships })
+    const news = await build(needs, { ...request, since: from }, snapshot)
     const fromDevice = Math.min(request.toDeviceSince ?? 0, to)
     const { messages, upTo } = await toDevice.waiting(request, { from: fromDevice, to })
     const isNews = news !== undefined || messages.length > 0 || fullState
@@ -164,10 +167,11 @@ async function acknowledge({ toDevice, streams }: AnswerNeeds, request: SyncRequ
 async function build(
   needs: AnswerNeeds,
   request: SyncRequest,
-  { to, memberships }: Snapshot,
+  snapshot: Snapshot,
 ): Promise<JsonObject | undefined> {
   const { since, filter, deviceId, stateKey } = request
-  const part: SyncPart = { deviceId, filter, to, stateKey }
+  const { to, memberships, ignored } = snapshot
+  const part: SyncPart = { deviceId, filter, to, ignored, stateKey }
   const accountData = await accountDataOf(needs, request, to)
   const wanted = memberships.filter(({ roomId }) => filter.room.matchesRoom(roomId))
   const [join, leave, invite, knock] = await Promise.all([
@@ -183,7 +187,7 @@ async function build(
     ...(leave.length > 0 && { leave: Object.fromEntries(leave) }),
   }
   const global = accountData.get(undefined) ?? []
-  const lists = await deviceListsOf(needs, request, { to, memberships })
+  const lists = await deviceListsOf(needs, request, snapshot)
   const presence = await presenceEvents(needs, {
     ...request,
     filter: filter.presence,

@@ -26,6 +26,7 @@ import { createPushRules, type PushRules } from './push-rules.ts'
 import { createRegistrationTokens, type RegistrationTokens } from './registration-tokens.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
+import { createWishes, type Wishes } from './wishes.ts'
 
 /** Who may make an account. */
 export interface RegistrationPolicy {
@@ -43,6 +44,7 @@ export interface Users {
   readonly profiles: Profiles
   readonly accountData: AccountData
   readonly pushRules: PushRules
+  readonly wishes: Wishes
   readonly filters: Filters
   readonly interactiveAuth: InteractiveAuth
   readonly loginTokens: LoginTokens
@@ -86,6 +88,7 @@ export function createUsers(needs: UserNeeds): Users {
     profiles: createProfiles(needs),
     accountData,
     pushRules: createPushRules({ accountData }),
+    wishes: createWishes({ ...needs, accountData }),
     filters: createFilters(needs),
     interactiveAuth: createInteractiveAuth(needs),
     loginTokens: createLoginTokens(needs),

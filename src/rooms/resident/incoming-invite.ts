@@ -39,8 +39,11 @@ export interface IncomingInvite {
   readonly inviteRoomState: readonly Uint8Array[]
 }
 
-/** Whether one of our users can be invited: not if the account does not exist, or is deactivated. */
-export type CanBeInvited = (userId: UserId) => Promise<boolean>
+/**
+ * Whether one of our users can be invited: not if the account does not exist, or is deactivated. Throws
+ * a 403 `M_INVITE_BLOCKED` if they do not want to be invited by the sender.
+ */
+export type CanBeInvited = (userId: UserId, sender: UserId) => Promise<boolean>
 
 /** The longest list of stripped state that is kept. */
 const stateEntriesMax = 100
@@ -133,14 +136,14 @@ async function assertSignedBy(parts: RoomParts, origin: ServerName, pdu: Pdu): P
 /** The `state_key` is a user ID on the receiving server. */
 async function invitedUser(
   { serverName }: RoomParts,
-  { state_key }: Pdu,
+  { state_key, sender }: Pdu,
   canBeInvited: CanBeInvited,
 ): Promise<UserId> {
   const userId = state_key === undefined ? undefined : parseUserId(state_key)
   if (userId === undefined || serverNameOf(userId) !== serverName) {
     throw invalid('The event invites no user of this server')
   }
-  if (!(await canBeInvited(userId))) {
+  if (!(await canBeInvited(userId, sender))) {
     throw new MatrixError(404, 'M_NOT_FOUND', 'This server has no such user.')
   }
   return userId

@@ -35,6 +35,7 @@ export interface RoomPart {
   readonly isOtherDm: boolean
   /** Whether more of it was read than the client knows. */
   readonly isRead: boolean
+  readonly ignored: ReadonlySet<string>
 }
 
 /** The room as the user may see it, up to where the answer reaches. */
@@ -118,6 +119,7 @@ async function knownRoom(needs: SectionNeeds, view: View): Promise<JsonObject | 
     since: isExpanded ? undefined : since,
     to: view.to,
     filter: parseRoomEventFilter({ limit: config.timelineLimit }),
+    ignored: view.ignored,
   })
   const state = await requiredState(needs, view, timeline)
   const outline = await outlineOf(needs, view)

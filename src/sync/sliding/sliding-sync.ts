@@ -110,7 +110,14 @@ async function newsFor(
     const known = upTo ?? since
     if (known !== undefined) knownUpTo.set(roomId, known)
   }
-  const rooms = await roomNews(needs, request, { wanted, knownUpTo, open, since, to })
+  const rooms = await roomNews(needs, request, {
+    wanted,
+    knownUpTo,
+    open,
+    since,
+    to,
+    ignored: snapshot.ignored,
+  })
   const part = { ...snapshot, request, since, wanted, knownUpTo, rooms }
   const { sections, messages, isNews } = await extensionsOf(needs, part)
   return {
@@ -132,9 +139,10 @@ async function roomNews(
     readonly open: OpenConnection
     readonly since: number | undefined
     readonly to: number
+    readonly ignored: ReadonlySet<string>
   },
 ): Promise<ReadonlyMap<RoomId, JsonObject>> {
-  const { wanted, knownUpTo, open, since, to } = part
+  const { wanted, knownUpTo, open, since, to, ignored } = part
   const byRoom = new Map(wanted.map((room) => [room.membership.roomId, room]))
   const known = [...byRoom.keys()].filter((roomId) => knownUpTo.has(roomId))
   const oldest = known.reduce((least, roomId) => Math.min(least, knownUpTo.get(roomId) ?? 0), to)
@@ -170,6 +178,7 @@ async function roomNews(
           to,
           before: sent && RoomConfig.parse(sent.config),
           isRead: read.has(roomId),
+          ignored,
           isOtherDm: sent !== undefined && sent.isDm !== room.isDm,
         }))
       )
