@@ -41,7 +41,7 @@ const unknownPaths = [
   '/_matrix/client/v3/nothing',
   '/_matrix/client/v3/publicRooms/',
   '/_matrix/client/unstable/org.example/nothing',
-  '/_matrix/client/r0/sync',
+  '/_matrix/client/r9/sync',
   '/_matrix/federation/v1/nothing',
   '/_matrix/federation/v1/send',
   '/_matrix/federation/v3/send_join/!a:b/$c',

@@ -9,6 +9,7 @@ import type { Server } from '#server.ts'
 import { accountDataRoutes } from './account-data.ts'
 import { deactivateAccountRoute } from './account-deactivation.ts'
 import { accountAdminRoutes } from './admin.ts'
+import { administrativeContactRoutes } from './administrative-contact.ts'
 import {
   contentRoute,
   contentWithNameRoute,
@@ -98,6 +99,7 @@ import { spaceHierarchyRoute } from './space-hierarchy.ts'
 import { supportRoute } from './support.ts'
 import { syncRoute } from './sync.ts'
 import { tagRoutes } from './tags.ts'
+import { thirdPartyLookupRoutes } from './third-party-lookup.ts'
 import { threadRootsRoute } from './threads-list.ts'
 import { sendToDeviceRoute } from './to-device.ts'
 import { versionsRoute } from './versions.ts'
@@ -119,6 +121,8 @@ type AccountNeeds = Pick<
 export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountAdminRoutes,
   ...accountDataRoutes,
+  ...administrativeContactRoutes,
+  ...thirdPartyLookupRoutes,
   ...crossSigningRoutes,
   ...dehydratedDeviceRoutes,
   ...deviceManagementRoutes,

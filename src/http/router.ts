@@ -7,6 +7,7 @@
 
 import find from 'find-my-way'
 import type { Route } from './endpoint.ts'
+import { currentPath } from './older-paths.ts'
 
 /** What a path leads to: a route with its parameters, the methods that it has instead, or nothing. */
 export type Found<Needs> =
@@ -39,13 +40,18 @@ export function createRouter<Needs>(routes: readonly Route<Needs>[]): Router<Nee
     const last = pattern.slice(pattern.lastIndexOf('{') + 1, -1)
     return { route, params: lastParamMayBeEmpty ? { [last]: '', ...params } : params }
   }
+  const findAt = (method: string, path: string): Found<Needs> => {
+    const known = methods.find((one) => one === method)
+    const found = known && at(known, path)
+    if (found !== undefined) return found
+    const allowed = methods.filter((other) => at(other, path) !== undefined)
+    return allowed.length > 0 ? { allowed } : undefined
+  }
   return {
     find: (method, path) => {
-      const known = methods.find((one) => one === method)
-      const found = known && at(known, path)
-      if (found !== undefined) return found
-      const allowed = methods.filter((other) => at(other, path) !== undefined)
-      return allowed.length > 0 ? { allowed } : undefined
+      const found = findAt(method, path)
+      const current = found === undefined ? currentPath(path) : undefined
+      return current === undefined ? found : findAt(method, current)
     },
   }
 }

@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { emailRequest, phoneRequest, requestedToken } from './definitions/request-token.ts'
 
 /** `POST /_matrix/client/v3/account/password` */
 export const changePassword = endpoint({
@@ -23,4 +24,24 @@ export const changePassword = endpoint({
     logout_devices: t.optional(t.boolean()),
   }),
   response: t.object({}),
+})
+
+/** `POST /_matrix/client/v3/account/password/email/requestToken` */
+export const requestTokenToResetPasswordEmail = endpoint({
+  operationId: 'requestTokenToResetPasswordEmail',
+  method: 'POST',
+  path: '/_matrix/client/v3/account/password/email/requestToken',
+  auth: 'none',
+  body: emailRequest,
+  response: requestedToken,
+})
+
+/** `POST /_matrix/client/v3/account/password/msisdn/requestToken` */
+export const requestTokenToResetPasswordMSISDN = endpoint({
+  operationId: 'requestTokenToResetPasswordMSISDN',
+  method: 'POST',
+  path: '/_matrix/client/v3/account/password/msisdn/requestToken',
+  auth: 'none',
+  body: phoneRequest,
+  response: requestedToken,
 })

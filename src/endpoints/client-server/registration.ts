@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { emailRequest, phoneRequest, requestedToken } from './definitions/request-token.ts'
 
 /** `POST /_matrix/client/v3/register` */
 export const register = endpoint({
@@ -43,4 +44,24 @@ export const checkUsernameAvailability = endpoint({
   auth: 'none',
   query: { username: t.string() },
   response: t.object({ available: t.optional(t.boolean()) }),
+})
+
+/** `POST /_matrix/client/v3/register/email/requestToken` */
+export const requestTokenToRegisterEmail = endpoint({
+  operationId: 'requestTokenToRegisterEmail',
+  method: 'POST',
+  path: '/_matrix/client/v3/register/email/requestToken',
+  auth: 'none',
+  body: emailRequest,
+  response: requestedToken,
+})
+
+/** `POST /_matrix/client/v3/register/msisdn/requestToken` */
+export const requestTokenToRegisterMSISDN = endpoint({
+  operationId: 'requestTokenToRegisterMSISDN',
+  method: 'POST',
+  path: '/_matrix/client/v3/register/msisdn/requestToken',
+  auth: 'none',
+  body: phoneRequest,
+  response: requestedToken,
 })
