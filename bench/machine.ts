@@ -38,7 +38,7 @@ export function memoryOf(pid: number): { readonly nowMiB: number; readonly peakM
 }
 
 /** The time all threads of a process have worked. */
-function workedMs(pid: number): number {
+export function workedMs(pid: number): number {
   // The name of the program, in brackets, may hold spaces.
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? []
   return (Number(fields[11]) + Number(fields[12])) * tickMs

@@ -24,6 +24,8 @@ export interface SubjectOptions {
   /** Where a CPU profile of Hansa is written. */
   readonly profile?: string | undefined
   readonly database?: StoreKind
+  /** Its address, where another one is measured beside it. */
+  readonly host?: string
 }
 
 export class Subject {
@@ -40,10 +42,10 @@ export class Subject {
   /** Starts one with its files in `folder`. */
   static async start(
     kind: Kind,
-    { folder, authority, profile, database = 'sqlite' }: SubjectOptions,
+    { folder, authority, profile, database = 'sqlite', host = '127.0.0.21' }: SubjectOptions,
   ): Promise<Subject> {
     const store = await makeStore(database, kind, folder)
-    const options = { folder, host: '127.0.0.21', authority }
+    const options = { folder, host, authority }
     const process = await (kind === 'hansa'
       ? prepareHansa({
           ...options,

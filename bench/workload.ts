@@ -21,6 +21,10 @@ export const measures = {
   'p50 ms': 'less',
   'p99 ms': 'less',
   'join s': 'less',
+  /** From the join until all members are known. */
+  'whole s': 'less',
+  /** What a resident works to give a room to who joins. */
+  'served CPU ms': 'less',
   'longest stall ms': 'less',
   'bytes/event': 'less',
   'start s': 'less',

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { RoomId } from '../src/protocol/identifiers/ids.ts'
+import type { JsonObject } from '../src/protocol/json.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 
@@ -392,3 +393,25 @@ test('what was said before a join and comes after it stands before it, not at th
   )
   await assertAgree(roomId, [a, b, c])
 })
+
+for (const version of roomVersions.values()) {
+  if (!version.knocking) continue
+  test(`version ${version.id}: only a whole create event tells a user who knocks of which room it is`, async () => {
+    const world = new FederationWorld()
+    const [a, b] = await world.start('a', 'b')
+    const [alice, bob] = [a.user('alice'), b.user('bob')]
+    const roomId = await a.createRoom(alice, version, { joinRules: { join_rule: 'knock' } })
+    const faked = { type: 'm.room.create', state_key: '', sender: alice, content: { fake: true } }
+    a.intercept = async (_, path, answer) => {
+      if (!path.includes('/send_knock/')) return undefined
+      const { knock_room_state } = (await answer()) as { knock_room_state: JsonObject[] }
+      const others = knock_room_state.filter(({ type }) => type !== 'm.room.create')
+      return { knock_room_state: [faked, ...others] }
+    }
+    await world.await(b.rooms.knock({ userId: bob, roomId, via: [a.name], content: {} }))
+    const knocked = await b.rooms.membership(bob, roomId)
+    const creates = knocked?.strippedState.filter(({ type }) => type === 'm.room.create')
+    assert.equal(creates?.length, version.roomIdIsCreateEventId ? 0 : 1)
+    assert.ok(knocked?.strippedState.some(({ type }) => type === 'm.room.join_rules'))
+  })
+}

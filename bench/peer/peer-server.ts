@@ -35,6 +35,8 @@ export class PeerServer {
   readonly #server: Server
   readonly #rooms = new Map<RoomId, PeerRoom>()
   /** The members `auth_chain` and `state` of the answer to `send_join`, as long as they are true. */
+  /** The same without members, of rooms that are given so. */
+  readonly #omitted = new Map<RoomId, Buffer>()
   readonly #prepared = new Map<RoomId, Buffer>()
   readonly #keys: () => object
 
@@ -60,17 +62,19 @@ export class PeerServer {
   }
 
   /** A new room here, with this many members beside its creator. */
-  createRoom(version: RoomVersion, members = 0): PeerRoom {
+  createRoom(version: RoomVersion, members = 0, { omits = false } = {}): PeerRoom {
     const room = new PeerRoom(this.signer, version)
     room.addMembers(members)
     this.#rooms.set(room.roomId, room)
     this.#prepared.set(room.roomId, joinMembers(room))
+    if (omits) this.#omitted.set(room.roomId, joinWithoutMembers(room))
     return room
   }
 
   forgetRoom(roomId: RoomId): void {
     this.#rooms.delete(roomId)
     this.#prepared.delete(roomId)
+    this.#omitted.delete(roomId)
   }
 
   async close(): Promise<void> {
@@ -112,15 +116,15 @@ export class PeerServer {
       case 'make_join':
         return makeJoin(room, question.path[4] as UserId)
       case 'send_join':
-        return question.path[1] === 'v2' ? this.#sendJoin(room, question.body) : undefined
+        return question.path[1] === 'v2' ? this.#sendJoin(room, question) : undefined
       case 'get_missing_events':
         return missingEvents(room, question.body)
       case 'backfill':
         return this.#backfill(room, question.query)
       case 'state':
-        return object({ auth_chain: room.authChain(room.state), pdus: room.state })
+        return wholeState(room, question.query)
       case 'state_ids':
-        return stateIds(room)
+        return stateIds(room, question.query)
       case 'event_auth': {
         const pdu = room.event(question.path[4] as EventId)
         return pdu && object({ auth_chain: room.authChain([pdu]) })
@@ -131,13 +135,16 @@ export class PeerServer {
   }
 
   /** The resident server's part in a join: all that is ready-made is written as it is. */
-  #sendJoin(room: PeerRoom, body: Buffer): Buffer {
-    const members = this.#prepared.getOrInsertComputed(room.roomId, () => joinMembers(room))
+  #sendJoin(room: PeerRoom, { query, body }: Question): Buffer {
+    const omitted = query.has('omit_members') ? this.#omitted.get(room.roomId) : undefined
+    const members =
+      omitted ?? this.#prepared.getOrInsertComputed(room.roomId, () => joinMembers(room))
+    const servers = JSON.stringify([this.serverName])
     const parsed = parsePdu(room.version, body)
     if (!parsed.ok) throw new Error(parsed.reason)
     room.take(parsed.pdu)
     this.#prepared.delete(room.roomId)
-    const start = `{"origin":"${this.serverName}","members_omitted":false,"event":`
+    const start = `{"origin":"${this.serverName}","members_omitted":${omitted !== undefined},"servers_in_room":${servers},"event":`
     return Buffer.concat([Buffer.from(start), body, members])
   }
 
@@ -182,9 +189,28 @@ function missingEvents(room: PeerRoom, body: Buffer): Buffer {
   return object({ events: room.before(parents, new Set([...earliest_events, ...latest]), limit) })
 }
 
-function stateIds(room: PeerRoom): Buffer {
+/** The state before an event that is the last to have changed it. */
+function stateBefore(room: PeerRoom, query: URLSearchParams): Pdu[] {
+  return room.state.filter(({ event_id }) => event_id !== query.get('event_id'))
+}
+
+function wholeState(room: PeerRoom, query: URLSearchParams): Buffer {
+  const state = stateBefore(room, query)
+  return object({ auth_chain: room.authChain(state), pdus: state })
+}
+
+function stateIds(room: PeerRoom, query: URLSearchParams): Buffer {
   const ids = (pdus: readonly Pdu[]) => pdus.map(({ event_id }) => event_id)
-  return json({ auth_chain_ids: ids(room.authChain(room.state)), pdu_ids: ids(room.state) })
+  const state = stateBefore(room, query)
+  return json({ auth_chain_ids: ids(room.authChain(state)), pdu_ids: ids(state) })
+}
+
+/** The same for who asks for less. */
+function joinWithoutMembers(room: PeerRoom): Buffer {
+  const state = room.state.filter(({ type }) => type !== 'm.room.member')
+  const members = object({ auth_chain: room.authChain(state), state })
+  members[0] = ','.charCodeAt(0)
+  return members
 }
 
 /** `,"auth_chain":[…],"state":[…]}` of a room as it is at this moment. */

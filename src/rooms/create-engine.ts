@@ -8,7 +8,7 @@ import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { isBeyondPolicy } from '#protocol/policy-signature.ts'
-import { eventRows, highestEventNid, roomOfEvent } from '#storage/events.ts'
+import { highestEventNid, roomOfEvent, storedEventIds } from '#storage/events.ts'
 import { gapRows } from '#storage/gaps.ts'
 import { forgetMembership, membershipRow, putMembership } from '#storage/memberships.ts'
 import { countPartialTry } from '#storage/partial-rooms.ts'
@@ -216,12 +216,7 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
     recordOutside: (membership) => recordOutside(parts, membership),
     takeIn: (origin, pdus, alongside) => staged.takeIn(origin, pdus, alongside),
     settled: () => staged.settled(),
-    unknownOf: async (roomId, eventIds) => {
-      const room = await queues.room(roomId)
-      const rows = room ? await eventRows(db, room.roomNid, eventIds) : []
-      const known = new Set(rows.map((row) => row.event_id))
-      return eventIds.filter((eventId) => !known.has(eventId))
-    },
+    unknownOf: (roomId, eventIds) => unknownOf(parts, roomId, eventIds),
     authChain: (roomId, eventIds) => authChainOf(parts, roomId, eventIds),
     gaps: (roomId, from, limit) => gaps(parts, roomId, { from, limit }),
     forwardExtremities: async (roomId) => [
@@ -229,6 +224,26 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
     ],
     roomOfEvent: (eventId) => roomOfEvent(db, eventId),
   }
+}
+
+/** How many events are looked for at once. */
+const lookedForAtOnce = 2000
+
+async function unknownOf(
+  { queues, db }: EngineParts,
+  roomId: RoomId,
+  eventIds: readonly EventId[],
+): Promise<EventId[]> {
+  const room = await queues.room(roomId)
+  if (room === undefined) return [...eventIds]
+  // State events that are here have a number.
+  const others = eventIds.filter((eventId) => room.eventNumber(eventId) === undefined)
+  const stored = new Set<EventId>()
+  for (let at = 0; at < others.length; at += lookedForAtOnce) {
+    const page = others.slice(at, at + lookedForAtOnce)
+    for (const eventId of await storedEventIds(db, room.roomNid, page)) stored.add(eventId)
+  }
+  return others.filter((eventId) => !stored.has(eventId))
 }
 
 /** Does something in the room's turn. Throws 404 if the room is not known. */

@@ -15,7 +15,13 @@ import { roomVersions } from '#protocol/room-version.ts'
 import { eventOfTemplate, helpersOf, helpOfOne } from './own-membership.ts'
 import type { RoomParts } from './parts.ts'
 import type { Rooms } from './rooms.ts'
-import { isPduEntry, keptOf, strippedOfEntry, strippedOfPdu } from './stripped-state.ts'
+import {
+  isCreateEntry,
+  isPduEntry,
+  keptOf,
+  strippedOfEntry,
+  strippedOfPdu,
+} from './stripped-state.ts'
 
 export type KnockRequest = Parameters<Rooms['knock']>[0]
 
@@ -74,6 +80,11 @@ async function believedState(
   const believed: (JsonObject | undefined)[] = checked.map((one) =>
     one.ok ? strippedOfPdu(one.pdu, roomId) : undefined,
   )
-  for (const entry of entries) if (!isPduEntry(entry)) believed.push(strippedOfEntry(entry))
+  for (const entry of entries) {
+    if (isPduEntry(entry)) continue
+    // The create event of a room whose ID is its hash is the whole one, or none.
+    if (version.roomIdIsCreateEventId && isCreateEntry(entry)) continue
+    believed.push(strippedOfEntry(entry))
+  }
   return keptOf(believed.filter((entry) => entry !== undefined))
 }

@@ -171,7 +171,7 @@ export function byAge(a: Pdu, b: Pdu): number {
 }
 
 /** How many outliers one turn of the room takes. */
-const outliersPerTurn = 400
+const outliersPerTurn = 1500
 
 /**
  * Events without their place in the room, each judged on its own auth events. Many of them are taken
@@ -193,7 +193,7 @@ export async function storeOutliers(
       await batch.room.lookAt(rest.flatMap(namesIn))
       for (const pdu of rest) {
         ofTurn.push(await takeOutlier(batch, pdu))
-        if (slices.isOver) break
+        if (slices.isOver) await slices.next()
       }
       return ofTurn
     })

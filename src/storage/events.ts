@@ -79,6 +79,18 @@ export async function eventRows(
   `)
 }
 
+/** Those of the events that are stored, whatever their status. */
+export async function storedEventIds(
+  db: Reader,
+  roomNid: number,
+  eventIds: readonly EventId[],
+): Promise<EventId[]> {
+  const rows = await db.all<{ event_id: EventId }>(sql`
+    SELECT event_id FROM events WHERE room_nid = ${roomNid} AND event_id IN ${texts(eventIds)}
+  `)
+  return rows.map((row) => row.event_id)
+}
+
 /** State events by their numbers in the room. */
 export async function numberedEventRows(
   db: Reader,
