@@ -18,6 +18,7 @@ import type { Pressure } from '#pressure/pressure.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Push } from '#push/push.ts'
+import type { Blocks } from '#rooms/blocks.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import type { RoomsForServers } from '#rooms/resident/rooms-for-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
@@ -54,6 +55,8 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly defaultRoomVersion: string
   readonly db: Database
   readonly signer: Signer
+  /** Rooms and servers that are shut out. */
+  readonly blocks: Blocks
   /** Whether there is too much to do. */
   readonly pressure: Pressure
   /** What we say of our own keys. */

@@ -43,6 +43,7 @@ import { type Pressure, watchPressure } from '#pressure/pressure.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { createPush } from '#push/push.ts'
+import { Blocks } from '#rooms/blocks.ts'
 import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
 import { createRooms } from '#rooms/create-rooms.ts'
 import type { Shares } from '#rooms/engine-parts.ts'
@@ -60,6 +61,7 @@ import { followSuccessions } from '#users/room-successions.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
 import { createUsers, type UserNeeds } from '#users/users.ts'
+import { blockedRooms } from './blocked-rooms.ts'
 import {
   directoryRules,
   mediaLimits,
@@ -98,13 +100,14 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const keyPath = join(config.data_dir, 'signing.key')
   const keys = await loadOwnKeys(config.server_name, keyPath, io)
   const { signer } = keys
-  const federation = await buildFederation(config, around, keys)
+  const blocks = await Blocks.open({ ...io, db })
+  const federation = await buildFederation(config, around, { ...keys, blocks })
   const pressure = await watchPressure({ ...io, ...watched(config) })
   const shares = sharesOf(io, pressure)
   const local = await createLocalRooms({ ...io, ...federation, signer, db, streams, shares })
   const policySigner = await policySignerOf(config, io)
   pressure.onShortage(() => local.forgetIdle())
-  const parts = { streams, signer, federation, local, policySigner, pressure, shares }
+  const parts = { streams, signer, federation, local, policySigner, pressure, shares, blocks }
   const { server, resume, finish } = buildServer(config, around, parts)
   await server.media.resume()
   const sockets = await listenAll(config, around, { server, federation })
@@ -119,6 +122,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
     })),
     close: async (graceMs) => {
       pressure.close()
+      blocks.close()
       await Promise.all(sockets.map(({ socket }) => socket.close(graceMs)))
       await federation.close()
       await server.push.close()
@@ -156,7 +160,15 @@ function sharesOf({ clock, machine }: Io, pressure: Pressure): Shares {
 async function buildFederation(
   config: Config,
   { io, db }: Surroundings,
-  { signer, oldKeys }: { readonly signer: Signer; readonly oldKeys: readonly OldKey[] },
+  {
+    signer,
+    oldKeys,
+    blocks,
+  }: {
+    readonly signer: Signer
+    readonly oldKeys: readonly OldKey[]
+    readonly blocks: Blocks
+  },
 ): Promise<Federation> {
   const { trusted_key_servers: trustedKeyServers, allow, deny, retry } = config.federation
   const stolenKeys = new Set(config.federation.stolen_keys)
@@ -172,6 +184,7 @@ async function buildFederation(
     quorum: config.federation.key_server_quorum,
     stolenKeys,
     oldKeys,
+    isBlocked: (server) => blocks.isBlocked(server),
     // A server that does not federate allows no other one.
     allow: config.federation.enabled ? allow : [],
     deny,
@@ -190,6 +203,7 @@ function buildServer(
     readonly local: LocalRooms
     readonly pressure: Pressure
     readonly shares: Shares
+    readonly blocks: Blocks
   },
 ): {
   readonly server: Server
@@ -197,13 +211,14 @@ function buildServer(
   /** Resolves once what commits led to is done. */
   readonly finish: () => Promise<void>
 } {
-  const { streams, signer, federation, local, pressure, shares } = parts
+  const { streams, signer, federation, local, pressure, shares, blocks } = parts
   const { serverName } = signer
   const identityServers = createIdentityServers(io)
   const { edus, outboxQuarantine, keyring, remoteServers } = federation
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
     db,
+    blocks,
     serverName,
     signer,
     keyring,
@@ -215,7 +230,7 @@ function buildServer(
     isThirdPartyKeyValid: identityServers.isKeyValid,
     signAsPolicyServer: (pdu) => signAsPolicyServer(policyServer, pdu),
   })
-  const common = { ...io, db, streams, rooms, serverName, edus, shares }
+  const common = { ...io, db, streams, rooms, serverName, edus, shares, blocks }
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
   const { users, endToEnd, successions } = buildUsers(config, { ...common, argon2id }, federation)
   const typing = createTyping(common)
@@ -410,6 +425,7 @@ function shellOf(
     log: io.log,
     checkAnswers,
     admit: server.pressure.admit,
+    admitRoom: blockedRooms(server.blocks),
     authenticateServer: federation.authenticateServer,
     isAdmin: async (userId) => (await server.users.accounts.account(userId))?.admin ?? false,
     authenticateUser: server.users.sessions.authenticate,

@@ -29,6 +29,7 @@ const wholeTables: Readonly<Record<string, string>> = {
   looseFiles: 'read once, at the start; few are ever left',
   failingDestinations: 'read once, at the start',
   outboxDestinations: 'read once, at the start',
+  allBlocks: 'what it gives is all of them; they are few',
   eduDestinations: 'read once, at the start',
   roomsWithStaged: 'read once, at the start; few are ever left',
   partialRoomRows: 'read at the start, and by administrators; there are seldom more than a few',

@@ -6,6 +6,7 @@
 
 import type { Route } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
+import { blockRoutes } from './blocks.ts'
 import { eventRoutes } from './events.ts'
 import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
 import { partialRoomRoutes } from './partial-rooms.ts'
@@ -26,4 +27,5 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...roomRemovalRoutes,
   ...outboxQuarantineRoutes,
   ...pressureRoutes,
+  ...blockRoutes,
 ]

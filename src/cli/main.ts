@@ -7,6 +7,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '#config/load.ts'
+import { addBlock, liftBlock, listBlocks } from './block.ts'
 import { checkConfig } from './config.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
@@ -83,6 +84,31 @@ program
   .option('--json', 'print it as JSON', false)
   .option(...configOption)
   .action(explain)
+
+program
+  .command('block')
+  .description('rooms and servers that are shut out')
+  .addCommand(
+    new Command('add')
+      .description('shut a room or a server out')
+      .argument('<name>', 'a room ID or a server name')
+      .option('--reason <reason>', 'why', '')
+      .option(...configOption)
+      .action(addBlock),
+  )
+  .addCommand(
+    new Command('lift')
+      .description('let it in again')
+      .argument('<name>', 'a room ID or a server name')
+      .option(...configOption)
+      .action(liftBlock),
+  )
+  .addCommand(
+    new Command('list')
+      .description('all of them')
+      .option(...configOption)
+      .action(listBlocks),
+  )
 
 program
   .command('key')

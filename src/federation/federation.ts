@@ -53,6 +53,8 @@ export interface FederationNeeds
   readonly allow?: readonly string[] | null
   /** `federation.deny`: patterns of servers not to talk with. */
   readonly deny?: readonly string[]
+  /** Whether a server is shut out at the moment. */
+  readonly isBlocked?: (server: ServerName) => boolean
   /** `federation.retry`. */
   readonly retry?: RetryTimes
 }
@@ -155,10 +157,15 @@ function pduSourceOf(rooms: Pick<Rooms, 'events'>): PduSource {
 }
 
 /** Whether we federate with a server, by the patterns of the configuration. */
-function allowance({ allow, deny = [] }: FederationNeeds): (server: ServerName) => boolean {
+function allowance({
+  allow,
+  deny = [],
+  isBlocked,
+}: FederationNeeds): (server: ServerName) => boolean {
   const isAny = (patterns: readonly string[], server: string) =>
     patterns.some((pattern) => matchesGlob(pattern.toLowerCase(), server))
   return (server) => {
+    if (isBlocked?.(server)) return false
     const name = server.toLowerCase()
     return !isAny(deny, name) && (allow === null || allow === undefined || isAny(allow, name))
   }

@@ -14,6 +14,7 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { type ParsedPdu, parsePdu } from '#protocol/parse-pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
+import type { Blocks } from '#rooms/blocks.ts'
 import type { Engine } from '#rooms/engine.ts'
 import type { Shares } from '#rooms/engine-parts.ts'
 import type { Joins } from '#rooms/join.ts'
@@ -43,6 +44,8 @@ export interface ReceiverParts {
   readonly engine: Pick<Engine, 'takeIn'>
   readonly rooms: Pick<Rooms, 'version' | 'currentState' | 'isServerInRoom' | 'endFromOutside'>
   readonly joins: Pick<Joins, 'quiet'>
+  /** Rooms of which nothing is taken; none, if it is not said. */
+  readonly blocks?: Pick<Blocks, 'isBlocked'> | undefined
   /** Who has to let others go first; nobody, if it is not said. */
   readonly shares?: Shares | undefined
   /** By `edu_type`. */
@@ -182,10 +185,14 @@ interface Refusal {
 }
 
 async function refusalOf(
-  { rooms, joins, serverName }: ReceiverParts,
+  { rooms, joins, serverName, blocks }: ReceiverParts,
   origin: ServerName,
   roomId: RoomId,
 ): Promise<Refusal | undefined> {
+  if (blocks?.isBlocked(roomId)) {
+    const version = await rooms.version(roomId)
+    return { error: 'This server has blocked the room.', version }
+  }
   // The resident sends us the room's events from the moment it took our join, which may be earlier
   // than its answer is worked off here.
   if ((await rooms.version(roomId)) === undefined) await joins.quiet(roomId, joinWaitMs)

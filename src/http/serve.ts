@@ -42,6 +42,8 @@ export interface Shell {
   ) => Promise<ServerName>
   /** Throws a 429 or 503 `MatrixError` if this server has too much to do for such a request. */
   readonly admit?: (endpoint: Endpoint, request: IncomingRequest) => void
+  /** Throws a 403 `MatrixError` if nothing of the kind may be done in a room that the path names. */
+  readonly admitRoom?: (endpoint: Endpoint, room: string) => void
   /** Whether a user is an administrator of this server. */
   readonly isAdmin?: (userId: UserId) => Promise<boolean>
   /** Whose token it is; throws a 401 `MatrixError`. */
@@ -94,6 +96,8 @@ async function answerRoute<Needs>(
   shell.admit?.(endpoint, request)
   const { requester, rawBody } = await authenticate(endpoint, shell, request, matched.query)
   shell.limitRate?.(endpoint, requester)
+  const room = matched.params.roomId ?? matched.params.roomIdOrAlias
+  if (room !== undefined) shell.admitRoom?.(endpoint, room)
   const body = rawBody ?? (await bodyOf(endpoint, request))
   const read = {
     params: readParams(endpoint.params, matched.params),

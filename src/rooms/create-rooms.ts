@@ -10,6 +10,7 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { Database } from '#storage/database.ts'
 import { allRooms } from '#storage/rooms.ts'
 import { fillHistory, oneAtATime } from './backfill.ts'
+import type { Blocks } from './blocks.ts'
 import { catchUp } from './catch-up.ts'
 import type { LocalRooms } from './create-engine.ts'
 import { endFromOutside } from './end-from-outside.ts'
@@ -45,13 +46,15 @@ export function createRooms(
   local: LocalRooms,
   needs: Omit<RoomParts, 'engine' | 'rooms' | 'gapFiller' | 'invites'> & {
     readonly db: Database
+    /** Rooms that nobody joins; none, if it is not said. */
+    readonly blocks?: Blocks | undefined
     readonly canBeInvited: CanBeInvited
     readonly isThirdPartyKeyValid: IsThirdPartyKeyValid
     /** Signs as the policy server of a room, if this server is one. Throws a `MatrixError`. */
     readonly signAsPolicyServer: (pdu: Pdu) => Promise<string>
   },
 ): FederatedRooms {
-  const { db, canBeInvited, isThirdPartyKeyValid, signAsPolicyServer, ...rest } = needs
+  const { db, blocks, canBeInvited, isThirdPartyKeyValid, signAsPolicyServer, ...rest } = needs
   const { engine, setGapFiller, setPolicyAsker, resume, ...ownRooms } = local
   const avoidance = new Avoidance(needs.clock)
   const invites = new InvitesUnderWay(needs.clock)
@@ -74,7 +77,10 @@ export function createRooms(
   return {
     rooms: {
       ...ownRooms,
-      join: joins.join,
+      join: async (request) => {
+        blocks?.checkRoom(request.roomId)
+        return await joins.join(request)
+      },
       send: async (roomId, event) => {
         await knowMember(completions, local, roomId, event)
         return await ownRooms.send(roomId, event)
@@ -82,7 +88,10 @@ export function createRooms(
       completeState: (roomId) => completions.start(roomId),
       wholeState: (roomId, limitMs) => completions.wait(roomId, limitMs),
       leave: (request) => leave(parts, request),
-      knock: (request) => knock(parts, request),
+      knock: async (request) => {
+        blocks?.checkRoom(request.roomId)
+        return await knock(parts, request)
+      },
       invite: async (request) => {
         const { roomId, target } = request
         const { sender } = request
@@ -106,7 +115,8 @@ export function createRooms(
     resume: async () => {
       await resume()
       await completions.resume()
-      await catchUp(parts, await allRooms(db), closing.signal)
+      const roomIds = (await allRooms(db)).filter((roomId) => !blocks?.isBlocked(roomId))
+      await catchUp(parts, roomIds, closing.signal)
     },
   }
 }
