@@ -191,7 +191,7 @@ async function refusalOf(
 ): Promise<Refusal | undefined> {
   if (blocks?.isBlocked(roomId)) {
     const version = await rooms.version(roomId)
-    return { error: 'This server has blocked the room.', version }
+    return { error: 'This server has blocked the room.', version, isOutside: false }
   }
   // The resident sends us the room's events from the moment it took our join, which may be earlier
   // than its answer is worked off here.
