@@ -25,7 +25,7 @@ export interface BlocksNeeds {
 
 /** How soon what a command has changed in the database is seen. */
 const lookMs = 30_000
-export const reasonLengthMax = 500
+const reasonLengthMax = 500
 
 export class Blocks {
   readonly #needs: BlocksNeeds
