@@ -15,12 +15,13 @@ export function registrationRules({ registration }: Config) {
   return { ...registration, sharedSecret: registration.shared_secret ?? undefined }
 }
 
-export function mediaLimits({ media, data_dir: folder }: Config) {
+export function mediaLimits({ media, data_dir: folder, url_previews: urlPreviews }: Config) {
   return {
     folder: join(folder, 'media'),
     uploadBytesMax: media.max_upload_bytes,
     remoteBytesMax: media.remote_cache_bytes,
     withoutLogin: media.without_login,
+    urlPreviews,
   }
 }
 

@@ -9,6 +9,7 @@ import {
   getContentAuthed,
   getContentOverrideNameAuthed,
   getContentThumbnailAuthed,
+  getUrlPreviewAuthed,
 } from '#endpoints/client-server/authed-content-repo.ts'
 import { answer } from '#http/endpoint.ts'
 import type { Server } from '#server.ts'
@@ -34,4 +35,9 @@ export const thumbnailRoute = answer(
   getContentThumbnailAuthed,
   async ({ params, query }, { media }: Needs) =>
     mediaAnswer(await media.thumbnail(params, thumbnailKind(query), { waitMs: query.timeout_ms })),
+)
+
+export const urlPreviewRoute = answer(
+  getUrlPreviewAuthed,
+  async ({ session, query }, { media }: Needs) => media.urlPreview(session.userId, query.url),
 )

@@ -10,6 +10,7 @@ import {
   getContent,
   getContentOverrideName,
   getContentThumbnail,
+  getUrlPreview,
   uploadContent,
   uploadContentToMXC,
 } from '#endpoints/client-server/content-repo.ts'
@@ -94,3 +95,8 @@ function fileOf(
 ) {
   return { contentType, fileName, chunks: chunks(uploadBytesMax) }
 }
+
+export const urlPreviewBeforeRoute = answer(
+  getUrlPreview,
+  async ({ session, query }, { media }: Needs) => media.urlPreview(session.userId, query.url),
+)

@@ -41,6 +41,8 @@ export const clientRateLimits: RateLimits = {
     exchangeOpenIdToken: { name: 'openid', perSecond: 20, burst: 200 },
     getEventByTimestamp: { name: 'by time', perSecond: 2, burst: 30 },
     getSpaceHierarchy: { name: 'spaces', perSecond: 5, burst: 50 },
+    getUrlPreview: { name: 'previews', perSecond: 1, burst: 50 },
+    getUrlPreviewAuthed: { name: 'previews', perSecond: 1, burst: 50 },
     getRoomSummary: { name: 'summaries', perSecond: 5, burst: 50 },
   },
   otherwise: { perSecond: 50, burst: 500 },

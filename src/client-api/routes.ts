@@ -15,6 +15,7 @@ import {
   contentWithNameRoute,
   mediaConfigRoute,
   thumbnailRoute,
+  urlPreviewRoute,
 } from './authed-content-repo.ts'
 import { capabilitiesRoute } from './capabilities.ts'
 import {
@@ -25,6 +26,7 @@ import {
   thumbnailWithoutLoginRoute,
   uploadRoute,
   uploadToNameRoute,
+  urlPreviewBeforeRoute,
 } from './content-repo.ts'
 import { createRoomRoute } from './create-room.ts'
 import { crossSigningRoutes } from './cross-signing.ts'
@@ -218,7 +220,9 @@ export const mediaRoutes: readonly Route<Pick<Server, 'media' | 'serverName'>>[]
   contentWithoutLoginRoute,
   createMediaNameRoute,
   mediaConfigBeforeRoute,
+  urlPreviewBeforeRoute,
   mediaConfigRoute,
+  urlPreviewRoute,
   thumbnailRoute,
   thumbnailWithoutLoginRoute,
   uploadRoute,

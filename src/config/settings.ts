@@ -282,7 +282,11 @@ export const settings = table({
   ),
   support: section(support, 'What `/.well-known/matrix/support` answers.'),
   user_directory: section(userDirectory, 'The search for users.'),
-  url_previews: setting(flag, false, 'Whether this server looks at links for its clients.'),
+  url_previews: setting(
+    flag,
+    false,
+    'Whether this server fetches links for its clients, to show what they lead to. Only public addresses are dialled, unless `outbound_http.allow_private_ips` is set.',
+  ),
   media: section(media, 'Files that users upload, and those of other servers.'),
   outbound_http: section(
     outboundHttp,
@@ -294,11 +298,6 @@ export const settings = table({
 })
 
 /** Keys that change nothing in this version. */
-export const withoutEffect: readonly string[] = [
-  'user_directory',
-  'url_previews',
-  'email',
-  'app_services',
-]
+export const withoutEffect: readonly string[] = ['user_directory', 'email', 'app_services']
 
 export type Config = TableOf<typeof settings.fields>

@@ -21,6 +21,7 @@ import {
 import { createMediaFiles } from './media-files.ts'
 import { createRemoteMedia } from './remote-media.ts'
 import { createThumbnails, type ThumbnailKind } from './thumbnails.ts'
+import { createUrlPreviews, type PreviewOf } from './url-previews.ts'
 
 /** Content, with its bytes at hand. */
 export interface OpenContent extends Omit<Content, 'sha256'> {
@@ -53,11 +54,14 @@ export interface Media {
     kind: ThumbnailKind,
     options?: DownloadOptions,
   ): Promise<OpenContent>
+  /** The preview of a link. Throws 400, 403 if there are none, 429, 502 or 504. */
+  readonly urlPreview: PreviewOf
   /** Looks after what a crash left behind. */
   resume(): Promise<void>
 }
 
-export interface MediaNeeds extends Pick<Io, 'clock' | 'random' | 'files' | 'thumbnailer'> {
+export interface MediaNeeds
+  extends Pick<Io, 'clock' | 'random' | 'files' | 'thumbnailer' | 'outboundHttpClient'> {
   readonly db: Database
   readonly serverName: ServerName
   readonly remoteSource: RemoteMediaSource
@@ -68,6 +72,8 @@ export interface MediaNeeds extends Pick<Io, 'clock' | 'random' | 'files' | 'thu
   readonly mayKeepRemote: () => boolean
   /** How much of other servers' media is kept, in bytes. */
   readonly remoteBytesMax: number
+  /** Whether this server looks at links for its clients. */
+  readonly urlPreviews: boolean
 }
 
 /** The default value is 20000 (20 seconds). */
@@ -116,6 +122,12 @@ export function createMedia(needs: MediaNeeds): Media {
         return await theirThumbnail(needs, name, kind, options?.waitMs ?? waitMsDefault)
       }
     },
+    urlPreview: createUrlPreviews({
+      ...needs,
+      local,
+      isEnabled: needs.urlPreviews,
+      mayKeep: needs.mayKeepRemote,
+    }),
     resume: () => mediaFiles.tidy(),
   }
 }

@@ -8,7 +8,14 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
-import { mediaConfig, mediaParams, thumbnailQuery, waiting } from './definitions/media.ts'
+import {
+  mediaConfig,
+  mediaParams,
+  preview,
+  previewQuery,
+  thumbnailQuery,
+  waiting,
+} from './definitions/media.ts'
 
 /** `GET /_matrix/client/v1/media/download/{serverName}/{mediaId}` */
 export const getContentAuthed = endpoint({
@@ -54,4 +61,14 @@ export const getConfigAuthed = endpoint({
   auth: 'user',
   guests: true,
   response: mediaConfig,
+})
+
+/** `GET /_matrix/client/v1/media/preview_url` */
+export const getUrlPreviewAuthed = endpoint({
+  operationId: 'getUrlPreviewAuthed',
+  method: 'GET',
+  path: '/_matrix/client/v1/media/preview_url',
+  auth: 'user',
+  query: previewQuery,
+  response: preview,
 })

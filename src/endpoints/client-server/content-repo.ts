@@ -11,6 +11,8 @@ import * as t from '#schema/schema.ts'
 import {
   mediaConfig,
   mediaParams,
+  preview,
+  previewQuery,
   thumbnailQuery,
   unauthenticatedQuery,
   waiting,
@@ -94,4 +96,14 @@ export const getConfig = endpoint({
   auth: 'user',
   guests: true,
   response: mediaConfig,
+})
+
+/** `GET /_matrix/media/v3/preview_url` */
+export const getUrlPreview = endpoint({
+  operationId: 'getUrlPreview',
+  method: 'GET',
+  path: '/_matrix/media/v3/preview_url',
+  auth: 'user',
+  query: previewQuery,
+  response: preview,
 })

@@ -29,3 +29,15 @@ export const unauthenticatedQuery = {
 }
 
 export const mediaConfig = t.object({ 'm.upload.size': t.integer({ min: 0 }) })
+
+export const previewQuery = {
+  url: t.string({ min: 1, max: 2_048 }),
+  /** The preferred point in time; the newest version is given in any case. */
+  ts: t.optional(t.timestamp),
+}
+
+/** OpenGraph properties, some of them replaced by what they are in Matrix. */
+export const preview = t.object({
+  'og:image': t.optional(t.mxcUri),
+  'matrix:image:size': t.optional(t.integer({ min: 0 })),
+})
