@@ -96,8 +96,11 @@ export class Federation {
     return [first, second, third]
   }
 
-  /** Starts one server more. `notaries` are asked for the keys of servers that do not answer. */
-  async add(kind: string, { notaries = [] as readonly Member[] } = {}): Promise<Member> {
+  /**
+   * Starts one server more. `notaries` are asked for the keys of servers that do not answer; `more` is
+   * of a Hansa's configuration.
+   */
+  async add(kind: string, { notaries = [] as readonly Member[], more = '' } = {}): Promise<Member> {
     const index = this.#members.length
     // Test files that run at the same time have addresses of their own, and so ports.
     const host = `127.${1 + (process.pid % 200)}.0.${11 + index}`
@@ -117,7 +120,7 @@ export class Federation {
             lean: true,
             more: `${this.#isWhole ? everything : ''}${trusting(names)}`,
           })
-        : await prepareHansa({ ...server, notaries: names })
+        : await prepareHansa({ ...server, notaries: names, more })
     const plug = await Plug.between(host, { port: publicPort, innerPort: prepared.tlsPort })
     const ca = this.#authority.cert
     const url = `https://${prepared.serverName}`

@@ -146,8 +146,6 @@ inEachPair(started, {
   },
 
   'an upgrade is followed': async (pair) => {
-    // So far no Hansa upgrades rooms.
-    if (pair.home.kind === 'hansa') return
     const { alice, bob, roomId } = await twoInRoom(pair, { room_version: '10', name: 'Old' })
     const upgrade = `/v3/rooms/${encode(roomId)}/upgrade`
     const { replacement_room } = await alice.call('POST', upgrade, { new_version: '12' })
@@ -180,6 +178,32 @@ inEachPair(started, {
     await carol.join(roomId, [serverOf(bob)])
     for (const client of [alice, bob]) await becomes(client, roomId, carol, 'join')
     await sameState([alice, bob, carol], roomId)
+  },
+
+  'what a policy server refuses is shown to nobody': async (pair) => {
+    const { alice, bob, roomId, federation } = await twoInRoom(pair)
+    const more =
+      'policy_server: {enabled: true, denied_words: [contraband], exempt_power_level: null}'
+    const server = await federation.add('hansa', { more })
+    const guard = await federation.user(server, 'guard')
+    await guard.join(roomId, [serverOf(alice)])
+    for (const one of [alice, bob]) await becomes(one, roomId, guard, 'join')
+    const { body } = await server.ask('GET', '/.well-known/matrix/policy_server')
+    const content = { via: server.process.serverName, public_keys: body.public_keys }
+    const chosen = await alice.setState(roomId, 'm.room.policy', content)
+    for (const one of [bob, guard]) await arrives(one, roomId, chosen)
+    for (const [speaker, hearer] of [
+      [alice, bob],
+      [bob, alice],
+    ] as const) {
+      await speaker.send(roomId, 'some contraband').catch(() => undefined)
+      const honest = await speaker.send(roomId, 'honest goods')
+      for (const one of [hearer, guard]) await arrives(one, roomId, honest)
+      for (const one of [hearer, guard]) {
+        assert.ok(!(await bodies(one, roomId)).includes('some contraband'))
+      }
+    }
+    await server.process.end()
   },
 
   'an invitation of an address becomes an invite': async ({ federation, home, away }) => {
