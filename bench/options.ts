@@ -11,6 +11,9 @@ import { findPython } from '../test/rig/python.ts'
 import { type StoreKind, storeKinds } from './store.ts'
 import type { Kind } from './subject.ts'
 import type { Sizes, Workload } from './workload.ts'
+import { backfill } from './workloads/backfill.ts'
+import { edus } from './workloads/edus.ts'
+import { fanOut } from './workloads/fan-out.ts'
 import { inboundOne, inboundTwenty } from './workloads/inbound.ts'
 import { joins } from './workloads/join.ts'
 import {
@@ -27,6 +30,9 @@ const allWorkloads: readonly Workload[] = [
   localSendsFive,
   localSendsAlone,
   localSendsTwenty,
+  edus,
+  fanOut,
+  backfill,
   ...joins,
 ]
 

@@ -19,7 +19,7 @@ test('workloads of the bench run on a Hansa', async () => {
   const authority = await makeAuthority('Bench', Date.now())
   const subject = await Subject.start('hansa', { folder, authority })
   try {
-    const names = ['inbound-one', 'local-sends-alone', 'join-1k']
+    const names = ['inbound-one', 'local-sends-alone', 'join-1k', 'edus', 'fan-out', 'backfill']
     const sizes = ['--events', '120', '--members', '60', '--repetitions', '1']
     const { workloads, ...options } = readOptions([...names, ...sizes, '--no-synapse'])
     for (const workload of workloads) {

@@ -92,6 +92,15 @@ export class PeerRoom {
     }
   }
 
+  /** A user of another scripted server who is in the room. */
+  addMemberOf(signer: Signer): void {
+    const user: UserId = `@user:${signer.serverName}`
+    const draft = this.draft(user, 'm.room.member', { membership: 'join' }, user)
+    const built = buildPdu(this.version, draft, signer)
+    if (!built.ok) throw new Error(built.reason)
+    this.take(built.pdu)
+  }
+
   /** What the next event says, of a user of any server. */
   draft(sender: UserId, type: string, content: JsonObject, stateKey?: string): EventDraft {
     const { version } = this

@@ -32,6 +32,8 @@ export class PeerServer {
   readonly signer: Signer
   /** How often each operation was asked for. */
   readonly asked = new Map<string, number>()
+  /** The content hashes of the events that were pushed to it. */
+  readonly received = new Set<string>()
   readonly #server: Server
   readonly #rooms = new Map<RoomId, PeerRoom>()
   /** The members `auth_chain` and `state` of the answer to `send_join`, as long as they are true. */
@@ -71,6 +73,11 @@ export class PeerServer {
     return room
   }
 
+  /** Makes the answer to a join anew, after members of other servers have come. */
+  prepareJoin(room: PeerRoom): void {
+    this.#prepared.set(room.roomId, joinMembers(room))
+  }
+
   forgetRoom(roomId: RoomId): void {
     this.#rooms.delete(roomId)
     this.#prepared.delete(roomId)
@@ -105,7 +112,7 @@ export class PeerServer {
     const [api, version, operation = '', id = ''] = question.path
     if (api === 'key') return version === 'v2' ? json(this.#keys()) : undefined
     if (operation === 'version') return json({ server: { name: 'Bench', version: '1' } })
-    if (operation === 'send') return json({ pdus: {} })
+    if (operation === 'send') return this.#receive(question.body)
     if (operation === 'event') return this.#event(id as EventId)
     const room = this.#rooms.get(id as RoomId)
     return room && this.#answerOfRoom(room, operation, question)
@@ -146,6 +153,12 @@ export class PeerServer {
     this.#prepared.delete(room.roomId)
     const start = `{"origin":"${this.serverName}","members_omitted":${omitted !== undefined},"servers_in_room":${servers},"event":`
     return Buffer.concat([Buffer.from(start), body, members])
+  }
+
+  #receive(body: Buffer): Buffer {
+    const { pdus = [] } = JSON.parse(body.toString()) as { pdus?: { hashes: { sha256: string } }[] }
+    for (const { hashes } of pdus) this.received.add(hashes.sha256)
+    return json({ pdus: {} })
   }
 
   #event(eventId: EventId): Buffer | undefined {

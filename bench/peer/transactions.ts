@@ -7,6 +7,7 @@
 
 import { Pool } from 'undici'
 import { authorizationOf } from '#federation/request-signing.ts'
+import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
@@ -49,6 +50,30 @@ function signTransaction(
   const body = Buffer.concat([Buffer.from(start), ...events, Buffer.from(']}')])
   const request = { method: 'PUT', target: path, destination, content: body }
   return { path, authorization: authorizationOf(signer, request), body, count: pdus.length }
+}
+
+/** The most that the spec allows. */
+const edusPerTransaction = 100
+
+/** The EDUs in transactions to `destination`. */
+export function signEdus(
+  signer: Signer,
+  destination: ServerName,
+  edus: readonly object[],
+): Transaction[] {
+  const signed: Transaction[] = []
+  for (let at = 0; at < edus.length; at += edusPerTransaction) {
+    transactions += 1
+    const path = `/_matrix/federation/v1/send/${Date.now()}-${transactions}`
+    const some = edus.slice(at, at + edusPerTransaction)
+    const origin = signer.serverName
+    const body = Buffer.from(
+      canonicalJson({ origin, origin_server_ts: Date.now(), pdus: [], edus: some as never }),
+    )
+    const request = { method: 'PUT', target: path, destination, content: body }
+    signed.push({ path, authorization: authorizationOf(signer, request), body, count: 0 })
+  }
+  return signed
 }
 
 /** One server's connection to another. */

@@ -1,0 +1,81 @@
+/**
+ * Messages to devices that another server pushes, a hundred EDUs a transaction: the clock stops when
+ * their device has been given the last one.
+ *
+ * @module
+ */
+
+import { Client } from '../../test/rig/client.ts'
+import type { PeerServer } from '../peer/peer-server.ts'
+import { Push, signEdus } from '../peer/transactions.ts'
+import {
+  type Bench,
+  measureEvents,
+  repeat,
+  type Sample,
+  type Workload,
+  withPeers,
+} from '../workload.ts'
+
+export const edus: Workload = {
+  name: 'edus',
+  about: 'messages to a device, pushed by another server, a hundred EDUs a transaction',
+  run: (bench) =>
+    withPeers(bench, 1, async ([peer]) => {
+      const client = await Client.register(bench.subject.baseUrl, 'device-reader')
+      const isHansa = bench.subject.kind === 'hansa'
+      const events = bench.sizes.events ?? (isHansa ? 10_000 : 1000)
+      return await repeat(bench, {
+        warmUp: () => pushMessages(bench, { client, peer, events: Math.ceil(events / 4) }),
+        once: () => pushMessages(bench, { client, peer, events }),
+        times: isHansa ? 5 : 3,
+      })
+    }),
+}
+
+let messages = 0
+
+async function pushMessages(
+  bench: Bench,
+  { client, peer, events }: { client: Client; peer: PeerServer; events: number },
+): Promise<Sample> {
+  const { subject, authority } = bench
+  const device = await client.deviceId()
+  const ids = new Set<string>()
+  const edus = Array.from({ length: events }, () => {
+    messages += 1
+    const id = `m${messages}`
+    ids.add(id)
+    const content = { id, body: 'lorem ipsum dolor sit amet '.repeat(14) }
+    return {
+      edu_type: 'm.direct_to_device',
+      content: {
+        message_id: id,
+        sender: `@creator:${peer.serverName}`,
+        type: 'org.hansa.bench',
+        messages: { [client.userId]: { [device]: content } },
+      },
+    }
+  })
+  const transactions = signEdus(peer.signer, subject.serverName, edus)
+  const push = new Push(subject.serverName, authority.cert)
+  await client.sync()
+  const sample = await measureEvents(bench, events, async () => {
+    await push.pushAll(transactions)
+    await untilGiven(client, ids)
+  })
+  await push.close()
+  return sample
+}
+
+/** Reads messages until all are there. What a sync has given is gone with the next one. */
+async function untilGiven(client: Client, ids: ReadonlySet<string>): Promise<void> {
+  const left = new Set(ids)
+  for (let empty = 0; left.size > 0 && empty < 20; ) {
+    const { to_device: given } = await client.sync(1000)
+    const { events = [] } = (given ?? {}) as { events?: { content: { id: string } }[] }
+    for (const { content } of events) left.delete(content.id)
+    empty = events.length === 0 ? empty + 1 : 0
+  }
+  if (left.size > 0) throw new Error(`${left.size} of ${ids.size} messages are lost`)
+}
