@@ -8,7 +8,7 @@ import { join } from 'node:path/posix'
 import type { Config } from '#config/settings.ts'
 import type { DirectoryRules } from '#directory/public-rooms.ts'
 import type { PolicyServerNeeds } from '#policy/policy-server.ts'
-import type { Support } from './server.ts'
+import type { Support, Turn } from './server.ts'
 
 /** Who may make an account. */
 export function registrationRules({ registration }: Config) {
@@ -58,4 +58,10 @@ export function supportOf({ support }: Config): Support {
     })),
     page: support.page ?? undefined,
   }
+}
+
+export function turnOf({ turn }: Config): Turn | undefined {
+  const { uris, shared_secret: sharedSecret, ttl_ms: ttlMs } = turn
+  if (uris.length === 0 || sharedSecret === null) return undefined
+  return { uris, sharedSecret, ttlSeconds: Math.floor(ttlMs / 1000) }
 }

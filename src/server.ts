@@ -44,6 +44,14 @@ export interface Support {
   readonly page: string | undefined
 }
 
+/** TURN servers, and how users are let in there. */
+export interface Turn {
+  readonly uris: readonly string[]
+  readonly sharedSecret: string
+  /** How long a password is good. */
+  readonly ttlSeconds: number
+}
+
 /** What handlers may ask for, by name. */
 export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly serverName: ServerName
@@ -70,6 +78,8 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   /** If this server may be the policy server of rooms. */
   readonly policyServer: PolicyServer | undefined
   readonly support: Support
+  /** The TURN servers for calls, if there are any. */
+  readonly turn: Turn | undefined
   readonly rooms: Rooms
   readonly roomsForServers: RoomsForServers
   readonly transactions: TransactionReceiver

@@ -68,6 +68,7 @@ import {
   policyRules,
   registrationRules,
   supportOf,
+  turnOf,
 } from './config-parts.ts'
 import type { Server } from './server.ts'
 
@@ -324,6 +325,7 @@ function nameOf(config: Config, { ownKeys, notary, keyring, remoteServers }: Fed
     defaultRoomVersion: config.default_room_version,
     federationAddress: config.federation.address ?? undefined,
     support: supportOf(config),
+    turn: turnOf(config),
     ownKeys,
     notary,
     keyring,

@@ -30,7 +30,7 @@ import { createRooms } from '../src/rooms/create-rooms.ts'
 import { FederationError, type RemoteServers } from '../src/rooms/remote-servers.ts'
 import type { Rooms } from '../src/rooms/rooms.ts'
 import { createSearch } from '../src/search/search.ts'
-import type { Server } from '../src/server.ts'
+import type { Server, Turn } from '../src/server.ts'
 import type { Database } from '../src/storage/database.ts'
 import { type MemoryImage, memoryImage, openSqlite } from '../src/storage/sqlite.ts'
 import { openStreams } from '../src/storage/streams.ts'
@@ -69,6 +69,7 @@ export interface WorldOptions {
   readonly schedule?: (act: () => void) => void
   readonly remoteDirectory?: RemoteDirectory
   readonly outboundHttpClient?: HttpClient
+  readonly turn?: Turn
   /** Whether users are shown to be online; not unless a test is about it. */
   readonly presence?: boolean
   readonly directoryRules?: Partial<DirectoryRules>
@@ -183,6 +184,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       accountData: users.accountData,
       wishes: users.wishes,
     }),
+    turn: options.turn,
     publicBaseUrl: 'https://hansa.test',
     defaultRoomVersion: '12',
   }

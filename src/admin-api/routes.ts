@@ -12,6 +12,7 @@ import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
 import { partialRoomRoutes } from './partial-rooms.ts'
 import { pressureRoutes } from './pressure.ts'
 import { registerRoutes } from './register.ts'
+import { reportRoutes } from './reports.ts'
 import { roomComparisonRoutes } from './room-comparison.ts'
 import { roomRemovalRoutes } from './room-removal.ts'
 import { roomRoutes } from './rooms.ts'
@@ -28,4 +29,5 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...outboxQuarantineRoutes,
   ...pressureRoutes,
   ...blockRoutes,
+  ...reportRoutes,
 ]

@@ -62,6 +62,7 @@ import {
 } from './membership.ts'
 import { dehydratedDeviceRoutes } from './msc3814.ts'
 import { slidingSyncRoute } from './msc4186.ts'
+import { mutualRoomsRoute } from './mutual-rooms.ts'
 import { notificationsRoute } from './notifications.ts'
 import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
@@ -92,6 +93,7 @@ import {
   relatingEventsWithEventTypeRoute,
   relatingEventsWithRelTypeRoute,
 } from './relations.ts'
+import { reportRoutes } from './report-content.ts'
 import { eventByTimestampRoute } from './room-event-by-timestamp.ts'
 import { roomSummaryRoute } from './room-summary.ts'
 import { upgradeRoomRoute } from './room-upgrades.ts'
@@ -105,6 +107,7 @@ import { thirdPartyLookupRoutes } from './third-party-lookup.ts'
 import { threadRootsRoute } from './threads-list.ts'
 import { sendToDeviceRoute } from './to-device.ts'
 import { versionsRoute } from './versions.ts'
+import { turnServerRoute } from './voip.ts'
 import { wellknownRoute } from './wellknown.ts'
 import { whoamiRoute } from './whoami.ts'
 
@@ -177,6 +180,9 @@ export const roomRoutes: readonly Route<Server>[] = [
   leaveRoomRoute,
   localAliasesRoute,
   membersRoute,
+  ...reportRoutes,
+  mutualRoomsRoute,
+  turnServerRoute,
   notificationsRoute,
   oneRoomEventRoute,
   postPusherRoute,

@@ -188,6 +188,20 @@ const policyServer = table({
   ),
 })
 
+const turn = table({
+  uris: setting(
+    list(text, 20),
+    [],
+    'TURN servers for calls, such as `turn:turn.example.org?transport=udp`.',
+  ),
+  shared_secret: setting(
+    orNull(text),
+    null,
+    'The secret that they share with this server: `static-auth-secret` of coturn.',
+  ),
+  ttl_ms: setting(integer(60_000, 604_800_000), 86_400_000, 'How long a password is good.'),
+})
+
 const userDirectory = table({
   search_all_users: setting(flag, false, 'Whether users without a common room are found.'),
 })
@@ -281,6 +295,7 @@ export const settings = table({
     'What this server lets into rooms that chose it as their policy server. `*` and `?` are wildcards; null is no limit.',
   ),
   support: section(support, 'What `/.well-known/matrix/support` answers.'),
+  turn: section(turn, 'Servers that help clients to call each other.'),
   user_directory: section(userDirectory, 'The search for users.'),
   url_previews: setting(
     flag,

@@ -24,6 +24,7 @@ import { createPasswords } from './passwords.ts'
 import { createProfiles, type Profiles, type RemoteProfiles } from './profiles.ts'
 import { createPushRules, type PushRules } from './push-rules.ts'
 import { createRegistrationTokens, type RegistrationTokens } from './registration-tokens.ts'
+import { createReports, type Reports } from './reports.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
 import { createWishes, type Wishes } from './wishes.ts'
@@ -45,6 +46,7 @@ export interface Users {
   readonly accountData: AccountData
   readonly pushRules: PushRules
   readonly wishes: Wishes
+  readonly reports: Reports
   readonly filters: Filters
   readonly interactiveAuth: InteractiveAuth
   readonly loginTokens: LoginTokens
@@ -89,6 +91,7 @@ export function createUsers(needs: UserNeeds): Users {
     accountData,
     pushRules: createPushRules({ accountData }),
     wishes: createWishes({ ...needs, accountData }),
+    reports: createReports(needs),
     filters: createFilters(needs),
     interactiveAuth: createInteractiveAuth(needs),
     loginTokens: createLoginTokens(needs),
