@@ -88,14 +88,20 @@ export function deleteCrossSigning(tx: Writer, userId: UserId): void {
 
 /** Forgets what was signed of devices, and what these have signed. `which` chooses devices. */
 export function deleteSignaturesOfDevices(tx: Writer, userId: UserId, which: Sql): void {
+  const own = sql`signer_id = ${userId} AND target_id = ${userId}`
+  const byThem = sql`key_id IN (
+    SELECT 'ed25519:' || device_id FROM devices WHERE user_id = ${userId} AND ${which}
+  )`
+  // What devices sign is the master key, which others are shown without it now.
   tx.run(sql`
-    DELETE FROM key_signatures WHERE signer_id = ${userId} AND target_id = ${userId}
-    AND (
-      target_key IN (SELECT device_id FROM devices WHERE user_id = ${userId} AND ${which})
-      OR key_id IN (
-        SELECT 'ed25519:' || device_id FROM devices WHERE user_id = ${userId} AND ${which}
-      )
-    )
+    INSERT INTO signing_key_changes (user_id)
+    SELECT DISTINCT signer_id FROM key_signatures WHERE ${own} AND ${byThem}
+    ON CONFLICT DO NOTHING
+  `)
+  tx.run(sql`
+    DELETE FROM key_signatures WHERE ${own} AND (${byThem} OR target_key IN (
+      SELECT device_id FROM devices WHERE user_id = ${userId} AND ${which}
+    ))
   `)
 }
 
