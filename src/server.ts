@@ -27,6 +27,7 @@ import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Sync } from '#sync/sync.ts'
 import type { Aliases } from '#users/aliases.ts'
+import type { DelayedEvents } from '#users/delayed-events.ts'
 import type { EndToEnd } from '#users/end-to-end/end-to-end.ts'
 import type { Presence } from '#users/presence/presence.ts'
 import type { Receipts } from '#users/receipts.ts'
@@ -90,6 +91,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly endToEnd: EndToEnd
   readonly streams: Streams
   readonly sync: Sync
+  readonly delayedEvents: DelayedEvents
   readonly search: Search
   readonly aliases: Aliases
   readonly publicRooms: PublicRooms

@@ -54,6 +54,7 @@ import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
 import { type AliasNeeds, createAliases } from '#users/aliases.ts'
+import { createDelayedEvents } from '#users/delayed-events.ts'
 import { createEndToEnd, type EndToEndNeeds } from '#users/end-to-end/end-to-end.ts'
 import { createPresence } from '#users/presence/presence.ts'
 import { createReceipts } from '#users/receipts.ts'
@@ -129,6 +130,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
       await server.push.close()
       server.endToEnd.close()
       await server.rooms.close()
+      await server.delayedEvents.close()
       await server.search.close()
       await finish()
       await io.httpClient.close()
@@ -270,6 +272,7 @@ function buildServer(
     }),
     clientTransactions: createTransactions(common),
     search: createSearch(common),
+    delayedEvents: createDelayedEvents({ ...common, ...users }),
     sync: createSync({
       ...common,
       ...endToEnd,
@@ -283,6 +286,7 @@ function buildServer(
     server,
     resume: async () => {
       server.search.start()
+      server.delayedEvents.start()
       await Promise.all([resume(), endToEnd.start(), push.start()])
     },
     finish: successions.close,

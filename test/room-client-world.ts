@@ -36,6 +36,7 @@ import { type MemoryImage, memoryImage, openSqlite } from '../src/storage/sqlite
 import { openStreams } from '../src/storage/streams.ts'
 import { createSync } from '../src/sync/sync.ts'
 import { createAliases, type RemoteDirectory } from '../src/users/aliases.ts'
+import { createDelayedEvents } from '../src/users/delayed-events.ts'
 import { createEndToEnd } from '../src/users/end-to-end/end-to-end.ts'
 import { createPresence } from '../src/users/presence/presence.ts'
 import { createReceipts } from '../src/users/receipts.ts'
@@ -173,6 +174,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     }),
     clientTransactions: createTransactions(base),
     search: createSearch({ ...base, rooms }),
+    delayedEvents: createDelayedEvents({ ...base, ...users, rooms }),
     sync: createSync({
       ...base,
       ...endToEnd,
@@ -202,6 +204,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     },
   )
   t.after(async () => {
+    await server.delayedEvents.close()
     await rooms.close()
     await server.search.close()
     await successions.close()
@@ -297,6 +300,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     errors,
     endToEnd,
     successions,
+    delayedEvents: server.delayedEvents,
     ask,
     askText,
     user,

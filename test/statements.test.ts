@@ -25,6 +25,7 @@ const wholeTables: Readonly<Record<string, string>> = {
   allPushers: 'read once, at the start',
   undeliveredTo: 'asked when an administrator removes a room',
   leastUsedRemoteMedia: 'one end of an index',
+  nextDelayedEvents: 'one end of an index',
   remoteMediaBytes: 'read once, at the start',
   looseFiles: 'read once, at the start; few are ever left',
   failingDestinations: 'read once, at the start',

@@ -61,6 +61,7 @@ import {
   unbanRoute,
 } from './membership.ts'
 import { dehydratedDeviceRoutes } from './msc3814.ts'
+import { delayedEventRoutes } from './msc4140.ts'
 import { slidingSyncRoute } from './msc4186.ts'
 import { mutualRoomsRoute } from './mutual-rooms.ts'
 import { notificationsRoute } from './notifications.ts'
@@ -163,6 +164,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
 
 /** What concerns rooms. */
 export const roomRoutes: readonly Route<Server>[] = [
+  ...delayedEventRoutes,
   banRoute,
   createRoomRoute,
   deleteRoomAliasRoute,

@@ -7,6 +7,7 @@
 import { redactEvent } from '#endpoints/client-server/redaction.ts'
 import { sendMessage } from '#endpoints/client-server/room-send.ts'
 import { setRoomStateWithKey } from '#endpoints/client-server/room-state.ts'
+import { delayParameter } from '#endpoints/proposals/msc4140.ts'
 import { answer } from '#http/endpoint.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
@@ -17,6 +18,7 @@ import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { roomAccess } from '#sync/room-access.ts'
 import { checkCanonicalAlias } from './canonical-alias.ts'
+import { scheduleEvent } from './msc4140.ts'
 import { hasLevel } from './power.ts'
 import { checkRelation } from './relations.ts'
 import { checkSuspendedSending, checkSuspendedState } from './suspension.ts'
@@ -24,8 +26,8 @@ import { checkSuspendedSending, checkSuspendedState } from './suspension.ts'
 export const sendMessageRoute = answer(
   sendMessage,
   async (
-    { params: { roomId, eventType, txnId }, body, session },
-    needs: Pick<Server, 'db' | 'rooms' | 'clientTransactions'>,
+    { params: { roomId, eventType, txnId }, query, body, session },
+    needs: Pick<Server, 'clientTransactions' | 'db' | 'delayedEvents' | 'rooms'>,
   ) => {
     const { userId, deviceId } = session
     const path = `rooms/${roomId}/send/${eventType}`
@@ -33,6 +35,15 @@ export const sendMessageRoute = answer(
     const content = redaction?.content ?? body
     await checkSuspendedSending(needs, session, { roomId, redacts: redaction?.redacts })
     const event = { sender: userId, type: eventType, content }
+    const delayMs = query[delayParameter]
+    if (delayMs !== undefined) {
+      const delayed = { ...event, roomId, stateKey: undefined, delayMs }
+      const key = { userId, deviceId, path: `delayed ${path}`, txnId }
+      const delay_id = await needs.clientTransactions.once<string>(key, (alongside) =>
+        scheduleEvent(needs, { ...delayed, alongside }),
+      )
+      return { delay_id }
+    }
     const event_id = await needs.clientTransactions.once(
       { userId, deviceId, path, txnId },
       async (alongside) => {
@@ -78,12 +89,17 @@ export const redactEventRoute = answer(
 export const setRoomStateRoute = answer(
   setRoomStateWithKey,
   async (
-    { params: { roomId, eventType, stateKey }, body, session },
-    needs: Pick<Server, 'aliases' | 'rooms' | 'serverName' | 'users'>,
+    { params: { roomId, eventType, stateKey }, query, body, session },
+    needs: Pick<Server, 'delayedEvents' | 'aliases' | 'rooms' | 'serverName' | 'users'>,
   ) => {
     const { rooms } = needs
     const { userId } = session
     checkSuspendedState(session, { type: eventType, stateKey, content: body })
+    const delayMs = query[delayParameter]
+    if (delayMs !== undefined) {
+      const event = { sender: userId, roomId, type: eventType, stateKey, content: body, delayMs }
+      return { delay_id: await scheduleEvent(needs, event) }
+    }
     if (eventType === 'm.room.canonical_alias') await checkCanonicalAlias(needs, roomId, body)
     if (eventType === 'm.room.member') {
       const event_id = await sendMembership(needs, { roomId, sender: userId, stateKey, body })

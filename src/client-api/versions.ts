@@ -16,6 +16,8 @@ const versions = ['v1.1']
 const unstableFeatures = {
   // Keys by which users vouch for their devices and for each other.
   'org.matrix.e2e_cross_signing': true,
+  // Events that are sent later.
+  'org.matrix.msc4140': true,
   // Dehydrated devices.
   'org.matrix.msc3814': true,
   // Sliding sync.

@@ -25,20 +25,20 @@ export interface TransactionKey {
 export function addTransaction(
   tx: Writer,
   { userId, deviceId, path, txnId }: TransactionKey,
-  { eventId, now }: { readonly eventId: EventId; readonly now: number },
+  { id, now }: { readonly id: string; readonly now: number },
 ): void {
   tx.run(sql`
     INSERT INTO transactions (user_id, device_id, path, txn_id, event_id, sent_ts)
-    VALUES (${userId}, ${deviceId}, ${path}, ${txnId}, ${eventId}, ${now})
+    VALUES (${userId}, ${deviceId}, ${path}, ${txnId}, ${id}, ${now})
   `)
 }
 
-/** The event that was sent under a transaction ID. */
-export async function eventOfTransaction(
+/** The event that was sent under a transaction ID, or what has an ID in its place. */
+export async function idOfTransaction(
   db: Reader,
   { userId, deviceId, path, txnId }: TransactionKey,
-): Promise<EventId | undefined> {
-  const row = await db.first<{ event_id: EventId }>(sql`
+): Promise<string | undefined> {
+  const row = await db.first<{ event_id: string }>(sql`
     SELECT event_id FROM transactions
     WHERE user_id = ${userId} AND device_id = ${deviceId} AND path = ${path} AND txn_id = ${txnId}
   `)

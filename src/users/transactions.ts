@@ -9,12 +9,11 @@
 
 import type { Clock } from '#io/clock.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
-import type { LocalEvent } from '#rooms/rooms.ts'
-import type { Database } from '#storage/database.ts'
+import type { Database, Writer } from '#storage/database.ts'
 import {
   addTransaction,
   deleteTransactionsBefore,
-  eventOfTransaction,
+  idOfTransaction,
   type TransactionKey,
 } from '#storage/transactions.ts'
 
@@ -24,12 +23,18 @@ const keptMs = 7 * 24 * 3_600_000
 /** Old ones are deleted once in so many. */
 const sendsBetweenDeletions = 1_000
 
+/** Statements to be durable with what was done. */
+type Alongside<Id> = (tx: Writer, id: Id) => void
+
 export interface Transactions {
-  /** Sends an event unless this has been done. `send` hands `alongside` on to the rooms. */
-  once(
+  /**
+   * Sends an event unless this has been done. `send` hands `alongside` on to the rooms. For what has an
+   * ID of another kind the key has a path of its own.
+   */
+  once<Id extends string = EventId>(
     key: TransactionKey,
-    send: (alongside: NonNullable<LocalEvent['alongside']>) => Promise<EventId>,
-  ): Promise<EventId>
+    send: (alongside: Alongside<Id>) => Promise<Id>,
+  ): Promise<Id>
 }
 
 export function createTransactions({
@@ -39,23 +44,29 @@ export function createTransactions({
   readonly db: Database
   readonly clock: Pick<Clock, 'now'>
 }): Transactions {
-  const underWay = new Map<string, Promise<EventId>>()
+  const underWay = new Map<string, Promise<string>>()
   let sends = 0
-  const run = async (key: TransactionKey, send: Parameters<Transactions['once']>[1]) => {
-    const known = await eventOfTransaction(db, key)
-    if (known !== undefined) return known
+  const run = async <Id extends string>(
+    key: TransactionKey,
+    send: (alongside: Alongside<Id>) => Promise<Id>,
+  ): Promise<Id> => {
+    const known = await idOfTransaction(db, key)
+    if (known !== undefined) return known as Id
     sends += 1
-    return await send((tx, eventId) => {
+    return await send((tx, id) => {
       const now = clock.now()
-      addTransaction(tx, key, { eventId, now })
+      addTransaction(tx, key, { id, now })
       if (sends % sendsBetweenDeletions === 1) deleteTransactionsBefore(tx, now - keptMs)
     })
   }
   return {
-    once: async (key, send) => {
+    once: async <Id extends string>(
+      key: TransactionKey,
+      send: (alongside: Alongside<Id>) => Promise<Id>,
+    ) => {
       const name = JSON.stringify([key.userId, key.deviceId, key.path, key.txnId])
       const first = underWay.get(name)
-      if (first !== undefined) return await first
+      if (first !== undefined) return (await first) as Id
       const sending = run(key, send)
       underWay.set(name, sending)
       try {

@@ -31,6 +31,12 @@ const departures: Readonly<Record<string, { readonly [part: string]: string }>> 
   'POST /_matrix/client/v3/rooms/{roomId}/invite': {
     body: 'The operation has two forms, in two files, of which this has both.',
   },
+  'PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}': {
+    response: 'An event that is sent later has no ID yet, but its delay has one.',
+  },
+  'PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}': {
+    response: 'An event that is sent later has no ID yet, but its delay has one.',
+  },
   'POST /_matrix/client/v3/account/password': {
     auth: 'Without a session it needs an e-mail address, which no account has.',
   },

@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { delayQuery } from '../proposals/msc4140.ts'
 
 /** `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}` */
 export const sendMessage = endpoint({
@@ -21,8 +22,10 @@ export const sendMessage = endpoint({
     eventType: t.string({ min: 1, max: 255 }),
     txnId: t.string({ min: 1, max: 255 }),
   },
+  query: delayQuery,
   body: t.jsonObject,
   // The content may be written with more escapes than the event will have.
   bodyBytesMax: 393_216,
-  response: t.object({ event_id: t.eventId }),
+  // Of what is sent later, there is an ID of the delay instead.
+  response: t.object({ event_id: t.optional(t.eventId), delay_id: t.optional(t.string()) }),
 })
