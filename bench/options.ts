@@ -22,6 +22,7 @@ import {
   localSendsFive,
   localSendsTwenty,
 } from './workloads/local-sends.ts'
+import { syncs } from './workloads/syncs.ts'
 
 const allWorkloads: readonly Workload[] = [
   inboundOne,
@@ -34,6 +35,7 @@ const allWorkloads: readonly Workload[] = [
   fanOut,
   backfill,
   ...joins,
+  ...syncs,
 ]
 
 export interface Options {

@@ -29,6 +29,9 @@ export const measures = {
   'bytes/event': 'less',
   'start s': 'less',
   'idle MiB': 'less',
+  /** While all of them wait. */
+  'MiB waiting': 'less',
+  'KiB/poll': 'less',
   'MiB after': 'less',
   'peak MiB': 'less',
   /** Processors that other programs kept busy meanwhile. */
