@@ -10,7 +10,7 @@ import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { type ListedNotification, listNotifications } from '#push/listing.ts'
 import type { Server } from '#server.ts'
-import { presentEvents } from '#sync/present-events.ts'
+import { presentEvents, presentState } from '#sync/present-events.ts'
 import { tryRoomAccess } from '#sync/room-access.ts'
 import { visibleEvents } from '#sync/visible-events.ts'
 
@@ -62,6 +62,10 @@ async function eventOf(
   }
   const access = await tryRoomAccess(needs.rooms, userId, roomId)
   const stored = await needs.rooms.event(roomId, eventId)
+  // Their own invite is before the room as it is known here, if it came from elsewhere.
+  if (access !== undefined && stored?.status === 'outlier' && stored.pdu.state_key === userId) {
+    return presentState(needs, [stored.pdu], { room: 'without' })[0]
+  }
   if (access === undefined || stored?.position === undefined) return undefined
   const visible = await visibleEvents(needs.rooms, access, [stored])
   const presentation = { access, deviceId, room: 'without', relations: 'bundled' } as const

@@ -4,7 +4,8 @@
  *
  * Operations: login, getVersions, getPushRules, defineFilter, sync, createRoom, inviteUser,
  * joinRoomById, sendMessage, redactEvent, setTyping, postReceipt, getRoomEvents, leaveRoom, forgetRoom,
- * setProfileField, getUserProfile, setAccountData, setRoomTag, logout, slidingSync.
+ * setProfileField, getUserProfile, setAccountData, setRoomTag, logout, slidingSync, setPushRule,
+ * getNotifications.
  *
  * Run it with `--test-force-exit`: the library leaves a timer behind for each request.
  *
@@ -21,13 +22,17 @@ import {
   EventType,
   type MatrixClient,
   type MatrixEvent,
+  Method,
   MsgType,
+  NotificationCountType,
   Preset,
+  PushRuleKind,
   ReceiptType,
   RelationType,
   type Room,
   SyncState,
 } from 'matrix-js-sdk'
+import type { RoomMessageEventContent } from 'matrix-js-sdk/lib/@types/events.js'
 import { SlidingSync } from 'matrix-js-sdk/lib/sliding-sync.js'
 import { Client } from '../rig/client.ts'
 import type { ServerProcess } from '../rig/processes.ts'
@@ -131,6 +136,50 @@ test('two users of two servers meet in a room, write, read, and part', async (t)
     assert.equal(bob.getRoom(roomId), null)
     await assert.rejects(bob.sendTextMessage(roomId, 'back?'), { errcode: 'M_FORBIDDEN' })
   })
+})
+
+test('what is unread is counted, highlighted and read', async (t) => {
+  const [alice, bob] = await Promise.all([
+    loggedIn(servers[0], 'caller'),
+    loggedIn(servers[1], 'reader'),
+  ])
+  t.after(() => {
+    alice.stopClient()
+    bob.stopClient()
+  })
+  const { room_id: roomId } = await alice.createRoom({
+    preset: Preset.PrivateChat,
+    invite: [idOf(bob)],
+  })
+  await until(bob, roomId, (room) => room.getMyMembership() === 'invite')
+  await bob.joinRoom(roomId)
+  await until(alice, roomId, (room) => room.getMember(idOf(bob))?.membership === 'join')
+  const counts = (room: Room) => [
+    room.getUnreadNotificationCount(NotificationCountType.Total),
+    room.getUnreadNotificationCount(NotificationCountType.Highlight),
+  ]
+  await alice.sendTextMessage(roomId, 'one')
+  const mention: RoomMessageEventContent = {
+    msgtype: MsgType.Text,
+    body: 'two',
+    'm.mentions': { user_ids: [idOf(bob)] },
+  }
+  const { event_id } = await alice.sendMessage(roomId, mention)
+  await until(bob, roomId, (room) => counts(room).join() === '2,1')
+  const event = bob.getRoom(roomId)?.findEventById(event_id)
+  assert.ok(event)
+  await bob.sendReadReceipt(event, ReceiptType.ReadPrivate)
+  await until(bob, roomId, (room) => counts(room).join() === '0,0')
+  // A room that is muted has nothing unread any more.
+  await bob.addPushRule('global', PushRuleKind.RoomSpecific, roomId, { actions: [] })
+  await alice.sendTextMessage(roomId, 'three')
+  const found = await until(bob, roomId, (room) => bodies(room).includes('three'))
+  assert.deepEqual(counts(found), [0, 0])
+  const listed = await bob.http.authedRequest<{ notifications: unknown[] }>(
+    Method.Get,
+    '/notifications',
+  )
+  assert.equal(listed.notifications.length, 3)
 })
 
 test('what a user keeps is there on each of their devices', async (t) => {
