@@ -55,6 +55,7 @@ const actions: Readonly<Record<string, Action>> = {
     weight: 2,
     act: ({ run, client, roomId, other }) => forge(run, { client, roomId, other }),
   },
+  'to device': { weight: 5, act: toDevice },
   fork: {
     weight: 3,
     act: ({ run, client, roomId, other }) => fork(run, { client, roomId, other }),
@@ -127,6 +128,14 @@ async function receipt(actor: Actor): Promise<void> {
   const { run, client, roomId } = actor
   const sent = run.acknowledged.filter((one) => one.roomId === roomId)
   if (sent.length > 0) await client.receipt(roomId, pick(actor, sent).eventId)
+}
+
+/** What a server has acknowledged is to come to the other's device, once. */
+async function toDevice({ run, client, other }: Actor): Promise<void> {
+  run.deviceTexts += 1
+  const text = `to device ${run.deviceTexts}`
+  await client.sendToDevice(other, text)
+  run.deviceMessages.push({ to: other, text })
 }
 
 /** Notes that a server took responsibility for an event. */

@@ -44,6 +44,10 @@ interface News {
   readonly prev_batch?: string
 }
 
+interface ToDevice {
+  readonly events: readonly { readonly content: { readonly text: string } }[]
+}
+
 /** A page of history, the latest event first. */
 interface Page extends Period {
   readonly eventIds: readonly string[]
@@ -57,9 +61,12 @@ export class SimulatedClient {
   readonly localpart: string
   readonly userId: string
   readonly rooms = new Map<string, ClientTimeline>()
+  /** What was sent to its device, in the order in which it came. */
+  readonly deviceMessages: string[] = []
   /** What went wrong with a timeline: an event twice, a gap that could not be closed. */
   readonly complaints: string[] = []
   #token: string | undefined
+  #deviceId = ''
   #since: string | undefined
   #transactions = 0
   #reading = false
@@ -83,6 +90,7 @@ export class SimulatedClient {
       auth: { type: 'm.login.dummy' },
     })
     this.#token = String(answer.access_token)
+    this.#deviceId = String(answer.device_id)
   }
 
   /** A call that is tried until the server answers, for at most ten minutes. */
@@ -179,6 +187,13 @@ export class SimulatedClient {
     return String((await this.call('PUT', path, {})).event_id)
   }
 
+  /** Sends a text to the device of another user, or of its own. */
+  async sendToDevice(other: SimulatedClient, text: string): Promise<void> {
+    this.#transactions += 1
+    const messages = { [other.userId]: { [other.#deviceId]: { text } } }
+    await this.call('PUT', `/v3/sendToDevice/test.text/d${this.#transactions}`, { messages })
+  }
+
   async setState(room: string, type: string, content: Answer, key = ''): Promise<string> {
     const path = `/v3/rooms/${encode(room)}/state/${encode(type)}/${encode(key)}`
     return String((await this.call('PUT', path, content)).event_id)
@@ -209,6 +224,8 @@ export class SimulatedClient {
         changed.set(roomId, await this.#continued(roomId, timeline))
       }
       for (const [roomId, timeline] of changed) this.rooms.set(roomId, timeline)
+      const { events: messages = [] } = (answer.to_device ?? {}) as Partial<ToDevice>
+      this.deviceMessages.push(...messages.map(({ content }) => content.text))
       this.#since = String(answer.next_batch)
     } finally {
       this.#reading = false

@@ -16,6 +16,8 @@ import type { SimulatedServer } from './world.ts'
 interface Fault {
   /** Comes between two servers, for at most this part of what they ask each other. */
   readonly between?: readonly [chance: number, make: (random: SeededRandom) => Interference]
+  /** Of these targets alone; of all if it is not said. */
+  readonly only?: RegExp
   /** Happens before at most this part of all steps. */
   readonly strike?: readonly [chance: number, act: (run: Run, random: SeededRandom) => unknown]
   /** Holds from the beginning of a run to its healing. */
@@ -91,6 +93,23 @@ const faults: Readonly<Record<string, Fault>> = {
   },
   'links fail and come back': { strike: [0.05, swizzle] },
 
+  // Servers that give less than they have, or in disorder.
+  'nothing is missing': {
+    only: /\/get_missing_events\//,
+    between: [0.5, () => replaced(withList(() => []))],
+  },
+  'history in part': {
+    only: /\/(backfill|get_missing_events)\//,
+    between: [
+      0.5,
+      (random) => replaced(withList((events) => events.filter(() => random.happens(0.5)))),
+    ],
+  },
+  'history in disorder': {
+    only: /\/(backfill|get_missing_events)\//,
+    between: [0.5, () => replaced(withList((events) => events.toReversed()))],
+  },
+
   // Processes.
   crash: { strike: [0.1, ({ world }, random) => crashOne(world.servers, random)] },
   'crash again and again': {
@@ -164,6 +183,18 @@ function failed(kind: HttpFailure['kind'], message: string): Interference {
 
 function replaced(replace: (answer: IncomingAnswer) => IncomingAnswer | HttpFailure): Interference {
   return { replace }
+}
+
+/** Changes the list of events in an answer. */
+function withList(change: (events: readonly unknown[]) => readonly unknown[]) {
+  return (answer: IncomingAnswer): IncomingAnswer => {
+    if (answer.status !== 200) return answer
+    const json = JSON.parse(new TextDecoder().decode(answer.body)) as Record<string, unknown>
+    for (const [key, list] of Object.entries(json)) {
+      if (Array.isArray(list)) json[key] = change(list)
+    }
+    return { ...answer, body: Buffer.from(JSON.stringify(json)) }
+  }
 }
 
 function page(status: number, text: string): Interference {
@@ -242,7 +273,8 @@ export class Faults {
     const { world } = this.#run
     if (!world.servers.some(({ address }) => address === from)) return undefined
     for (const [name, hardness] of this.#hardness) {
-      const [chance, make] = faults[name]?.between ?? [0]
+      const { only, between: [chance, make] = [0] } = faults[name] ?? {}
+      if (only?.test(request.target) === false) continue
       if (make === undefined || !this.#random.happens(chance * hardness)) continue
       world.note(`${name}: ${from} > ${to} ${request.target}`)
       count(this.#run, name)

@@ -7,6 +7,7 @@
  * - What was acknowledged is there: at home at once and for ever, elsewhere if it was sent there, or
  *   can be had from those who are in the room.
  * - The state before each event is what its whole history makes it, and allows it if it is accepted.
+ * - What was sent to a device and acknowledged has come to it, and nothing twice.
  * - What a client put together from `/sync` and `/messages` is the timeline: each event once, none
  *   missing, in the server's one order. Only history that nobody could give when the client went past
  *   it, and that came later, may be missing.
@@ -29,6 +30,7 @@ const recomputedShare = 0.3
 export async function checkInvariants(run: Run): Promise<void> {
   const recomputing = run.world.random.fork('recompute')
   const isRecomputed = recomputing.happens(recomputedShare)
+  await wholeDeviceMessages(run)
   for (const room of run.rooms) {
     const closers = await joinedForAll(run, room)
     for (let round = 0; round < 2; round += 1) await close(run, room, closers)
@@ -61,6 +63,25 @@ async function nothingPartial(
   for (const { name, running } of servers) {
     const isPartial = (await running.server.rooms.partialState(roomId as RoomId)) !== undefined
     if (isPartial) run.problems.push(`version ${version}: ${name} lacks members of ${roomId}`)
+  }
+}
+
+/** What was promised to a device has come to it, and nothing twice. */
+async function wholeDeviceMessages(run: Run): Promise<void> {
+  for (const client of run.clients) {
+    for (let news = -1; news !== client.deviceMessages.length; ) {
+      news = client.deviceMessages.length
+      await run.world.time.await(client.sync({ limit: 5 }))
+    }
+    const came = client.deviceMessages
+    const promised = run.deviceMessages.filter(({ to }) => to === client).map(({ text }) => text)
+    count(run, 'messages to devices', promised.length)
+    if (new Set(came).size < came.length) {
+      run.problems.push(`${client.userId} got a message to its device twice`)
+    }
+    for (const text of promised) {
+      if (!came.includes(text)) run.problems.push(`${client.userId} never got '${text}'`)
+    }
   }
 }
 

@@ -29,6 +29,8 @@ export async function randomRun(
     clients: [],
     rooms: [],
     acknowledged: [],
+    deviceMessages: [],
+    deviceTexts: 0,
     forged: [],
     forgedIds: 0,
     counters: world.counters,

@@ -34,6 +34,9 @@ export interface Run {
   readonly clients: SimulatedClient[]
   readonly rooms: SimulatedRoom[]
   readonly acknowledged: Acknowledged[]
+  /** What servers promised to bring to devices. */
+  readonly deviceMessages: { readonly to: SimulatedClient; readonly text: string }[]
+  deviceTexts: number
   /** Events that no room allows and a server sent all the same. */
   readonly forged: { readonly roomId: string; readonly eventId: string }[]
   /** How many events were made past the rooms of their servers. */
