@@ -9,10 +9,11 @@
  */
 
 import assert from 'node:assert/strict'
+import { LRUCache } from 'lru-cache'
 import type { IncomingRequest } from '#io/http.ts'
 import type { Io } from '#io/io.ts'
 import { matchesGlob } from '#protocol/glob.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import type { Rooms } from '#rooms/rooms.ts'
@@ -149,10 +150,33 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
   }
 }
 
-function pduSourceOf(rooms: Pick<Rooms, 'events'>): PduSource {
-  return async (roomId, eventIds) => {
+/** How many answers are kept until the room goes on. */
+const answersMax = 100
+
+/**
+ * The events of rooms. What a thousand servers are sent is read once: an answer is kept until the room
+ * goes on, since only that can change what is to be sent of an event.
+ */
+function pduSourceOf(rooms: Pick<Rooms, 'events' | 'onCommit'>): PduSource {
+  type Answer = ReturnType<PduSource>
+  const kept = new LRUCache<RoomId, { readonly key: string; readonly answer: Answer }>({
+    maxSize: answersMax,
+    sizeCalculation: () => 1,
+  })
+  rooms.onCommit(({ roomId }) => kept.delete(roomId))
+  const read = async (roomId: RoomId, eventIds: readonly EventId[]) => {
     const events = await rooms.events(roomId, eventIds)
     return events.map(({ pdu }) => ({ eventId: pdu.event_id, bytes: pdu.bytes }))
+  }
+  return async (roomId, eventIds) => {
+    const key = eventIds.join(' ')
+    const known = kept.get(roomId)
+    if (known?.key === key) return await known.answer
+    const answer = read(roomId, eventIds)
+    kept.set(roomId, { key, answer })
+    // What could not be read is asked for again.
+    answer.catch(() => kept.delete(roomId))
+    return await answer
   }
 }
 

@@ -59,6 +59,8 @@ type Lane = (typeof lanes)[number]
 interface Transaction {
   readonly id: string
   readonly items: readonly Item[]
+  /** Whether nothing else was in line when it was made. */
+  readonly isAll: boolean
 }
 
 export interface QueueNeeds {
@@ -183,39 +185,43 @@ export class DestinationQueue {
       const waitMs = backOff.waitMs(this.#destination)
       if (waitMs > 0) return waitMs
       this.#woken = false
-      let isEmpty = true
+      let isDone = true
       for (const lane of lanes) {
-        const transaction = this.#retained.get(lane) ?? (await this.#collect(lane))
+        const retained = this.#retained.get(lane)
+        const transaction = retained ?? (await this.#collect(lane))
         if (transaction === undefined) continue
-        isEmpty = false
+        // What comes into line from here on wakes us.
+        if (retained !== undefined || !transaction.isAll) isDone = false
         this.#retained.set(lane, transaction)
         if (!(await this.#deliver(lane, transaction))) return await this.#afterFailure()
         this.#retained.delete(lane)
       }
-      if (isEmpty && !this.#woken) return undefined
+      if (isDone && !this.#woken) return undefined
     }
     return undefined
   }
 
   async #collect(lane: Lane): Promise<Transaction | undefined> {
-    const items = await (lane === 'devices' ? this.#collectDevices() : this.#collectEvents())
-    return items.length === 0 ? undefined : { id: this.#needs.newTransactionId(), items }
+    const collected = await (lane === 'devices' ? this.#collectDevices() : this.#collectEvents())
+    if (collected.items.length === 0) return undefined
+    return { id: this.#needs.newTransactionId(), ...collected }
   }
 
-  async #collectDevices(): Promise<Item[]> {
-    const { items, vain } = await collectDevices(this.#needs, this.#destination)
+  async #collectDevices(): Promise<Omit<Transaction, 'id'>> {
+    const { items, vain, isAll } = await collectDevices(this.#needs, this.#destination)
     if (vain.length > 0) {
       // Their place in line goes to others.
       this.#woken = true
       await this.#needs.db.write((tx) => removeFromDeviceOutbox(tx, this.#destination, vain))
     }
-    return items
+    return { items, isAll }
   }
 
-  async #collectEvents(): Promise<Item[]> {
+  async #collectEvents(): Promise<Omit<Transaction, 'id'>> {
     const { db } = this.#needs
     await this.#catchUp()
-    const lasting = await edusFor(db, this.#destination, edusMax - this.#passing.size)
+    const room = edusMax - this.#passing.size
+    const lasting = await edusFor(db, this.#destination, room)
     const edus: Item[] = lasting.map((row) => ({
       kind: 'edu',
       row,
@@ -223,8 +229,11 @@ export class DestinationQueue {
     }))
     for (const bytes of this.#passing.values()) edus.push({ kind: 'edu', row: undefined, bytes })
     this.#passing.clear()
-    const pdus = await this.#readPdus(await outboxOf(db, this.#destination, pdusMax))
-    return fitting([...edus, ...pdus])
+    const rows = await outboxOf(db, this.#destination, pdusMax)
+    const all = [...edus, ...(await this.#readPdus(rows))]
+    const items = fitting(all)
+    const isCut = lasting.length === room || rows.length === pdusMax
+    return { items, isAll: !isCut && items.length === all.length }
   }
 
   /** After a long silence most of what is in line would come too late to be of use. */

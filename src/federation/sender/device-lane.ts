@@ -22,7 +22,12 @@ export type DeviceEduSource = (
 export async function collectDevices(
   { db, deviceEdusOf }: { readonly db: Reader; readonly deviceEdusOf: DeviceEduSource },
   destination: ServerName,
-): Promise<{ readonly items: Item[]; readonly vain: DeviceOutboxRow[] }> {
+): Promise<{
+  readonly items: Item[]
+  readonly vain: DeviceOutboxRow[]
+  /** Whether nothing else is to be sent. */
+  readonly isAll: boolean
+}> {
   const rows = await deviceOutboxOf(db, destination, edusMax)
   const updates = rows.filter(({ edu_json }) => edu_json === null)
   const edus = await deviceEdusOf(updates)
@@ -34,5 +39,6 @@ export async function collectDevices(
     if (bytes === undefined) vain.push(row)
     else items.push({ kind: 'device', row, bytes })
   }
-  return { items: fitting(items), vain }
+  const fitted = fitting(items)
+  return { items: fitted, vain, isAll: rows.length < edusMax && fitted.length === items.length }
 }
