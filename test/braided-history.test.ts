@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildPdu, referenceTo } from '../src/protocol/build-pdu.ts'
-import type { RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
+import type { EventId, RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
@@ -111,3 +111,43 @@ for (const [first, second] of [
     assert.deepEqual(await c.engine.gaps(roomId, end, 1), [])
   })
 }
+
+test('what came live is no end of a room once history leads from it to what was there', async () => {
+  const world = new FederationWorld()
+  const [a, b] = await world.start('a', 'b')
+  const [alice, bob] = [a.user('alice'), b.user('bob')]
+  const roomId = await a.createRoom(alice, newest)
+  await b.join(bob, roomId, [a])
+  await world.settle()
+  world.cut(a, b)
+  const topic = { sender: alice, type: 'm.room.topic', state_key: '' }
+  const first = await a.send(roomId, { ...topic, content: { topic: 'first' } })
+  const between = await a.say(alice, roomId, 'between')
+  const second = await a.send(roomId, { ...topic, content: { topic: 'second' } })
+  const last = await a.say(alice, roomId, 'last')
+  const [pduOfFirst, pduOfBetween, pduOfSecond, pduOfLast] = (
+    await a.rooms.events(roomId, [first, between, second, last])
+  ).map(({ pdu }) => pdu)
+  assert.ok(pduOfFirst && pduOfBetween && pduOfSecond && pduOfLast)
+  const stateBefore = async (eventId: EventId) => {
+    const state = await a.rooms.stateBefore(roomId, eventId)
+    return (state?.ids() ?? []).map((entry) => entry.eventId)
+  }
+  const origin = a.name
+  await world.await(b.engine.storeOutliers(roomId, [pduOfFirst, pduOfSecond], origin))
+  const statesBefore = new Map([[last, await stateBefore(last)]])
+  await world.await(b.engine.receive(roomId, [pduOfLast], { origin, statesBefore }))
+  // The older topic comes late, and nothing here tells yet that it is older.
+  await world.await(b.engine.receive(roomId, [pduOfFirst], { origin, statesBefore: new Map() }))
+  const [gap] = await b.engine.gaps(roomId, end, 1)
+  assert.ok(gap)
+  const history = [pduOfBetween, pduOfSecond]
+  const place = { before: gap.position, origin, statesBefore: new Map() }
+  await world.await(b.engine.acceptHistory(roomId, history, place))
+
+  const ends = await b.engine.forwardExtremities(roomId)
+  assert.ok(ends.includes(last) && !ends.includes(first), ends.join())
+  const state = await b.rooms.currentState(roomId)
+  assert.equal(state?.eventId('m.room.topic', ''), second)
+  assert.deepEqual([a.errors, b.errors], [[], []])
+})

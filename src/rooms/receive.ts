@@ -18,7 +18,7 @@ import { serversIn } from './joined.ts'
 import { checkOnAuthEvents } from './judge.ts'
 import type { Room } from './room.ts'
 import type { Position } from './rooms.ts'
-import { inOrder, takeEvent, unplacedOf } from './turn.ts'
+import { inOrder, leaveBehind, takeEvent, unplacedOf } from './turn.ts'
 
 const nothingTold: StatesBefore = new Map()
 
@@ -128,6 +128,13 @@ export async function acceptHistory(
         }),
       )
     }
+    const accepted = new Set(
+      taken.flatMap((one) => (one.outcome === 'accepted' ? [one.eventId] : [])),
+    )
+    await leaveBehind(
+      batch.room,
+      ordered.filter(({ event_id: id }) => accepted.has(id)),
+    )
     return taken
   })
   return outcomes ?? []

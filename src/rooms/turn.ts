@@ -161,11 +161,38 @@ export async function judge(
 async function advanceHead(room: Room, pdu: Pdu, passed: ReadonlySet<EventId>): Promise<void> {
   const kept = room.head.extremities.filter((id) => !passed.has(id))
   const hasChild = room.missingParents.has(pdu.event_id)
-  const extremities = hasChild ? kept : [...kept, pdu.event_id]
+  await moveHead(room, hasChild ? kept : [...kept, pdu.event_id])
+}
+
+async function moveHead(room: Room, extremities: readonly EventId[]): Promise<void> {
   assert.ok(extremities.length > 0, `${room.roomId} has no forward extremity left`)
   const facts = await room.facts(extremities)
   const versions = extremities.flatMap((id) => facts.get(id)?.stateAfter ?? [])
   room.head = { extremities, state: await room.resolve(versions) }
+}
+
+/** How many events a walk back from history that was fetched passes. */
+const leftBehindMax = 1000
+
+/**
+ * What came live may turn out to be older than what was here already: history that is fetched later leads
+ * from that to it. Then it is no end of the room any more. Only history that fills a gap counts: of other
+ * events nobody knows whether anything that is accepted follows them.
+ */
+export async function leaveBehind(room: Room, history: readonly Pdu[]): Promise<void> {
+  const { extremities } = room.head
+  const facts = await room.facts(extremities)
+  const depths = extremities.map((id) => facts.get(id)?.depth ?? 0)
+  const passed = new Set<EventId>()
+  const border = history.filter(({ event_id: id }) => room.missingParents.has(id))
+  for (let pdu = border.pop(); pdu !== undefined; pdu = border.pop()) {
+    if (passed.size > leftBehindMax || pdu.depth <= Math.min(...depths)) continue
+    const parents = [...(await parentsThroughRefused(room, pdu))].filter((id) => !passed.has(id))
+    for (const id of parents) passed.add(id)
+    border.push(...(await room.pdus(parents)).values())
+  }
+  const kept = extremities.filter((id) => !passed.has(id))
+  if (kept.length > 0 && kept.length < extremities.length) await moveHead(room, kept)
 }
 
 /** How many refused events a walk back from one event passes. */
