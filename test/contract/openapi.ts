@@ -15,7 +15,7 @@ export const specFolder = '../shared/spec/data/api'
 /** Why nothing can be compared, or `false`. */
 export const skip = existsSync(specFolder) ? false : `the spec is not at ${specFolder}`
 
-export type SpecApi = 'client-server' | 'server-server'
+export type SpecApi = 'client-server' | 'server-server' | 'push-gateway'
 
 /** What an object of JSON may hold, as far as the schema says. */
 export interface SpecFields {
@@ -45,9 +45,9 @@ type Node = Readonly<Record<string, unknown>>
 
 const methods = ['get', 'post', 'put', 'delete', 'patch']
 
-/** All operations of the two APIs, in the order of their files. */
+/** All operations of the APIs, in the order of their files. */
 export function specOperations(): SpecOperation[] {
-  const apis: SpecApi[] = ['client-server', 'server-server']
+  const apis: SpecApi[] = ['client-server', 'server-server', 'push-gateway']
   return apis.flatMap((api) =>
     globSync(`${specFolder}/${api}/*.yaml`)
       .sort()

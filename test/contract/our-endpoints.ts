@@ -25,7 +25,7 @@ export function keyOf(operation: { readonly method: string; readonly path: strin
 
 export async function ourEndpoints(): Promise<OurEndpoint[]> {
   const found: OurEndpoint[] = []
-  for (const api of ['client-server', 'server-server'] as const) {
+  for (const api of ['client-server', 'server-server', 'push-gateway'] as const) {
     for (const path of globSync(`src/endpoints/${api}/*.ts`).sort()) {
       for (const [name, value] of Object.entries(await load(path))) {
         if (isEndpoint(value))

@@ -17,6 +17,7 @@ export const tablePath = 'SPEC.md'
 const titles: Record<SpecApi, string> = {
   'client-server': 'Client-server API',
   'server-server': 'Server-server API',
+  'push-gateway': 'Push gateway API',
 }
 
 export async function specTable(): Promise<string> {
@@ -25,7 +26,7 @@ export async function specTable(): Promise<string> {
     (await ourEndpoints()).map((one): [string, OurEndpoint] => [keyOf(one.endpoint), one]),
   )
   const served = await servedOperations()
-  const sources = texts('src/federation/**/*.ts', (path) => !path.endsWith('.test.ts'))
+  const sources = texts('src/{federation,push}/**/*.ts', (path) => !path.endsWith('.test.ts'))
   const tests = texts('{src,test}/**/*.test.ts', (path) => !path.startsWith('test/contract/'))
   const sections = Object.entries(titles).map(([api, title]) => {
     const rows = operations
@@ -37,16 +38,18 @@ export async function specTable(): Promise<string> {
         const testedBy = isServed || isCalled ? testsOf(operation, tests) : []
         return { operation, isServed, isCalled, testedBy }
       })
-    const count = rows.filter(({ isServed }) => isServed).length
+    // Of a gateway we are only the one that asks.
+    const isAskedOnly = api === 'push-gateway'
+    const count = rows.filter((row) => (isAskedOnly ? row.isCalled : row.isServed)).length
     return [
       `## ${title}`,
       '',
-      `${count} of ${rows.length} operations are served.`,
+      `${count} of ${rows.length} operations are ${isAskedOnly ? 'called' : 'served'}.`,
       '',
       '| operation | file | served | called | tests |',
       '|---|---|---|---|---|',
       ...rows.map(({ operation, isServed, isCalled, testedBy }) => {
-        const marks = [isServed, api === 'server-server' && isCalled].map((is) => (is ? 'yes' : ''))
+        const marks = [isServed, api !== 'client-server' && isCalled].map((is) => (is ? 'yes' : ''))
         const cells = [`\`${keyOf(operation)}\``, operation.file, ...marks, testedBy.join('<br>')]
         return `| ${cells.join(' | ')} |`
       }),
