@@ -92,6 +92,8 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly streams: Streams
   readonly sync: Sync
   readonly delayedEvents: DelayedEvents
+  /** What carries calls: URLs. */
+  readonly livekitServiceUrls: readonly string[]
   readonly search: Search
   readonly aliases: Aliases
   readonly publicRooms: PublicRooms

@@ -329,6 +329,7 @@ function nameOf(config: Config, { ownKeys, notary, keyring, remoteServers }: Fed
     defaultRoomVersion: config.default_room_version,
     federationAddress: config.federation.address ?? undefined,
     support: supportOf(config),
+    livekitServiceUrls: config.livekit_service_urls,
     turn: turnOf(config),
     ownKeys,
     notary,

@@ -64,6 +64,7 @@ export interface SentEdu {
 export interface WorldOptions {
   readonly seed?: number
   readonly image?: MemoryImage
+  readonly livekitServiceUrls?: readonly string[]
   /** Another database than one in memory. */
   readonly db?: Database
   /** When the database commits what was collected. */
@@ -189,6 +190,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     turn: options.turn,
     publicBaseUrl: 'https://hansa.test',
     defaultRoomVersion: '12',
+    livekitServiceUrls: options.livekitServiceUrls ?? [],
   }
   const handler = serve(
     [...accountRoutes, ...roomRoutes] as readonly Route<Partial<Server>>[],

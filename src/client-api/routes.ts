@@ -62,6 +62,7 @@ import {
 } from './membership.ts'
 import { dehydratedDeviceRoutes } from './msc3814.ts'
 import { delayedEventRoutes } from './msc4140.ts'
+import { rtcTransportsRoute } from './msc4143.ts'
 import { slidingSyncRoute } from './msc4186.ts'
 import { mutualRoomsRoute } from './mutual-rooms.ts'
 import { notificationsRoute } from './notifications.ts'
@@ -165,6 +166,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
 /** What concerns rooms. */
 export const roomRoutes: readonly Route<Server>[] = [
   ...delayedEventRoutes,
+  rtcTransportsRoute,
   banRoute,
   createRoomRoute,
   deleteRoomAliasRoute,

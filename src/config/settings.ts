@@ -296,6 +296,11 @@ export const settings = table({
   ),
   support: section(support, 'What `/.well-known/matrix/support` answers.'),
   turn: section(turn, 'Servers that help clients to call each other.'),
+  livekit_service_urls: setting(
+    list(httpUrl, 10),
+    [],
+    'The LiveKit services that carry calls of more than two: the URLs of their authorisation services.',
+  ),
   user_directory: section(userDirectory, 'The search for users.'),
   url_previews: setting(
     flag,
