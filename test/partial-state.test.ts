@@ -357,6 +357,19 @@ test('if the resident gives no whole state, another server does', async () => {
   await assertSame(it)
 })
 
+test('a resident that does not answer is not waited for', async () => {
+  const it = await scene()
+  const { a, b, c, roomId } = it
+  await joined(it)
+  a.intercept = async (_, path) =>
+    /\/state(_ids)?\//.test(path) ? await new Promise(() => {}) : undefined
+  b.intercept = undefined
+  c.rooms.completeState(roomId)
+  await it.world.settle(100_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  await assertSame(it)
+})
+
 test('a state without some of what was given at the join is not believed', async () => {
   const it = await scene()
   const { a, b, c, roomId } = it

@@ -22,6 +22,8 @@ import type { PartialState } from './rooms.ts'
 
 /** Between two attempts: after the first one, and at most. */
 const pauseMs = { first: 2000, factor: 2, most: 600_000 }
+/** How long one server is waited for before the next is asked beside it. */
+const patienceMs = 60_000
 /** Of how many events beside our join the state is asked for. */
 const othersMax = 20
 /** How often that is done anew because of more such events, before all that are left are passed over. */
@@ -176,8 +178,7 @@ export class StateCompletions {
     const { join } = about
     const problems: string[] = []
     const contradicting: Contradicting[] = []
-    for (const server of fetch.servers) {
-      const stateIds = await this.#stateFrom(fetch, server, about)
+    for await (const { server, stateIds } of this.#answers(fetch, about)) {
       if (typeof stateIds === 'string') {
         problems.push(stateIds)
         continue
@@ -195,6 +196,31 @@ export class StateCompletions {
       if (!bars) contradicting.push({ server, stateIds })
     }
     return believed(contradicting, about) ?? (problems.join(' ') || 'There is nobody to ask.')
+  }
+
+  /** What the servers say. Who takes long is not waited for before others are asked, but after. */
+  async *#answers(
+    fetch: Fetch,
+    about: { readonly join: EventId; readonly tries: number },
+  ): AsyncGenerator<{ server: ServerName; stateIds: readonly EventId[] | string }> {
+    const late: { server: ServerName; asking: Promise<readonly EventId[] | string> }[] = []
+    for (const server of fetch.servers) {
+      const asking = this.#stateFrom(fetch, server, about)
+      // It may fail when nobody waits for it any more.
+      asking.catch(ignore)
+      const stateIds = await this.#within(asking, patienceMs)
+      if (stateIds === undefined) late.push({ server, asking })
+      else yield { server, stateIds }
+    }
+    for (const { server, asking } of late) yield { server, stateIds: await asking }
+  }
+
+  async #within<T>(asking: Promise<T>, ms: number): Promise<T | undefined> {
+    const enough = new AbortController()
+    const limit = this.#parts.clock.sleep(ms, enough.signal).then(ignore, ignore)
+    const answered = await Promise.race([asking, limit])
+    enough.abort()
+    return answered ?? undefined
   }
 
   async #stateFrom(
@@ -257,4 +283,4 @@ class Nudges {
   }
 }
 
-function ignore(): void {}
+function ignore(): undefined {}
