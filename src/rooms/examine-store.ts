@@ -5,8 +5,8 @@
  * @module
  */
 
+import { faultOfStored } from '#protocol/check-pdu.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
-import { parsePdu } from '#protocol/parse-pdu.ts'
 import { roomVersions } from '#protocol/room-version.ts'
 import type { Reader } from '#storage/database.ts'
 import { eventRows, eventStatuses } from '#storage/events.ts'
@@ -97,7 +97,7 @@ async function problemsOfCurrentState(db: Reader, room: RoomRow): Promise<string
   )
 }
 
-/** The bytes of each event are those that its ID is the hash of. */
+/** The bytes of each event are those of which its ID, and the hash of its content, are. */
 async function checkEvents(db: Reader): Promise<{ events: number; corrupted: string[] }> {
   const corrupted: string[] = []
   let events = 0
@@ -107,10 +107,8 @@ async function checkEvents(db: Reader): Promise<{ events: number; corrupted: str
       after = event_nid
       const rules = roomVersions.get(version)
       if (rules === undefined) continue
-      const parsed = parsePdu(rules, bytes)
-      if (parsed.ok && parsed.pdu.event_id === event_id) continue
-      const found = parsed.ok ? `their ID is ${parsed.pdu.event_id}` : parsed.reason
-      if (corrupted.length === toldMax) continue
+      const found = faultOfStored(rules, event_id, bytes)
+      if (found === undefined || corrupted.length === toldMax) continue
       corrupted.push(
         `The bytes of ${event_id} in ${room_id} are not those of that event: ${found}.`,
       )

@@ -57,26 +57,21 @@ export async function missingStates(
   roomNid: number,
   limit: number,
 ): Promise<MissingState[]> {
-  const isMissing = (column: 'parent' | 'state_before' | 'state_after' | 'version') => {
-    const value = {
-      parent: sql`state_versions.parent`,
-      state_before: sql`events.state_before`,
-      state_after: sql`events.state_after`,
-      version: sql`current_states.version`,
-    }[column]
-    return sql`${value} <> 0 AND NOT EXISTS (SELECT 1 FROM state_versions AS found
-      WHERE found.room_nid = ${roomNid} AND found.version = ${value})`
-  }
   return await db.all<MissingState>(sql`
-    SELECT parent AS version, 'state ' || CAST(version AS TEXT) AS referrer
-    FROM state_versions WHERE room_nid = ${roomNid} AND ${isMissing('parent')}
-    UNION ALL SELECT state_before, event_id
-    FROM events WHERE room_nid = ${roomNid} AND ${isMissing('state_before')}
-    UNION ALL SELECT state_after, event_id
-    FROM events WHERE room_nid = ${roomNid} AND ${isMissing('state_after')}
-    UNION ALL SELECT version, 'position ' || CAST(stream AS TEXT)
-    FROM current_states WHERE room_nid = ${roomNid} AND ${isMissing('version')}
-    LIMIT ${limit}
+    WITH named (version, referrer) AS (
+      SELECT parent, 'state ' || CAST(version AS TEXT) FROM state_versions
+      WHERE room_nid = ${roomNid} AND parent IS NOT NULL
+      UNION ALL SELECT state_before, event_id FROM events
+      WHERE room_nid = ${roomNid} AND state_before IS NOT NULL
+      UNION ALL SELECT state_after, event_id FROM events
+      WHERE room_nid = ${roomNid} AND state_after IS NOT NULL
+      UNION ALL SELECT version, 'position ' || CAST(stream AS TEXT) FROM current_states
+      WHERE room_nid = ${roomNid}
+    )
+    SELECT version, referrer FROM named WHERE version <> 0 AND NOT EXISTS (
+      SELECT 1 FROM state_versions AS found
+      WHERE found.room_nid = ${roomNid} AND found.version = named.version
+    ) LIMIT ${limit}
   `)
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,6 +12,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client as PostgresClient } from 'pg'
 import { makeAuthority } from '../../src/io/certificates.ts'
+import { examineStore } from '../../src/rooms/examine-store.ts'
+import { openSqlite } from '../../src/storage/sqlite.ts'
+import { problemsOfSqlite } from '../../src/storage/sqlite-files.ts'
 import { postgresUrl } from '../postgres-cluster.ts'
 import { Client } from '../rig/client.ts'
 import { prepareHansa } from '../rig/hansa.ts'
@@ -192,7 +196,13 @@ export class Mortal {
 
   /** What a crash has left must be sound. */
   async #examine(): Promise<void> {
-    if (this.#store !== 'sqlite' || !existsSync(join(this.#folder, 'hansa.db'))) return
+    if (this.#store !== 'sqlite') return
+    const path = join(this.#folder, 'hansa.db')
+    assert.deepEqual(problemsOfSqlite(path), [])
+    const db = await openSqlite({ path })
+    const { problems } = await examineStore(db)
+    await db.close()
+    assert.deepEqual(problems, [])
   }
 
   #logSize(): number {
