@@ -92,6 +92,7 @@ export async function clientWorld(
     users,
     endToEnd,
     serverName,
+    livekitServiceUrls: [],
     policyServer: undefined,
     support: { contacts: [], page: undefined },
     publicBaseUrl: 'https://hansa.test',

@@ -21,10 +21,10 @@ export const capabilitiesRoute = answer(
         'm.room_versions': { default: defaultRoomVersion, available },
         'm.change_password': mayChange,
         'm.get_login_token': mayChange,
-        'm.profile_fields': { enabled: true },
-        // Servers that include these fields in m.profile_fields MUST also set these.
+        'm.profile_fields': { enabled: true, ...(session.guest && { allowed: ['displayname'] }) },
         'm.set_displayname': { enabled: true },
-        'm.set_avatar_url': { enabled: true },
+        // Servers that forbid setting it in m.profile_fields MUST also say so here.
+        'm.set_avatar_url': mayChange,
         'm.3pid_changes': { enabled: false },
         'm.forget_forced_upon_leave': { enabled: false },
         ...(account?.admin && { 'm.account_moderation': { suspend: true, lock: true } }),

@@ -10,7 +10,7 @@ import {
   getUserProfile,
   setProfileField,
 } from '#endpoints/client-server/profile.ts'
-import { answer } from '#http/endpoint.ts'
+import { answer, type Session } from '#http/endpoint.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { checkOwnUser } from './own-user.ts'
@@ -37,6 +37,7 @@ export const setProfileFieldRoute = answer(
   async ({ session, params, body }, { users }: Pick<Server, 'users'>) => {
     checkOwnUser(session, params.userId)
     const { keyName } = params
+    checkGuestField(session, keyName)
     const value = Object.hasOwn(body, keyName) ? body[keyName] : undefined
     if (value === undefined) {
       throw new MatrixError(400, 'M_MISSING_PARAM', `'${keyName}' is required.`)
@@ -50,7 +51,14 @@ export const deleteProfileFieldRoute = answer(
   deleteProfileField,
   async ({ session, params }, { users }: Pick<Server, 'users'>) => {
     checkOwnUser(session, params.userId)
+    checkGuestField(session, params.keyName)
     await users.profiles.delete(session.userId, params.keyName)
     return {}
   },
 )
+
+/** Guest users may only modify their display name; other profile fields may not be changed. */
+function checkGuestField({ guest }: Session, field: string): void {
+  if (!guest || field === 'displayname') return
+  throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may change their name alone.')
+}

@@ -140,6 +140,26 @@ test('guests get an account of their own, and may do little', async (t) => {
   assert.equal(who.body.is_guest, true)
   const refused = await ask('GET', '/_matrix/client/v3/pushrules/', { token })
   assert.equal(refused.body.errcode, 'M_GUEST_ACCESS_FORBIDDEN')
+  const { capabilities } = (await ask('GET', '/_matrix/client/v3/capabilities', { token })).body
+  const told = capabilities as Record<string, unknown>
+  assert.deepEqual(told['m.profile_fields'], { enabled: true, allowed: ['displayname'] })
+  for (const name of [
+    'm.set_avatar_url',
+    'm.change_password',
+    'm.get_login_token',
+    'm.3pid_changes',
+  ])
+    assert.deepEqual(told[name], { enabled: false }, name)
+  const profile = `/_matrix/client/v3/profile/${encodeURIComponent(String(guest.body.user_id))}`
+  for (const [field, value, status] of [
+    ['displayname', 'Guest', 200],
+    ['avatar_url', 'mxc://hansa.test/a', 403],
+    ['m.tz', 'Europe/Berlin', 403],
+  ] as const) {
+    const set = await ask('PUT', `${profile}/${field}`, { token, body: { [field]: value } })
+    const deleted = await ask('DELETE', `${profile}/${field}`, { token })
+    assert.deepEqual([set.status, deleted.status], [status, status], field)
+  }
 })
 
 const validityPath = '/_matrix/client/v1/register/m.login.registration_token/validity'

@@ -64,7 +64,7 @@ import { dehydratedDeviceRoutes } from './msc3814.ts'
 import { delayedEventRoutes } from './msc4140.ts'
 import { rtcTransportsRoute } from './msc4143.ts'
 import { slidingSyncRoute } from './msc4186.ts'
-import { mutualRoomsRoute } from './mutual-rooms.ts'
+import { mutualRoomsRoutes } from './mutual-rooms.ts'
 import { notificationsRoute } from './notifications.ts'
 import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
@@ -117,6 +117,7 @@ type AccountNeeds = Pick<
   Server,
   | 'defaultRoomVersion'
   | 'endToEnd'
+  | 'livekitServiceUrls'
   | 'policyServer'
   | 'publicBaseUrl'
   | 'serverName'
@@ -185,7 +186,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   localAliasesRoute,
   membersRoute,
   ...reportRoutes,
-  mutualRoomsRoute,
+  ...mutualRoomsRoutes,
   turnServerRoute,
   notificationsRoute,
   oneRoomEventRoute,

@@ -10,7 +10,14 @@ import type { Server } from '#server.ts'
 
 export const wellknownRoute = answer(
   getWellknown,
-  async (_, { publicBaseUrl }: Pick<Server, 'publicBaseUrl'>) => ({
-    'm.homeserver': { base_url: publicBaseUrl },
-  }),
+  async (_, needs: Pick<Server, 'livekitServiceUrls' | 'publicBaseUrl'>) => {
+    const foci = needs.livekitServiceUrls.map((url) => ({
+      type: 'livekit',
+      livekit_service_url: url,
+    }))
+    return {
+      'm.homeserver': { base_url: needs.publicBaseUrl },
+      ...(foci.length > 0 && { 'org.matrix.msc4143.rtc_foci': foci }),
+    }
+  },
 )

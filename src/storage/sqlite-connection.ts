@@ -10,7 +10,6 @@
  */
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
-import type { Failpoint } from '#io/failpoints.ts'
 import { DatabaseFailed, type List, type Parameter, type Sql } from './database.ts'
 import {
   type AppliedMigration,
@@ -43,19 +42,13 @@ export class SqliteConnection {
   readonly #savepoint: StatementSync
   readonly #release: StatementSync
   readonly #undo: StatementSync
-  readonly #failpoint: Failpoint | undefined
 
   /** `content`: what a database in memory begins with, as another gave it. */
   constructor(
     path: string,
-    options: {
-      readonly readOnly?: boolean
-      readonly content?: Uint8Array
-      readonly failpoint?: Failpoint | undefined
-    } = {},
+    options: { readonly readOnly?: boolean; readonly content?: Uint8Array } = {},
   ) {
     const { readOnly = false, content } = options
-    this.#failpoint = options.failpoint
     this.#db = new DatabaseSync(path, { readOnly, timeout: 5000 })
     if (content !== undefined) this.#db.deserialize(content)
     // The page size counts only before the first table is made.
@@ -83,7 +76,7 @@ export class SqliteConnection {
         this.#db
           .prepare('INSERT INTO migrations (name, checksum) VALUES (?, ?)')
           .run(migration.name, migration.checksum)
-        this.#commitNow('migration')
+        this.#commit.run()
       } catch (cause) {
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
         throw new Error(`The migration ${migration.name} failed.`, { cause })
@@ -105,7 +98,7 @@ export class SqliteConnection {
     try {
       this.#begin.run()
       const outcomes = units.map((steps) => this.#tryUnit(steps))
-      this.#commitNow('commit')
+      this.#commit.run()
       return outcomes
     } catch (cause) {
       const message = `SQLite: ${messageOf(cause)}`
@@ -132,12 +125,6 @@ export class SqliteConnection {
 
   close(): void {
     this.#db.close()
-  }
-
-  #commitNow(place: 'commit' | 'migration'): void {
-    this.#failpoint?.reachInThread(`${place}/before`, () => new Error('a failpoint'))
-    this.#commit.run()
-    this.#failpoint?.reachInThread(`${place}/after`, () => new Error('a failpoint'))
   }
 
   #tryUnit(steps: readonly Step[]): UnitOutcome {

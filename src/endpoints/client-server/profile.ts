@@ -49,6 +49,7 @@ export const deleteProfileField = endpoint({
   path: '/_matrix/client/v3/profile/{userId}/{keyName}',
   auth: 'user',
   notIfSuspended: true,
+  guests: true,
   params: { userId: t.userId, keyName: t.string() },
   response: t.object({}),
 })

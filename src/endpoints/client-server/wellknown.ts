@@ -15,5 +15,11 @@ export const getWellknown = endpoint({
   method: 'GET',
   path: '/.well-known/matrix/client',
   auth: 'none',
-  response: t.object({ 'm.homeserver': t.object({ base_url: t.string() }) }),
+  response: t.object({
+    'm.homeserver': t.object({ base_url: t.string() }),
+    // Where clients look that do not ask at the path of the proposal.
+    'org.matrix.msc4143.rtc_foci': t.optional(
+      t.array(t.object({ type: t.string(), livekit_service_url: t.string() })),
+    ),
+  }),
 })

@@ -191,11 +191,10 @@ test('administrators see what was refused, send it again and drop it', async () 
 })
 
 test('an EDU that is refused is dropped, and the events behind it are delivered', async () => {
-  const { time, db, sender, queue, left } = await open(({ edus }) =>
+  const { time, sender, queue, left } = await open(({ edus }) =>
     edus.length > 0 ? [413, '{}'] : 200,
   )
-  const edu = { edu_type: 'm.bad', content: {} }
-  await db.write((tx) => sender.saveEdu(tx, [them], edu, 'k'))
+  sender.sendEdu([them], { edu_type: 'm.bad', content: {} }, { key: 'k', lasting: true })
   await queue(['$a'])
   await time.run(minuteMs)
   assert.deepEqual(await left(), [])
@@ -266,8 +265,11 @@ test('a restart resumes all that is left, five servers a second', async () => {
   const servers = Array.from({ length: 20 }, (_, index) => `s${index}.test` as ServerName)
   const dead = await open(() => 0)
   await dead.queue(['$a'], { to: servers })
-  const edu = { edu_type: 'm.receipt', content: { a: 1 } }
-  await dead.db.write((tx) => dead.sender.saveEdu(tx, [them], edu, 'k'))
+  dead.sender.sendEdu(
+    [them],
+    { edu_type: 'm.receipt', content: { a: 1 } },
+    { key: 'k', lasting: true },
+  )
   await dead.time.run(1)
   await dead.time.await(dead.sender.close())
   const next = await open(() => 200, dead.image)
@@ -285,16 +287,14 @@ test('a restart resumes all that is left, five servers a second', async () => {
 })
 
 test('a newer EDU takes the place of an older one, and none goes to ourselves', async () => {
-  const { time, db, sent, sender, world } = await open(() => 0)
-  const save = async (content: JsonObject, key: string) => {
-    const edu = { edu_type: 'm.x', content }
-    sender.wake(await db.write((tx) => sender.saveEdu(tx, [us, them], edu, key)))
-  }
-  await time.await(save({ n: 0 }, 'first'))
+  const { time, sent, sender, world } = await open(() => 0)
+  const send = (content: JsonObject, key: string, lasting: boolean) =>
+    sender.sendEdu([us, them], { edu_type: 'm.x', content }, { key, lasting })
+  send({ n: 0 }, 'first', true)
   await time.run(1000)
   for (let n = 1; n <= 5; n += 1) {
-    sender.sendEdu([us, them], { edu_type: 'm.x', content: { n } }, 'passing')
-    await time.await(save({ n }, 'lasting'))
+    send({ n }, 'passing', false)
+    send({ n }, 'lasting', true)
   }
   await time.run(1000)
   world.script = () => 200
@@ -309,7 +309,11 @@ test('of EDUs that need not survive only the last hundred are kept, and none thr
   const { time, sent, sender, world, queue } = await open(() => 0)
   const sendMany = () => {
     for (let n = 0; n < 500; n += 1) {
-      sender.sendEdu([them], { edu_type: 'm.typing', content: { n } }, `k${n}`)
+      sender.sendEdu(
+        [them],
+        { edu_type: 'm.typing', content: { n } },
+        { key: `k${n}`, lasting: false },
+      )
     }
   }
   sendMany()
