@@ -108,6 +108,10 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     sendEdu: (destinations: readonly ServerName[], edu: Edu) => {
       sentEdus.push({ destinations, edu })
     },
+    saveEdu: (_: unknown, destinations: readonly ServerName[], edu: Edu) => {
+      if (destinations.length > 0) sentEdus.push({ destinations, edu })
+      return destinations
+    },
     wake: () => {},
   }
   const endToEnd = createEndToEnd({

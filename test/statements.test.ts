@@ -41,6 +41,13 @@ const wholeTables: Readonly<Record<string, string>> = {
   staleDeviceLists: 'read once, at the start; few are ever left',
   usersWithUntoldChanges: 'read once, at the start; what a crash cut short',
   usersWithUntoldSigningKeys: 'read once, at the start; what a crash cut short',
+  allRoomRows: 'asked by who looks through a store that nobody uses',
+  eventsToCheck: 'asked by who looks through a store that nobody uses',
+  eventsWithoutRoom: 'asked by who looks through a store that nobody uses',
+  missingStates: 'asked by who looks through a store that nobody uses',
+  eventNumbers: 'asked by who looks through a store that nobody uses',
+  namedFiles: 'asked by who looks through a store that nobody uses',
+  waitingCounts: 'asked by who looks through a store that nobody uses',
 }
 
 interface Statement {

@@ -18,15 +18,21 @@ import type { Database } from '#storage/database.ts'
 import { failingDestinations } from '#storage/destinations.ts'
 import { serverKeysOf } from '#storage/server-keys.ts'
 import { networkOptionsOf, readConfig } from './config.ts'
+import { doctorStore } from './doctor-store.ts'
 import { Printer } from './findings.ts'
 import { openStore, ownSigner } from './store.ts'
 
 export async function doctor(
-  name: string,
-  options: { readonly config: string; readonly json: boolean },
+  name: string | undefined,
+  options: { readonly config: string; readonly json: boolean; readonly store: boolean },
 ): Promise<void> {
-  const server = parseServerName(name)
-  if (server === undefined) throw new Error(`${name} is no server name.`)
+  if (options.store) {
+    if (name !== undefined) throw new Error('Name a server, or --store, not both.')
+    await doctorStore(options)
+    return
+  }
+  const server = name === undefined ? undefined : parseServerName(name)
+  if (server === undefined) throw new Error(`${name ?? 'Nothing'} is no server name.`)
   const config = await readConfig(options.config)
   const db = await openStore(config)
   const network = realNetwork(await networkOptionsOf(config))

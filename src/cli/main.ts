@@ -69,9 +69,10 @@ program
 program
   .command('doctor')
   .description(
-    'examine another server as our federation sees it; exit code 1 if something is wrong',
+    'examine another server as our federation sees it, or our store; exit code 1 if something is wrong',
   )
-  .argument('<server>', 'its server name')
+  .argument('[server]', 'its server name')
+  .option('--store', 'examine the store of this server, which must not run', false)
   .option('--json', 'print what is found as JSON', false)
   .option(...configOption)
   .action(doctor)

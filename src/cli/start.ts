@@ -18,6 +18,7 @@ import { type RunningServer, startServer } from '#start-server.ts'
 import { randomWord } from '#users/tokens.ts'
 import { followCertificates, withCertificates } from './certificates.ts'
 import { networkOptionsOf, readConfig } from './config.ts'
+import { failuresOf } from './failures.ts'
 import { makeFirstConfiguration } from './first-start.ts'
 import { openServerStore } from './store.ts'
 
@@ -28,21 +29,26 @@ const oneSignalMs = 500
 
 export async function start({ config: path }: { config: string }): Promise<void> {
   const startedMs = realClock.monotonicMs()
+  const failures = await failuresOf(process.env.HANSA_FAILPOINT)
+  const files = failures?.files(realFiles) ?? realFiles
   const made = await makeFirstConfiguration(
-    { files: realFiles, clock: realClock, secret: () => randomWord(realRandom, 40) },
+    { files, clock: realClock, secret: () => randomWord(realRandom, 40) },
     { path, dataDir: join(dirname(path), 'data') },
   )
   if (made) console.log(`There was no ${path}: made one for this machine.`)
   const config = await readConfig(path)
   await realFiles.makeFolder(config.data_dir)
-  const io = await ioOf(config)
+  const outside = await ioOf(config)
+  const io = failures?.io(outside) ?? outside
   warnOfKeysWithoutEffect(config, io)
-  const db = await openServerStore(config, (error) => {
+  const onFatal = (error: Error) => {
     io.log.error('the database has failed; ending, so that nothing is acknowledged wrongly', {
       error,
     })
     process.exit(1)
-  })
+  }
+  const store = await openServerStore(config, onFatal, process.env.HANSA_FAILPOINT)
+  const db = failures?.database(store, onFatal) ?? store
   const loaded = await withCertificates(config)
   const running = await startServer(loaded, { io, db, argon2id: realArgon2id })
   for (const [index, listening] of running.listening.entries()) {

@@ -13,15 +13,21 @@ import { realRandom } from '#io/real-random.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { openSqlite } from '#storage/sqlite.ts'
+import { problemsOfSqlite } from '#storage/sqlite-files.ts'
+import { lockSqlite } from '#storage/sqlite-lock.ts'
 import { openSqliteWorker } from '#storage/sqlite-worker.ts'
 
-/** Opens the database for a server. `onFatal` is told once if nothing can be written any more. */
+/**
+ * Opens the database for a server. `onFatal` is told once if nothing can be written any more.
+ * `failpoint` is one that SQLite's commits are to pass.
+ */
 export async function openServerStore(
   config: Config,
   onFatal: (error: Error) => void,
+  failpoint?: string | undefined,
 ): Promise<Database> {
   if (config.database.type === 'postgres') return await openPostgresOf(config, onFatal)
-  return await openSqliteWorker({ path: sqlitePath(config), onFatal })
+  return await openSqliteWorker({ path: sqlitePath(config), onFatal, failpoint })
 }
 
 /**
@@ -37,6 +43,26 @@ export async function openStore(config: Config): Promise<Database> {
     return await openPostgresOf(config, onFatal, { mayShare: true })
   }
   return await openSqlite({ path: sqlitePath(config) })
+}
+
+/** Opens the database for a command that wants it for itself. Throws if a server uses it. */
+export async function openIdleStore(config: Config): Promise<Database> {
+  const onFatal = (error: Error) => {
+    throw error
+  }
+  if (config.database.type === 'postgres') return await openPostgresOf(config, onFatal)
+  const path = sqlitePath(config)
+  const lock = lockSqlite(path, 0)
+  if (lock === undefined) throw new Error('A server uses the store. End that server first.')
+  lock.close()
+  return await openSqlite({ path })
+}
+
+/** What is wrong with the file of the database, a sentence each; `undefined` if there is no file. */
+export async function sqliteProblems(config: Config): Promise<string[] | undefined> {
+  if (config.database.type === 'postgres') return []
+  const path = sqlitePath(config)
+  return (await realFiles.open(path)) === undefined ? undefined : problemsOfSqlite(path)
 }
 
 /** The key of the server; `undefined` if it has never been started. Commands make none. */

@@ -25,7 +25,7 @@ export class ConfigError extends Error {
 const prefix = 'HANSA_'
 
 /** What begins so in the environment is for tests, not a setting. */
-const notSettings = ['HANSA_TEST_', 'HANSA_PYTHON']
+const notSettings = ['HANSA_TEST_', 'HANSA_PYTHON', 'HANSA_FAILPOINT']
 
 /** Reads a configuration. Throws `ConfigError` with all problems at once. */
 export function loadConfig(

@@ -8,6 +8,7 @@
 
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
+import type { Writer } from '#storage/database.ts'
 
 export interface Edu {
   readonly edu_type: string
@@ -17,15 +18,21 @@ export interface Edu {
 /** Sends EDUs to other servers. */
 export interface EduSender {
   /**
-   * Queues an EDU for each destination but ourselves. A newer one with the same `key` replaces one
-   * that has not been sent. `lasting` ones survive a restart; the others are dropped by one, and by
-   * a destination that does not answer.
+   * Queues an EDU for each destination but ourselves, until a restart, or until a destination does not
+   * answer. A newer one with the same `key` replaces one that has not been sent.
    */
-  sendEdu(
+  sendEdu(destinations: readonly ServerName[], edu: Edu, key: string): void
+  /**
+   * Queues an EDU that survives a restart, in the unit that stores what it tells of: else a crash
+   * between the two would leave others untold for ever. Gives the destinations without ourselves, to
+   * `wake` after the commit.
+   */
+  saveEdu(
+    tx: Writer,
     destinations: readonly ServerName[],
     edu: Edu,
-    options: { readonly key: string; readonly lasting: boolean },
-  ): void
+    key: string,
+  ): readonly ServerName[]
   /** Rows of an outbox were written for these servers. */
   wake(destinations: readonly ServerName[]): void
 }

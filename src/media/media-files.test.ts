@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { Failpoint } from '#io/failpoints.ts'
 import { simulatedFiles } from '#io/simulated/simulated-files.ts'
 import { seededRandom } from '#io/simulated/simulated-random.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import { sql, UnitFailed, type Writer } from '#storage/database.ts'
+import { failingDatabase } from '#storage/failpoints.ts'
 import { createMedia, fillMedia, looseFiles, noteLooseFile } from '#storage/media.ts'
 import { openSqlite } from '#storage/sqlite.ts'
 import { createMediaFiles, type MediaFile } from './media-files.ts'
@@ -60,8 +62,17 @@ test('what a crash left is looked after at the start', async () => {
   assert.deepEqual([await kept(), await looseFiles(db)], [[path], []])
 })
 
-async function store() {
-  const db = await openSqlite({})
+test('nothing is left of a file on a disk that is full for the database', async () => {
+  const { keep, kept } = await store('media-loose/before:1:throw')
+  await assert.rejects(keep('a'), UnitFailed)
+  assert.deepEqual(await kept(), [])
+  await keep('a')
+  assert.deepEqual(await kept(), [path])
+})
+
+async function store(failpoint?: string) {
+  const sound = await openSqlite({})
+  const db = failpoint ? failingDatabase(sound, new Failpoint(failpoint), assert.fail) : sound
   const paths = new Set<string>()
   const memory = simulatedFiles()
   const files = {

@@ -74,6 +74,11 @@ export function createMediaFiles(needs: MediaFilesNeeds): MediaFiles {
     const orphans = await inTurn(sha256, () => removeUnnamed(sha256))
     for (const orphan of orphans) await inTurn(orphan, () => removeUnnamed(orphan))
   }
+  /** Removes what arrived wherever it is; it may not have come to its place. */
+  const giveUp = async ({ path, file }: Arrived) => {
+    await files.remove(path)
+    await removeUnnamed(file.sha256)
+  }
   return {
     pathOf,
     open: (sha256) => files.open(pathOf(sha256)),
@@ -93,7 +98,7 @@ export function createMediaFiles(needs: MediaFilesNeeds): MediaFiles {
           })
           isNamed = true
         } finally {
-          if (!isNamed) await removeUnnamed(sha256)
+          if (!isNamed) await giveUp(arrived)
         }
       })
       return file
@@ -112,12 +117,17 @@ export function createMediaFiles(needs: MediaFilesNeeds): MediaFiles {
   }
 }
 
+interface Arrived {
+  readonly path: string
+  readonly file: MediaFile
+}
+
 /** Writes bytes to a file of a random name, and hashes them on the way. */
 async function receive(
   { files, random }: MediaFilesNeeds,
   folder: string,
   chunks: AsyncIterable<Uint8Array>,
-): Promise<{ path: string; file: MediaFile }> {
+): Promise<Arrived> {
   await files.makeFolder(folder)
   const path = `${folder}/${Buffer.from(random.bytes(16)).toString('hex')}`
   const hash = createHash('sha256')

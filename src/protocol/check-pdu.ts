@@ -9,12 +9,13 @@
  * @module
  */
 
+import { joinMembers } from './canonical-json.ts'
 import type { ReferenceRule } from './event-format.ts'
 import { isContentHash } from './hashes.ts'
-import type { ServerName } from './identifiers/ids.ts'
+import type { EventId, ServerName } from './identifiers/ids.ts'
 import { pduOf, type ReadPdu, readPdu } from './parse-pdu.ts'
 import type { Pdu } from './pdu.ts'
-import { redact } from './redaction.ts'
+import { redact, redactMembers } from './redaction.ts'
 import { requiredSignatures } from './required-signatures.ts'
 import type { RoomVersion } from './room-version.ts'
 import { signaturesBy, signaturesProblem } from './signatures.ts'
@@ -53,6 +54,25 @@ export function checkPdu(
   const reason = signatureProblemOf(version, read, kept, keys)
   if (reason !== undefined) return { ok: false, eventId, reason }
   return { ok: true, pdu: kept.pdu, redacted: !isComplete }
+}
+
+/**
+ * Why bytes that are kept are not those of an event any more, or nothing. Besides their ID, their content
+ * is looked at: it is what its hash is of, or what redaction leaves.
+ */
+export function faultOfStored(
+  version: RoomVersion,
+  eventId: EventId,
+  bytes: Uint8Array,
+): string | undefined {
+  const read = readPdu(version, bytes, 'unlimited')
+  if (typeof read === 'string') return read
+  const { pdu, fields, members } = read
+  if (pdu.event_id !== eventId) return `their ID is ${pdu.event_id}`
+  if (isContentHash(fields.contentHash, members)) return undefined
+  const kept = joinMembers(members.filter(({ key }) => key !== 'unsigned'))
+  const isRedacted = kept === joinMembers(redactMembers(version, pdu.json, members))
+  return isRedacted ? undefined : 'their content is another than its hash says'
 }
 
 /** Keys by the server that they are of. */

@@ -10,6 +10,7 @@
  */
 
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import type { Failpoint } from '#io/failpoints.ts'
 import { DatabaseFailed, type List, type Parameter, type Sql } from './database.ts'
 import {
   type AppliedMigration,
@@ -42,13 +43,19 @@ export class SqliteConnection {
   readonly #savepoint: StatementSync
   readonly #release: StatementSync
   readonly #undo: StatementSync
+  readonly #failpoint: Failpoint | undefined
 
   /** `content`: what a database in memory begins with, as another gave it. */
   constructor(
     path: string,
-    options: { readonly readOnly?: boolean; readonly content?: Uint8Array } = {},
+    options: {
+      readonly readOnly?: boolean
+      readonly content?: Uint8Array
+      readonly failpoint?: Failpoint | undefined
+    } = {},
   ) {
     const { readOnly = false, content } = options
+    this.#failpoint = options.failpoint
     this.#db = new DatabaseSync(path, { readOnly, timeout: 5000 })
     if (content !== undefined) this.#db.deserialize(content)
     // The page size counts only before the first table is made.
@@ -76,7 +83,7 @@ export class SqliteConnection {
         this.#db
           .prepare('INSERT INTO migrations (name, checksum) VALUES (?, ?)')
           .run(migration.name, migration.checksum)
-        this.#commit.run()
+        this.#commitNow('migration')
       } catch (cause) {
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
         throw new Error(`The migration ${migration.name} failed.`, { cause })
@@ -98,7 +105,7 @@ export class SqliteConnection {
     try {
       this.#begin.run()
       const outcomes = units.map((steps) => this.#tryUnit(steps))
-      this.#commit.run()
+      this.#commitNow('commit')
       return outcomes
     } catch (cause) {
       const message = `SQLite: ${messageOf(cause)}`
@@ -125,6 +132,12 @@ export class SqliteConnection {
 
   close(): void {
     this.#db.close()
+  }
+
+  #commitNow(place: 'commit' | 'migration'): void {
+    this.#failpoint?.reachInThread(`${place}/before`, () => new Error('a failpoint'))
+    this.#commit.run()
+    this.#failpoint?.reachInThread(`${place}/after`, () => new Error('a failpoint'))
   }
 
   #tryUnit(steps: readonly Step[]): UnitOutcome {

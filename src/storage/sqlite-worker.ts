@@ -35,12 +35,14 @@ export interface SqliteWorkerOptions {
   readonly migrations?: readonly Migration[]
   /** How long to wait for another process to let go of the file. */
   readonly lockWaitMs?: number
+  /** One that the writer's commits are to pass, as `io/failpoints.ts` reads it. */
+  readonly failpoint?: string | undefined
 }
 
 /** Opens the file, makes it if it is not there, and applies the migrations it has not had. */
 export async function openSqliteWorker(options: SqliteWorkerOptions): Promise<Database> {
-  const { path, onFatal, migrations = programMigrations, lockWaitMs = 5000 } = options
-  const start: WriterStart = { path, migrations, lockWaitMs }
+  const { path, onFatal, migrations = programMigrations, lockWaitMs = 5000, failpoint } = options
+  const start: WriterStart = { path, migrations, lockWaitMs, failpoint }
   const worker = new Worker(new URL('./sqlite-writer.ts', import.meta.url), { workerData: start })
   await started(worker)
   return new SqliteWorker(worker, new SqliteConnection(path, { readOnly: true }), onFatal)

@@ -11,6 +11,7 @@
 
 import assert from 'node:assert/strict'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { Failpoint } from '#io/failpoints.ts'
 import { DatabaseRefused, type Parameter } from './database.ts'
 import type { Migration } from './migrate.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
@@ -29,6 +30,7 @@ export interface WriterStart {
   readonly path: string
   readonly migrations: readonly Migration[]
   readonly lockWaitMs: number
+  readonly failpoint: string | undefined
 }
 
 export type ToWriter =
@@ -45,11 +47,13 @@ export type FromWriter = 'ready' | number | readonly UnitOutcome[]
 /** While units keep arriving, a group still ends here, so that the first need not wait for long. */
 const groupStepsMax = 5000
 
-function write(port: MessagePort, { path, migrations, lockWaitMs }: WriterStart): void {
+function write(port: MessagePort, start: WriterStart): void {
+  const { path, migrations, lockWaitMs } = start
+  const failpoint = start.failpoint === undefined ? undefined : new Failpoint(start.failpoint)
   const tell = (message: FromWriter) => port.postMessage(message)
   const lock = lockSqlite(path, lockWaitMs)
   if (lock === undefined) throw new DatabaseRefused(`Another process uses the database ${path}.`)
-  const connection = new SqliteConnection(path)
+  const connection = new SqliteConnection(path, { failpoint })
   connection.migrate(migrations, { isOwner: true })
   const statements: (readonly string[])[] = []
   const queue: { readonly steps: readonly Step[] }[] = []

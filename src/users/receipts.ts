@@ -16,7 +16,7 @@ import { parseRoomId } from '#protocol/identifiers/room-id.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import type { Rooms } from '#rooms/rooms.ts'
-import type { Database } from '#storage/database.ts'
+import type { Database, Writer } from '#storage/database.ts'
 import { type ReadPositionRow, setReadPosition } from '#storage/notifications.ts'
 import {
   type ReceiptRow,
@@ -76,12 +76,17 @@ export function createReceipts(needs: ReceiptNeeds): Receipts {
   const { db, clock, rooms, edus } = needs
   const listeners: ((roomId: RoomId, stream: number) => void)[] = []
   const readers: ((userId: UserId) => void)[] = []
-  const store = async (receipts: readonly ReceiptRow[], read?: ReadPosition) => {
+  const store = async (
+    receipts: readonly ReceiptRow[],
+    read?: ReadPosition,
+    alongside = (_tx: Writer) => {},
+  ) => {
     if (receipts.length === 0) return
     const stream = await needs.streams.write(1, (tx, position) => {
       for (const receipt of receipts) setReceipt(tx, receipt, position)
       for (const readers of inThreads(receipts)) trimThreadReceipts(tx, readers, threadsMax)
       if (read !== undefined) setReadPosition(tx, { ...read, changed: position })
+      alongside(tx)
       return position
     })
     if (read !== undefined) for (const listener of readers) listener(read.user_id)
@@ -100,12 +105,13 @@ export function createReceipts(needs: ReceiptNeeds): Receipts {
         ts: clock.now(),
       }
       if (!(await isAdvance(needs, receipt))) return false
-      await store([receipt], await readPositionOf(needs, receipt))
-      if (type === 'm.read') {
-        const servers: ServerName[] = await rooms.serversInRoom(roomId)
-        const key = `m.receipt ${roomId} ${userId} ${threadId}`
-        edus.sendEdu(servers, receiptEdu(receipt), { key, lasting: true })
-      }
+      const servers: ServerName[] = type === 'm.read' ? await rooms.serversInRoom(roomId) : []
+      const key = `m.receipt ${roomId} ${userId} ${threadId}`
+      let others: readonly ServerName[] = []
+      await store([receipt], await readPositionOf(needs, receipt), (tx) => {
+        others = edus.saveEdu(tx, servers, receiptEdu(receipt), key)
+      })
+      edus.wake(others)
       return true
     },
     receive: async (origin, content) => {

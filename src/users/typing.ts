@@ -165,8 +165,7 @@ function tellServers(
 ): void {
   const edu = { edu_type: 'm.typing', content: { room_id: roomId, user_id: userId, typing } }
   rooms.serversInRoom(roomId).then(
-    (servers) =>
-      edus.sendEdu(servers, edu, { key: `m.typing ${roomId} ${userId}`, lasting: false }),
+    (servers) => edus.sendEdu(servers, edu, `m.typing ${roomId} ${userId}`),
     (error: unknown) => log.warn('typing was not told to other servers', { roomId, error }),
   )
 }

@@ -24,6 +24,8 @@ export async function prepareHansa(options: {
   more?: string
   /** Flags of Node. */
   nodeFlags?: readonly string[]
+  /** What its environment says besides ours; looked at anew at each start. */
+  environment?: Record<string, string>
 }): Promise<ServerProcess> {
   const { folder, host, authority } = options
   mkdirSync(folder, { recursive: true })
@@ -57,6 +59,7 @@ ${options.more ?? ''}
     baseUrl: `http://${host}:${plainPort}`,
     tlsPort,
     logFile: join(folder, 'hansa.log'),
+    environment: options.environment ?? {},
     command: [process.execPath, ...(options.nodeFlags ?? []), main, 'start', '--config', file],
   })
 }

@@ -191,10 +191,11 @@ test('administrators see what was refused, send it again and drop it', async () 
 })
 
 test('an EDU that is refused is dropped, and the events behind it are delivered', async () => {
-  const { time, sender, queue, left } = await open(({ edus }) =>
+  const { time, db, sender, queue, left } = await open(({ edus }) =>
     edus.length > 0 ? [413, '{}'] : 200,
   )
-  sender.sendEdu([them], { edu_type: 'm.bad', content: {} }, { key: 'k', lasting: true })
+  const edu = { edu_type: 'm.bad', content: {} }
+  await db.write((tx) => sender.saveEdu(tx, [them], edu, 'k'))
   await queue(['$a'])
   await time.run(minuteMs)
   assert.deepEqual(await left(), [])
@@ -265,11 +266,8 @@ test('a restart resumes all that is left, five servers a second', async () => {
   const servers = Array.from({ length: 20 }, (_, index) => `s${index}.test` as ServerName)
   const dead = await open(() => 0)
   await dead.queue(['$a'], { to: servers })
-  dead.sender.sendEdu(
-    [them],
-    { edu_type: 'm.receipt', content: { a: 1 } },
-    { key: 'k', lasting: true },
-  )
+  const edu = { edu_type: 'm.receipt', content: { a: 1 } }
+  await dead.db.write((tx) => dead.sender.saveEdu(tx, [them], edu, 'k'))
   await dead.time.run(1)
   await dead.time.await(dead.sender.close())
   const next = await open(() => 200, dead.image)
@@ -287,14 +285,16 @@ test('a restart resumes all that is left, five servers a second', async () => {
 })
 
 test('a newer EDU takes the place of an older one, and none goes to ourselves', async () => {
-  const { time, sent, sender, world } = await open(() => 0)
-  const send = (content: JsonObject, key: string, lasting: boolean) =>
-    sender.sendEdu([us, them], { edu_type: 'm.x', content }, { key, lasting })
-  send({ n: 0 }, 'first', true)
+  const { time, db, sent, sender, world } = await open(() => 0)
+  const save = async (content: JsonObject, key: string) => {
+    const edu = { edu_type: 'm.x', content }
+    sender.wake(await db.write((tx) => sender.saveEdu(tx, [us, them], edu, key)))
+  }
+  await time.await(save({ n: 0 }, 'first'))
   await time.run(1000)
   for (let n = 1; n <= 5; n += 1) {
-    send({ n }, 'passing', false)
-    send({ n }, 'lasting', true)
+    sender.sendEdu([us, them], { edu_type: 'm.x', content: { n } }, 'passing')
+    await time.await(save({ n }, 'lasting'))
   }
   await time.run(1000)
   world.script = () => 200
@@ -309,11 +309,7 @@ test('of EDUs that need not survive only the last hundred are kept, and none thr
   const { time, sent, sender, world, queue } = await open(() => 0)
   const sendMany = () => {
     for (let n = 0; n < 500; n += 1) {
-      sender.sendEdu(
-        [them],
-        { edu_type: 'm.typing', content: { n } },
-        { key: `k${n}`, lasting: false },
-      )
+      sender.sendEdu([them], { edu_type: 'm.typing', content: { n } }, `k${n}`)
     }
   }
   sendMany()

@@ -14,14 +14,14 @@ import type { Random } from '#io/random.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
 import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
-import type { Database } from '#storage/database.ts'
+import type { Database, Writer } from '#storage/database.ts'
 import { deviceOutboxDestinations } from '#storage/device-outbox.ts'
 import { eduDestinations, saveEdu } from '#storage/edu-outbox.ts'
 import { outboxDestinations } from '#storage/outbox.ts'
 import { dueQuarantine, requeue } from '#storage/outbox-quarantine.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
-import type { EduSender } from '../edus.ts'
+import type { Edu, EduSender } from '../edus.ts'
 import { DestinationQueue, type PduSource } from './destination-queue.ts'
 import type { DeviceEduSource } from './device-lane.ts'
 import { createQuarantine, type Quarantine } from './quarantine.ts'
@@ -125,19 +125,23 @@ class QueueingSender implements Sender {
     for (const destination of destinations) this.#queueOf(destination).wake()
   }
 
-  sendEdu(
-    destinations: readonly ServerName[],
-    edu: Parameters<EduSender['sendEdu']>[1],
-    { key, lasting }: { readonly key: string; readonly lasting: boolean },
-  ): void {
-    const others = destinations.filter((one) => one !== this.#needs.serverName)
-    const text = canonicalJson({ content: edu.content, edu_type: edu.edu_type })
-    if (lasting) {
-      this.#saveEdu(others, key, text)
-      return
-    }
-    for (const destination of others) this.#queueOf(destination).add(key, Buffer.from(text))
+  sendEdu(destinations: readonly ServerName[], edu: Edu, key: string): void {
+    const others = this.#withoutUs(destinations)
+    for (const destination of others) this.#queueOf(destination).add(key, Buffer.from(textOf(edu)))
     this.wake(others)
+  }
+
+  saveEdu(
+    tx: Writer,
+    destinations: readonly ServerName[],
+    edu: Edu,
+    key: string,
+  ): readonly ServerName[] {
+    const others = this.#withoutUs(destinations)
+    this.#lastPlace = Math.max(this.#lastPlace + 1, this.#needs.clock.now())
+    const row = { edu_key: key, place: this.#lastPlace, edu_json: textOf(edu) }
+    for (const destination of others) saveEdu(tx, destination, row)
+    return others
   }
 
   async close(): Promise<void> {
@@ -145,17 +149,8 @@ class QueueingSender implements Sender {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()))
   }
 
-  #saveEdu(destinations: readonly ServerName[], key: string, text: string): void {
-    const { db, clock, log } = this.#needs
-    this.#lastPlace = Math.max(this.#lastPlace + 1, clock.now())
-    const row = { edu_key: key, place: this.#lastPlace, edu_json: text }
-    const saved = db.write((tx) => {
-      for (const destination of destinations) saveEdu(tx, destination, row)
-    })
-    saved.then(
-      () => this.wake(destinations),
-      (error: unknown) => log.error('an EDU is not stored', { key, error }),
-    )
+  #withoutUs(destinations: readonly ServerName[]): ServerName[] {
+    return destinations.filter((one) => one !== this.#needs.serverName)
   }
 
   #queueOf(destination: ServerName): DestinationQueue {
@@ -173,4 +168,8 @@ class QueueingSender implements Sender {
     this.#queues.set(destination, queue)
     return queue
   }
+}
+
+function textOf({ content, edu_type }: Edu): string {
+  return canonicalJson({ content, edu_type })
 }

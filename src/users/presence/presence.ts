@@ -163,7 +163,7 @@ async function tellOthers(
   }
   const update = { last_active_ago: 0, ...presenceContent(state, clock.now()), user_id: userId }
   const edu = { edu_type: 'm.presence', content: { push: [update] } }
-  edus.sendEdu([...servers], edu, { key: `m.presence ${userId}`, lasting: false })
+  edus.sendEdu([...servers], edu, `m.presence ${userId}`)
 }
 
 async function roomsToTell({ rooms }: PresenceNeeds, userId: UserId): Promise<RoomId[]> {

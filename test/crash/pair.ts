@@ -1,0 +1,212 @@
+/**
+ * Two Hansas as processes over TLS, one of which is made to die and starts again by itself.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Client as PostgresClient } from 'pg'
+import { makeAuthority } from '../../src/io/certificates.ts'
+import { examineStore } from '../../src/rooms/examine-store.ts'
+import { openSqlite } from '../../src/storage/sqlite.ts'
+import { problemsOfSqlite } from '../../src/storage/sqlite-files.ts'
+import { postgresUrl } from '../postgres-cluster.ts'
+import { Client } from '../rig/client.ts'
+import { prepareHansa } from '../rig/hansa.ts'
+import type { ServerProcess } from '../rig/processes.ts'
+import { type Gateway, startGateway } from './gateway.ts'
+import { Reader } from './reader.ts'
+import { loggedIn } from './workload.ts'
+
+const main = new URL('../../bin/hansa.js', import.meta.url).pathname
+const hosts = ['127.0.0.1', '127.0.0.2'] as const
+/** More than one unit of an import holds. */
+const largeRoomEvents = 420
+/** How long a server stands still before it is killed. */
+const stillMs = 300
+
+export type Store = 'sqlite' | 'postgres'
+
+export interface Pair {
+  readonly folder: string
+  /** The server that dies, and its user, who is an administrator. */
+  readonly mortal: Mortal
+  readonly alice: Client
+  readonly bob: Client
+  /** A room of both, and one of Bob's with many events in its state. */
+  readonly roomId: string
+  readonly largeRoomId: string
+  readonly gateway: Gateway
+  readonly readers: readonly Reader[]
+  end(): Promise<void>
+}
+
+export async function startPair(store: Store): Promise<Pair> {
+  const folder = mkdtempSync(join(tmpdir(), 'hansa-crash-'))
+  const authority = await makeAuthority('Crash', Date.now())
+  const gateway = await startGateway(hosts[0], authority)
+  const environment: Record<string, string> = {}
+  const prepared = hosts.map(async (host, index) => {
+    const own = join(folder, String(index))
+    const outbound = `outbound_http: {ca_files: [${own}/ca.crt], allow_private_ips: true}`
+    const more = `${outbound}\n${await databaseOf(store, index)}`
+    return await prepareHansa({
+      ...{ folder: own, host, authority, more },
+      ...(index === 0 && { environment }),
+    })
+  })
+  const [near, far] = await Promise.all(prepared)
+  if (near === undefined || far === undefined) throw new Error('two were prepared')
+  await Promise.all([near.start(), far.start()])
+  const config = join(folder, '0', 'hansa.yaml')
+  const create = ['user', 'create', 'alice', '--admin', '--password', 'wonderland']
+  execFileSync(process.execPath, [main, ...create, '--config', config])
+  const alice = await loggedIn(near.baseUrl, 'alice', 'wonderland')
+  const bob = await Client.register(far.baseUrl, 'bob')
+  const carol = await Client.register(far.baseUrl, 'carol')
+  const roomId = await alice.createRoom({ preset: 'public_chat' })
+  await bob.join(roomId, [near.serverName])
+  const largeRoomId = await largeRoomOf(bob, carol)
+  await setPusher(alice, gateway)
+  const readers = [new Reader(alice, roomId), new Reader(bob, roomId)]
+  for (const reader of readers) reader.start()
+  const mortal = new Mortal(near, environment, join(folder, '0'), store)
+  return {
+    ...{ folder, mortal, alice, bob, roomId, largeRoomId, gateway, readers },
+    end: async () => {
+      await Promise.all(readers.map((reader) => reader.end()))
+      gateway.close()
+      await Promise.all([near.end(), far.end()])
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** The lines of a configuration for a database that is empty. */
+async function databaseOf(store: Store, index: number): Promise<string> {
+  if (store === 'sqlite') return ''
+  const url = await postgresUrl()
+  const name = `crash_${process.pid}_${index}`
+  const client = new PostgresClient(url)
+  await client.connect()
+  await client.query(`DROP DATABASE IF EXISTS ${name}`)
+  await client.query(`CREATE DATABASE ${name}`)
+  await client.end()
+  return `database: {type: postgres, url: "${url.replace('/postgres?', `/${name}?`)}"}`
+}
+
+/** A room with a name, so that its members are left out for who joins. */
+async function largeRoomOf(bob: Client, carol: Client): Promise<string> {
+  const roomId = await bob.createRoom({
+    preset: 'public_chat',
+    name: 'the library',
+  })
+  const shelves = Array.from({ length: largeRoomEvents }, (_, number) => number)
+  const shelve = (number: number) => bob.setState(roomId, 'crash.shelf', { number }, String(number))
+  await Promise.all(shelves.map(shelve))
+  await carol.join(roomId)
+  for (const text of ['once', 'upon', 'a time']) await carol.send(roomId, text)
+  return roomId
+}
+
+async function setPusher(alice: Client, { url }: Gateway): Promise<void> {
+  await alice.call('POST', '/v3/pushers/set', {
+    ...{ kind: 'http', app_id: 'crash', pushkey: 'phone', app_display_name: 'Crash' },
+    ...{ device_display_name: 'Phone', lang: 'en', data: { url, format: 'event_id_only' } },
+  })
+}
+
+/** A server that fails where it is told to, and is started again without being told. */
+export class Mortal {
+  readonly process: ServerProcess
+  readonly #environment: Record<string, string>
+  readonly #folder: string
+  readonly #store: Store
+  #logStart = 0
+  #isWatching = false
+  #watching: Promise<void> | undefined
+  #hangs = false
+  /** How often it was started again since it was armed. */
+  restarts = 0
+
+  constructor(
+    process: ServerProcess,
+    environment: Record<string, string>,
+    folder: string,
+    store: Store,
+  ) {
+    this.process = process
+    this.#environment = environment
+    this.#folder = folder
+    this.#store = store
+  }
+
+  /** Starts it anew so that it fails at a place, and watches over it. `failpoint`: `name:n:act`. */
+  async arm(failpoint: string): Promise<void> {
+    await this.process.end('SIGKILL')
+    this.#logStart = this.#logSize()
+    this.#hangs = failpoint.endsWith(':hang')
+    this.restarts = 0
+    this.#environment.HANSA_FAILPOINT = failpoint
+    this.#isWatching = true
+    const starting = this.process.start().catch(() => {})
+    delete this.#environment.HANSA_FAILPOINT
+    await Promise.race([starting, this.#reached()])
+    this.#watching = this.#watch()
+    this.#watching.catch(() => {})
+  }
+
+  /** Lets it be as it is, and says whether it failed as it was told. */
+  async disarm(): Promise<boolean> {
+    this.#isWatching = false
+    await this.#watching
+    return this.hasReached
+  }
+
+  get hasReached(): boolean {
+    if (!existsSync(this.process.logFile)) return false
+    const log = readFileSync(this.process.logFile).subarray(this.#logStart).toString()
+    return log.includes('failpoint reached: ')
+  }
+
+  async #reached(): Promise<void> {
+    while (this.#isWatching && !this.hasReached && this.process.condition === 'runs') {
+      await sleep(50)
+    }
+  }
+
+  async #watch(): Promise<void> {
+    while (this.#isWatching) {
+      const hasEnded = this.process.condition !== 'runs'
+      if (hasEnded || (this.#hangs && this.restarts === 0 && this.hasReached)) {
+        if (!hasEnded) await sleep(stillMs)
+        await this.process.end('SIGKILL')
+        await this.#examine()
+        await this.process.start()
+        this.restarts += 1
+      }
+      await sleep(30)
+    }
+  }
+
+  /** What a crash has left must be sound. */
+  async #examine(): Promise<void> {
+    if (this.#store !== 'sqlite') return
+    const path = join(this.#folder, 'hansa.db')
+    assert.deepEqual(problemsOfSqlite(path), [])
+    const db = await openSqlite({ path })
+    const { problems } = await examineStore(db)
+    await db.close()
+    assert.deepEqual(problems, [])
+  }
+
+  #logSize(): number {
+    const { logFile } = this.process
+    return existsSync(logFile) ? statSync(logFile).size : 0
+  }
+}
