@@ -8,7 +8,7 @@
 export interface ThreadLoad {
   /** How much later than due timers came, in milliseconds: 99 of 100 came earlier. */
   readonly lagMs: number
-  /** The share of the time in which it worked, from 0 to 1. */
+  /** The share of the time in which it had a processor, from 0 to 1. */
   readonly busy: number
 }
 

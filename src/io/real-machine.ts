@@ -18,21 +18,19 @@ const usPerMs = 1e3
 export function realMachine(): Machine {
   const delays = monitorEventLoopDelay({ resolution: resolutionMs })
   delays.enable()
-  let last = performance.eventLoopUtilization()
+  let last = { atMs: performance.now(), cpuMs: threadCpuMs() }
   return {
     steadyMs: 0,
     threadLoad: () => {
       const lagMs = Math.max(0, delays.percentile(99) / nsPerMs - resolutionMs)
       delays.reset()
-      const now = performance.eventLoopUtilization()
-      const busy = performance.eventLoopUtilization(now, last).utilization
+      const now = { atMs: performance.now(), cpuMs: threadCpuMs() }
+      const passedMs = Math.max(now.atMs - last.atMs, 1)
+      const busy = Math.min((now.cpuMs - last.cpuMs) / passedMs, 1)
       last = now
       return { lagMs, busy }
     },
-    cpuMs: () => {
-      const { user, system } = process.threadCpuUsage()
-      return (user + system) / usPerMs
-    },
+    cpuMs: threadCpuMs,
     memoryShare: () => {
       const heap = getHeapStatistics()
       const constrained = process.constrainedMemory()
@@ -51,4 +49,10 @@ export function realMachine(): Machine {
       }
     },
   }
+}
+
+/** The processor time that this thread has used. */
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage()
+  return (user + system) / usPerMs
 }

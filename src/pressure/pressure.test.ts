@@ -81,6 +81,18 @@ test('while the thread lags, one class after the other is shed, and never our ow
   assert.ok(!pressure.isBusy)
 })
 
+test('while it is other programs that make the thread late, nothing is refused', async () => {
+  const { time, machine, ladder, pressure } = await watched()
+  const calm = [200, 200, 200, 200, 200, 200]
+  machine.load = { lagMs: 800, busy: 0.39 }
+  await time.run(20_000)
+  assert.deepEqual([ladder(), pressure.refusesConnections], [calm, false])
+  assert.equal(pressure.state().lagMs, 800)
+  machine.load = { lagMs: 800, busy: 0.4 }
+  await time.run(2000)
+  assert.deepEqual([ladder(), pressure.refusesConnections], [[429, ...calm.slice(1)], true])
+})
+
 test('from half a second on, no new connections of servers are taken', async () => {
   const { time, machine, ask, pressure } = await watched()
   machine.load = { lagMs: 501, busy: 1 }

@@ -4,7 +4,8 @@
  *
  * - The thread: while timers come more than 100 ms late, one more class of requests is refused with 429
  *   every two seconds, the least urgent first, and never those of our own users. From 500 ms on, no new
- *   connections of other servers are taken.
+ *   connections of other servers are taken. Not while the thread hardly works: then it is late because
+ *   other programs have the processors, and to refuse something would help nobody.
  * - Memory: from 80 % on caches are emptied, from 90 % on requests are refused as above.
  * - Disks: with less than 10 % free no media of other servers is kept, with less than 5 % nothing is
  *   uploaded and no room joined, and with less than 2 %, or than the reserve, nothing is written: such
@@ -68,6 +69,8 @@ const loadMs = 2000
 const diskMs = 5000
 const lag = { shedMs: 100, calmMs: 50, refuseMs: 500 }
 const memory = { shrink: 0.8, shed: 0.9 }
+/** With less than this share of its time the thread is not late by its own work. */
+const ownShare = 0.4
 /** Above this share of its time the thread is busy: what one gets, another waits for. */
 const busyShare = 0.7
 /** Below which shares of free space a disk has which level. */
@@ -171,7 +174,8 @@ class WatchedPressure implements Pressure {
   #lookAtLoad(): void {
     const { machine } = this.#needs
     this.#load = machine.threadLoad()
-    const { lagMs } = this.#load
+    const { busy } = this.#load
+    const lagMs = busy < ownShare ? 0 : this.#load.lagMs
     // A heap may be full of what nobody holds any more: it is short only if it stays so.
     const share = machine.memoryShare()
     const isShortOf = (limit: number) => share >= limit && this.#memoryShare >= limit

@@ -17,6 +17,9 @@ import { checkInvariants } from './invariants.ts'
 import { count, type Run, type RunOutcome } from './run.ts'
 import { type SimulatedServer, World } from './world.ts'
 
+/** How rarely servers look at their machines in a run of days. */
+const machineSteadyMs = 60_000
+
 /** Runs the world of a seed from its beginning to its end. Never throws for what the seed brings. */
 export async function randomRun(
   seed: number,
@@ -24,6 +27,7 @@ export async function randomRun(
 ): Promise<RunOutcome> {
   const world = new World(seed)
   world.onTrace = onTrace
+  world.machineSteadyMs = machineSteadyMs
   const run: Run = {
     world,
     clients: [],

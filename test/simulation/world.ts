@@ -33,8 +33,6 @@ import { SimulatedClient } from './client.ts'
 
 const federationPort = 8448
 const clientPort = 8008
-/** A world has days: looks at what does not change would be most of what happens. */
-const machineSteadyMs = 60_000
 /** How long a commit may take on a disk that is well. */
 const commitMsCalm = 50
 
@@ -55,6 +53,8 @@ export class World {
   readonly #hash: Hash = createHash('sha256')
   /** Called with each line of the trace, for looking into a failure. */
   onTrace: ((line: string) => void) | undefined
+  /** How rarely servers look at their machines: where days pass, looks would be most of what happens. */
+  machineSteadyMs = 0
 
   constructor(seed: number) {
     this.seed = seed
@@ -179,7 +179,7 @@ export class SimulatedServer {
     this.name = options.name
     this.address = options.address
     this.skewMs = options.skewMs
-    this.machine.steadyMs = machineSteadyMs
+    this.machine.steadyMs = world.machineSteadyMs
     this.#settings = options.settings
     this.#random = world.random.fork(options.name)
   }
