@@ -5,114 +5,161 @@
  * @module
  */
 
+import { parseArgs } from 'node:util'
 import { outsidePlaces } from '../../src/io/failpoints.ts'
+import { seededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { unitPlaces } from '../../src/storage/failpoints.ts'
 import { postgresBinaries } from '../postgres-cluster.ts'
-import { type Store, startPair } from './pair.ts'
+import { cutShort, firstStarts } from './first-start.ts'
+import { type Pair, type Store, startPair } from './pair.ts'
 import { round } from './workload.ts'
 
 const usage = `npm run crash -- [options] [words]
 
-Without options: SQLite, each place once with \`kill\`, for at most three minutes.
-Words: only failpoints whose name has one of them.
-  --all            \`throw\` and \`hang\` too, and PostgreSQL where it is installed, however long it takes
-  --postgres       PostgreSQL alone
-  --minutes N      how long at most
+Without options: SQLite, each place once with \`kill\`, in an order of chance, for three minutes.
+Words: only failpoints whose text (name/moment:n:act) has one of them.
+  --all          kill, throw and hang, first starts, and PostgreSQL where it is installed; all of them
+  --act A        kill, throw or hang instead
+  --store S      sqlite, postgres, or first (first starts) instead
+  --minutes N    how long at most
+  --seed N       the order, as a run before has printed it
 `
 
-const acts = ['kill', 'throw', 'hang'] as const
+const acts = ['kill', 'throw', 'hang']
 const defaultMinutes = 3
+/** Places that only a first start passes, and those of its thread. */
+const ofFirstStart = new Set([
+  ...['signing-key', 'authority-file', 'certificate-file', 'configuration-file'],
+])
+/** Of a place that is passed all the time, which times. */
+const timesOfCommit = [1, 7, 19]
 
-interface Options {
-  readonly stores: readonly Store[]
-  readonly acts: readonly (typeof acts)[number][]
-  readonly words: readonly string[]
-  readonly endMs: number
-}
+type Part = Store | 'first'
 
-function optionsOf(args: readonly string[]): Options {
-  const isAll = args.includes('--all')
-  const minutesAt = args.indexOf('--minutes')
-  const given = minutesAt < 0 ? undefined : Number(args[minutesAt + 1])
-  const minutes = given ?? (isAll ? Number.POSITIVE_INFINITY : defaultMinutes)
-  const words = args.filter(
-    (arg, at) => !arg.startsWith('--') && (minutesAt < 0 || at !== minutesAt + 1),
-  )
-  const hasPostgres = postgresBinaries() !== undefined
-  const stores: Store[] = args.includes('--postgres') ? [] : ['sqlite']
-  if ((isAll || stores.length === 0) && hasPostgres) stores.push('postgres')
-  return {
-    stores,
-    acts: isAll
-      ? acts
-      : acts.filter(
-          (act) =>
-            args.includes(`--${act}`) ||
-            (act === 'kill' && !args.includes('--throw') && !args.includes('--hang')),
-        ),
-    words,
-    endMs: performance.now() + minutes * 60_000,
-  }
-}
+const { values, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    all: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+    act: { type: 'string', multiple: true },
+    store: { type: 'string', multiple: true },
+    minutes: { type: 'string' },
+    seed: { type: 'string' },
+  },
+})
+const isAll = values.all
+const seed = Number(values.seed ?? Math.floor(performance.timeOrigin) % 100_000)
+const minutes = Number(values.minutes ?? (isAll ? Number.POSITIVE_INFINITY : defaultMinutes))
+const endMs = performance.now() + minutes * 60_000
 
-/** All failpoints that a server which runs can pass, as `name:n:act`. */
-function failpointsOf(store: Store, { acts: wanted, words }: Options): string[] {
-  const names = [...unitPlaces, ...outsidePlaces, ...(store === 'sqlite' ? ['commit'] : [])]
-  const atStart = new Set([
-    'signing-key',
-    'authority-file',
-    'certificate-file',
-    'configuration-file',
-  ])
-  const places = names
-    .filter((name) => !atStart.has(name))
-    .flatMap((name) => [`${name}/before`, `${name}/after`])
-  const counted = places.flatMap((place) =>
-    (place.startsWith('commit/') ? [1, 7, 19] : [1]).map((count) => `${place}:${count}`),
-  )
-  return wanted
-    .flatMap((act) => counted.map((place) => `${place}:${act}`))
+/** All failpoints of a part that are asked for, in an order of chance. */
+function failpointsOf(part: Part): string[] {
+  const wanted = values.act ?? (isAll ? acts : ['kill'])
+  const all = part === 'first' ? firstStarts() : whileItWorks(part)
+  const random = seededRandom(seed)
+  return all
+    .filter((text) => wanted.includes(text.split(':')[2] ?? ''))
     .filter((text) => words.length === 0 || words.some((word) => text.includes(word)))
+    .map((text) => ({ text, place: random.fraction() }))
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ text }) => text)
 }
 
-async function run(store: Store, options: Options): Promise<boolean> {
-  let pair = await startPair(store)
-  const failpoints = failpointsOf(store, options)
-  const counts = { passed: 0, failed: 0, unreached: 0 }
-  let number = 0
+function whileItWorks(store: Store): string[] {
+  const names = [...unitPlaces, ...outsidePlaces, ...(store === 'sqlite' ? ['commit'] : [])]
+  return names
+    .filter((name) => !ofFirstStart.has(name))
+    .flatMap((name) =>
+      (name === 'commit' ? timesOfCommit : [1]).flatMap((count) =>
+        ['before', 'after'].flatMap((moment) =>
+          acts.map((act) => `${name}/${moment}:${count}:${act}`),
+        ),
+      ),
+    )
+}
+
+interface Attempts {
+  act(failpoint: string, count: number): Promise<Outcome>
+  end(): Promise<void>
+}
+
+interface Outcome {
+  readonly word: 'passed' | 'FAILED' | 'NOT REACHED'
+  readonly rest: string
+}
+
+/** Does it with each, and prints what came of it. Gives whether all is well. */
+async function runPart(part: Part): Promise<boolean> {
+  const failpoints = failpointsOf(part)
+  const attempt = part === 'first' ? onceAtStart : await whileWorking(part)
+  const counts = { passed: 0, FAILED: 0, 'NOT REACHED': 0 }
+  let count = 0
   for (const failpoint of failpoints) {
-    if (performance.now() > options.endMs) break
-    number += 1
+    if (performance.now() > endMs) break
+    count += 1
     const startMs = performance.now()
-    let outcome = 'passed'
-    try {
-      await pair.mortal.arm(failpoint)
-      await round(pair, `${failpoint.replace('/', ' ')} ${number}`)
-      if (!(await pair.mortal.disarm())) outcome = 'unreached'
-      counts[outcome as 'passed' | 'unreached'] += 1
-    } catch (error) {
-      outcome = 'failed'
-      counts.failed += 1
-      console.error(error, `\n${pair.mortal.process.logTail(20)}`)
-      await pair.mortal.disarm().catch(() => {})
-      await pair.end()
-      pair = await startPair(store)
-    }
+    const { word, rest } = await attempt.act(failpoint, count)
+    counts[word] += 1
     const tookMs = Math.round(performance.now() - startMs)
-    console.log(`${store} ${failpoint} ${outcome}, ${pair.mortal.restarts} restarts, ${tookMs} ms`)
+    console.log(`${part} ${failpoint}: ${word}, ${tookMs} ms${rest}`)
   }
-  await pair.end()
-  const left = failpoints.length - number
-  console.log(`${store}: ${JSON.stringify(counts)}, ${left} left out for lack of time`)
-  return counts.failed === 0
+  await attempt.end()
+  const left = failpoints.length - count
+  const sums = Object.entries(counts).map(([word, sum]) => `${sum} ${word}`)
+  console.log(`${part}: ${sums.join(', ')}, ${left} left out for lack of time`)
+  return counts.FAILED + counts['NOT REACHED'] === 0
 }
 
-const args = process.argv.slice(2)
-if (args.includes('--help')) {
+const onceAtStart: Attempts = {
+  act: async (failpoint) => {
+    try {
+      await cutShort(failpoint)
+      return { word: 'passed', rest: '' }
+    } catch (error) {
+      return { word: 'FAILED', rest: `\n${String(error)}` }
+    }
+  },
+  end: async () => {},
+}
+
+/** The same two servers go through all of it, until something is wrong with them. */
+async function whileWorking(store: Store): Promise<Attempts> {
+  let pair: Pair = await startPair(store)
+  return {
+    act: async (failpoint, count) => {
+      const { mortal } = pair
+      try {
+        await mortal.arm(failpoint)
+        await round(pair, `${failpoint.replace('/', ' ')} ${count}`)
+        const isReached = await mortal.disarm()
+        const rest = `, ${mortal.restarts} restarts`
+        return { word: isReached ? 'passed' : 'NOT REACHED', rest }
+      } catch (error) {
+        const rest = `\n${String(error)}\n${mortal.process.logTail()}`
+        await mortal.disarm().catch(() => {})
+        await pair.end()
+        pair = await startPair(store)
+        return { word: 'FAILED', rest }
+      }
+    },
+    end: () => pair.end(),
+  }
+}
+
+function partsOf(): Part[] {
+  if (values.store !== undefined) return values.store as Part[]
+  if (!isAll) return ['sqlite']
+  return ['first', 'sqlite', ...(postgresBinaries() === undefined ? [] : (['postgres'] as const))]
+}
+
+// Servers end with the process that started them, which a signal alone would not do.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(143))
+
+if (values.help) {
   console.log(usage)
 } else {
-  const options = optionsOf(args)
+  console.log(`seed ${seed}`)
   let isGood = true
-  for (const store of options.stores) isGood = (await run(store, options)) && isGood
+  for (const part of partsOf()) isGood = (await runPart(part)) && isGood
   process.exit(isGood ? 0 : 1)
 }
