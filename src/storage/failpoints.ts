@@ -50,7 +50,6 @@ const places: Readonly<Record<string, readonly string[]>> = {
   'account-data': ['INSERT INTO account_data'],
   account: ['INSERT INTO accounts'],
   'device-keys': ['INSERT INTO device_keys'],
-  'server-keys': ['INSERT INTO server_keys'],
   'search-index': ['UPDATE event_index SET'],
 }
 

@@ -91,6 +91,8 @@ async function talk({ alice, bob, roomId, gateway }: Pair, done: Acknowledged, t
   done.read = { by: alice.userId, eventId: last }
   const data = `/v3/user/${encode(alice.userId)}/account_data/crash.tag`
   await call(alice, 'PUT', data, { tag })
+  const criteria = { room_events: { search_term: 'alice' } }
+  await call(alice, 'POST', '/v3/search', { search_categories: criteria })
   assert.deepEqual(await call(alice, 'GET', data), { tag })
 }
 
