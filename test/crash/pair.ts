@@ -12,7 +12,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client as PostgresClient } from 'pg'
 import { makeAuthority } from '../../src/io/certificates.ts'
+import { realClock } from '../../src/io/real-clock.ts'
 import { examineStore } from '../../src/rooms/examine-store.ts'
+import type { Database } from '../../src/storage/database.ts'
+import { openPostgres } from '../../src/storage/postgres.ts'
 import { openSqlite } from '../../src/storage/sqlite.ts'
 import { problemsOfSqlite } from '../../src/storage/sqlite-files.ts'
 import { postgresUrl } from '../postgres-cluster.ts'
@@ -51,10 +54,13 @@ export async function startPair(store: Store): Promise<Pair> {
   const authority = await makeAuthority('Crash', Date.now())
   const gateway = await startGateway(hosts[0], authority)
   const environment: Record<string, string> = {}
+  const databases = await Promise.all(
+    hosts.map((_, index) => databaseFor(store, { index, folder: join(folder, String(index)) })),
+  )
   const prepared = hosts.map(async (host, index) => {
     const own = join(folder, String(index))
     const outbound = `outbound_http: {ca_files: [${own}/ca.crt], allow_private_ips: true}`
-    const more = `${outbound}\n${await databaseOf(store, index)}`
+    const more = `${outbound}\n${databases[index]?.setting ?? ''}`
     return await prepareHansa({
       ...{ folder: own, host, authority, more },
       ...(index === 0 && { environment }),
@@ -75,7 +81,7 @@ export async function startPair(store: Store): Promise<Pair> {
   await setPusher(alice, gateway)
   const readers = [new Reader(alice, roomId), new Reader(bob, roomId)]
   for (const reader of readers) reader.start()
-  const mortal = new Mortal(near, environment, join(folder, '0'), store)
+  const mortal = new Mortal(near, environment, databases[0])
   return {
     ...{ folder, mortal, alice, bob, roomId, largeRoomId, gateway, readers },
     end: async () => {
@@ -87,17 +93,40 @@ export async function startPair(store: Store): Promise<Pair> {
   }
 }
 
-/** The lines of a configuration for a database that is empty. */
-async function databaseOf(store: Store, index: number): Promise<string> {
-  if (store === 'sqlite') return ''
-  const url = await postgresUrl()
+interface ServerDatabase {
+  /** The line of the configuration that names it. */
+  readonly setting: string
+  /** Opens it while no server uses it, if it is sound as far as the database can tell. */
+  open(): Promise<Database>
+}
+
+async function databaseFor(
+  store: Store,
+  { index, folder }: { readonly index: number; readonly folder: string },
+): Promise<ServerDatabase> {
+  if (store === 'sqlite') {
+    const path = join(folder, 'hansa.db')
+    const open = async () => {
+      assert.deepEqual(problemsOfSqlite(path), [])
+      return await openSqlite({ path })
+    }
+    return { setting: '', open }
+  }
+  const cluster = await postgresUrl()
   const name = `crash_${process.pid}_${index}`
-  const client = new PostgresClient(url)
+  const client = new PostgresClient(cluster)
   await client.connect()
-  await client.query(`DROP DATABASE IF EXISTS ${name}`)
+  await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
   await client.query(`CREATE DATABASE ${name}`)
   await client.end()
-  return `database: {type: postgres, url: "${url.replace('/postgres?', `/${name}?`)}"}`
+  const url = cluster.replace('/postgres?', `/${name}?`)
+  const onFatal = (error: Error) => {
+    throw error
+  }
+  return {
+    setting: `database: {type: postgres, url: "${url}"}`,
+    open: () => openPostgres({ url, clock: realClock, onFatal }),
+  }
 }
 
 /** A room with a name, so that its members are left out for who joins. */
@@ -125,8 +154,7 @@ async function setPusher(alice: Client, { url }: Gateway): Promise<void> {
 export class Mortal {
   readonly process: ServerProcess
   readonly #environment: Record<string, string>
-  readonly #folder: string
-  readonly #store: Store
+  readonly #database: ServerDatabase | undefined
   #logStart = 0
   #isWatching = false
   #watching: Promise<void> | undefined
@@ -137,13 +165,11 @@ export class Mortal {
   constructor(
     process: ServerProcess,
     environment: Record<string, string>,
-    folder: string,
-    store: Store,
+    database: ServerDatabase | undefined,
   ) {
     this.process = process
     this.#environment = environment
-    this.#folder = folder
-    this.#store = store
+    this.#database = database
   }
 
   /** Starts it anew so that it fails at a place, and watches over it. `failpoint`: `name:n:act`. */
@@ -196,10 +222,8 @@ export class Mortal {
 
   /** What a crash has left must be sound. */
   async #examine(): Promise<void> {
-    if (this.#store !== 'sqlite') return
-    const path = join(this.#folder, 'hansa.db')
-    assert.deepEqual(problemsOfSqlite(path), [])
-    const db = await openSqlite({ path })
+    const db = await this.#database?.open()
+    if (db === undefined) return
     const { problems } = await examineStore(db)
     await db.close()
     assert.deepEqual(problems, [])
