@@ -236,6 +236,31 @@ test('a banned user of ours does not get in meanwhile', async () => {
   assert.equal((await c.rooms.membership(chris, roomId))?.membership, 'ban')
 })
 
+test('a banned user of ours whom a branch from before the ban brings back says nothing', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, bob, carol, roomId } = it
+  const chris = c.user('chris')
+  it.open = true
+  for (const user of [carol, chris]) await c.join(user, roomId, [a])
+  await world.settle()
+  it.open = false
+  for (const server of [a, c]) world.cut(b, server)
+  await b.say(bob, roomId, 'before all that')
+  await a.setMembership(alice, roomId, chris, 'ban')
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle()
+  await joined(it)
+  world.heal()
+  await world.settle(60_000)
+  assert.ok((await c.messages(roomId)).includes('before all that'))
+  await assert.rejects(c.say(chris, roomId, 'still here'), { errcode: 'M_FORBIDDEN' })
+  await c.say(carol, roomId, 'back again')
+  await world.settle(60_000)
+  await complete(it)
+  assert.equal(await c.membershipIn(roomId, chris), 'ban')
+  assert.ok((await a.messages(roomId)).includes('back again'))
+})
+
 test('we leave, and come back, before all members are known', async () => {
   const it = await scene()
   const { world, a, c, alice, carol, roomId } = it

@@ -8,7 +8,7 @@ import type { Clock } from '#io/clock.ts'
 import type { Random } from '#io/random.ts'
 import { authStateKeys, selectAuthEvents } from '#protocol/auth-rules/auth-events.ts'
 import { checkAuthRules } from '#protocol/auth-rules/check.ts'
-import type { Verdict } from '#protocol/auth-rules/verdict.ts'
+import { reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
 import { buildPdu, type EventDraft, referenceTo } from '#protocol/build-pdu.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
@@ -16,6 +16,7 @@ import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
+import { isFromBefore } from './partial-room.ts'
 import type { Signer } from './remote-servers.ts'
 import type { Room } from './room.ts'
 import type { LocalEvent } from './rooms.ts'
@@ -60,7 +61,9 @@ export async function draftEvent(
     auth_events: authEvents.map(referenceTo),
   }
   const { event_id = '$draft' as EventId } = draft
-  const verdict = checkAuthRules(asPdu(version, { ...draft, event_id }), state)
+  const verdict = isFromBefore(room, state.get('m.room.member', event.sender))
+    ? reject('the sender is not in the room, as far as is known before its whole state is')
+    : checkAuthRules(asPdu(version, { ...draft, event_id }), state)
   return { draft, verdict }
 }
 
