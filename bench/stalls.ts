@@ -179,7 +179,7 @@ const base = {
 }
 const pduChecker = pduCheckerWorkers(realClock)
 const local = await createLocalRooms({ ...base, streams: await openStreams(db), pduChecker })
-const { rooms } = createRooms(local, {
+const { rooms, roomsForServers } = createRooms(local, {
   ...base,
   remoteServers: createRemoteServers(resident, realClock),
   canBeInvited: async () => true,
@@ -199,6 +199,30 @@ for (let index = members; index < members + 1000; index += 1) {
   add(user, 'm.room.member', user, { membership: 'join' })
 }
 await timed('join of the same room again, with 1000 members more', joinThere)
+
+// A server of the room asks for all of it, and a user of another one joins.
+const ask = {
+  origin: there,
+  roomId,
+  eventId: (await local.engine.forwardExtremities(roomId))[0] as EventId,
+}
+const newcomer: UserId = '@newcomer:there.test'
+const entry = make(
+  { sender: newcomer, type: 'm.room.member', state_key: newcomer, content: { membership: 'join' } },
+  [(await rooms.event(roomId, ask.eventId))?.pdu as Pdu],
+  [state[0], state[2], state[3]] as Pdu[],
+)
+await timed('the IDs of the state, served', () => roomsForServers.stateIds(ask))
+await timed('the state, served', () => roomsForServers.state(ask))
+await timed('a join, served', () =>
+  roomsForServers.acceptJoin({
+    origin: there,
+    roomId,
+    eventId: entry.event_id,
+    event: entry.bytes,
+    omitMembers: false,
+  }),
+)
 
 // Two branches in which so many members each say something of the room, under the same keys.
 const [end] = await local.engine.forwardExtremities(roomId)

@@ -63,7 +63,7 @@ const mayImport: Record<string, readonly string[]> = {
 const builtins: Record<string, RegExp> = {
   protocol: /^node:(crypto|module|assert\/strict)$/,
   io: /^node:/,
-  storage: /^node:(sqlite|worker_threads|assert\/strict|crypto)$/,
+  storage: /^node:(sqlite|worker_threads|assert\/strict|crypto|zlib)$/,
   cli: /^node:/,
 }
 const builtinsElsewhere = /^node:(assert\/strict|crypto|zlib|util)$/

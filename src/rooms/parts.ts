@@ -26,6 +26,7 @@ export type RoomReader = Pick<
   | 'stateBefore'
   | 'event'
   | 'events'
+  | 'eventBytes'
   | 'eventsByTime'
   | 'membership'
   | 'localMembers'

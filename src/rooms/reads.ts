@@ -64,6 +64,7 @@ export type RoomReads = Pick<
   | 'stateBefore'
   | 'event'
   | 'events'
+  | 'eventBytes'
   | 'eventsByTime'
   | 'timeline'
   | 'stateChanges'
@@ -94,6 +95,7 @@ export function createReads(parts: ReadParts): RoomReads {
   return {
     events,
     event: async (roomId, eventId) => (await events(roomId, [eventId]))[0],
+    eventBytes: async (roomId, ids) => (await (await room(roomId))?.bytesOf(ids)) ?? [],
     eventsByTime: (roomId, search) => eventsByTime(parts, roomId, search),
     version: async (roomId) => (await room(roomId))?.version,
     isServerInRoom: async (server, roomId) => {

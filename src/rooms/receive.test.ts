@@ -345,24 +345,49 @@ test('events that cannot be had do not keep others waiting', async () => {
   assert.equal((await world.rooms.event(room.roomId, lost.event_id))?.status, 'accepted')
 })
 
-test('bytes that a disk has changed are found when they are read', async () => {
+for (const [what, from, to, hasChecksum] of [
+  ['the sender', 'alice', 'alicf', true],
+  // The ID covers the hash of the content only.
+  ['the content', 'as it was', 'as it is.', true],
+  ['the sender of an event without checksum', 'alice', 'alicf', false],
+] as const) {
+  test(`bytes in which a disk has changed ${what} are found when they are read`, async () => {
+    const { rooms, image } = await openEngine(memoryImage())
+    const room = await roomWithThem(
+      { rooms, image, db: await openSqlite({ image }), commits: [] },
+      versionOf('11'),
+    )
+    const { event_id: eventId, bytes } = await room.ours('m.room.message', { body: 'as it was' })
+    const again = await openEngine(image)
+    if (!hasChecksum) {
+      await again.db.write((tx) => tx.run(sql`UPDATE events SET checksum = NULL`))
+    }
+    assert.deepEqual(await again.rooms.eventBytes(room.roomId, [eventId]), [bytes])
+    const changed = new Uint8Array(Buffer.from(Buffer.from(bytes).toString().replace(from, to)))
+    await again.db.write((tx) =>
+      tx.run(sql`UPDATE events SET bytes = ${changed} WHERE event_id = ${eventId}`),
+    )
+    const found = {
+      name: 'EventCorrupted',
+      message: new RegExp(`The bytes stored for \\${eventId}`),
+    }
+    await assert.rejects(again.rooms.event(room.roomId, eventId), found)
+    await assert.rejects(again.rooms.eventBytes(room.roomId, [eventId]), found)
+  })
+}
+
+test('bytes are read in the order in which they are asked for, without those not there', async () => {
   const { rooms, image } = await openEngine(memoryImage())
   const room = await roomWithThem(
     { rooms, image, db: await openSqlite({ image }), commits: [] },
-    versionOf('11'),
+    versionOf('12'),
   )
-  const event = await room.ours('m.room.message', { body: 'as it was' })
-  const changed = Buffer.from(Buffer.from(event.bytes).toString().replace('alice', 'alicf'))
+  const one = await room.ours('m.room.message', { body: 'one' })
+  const two = await room.ours('m.room.message', { body: 'two' })
   const again = await openEngine(image)
-  await again.db.write((tx) =>
-    tx.run(
-      sql`UPDATE events SET bytes = ${new Uint8Array(changed)} WHERE event_id = ${event.event_id}`,
-    ),
-  )
-  await assert.rejects(again.rooms.event(room.roomId, event.event_id), {
-    name: 'EventCorrupted',
-    message: new RegExp(`The bytes stored for \\${event.event_id}`),
-  })
+  await again.rooms.event(room.roomId, one.event_id)
+  const ids = [two.event_id, '$none' as const, one.event_id]
+  assert.deepEqual(await again.rooms.eventBytes(room.roomId, ids), [two.bytes, one.bytes])
 })
 
 test('a room that others tear into many ends is merged by us', async () => {

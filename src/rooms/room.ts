@@ -14,7 +14,7 @@ import type { Clock } from '#io/clock.ts'
 import { Slices } from '#io/slices.ts'
 import type { AuthState } from '#protocol/auth-rules/auth-state.ts'
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
-import { parsePdu } from '#protocol/parse-pdu.ts'
+import { parsePdu, pduOfCheckedBytes } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import { AuthCover } from '#protocol/state-resolution/auth-cover.ts'
@@ -23,7 +23,15 @@ import { resolveStates } from '#protocol/state-resolution/resolve.ts'
 import type { RoomEvents } from '#protocol/state-resolution/room-events.ts'
 import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader } from '#storage/database.ts'
-import { type EventRow, eventRows, eventStatuses, numberedEventRows } from '#storage/events.ts'
+import {
+  checksumOf,
+  type EventBytesRow,
+  type EventRow,
+  eventBytesRows,
+  eventRows,
+  eventStatuses,
+  numberedEventRows,
+} from '#storage/events.ts'
 import { membershipCodeOf } from './membership-codes.ts'
 import type { PartialRoom } from './partial-room.ts'
 import type { EventStatus, Position } from './rooms.ts'
@@ -313,22 +321,35 @@ export class Room implements RoomEvents {
     return this.#inFlight.get(eventId)?.pdu ?? this.#pdus.get(eventId)
   }
 
-  /**
-   * The event of a row. Its ID is computed anew: what a disk has corrupted is found here, and goes
-   * nowhere.
-   */
-  pduOfRow(row: Pick<EventRow, 'event_id' | 'redacted_by' | 'bytes'>): Pdu {
-    const parsed = parsePdu(this.version, row.bytes)
-    if (!parsed.ok || parsed.pdu.event_id !== row.event_id) {
-      const found = parsed.ok ? `their ID is ${parsed.pdu.event_id}` : parsed.reason
-      throw new EventCorrupted(
-        `The bytes stored for ${row.event_id} of ${this.roomId} are not those of that event: ${found}.`,
-      )
-    }
+  /** The event of a row. What a disk has corrupted is found here, and goes nowhere. */
+  pduOfRow(row: EventBytesRow): Pdu {
+    const bytes = this.#checkedBytes(row)
+    const pdu = bytes ? pduOfCheckedBytes(this.version, row.event_id, bytes) : this.#reread(row)
     // A row that was read before a redaction was committed says what nobody is to be told any more.
     const isOutdated = row.redacted_by === null && this.#redacted.has(row.event_id)
-    if (!isOutdated) this.#pdus.set(row.event_id, parsed.pdu)
-    return parsed.pdu
+    if (!isOutdated) this.#pdus.set(row.event_id, pdu)
+    return pdu
+  }
+
+  /** The bytes of a row if they are those that were stored; `undefined` if only their ID can tell. */
+  #checkedBytes({ event_id, bytes, checksum }: EventBytesRow): Uint8Array | undefined {
+    if (checksum === null) return undefined
+    if (checksum === checksumOf(event_id, bytes)) return bytes
+    throw this.#corrupted(event_id, 'their checksum is another')
+  }
+
+  /** The event of a row without a checksum: its ID is computed anew. */
+  #reread({ event_id, bytes }: EventBytesRow): Pdu {
+    const parsed = parsePdu(this.version, bytes)
+    if (!parsed.ok) throw this.#corrupted(event_id, parsed.reason)
+    if (parsed.pdu.event_id === event_id) return parsed.pdu
+    throw this.#corrupted(event_id, `their ID is ${parsed.pdu.event_id}`)
+  }
+
+  #corrupted(eventId: EventId, found: string): EventCorrupted {
+    return new EventCorrupted(
+      `The bytes stored for ${eventId} of ${this.roomId} are not those of that event: ${found}.`,
+    )
   }
 
   /** Puts what is left of an event in its place, since it has been redacted. */
@@ -396,11 +417,28 @@ export class Room implements RoomEvents {
       else found.set(eventId, pdu)
     }
     await this.#inPages(missing, async (page) => {
-      for (const row of await eventRows(this.#db, this.roomNid, page)) {
+      for (const row of await eventBytesRows(this.#db, this.roomNid, page)) {
         found.set(row.event_id, this.pduOfRow(row))
       }
     })
     return found
+  }
+
+  /** The bytes of stored events, in the order of the IDs, without making events of them. */
+  async bytesOf(eventIds: readonly EventId[]): Promise<Uint8Array[]> {
+    const found = new Map<EventId, Uint8Array>()
+    const missing: EventId[] = []
+    for (const eventId of eventIds) {
+      const pdu = this.cachedPdu(eventId)
+      if (pdu === undefined) missing.push(eventId)
+      else found.set(eventId, pdu.bytes)
+    }
+    await this.#inPages(missing, async (page) => {
+      for (const row of await eventBytesRows(this.#db, this.roomNid, page)) {
+        found.set(row.event_id, this.#checkedBytes(row) ?? this.#reread(row).bytes)
+      }
+    })
+    return eventIds.flatMap((eventId) => found.get(eventId) ?? [])
   }
 
   /** An event is about to be committed with these facts. */

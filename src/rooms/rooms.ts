@@ -281,6 +281,8 @@ export interface Rooms {
   /** Any stored event of this room, whatever its status. */
   event(roomId: RoomId, eventId: EventId): Promise<StoredEvent | undefined>
   events(roomId: RoomId, eventIds: readonly EventId[]): Promise<StoredEvent[]>
+  /** The bytes of such events, in the order of the IDs. */
+  eventBytes(roomId: RoomId, eventIds: readonly EventId[]): Promise<Uint8Array[]>
   /**
    * Timeline events, accepted ones only. `backwards`: those at or before `from` going back, `from`
    * excluded; `forwards`: those after `from`. `until`, excluded on the far side, may end it earlier.

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { crc32 } from 'node:zlib'
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { integers, type Reader, sql, texts, type Writer } from './database.ts'
 
@@ -23,7 +24,12 @@ export interface EventRow {
   readonly state_key_nid: number | null
   readonly redacted_by: EventId | null
   readonly bytes: Uint8Array
+  /** What `checksumOf` gave when the bytes were stored; `null` if they were before there were any. */
+  readonly checksum: number | null
 }
+
+/** The columns by which the bytes of an event are read. */
+export type EventBytesRow = Pick<EventRow, 'event_id' | 'redacted_by' | 'bytes' | 'checksum'>
 
 /** An event row with whether a parent of it is missing. */
 export interface PlacedEventRow extends EventRow {
@@ -31,7 +37,7 @@ export interface PlacedEventRow extends EventRow {
 }
 
 const columns = sql`event_nid, event_id, status, stream, sub, depth, state_before, state_after,
-  number, state_key_nid, redacted_by, bytes`
+  number, state_key_nid, redacted_by, bytes, checksum`
 const gapBefore = sql`EXISTS (SELECT 1 FROM missing_parents WHERE
   missing_parents.room_nid = events.room_nid AND missing_parents.stream = events.stream
   AND missing_parents.sub = events.sub) AS gap_before`
@@ -43,11 +49,16 @@ export async function highestEventNid(db: Reader): Promise<number> {
   return row?.most ?? 0
 }
 
+/** A number that is another one if a disk changes the bytes, or gives those of another event. */
+export function checksumOf(eventId: EventId, bytes: Uint8Array): number {
+  return crc32(bytes, crc32(eventId))
+}
+
 /** Adds an event, or puts what is known of it now in the place of an outlier. */
 export function putEvent(
   tx: Writer,
   roomNid: number,
-  event: Omit<EventRow, 'redacted_by'> & {
+  event: Omit<EventRow, 'redacted_by' | 'checksum'> & {
     readonly origin_server_ts: number
     readonly auth_numbers: Uint8Array | null
     readonly membership: number
@@ -56,11 +67,11 @@ export function putEvent(
   tx.run(sql`
     INSERT INTO events (event_nid, room_nid, event_id, status, stream, sub, depth, state_before,
       state_after, number, state_key_nid, auth_numbers, membership, origin_server_ts,
-      redacted_by, bytes)
+      redacted_by, bytes, checksum)
     VALUES (${event.event_nid}, ${roomNid}, ${event.event_id}, ${event.status}, ${event.stream},
       ${event.sub}, ${event.depth}, ${event.state_before}, ${event.state_after}, ${event.number},
       ${event.state_key_nid}, ${event.auth_numbers}, ${event.membership}, ${event.origin_server_ts},
-      ${null}, ${event.bytes})
+      ${null}, ${event.bytes}, ${checksumOf(event.event_id, event.bytes)})
     ON CONFLICT (room_nid, event_id) DO UPDATE SET status = excluded.status,
       stream = excluded.stream, sub = excluded.sub, state_before = excluded.state_before,
       state_after = excluded.state_after, number = excluded.number,
@@ -75,6 +86,18 @@ export async function eventRows(
 ): Promise<PlacedEventRow[]> {
   return await db.all<PlacedEventRow>(sql`
     SELECT ${columns}, ${gapBefore} FROM events
+    WHERE room_nid = ${roomNid} AND event_id IN ${texts(eventIds)}
+  `)
+}
+
+/** The bytes of events, in no order. */
+export async function eventBytesRows(
+  db: Reader,
+  roomNid: number,
+  eventIds: readonly EventId[],
+): Promise<EventBytesRow[]> {
+  return await db.all<EventBytesRow>(sql`
+    SELECT event_id, redacted_by, bytes, checksum FROM events
     WHERE room_nid = ${roomNid} AND event_id IN ${texts(eventIds)}
   `)
 }
@@ -227,7 +250,8 @@ export function redactEvent(
   },
 ): void {
   tx.run(sql`
-    UPDATE events SET bytes = ${redaction.bytes}, redacted_by = ${redaction.redactedBy}
+    UPDATE events SET bytes = ${redaction.bytes}, redacted_by = ${redaction.redactedBy},
+      checksum = ${checksumOf(redaction.eventId, redaction.bytes)}
     WHERE room_nid = ${roomNid} AND event_id = ${redaction.eventId}
   `)
 }

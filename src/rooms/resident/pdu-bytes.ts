@@ -19,9 +19,7 @@ export async function bytesOf(
 ): Promise<Uint8Array[]> {
   const bytes: Uint8Array[] = []
   for (let at = 0; at < eventIds.length; at += batch) {
-    for (const { pdu } of await rooms.events(roomId, eventIds.slice(at, at + batch))) {
-      bytes.push(pdu.bytes)
-    }
+    bytes.push(...(await rooms.eventBytes(roomId, eventIds.slice(at, at + batch))))
     if (eventIds.length > batch) await clock.yield()
   }
   return bytes
