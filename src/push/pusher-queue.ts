@@ -132,24 +132,44 @@ export class PusherQueue {
       this.#isWoken = false
       const pusher = await pusherOf(this.#needs.db, this.#key)
       if (pusher === undefined) return 0
-      const rooms = await this.#roomsToLookAt()
-      const { waiting, left } = await waitingIn(this.#needs, pusher, rooms)
-      for (const roomId of rooms) if (!left.has(roomId)) this.#rooms?.delete(roomId)
+      const waiting = await this.#lookForMore(pusher)
       if (waiting.length === 0) {
         const pauseMs = await this.#tellCounts(pusher)
         if (pauseMs > 0 || !this.#isWoken) return pauseMs
       }
-      for (const one of waiting) {
-        const pauseMs = await this.#tell(one)
-        if (pauseMs === 0) continue
-        // What was not told is looked for again.
-        for (const { roomId, stream } of waiting) {
-          if (stream >= one.stream) this.#rooms?.add(roomId)
-        }
-        return pauseMs
-      }
+      const pauseMs = await this.#tellInOrder(waiting)
+      if (pauseMs > 0) return pauseMs
     }
     return 0
+  }
+
+  /** What waits. A room in which something happens while it is looked at is looked at again. */
+  async #lookForMore(pusher: PusherRow): Promise<readonly Waiting[]> {
+    const rooms = await this.#roomsToLookAt()
+    for (const roomId of rooms) this.#rooms?.delete(roomId)
+    let again: Iterable<RoomId> = rooms
+    try {
+      const { waiting, left } = await waitingIn(this.#needs, pusher, rooms)
+      again = left
+      return waiting
+    } finally {
+      for (const roomId of again) this.#rooms?.add(roomId)
+    }
+  }
+
+  /** Gives how long to wait if the gateway fails, else 0. What was not told is looked for again. */
+  async #tellInOrder(waiting: readonly Waiting[]): Promise<number> {
+    let told = 0
+    try {
+      for (const one of waiting) {
+        const pauseMs = await this.#tell(one)
+        if (pauseMs > 0) return pauseMs
+        told += 1
+      }
+      return 0
+    } finally {
+      for (const { roomId } of waiting.slice(told)) this.#rooms?.add(roomId)
+    }
   }
 
   /** At first all rooms of the user; then those in which something happens. */

@@ -7,8 +7,11 @@ import {
   roomClientWorld,
   type TestUser,
 } from '../../test/room-client-world.ts'
+import { Failpoint } from '../io/failpoints.ts'
 import { type HttpClient, HttpFailure, type OutgoingRequest } from '../io/http.ts'
-import { type MemoryImage, memoryImage } from '../storage/sqlite.ts'
+import type { Database, Sql } from '../storage/database.ts'
+import { failingDatabase } from '../storage/failpoints.ts'
+import { type MemoryImage, memoryImage, openSqlite } from '../storage/sqlite.ts'
 
 type Answer = { readonly status?: number; readonly body?: unknown } | 'down' | 'never'
 
@@ -55,12 +58,14 @@ const pusher = (more: object = {}) => ({
 
 interface Options {
   readonly image?: MemoryImage
+  readonly db?: Database
   readonly gateway?: Gateway
 }
 
 async function withPusher(t: import('node:test').TestContext, options: Options = {}) {
-  const { gateway = new Gateway(), image = memoryImage() } = options
-  const world = await roomClientWorld(t, { outboundHttpClient: gateway, image })
+  const { gateway = new Gateway(), image = memoryImage(), db } = options
+  const outboundHttpClient = gateway
+  const world = await roomClientWorld(t, { outboundHttpClient, image, ...(db && { db }) })
   const [alice, bob] = [await world.user('alice'), await world.user('bob')]
   const profile = `/profile/${encodeURIComponent(alice.userId)}/displayname`
   await alice.put(profile, { displayname: 'Alice' })
@@ -149,6 +154,48 @@ test('the counts are told where something was read elsewhere', async (t) => {
   await bob.say(room, 'c')
   await settle()
   assert.equal(gateway.told.length, 3)
+})
+
+test('what is said while a pusher looks for what waits is told, too', async (t) => {
+  const memory = await openSqlite({})
+  const slow = Promise.withResolvers<void>()
+  let isLooking = false
+  const db: Database = {
+    first: (statement) => memory.first(statement),
+    write: (collect) => memory.write(collect),
+    close: () => memory.close(),
+    async all<Row>(statement: Sql) {
+      const rows = await memory.all<Row>(statement)
+      const looks = /ts, highlights/.test(statement.texts.join('')) && rows.length > 0
+      if (!looks || isLooking) return rows
+      isLooking = true
+      await slow.promise
+      return rows
+    },
+  }
+  const { gateway, alice, room, settle } = await withPusher(t, { db })
+  await alice.say(room, 'first')
+  await settle()
+  assert.deepEqual([isLooking, gateway.texts], [true, []])
+  await alice.say(room, 'second')
+  await settle()
+  slow.resolve()
+  await settle()
+  assert.deepEqual(gateway.texts, ['first', 'second'])
+})
+
+test('what waits is told in the end if it cannot be noted that something was told', async (t) => {
+  const memory = await openSqlite({})
+  const db = failingDatabase(memory, new Failpoint('push-done/before:1:throw'), assert.fail)
+  const { world, gateway, alice, room, settle } = await withPusher(t, { db })
+  let isDown = true
+  gateway.answer = () => (isDown ? 'down' : {})
+  for (const text of ['first', 'second']) await alice.say(room, text)
+  await settle()
+  isDown = false
+  await settle(10 * 60_000)
+  assert.deepEqual(gateway.texts, ['first', 'first', 'first', 'second'])
+  assert.equal(world.errors.splice(0).length, 1)
 })
 
 test('a gateway that is down is tried again, ever later, and told all in order', async (t) => {
