@@ -9,7 +9,12 @@ import type { UserId } from '#protocol/identifiers/ids.ts'
 import { type InviteDecision, ignoredUsersIn, inviteDecision } from '#protocol/invite-permission.ts'
 import { isJsonObject, type Json } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import { type KnownRules, type ReadyRules, readyRules } from '#protocol/push-rules/evaluate.ts'
+import {
+  type KnownRules,
+  noKnownRules,
+  type ReadyRules,
+  readyRules,
+} from '#protocol/push-rules/evaluate.ts'
 import { noChanges, readChangedRules, rulesetOf } from '#protocol/push-rules/ruleset.ts'
 import { type AccountDataOfUser, accountDataOfUsers } from '#storage/account-data.ts'
 import type { Reader } from '#storage/database.ts'
@@ -50,7 +55,7 @@ export function createWishes({
   readonly db: Reader
   readonly accountData: Pick<AccountData, 'onChange'>
 }): Wishes {
-  const known: KnownRules = new Map()
+  const known = noKnownRules()
   const wishes = new LRUCache<UserId, UserWishes>({ maxSize: bytesMax })
   // What is read while something is forgotten may be from before.
   let forgettings = 0
@@ -111,7 +116,7 @@ function wishesFrom(
     filters: contentOf('org.matrix.msc4155.invite_permission_config'),
   }
   return {
-    rules: readyRules(rulesetOf(userId, changed), known),
+    rules: readyRules(rulesetOf(userId, changed), userId, known),
     ignored: ignoredUsersIn(invites.ignoredUsers),
     invitesOf: (sender) => inviteDecision(invites, sender),
   }

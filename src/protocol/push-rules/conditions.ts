@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { UserId } from '../identifiers/ids.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { EventView } from './event-view.ts'
 import { costOf, matchesWhole, matchesWords } from './text-pattern.ts'
@@ -50,6 +51,20 @@ export function compileCondition(condition: JsonObject): Condition {
     default:
       return never
   }
+}
+
+/**
+ * For a condition that is about its user, whose ID it has: whether it may hold for anybody at all.
+ * `undefined` for any other condition.
+ */
+export function ownCondition(
+  { kind, key, pattern, value }: JsonObject,
+  userId: UserId,
+): ((event: EventView) => boolean) | undefined {
+  if (typeof key !== 'string') return undefined
+  if (kind === 'event_match' && pattern === userId) return (event) => event.text(key) !== undefined
+  if (kind !== 'event_property_contains' || value !== userId) return undefined
+  return (event) => Array.isArray(event.property(key))
 }
 
 /**

@@ -5,7 +5,7 @@ import type { JsonObject } from '../json.ts'
 import type { Pdu } from '../pdu.ts'
 import { roomVersions } from '../room-version.ts'
 import { compileCondition } from './conditions.ts'
-import { notificationFor, readyRules, tweaksIn } from './evaluate.ts'
+import { noKnownRules, notificationFor, readyRules, tweaksIn } from './evaluate.ts'
 import { EventView, type RoomFacts, type ViewedEvent } from './event-view.ts'
 import { readRule } from './read-rule.ts'
 import {
@@ -36,7 +36,7 @@ const event = (given: Partial<ViewedEvent> = {}): ViewedEvent => ({
 
 const told = (given: Partial<ViewedEvent>, changed: ChangedRules = noChanges, room = facts) =>
   notificationFor(
-    readyRules(rulesetOf(alice, changed), new Map()),
+    readyRules(rulesetOf(alice, changed), alice, noKnownRules()),
     new EventView(event(given), room),
     {
       displayName: 'Alice',
@@ -240,6 +240,56 @@ test('conditions that nobody knows never match', () => {
   assert.deepEqual(told({}, rule(noChanges, 'override', 'r', { ...both, actions: [] })), ['notify'])
 })
 
+test('what many users have in common says nothing of whom an event is about', () => {
+  const carol = '@carol:example.org' as UserId
+  const known = noKnownRules()
+  const ready = (userId: UserId, changed = noChanges) =>
+    readyRules(rulesetOf(userId, changed), userId, known)
+  const quiet = rule(noChanges, 'room', '!room:example.org', { actions: [] })
+  const deaf = rule(noChanges, 'sender', bob, { actions: [] })
+  const aboutBob = {
+    conditions: [{ kind: 'event_match', key: 'sender', pattern: bob }],
+    actions: ['notify', highlight],
+  }
+  const keen = rule(noChanges, 'override', 'bob', aboutBob)
+  const users = {
+    alice: ready(alice),
+    carol: ready(carol),
+    quiet: ready('@quiet:example.org' as UserId, quiet),
+    deaf: ready('@deaf:example.org' as UserId, deaf),
+    keen: ready('@keen:example.org' as UserId, keen),
+  }
+  const ask = (given: Partial<ViewedEvent>) => {
+    const view = new EventView(event(given), facts)
+    return Object.fromEntries(
+      Object.entries(users).map(([name, rules]) => {
+        const found = notificationFor(rules, view, { displayName: undefined, work: 1_000_000 })
+        return [name, found?.actions]
+      }),
+    )
+  }
+  const loud = ['notify', sound('default'), highlight]
+  const plain = ['notify']
+  const bobs = { quiet: undefined, deaf: undefined, keen: ['notify', highlight] }
+  assert.deepEqual(ask({}), { alice: plain, carol: plain, ...bobs })
+  const content = { body: 'Carol', msgtype: 'm.text', 'm.mentions': { user_ids: [carol] } }
+  assert.deepEqual(ask({ content }), { alice: plain, carol: loud, ...bobs })
+  const others = { sender: '@dan:example.org' as UserId, room_id: '!other:example.org' as RoomId }
+  assert.deepEqual(ask({ content, ...others }), {
+    alice: plain,
+    carol: loud,
+    quiet: plain,
+    deaf: plain,
+    keen: plain,
+  })
+  const notice = { msgtype: 'm.notice', body: 'Carol', 'm.mentions': { user_ids: [carol] } }
+  const told = ask({ content: notice, ...others })
+  assert.deepEqual(Object.values(told), [undefined, undefined, undefined, undefined, undefined])
+  const invite = { type: 'm.room.member', state_key: alice, content: { membership: 'invite' } }
+  const { alice: invited, carol: other } = ask({ ...invite, ...others })
+  assert.deepEqual([invited, other], [['notify', sound('default')], undefined])
+})
+
 test('many costly patterns on a long text do not take for ever', () => {
   let changed = noChanges
   for (let at = 0; at < 300; at++) {
@@ -250,7 +300,7 @@ test('many costly patterns on a long text do not take for ever', () => {
   }
   const content = { body: 'a'.repeat(60_000), msgtype: 'm.text' }
   const recipient = { displayName: undefined, work: 4_000_000 }
-  const ready = readyRules(rulesetOf(alice, changed), new Map())
+  const ready = readyRules(rulesetOf(alice, changed), alice, noKnownRules())
   const found = notificationFor(ready, new EventView(event({ content }), facts), recipient)
   assert.deepEqual(found?.actions, ['notify'])
   assert.ok(recipient.work < 0, 'the work was not bounded')

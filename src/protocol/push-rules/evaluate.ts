@@ -6,8 +6,15 @@
  * @module
  */
 
+import type { UserId } from '../identifiers/ids.ts'
 import { isJsonObject, type Json, type JsonObject } from '../json.ts'
-import { bodyMatch, type Condition, compileCondition, type Recipient } from './conditions.ts'
+import {
+  bodyMatch,
+  type Condition,
+  compileCondition,
+  ownCondition,
+  type Recipient,
+} from './conditions.ts'
 import type { EventView } from './event-view.ts'
 import type { PushAction, PushRule, Ruleset } from './ruleset.ts'
 
@@ -37,18 +44,46 @@ export interface ReadyRules {
   readonly underride: readonly ReadyRule[]
   /** Whether the user's display name in the room is asked for. */
   readonly needsDisplayName: boolean
+  /** What they come to where nothing is about this user; `undefined` if that is not known. */
+  readonly common: CommonRules | undefined
+}
+
+/**
+ * The rules of all users who have the same ones, but for their own IDs in them. Of most events they say
+ * the same to everybody, which is found out once.
+ */
+export interface CommonRules {
+  readonly rules: readonly CommonRule[]
+}
+
+interface CommonRule {
+  readonly rule: ReadyRule
+  /** Whether the rule is about its user: then it may match for one and not for another. */
+  readonly isOwn: boolean
+  /** What must hold for the rule to match for anybody. */
+  readonly guards: readonly ((event: EventView) => boolean)[]
 }
 
 /**
  * Rules that were made ready, by their JSON text: those that many users have are one, so that what
  * they say of an event is found out once.
  */
-export type KnownRules = Map<string, ReadyRule>
+export interface KnownRules {
+  readonly rules: Map<string, ReadyRule>
+  readonly common: Map<string, CommonRules>
+}
 
 /** How many distinct rules are kept to be shared. */
 const knownMax = 20_000
+/** How many distinct sets of rules are, and how much of JSON text one may be. */
+const commonMax = 1_000
+const commonUnitsMax = 10_000
 
-export function readyRules(ruleset: Ruleset, known: KnownRules): ReadyRules {
+export function noKnownRules(): KnownRules {
+  return { rules: new Map(), common: new Map() }
+}
+
+export function readyRules(ruleset: Ruleset, userId: UserId, known: KnownRules): ReadyRules {
   const ready = (rule: PushRule) => readyRule(rule, known)
   const enabled = (rules: readonly PushRule[]) => rules.filter((rule) => rule.enabled)
   const byId = (rules: readonly PushRule[]) =>
@@ -65,13 +100,45 @@ export function readyRules(ruleset: Ruleset, known: KnownRules): ReadyRules {
     sender: byId(sender),
     underride: enabled(underride).map(ready),
     needsDisplayName: enabled([...override, ...underride]).some(asksDisplayName),
+    common: enabled(content).length > 0 ? undefined : commonRules(ruleset, userId, known),
   }
 }
 
+function commonRules(
+  { override, underride }: Ruleset,
+  userId: UserId,
+  known: KnownRules,
+): CommonRules | undefined {
+  const rules = [...override, ...underride].filter(({ enabled }) => enabled)
+  const key = JSON.stringify(
+    rules.map(({ conditions = [], actions }) => [
+      conditions.map((one) => (ownCondition(one, userId) ? ['own', one.kind, one.key] : one)),
+      actions,
+    ]),
+  )
+  const kept = known.common.get(key)
+  if (kept !== undefined || key.length > commonUnitsMax) return kept
+  const common: CommonRule[] = []
+  for (const pushRule of rules) {
+    const rule = readyRule(pushRule, known)
+    if (!rule.isShared) return undefined
+    const own = (pushRule.conditions ?? []).map((one) => ownCondition(one, userId))
+    const guards = rule.conditions.map(
+      ({ holds }, index) => own[index] ?? ((event: EventView) => holds(event, nobody)),
+    )
+    common.push({ rule, isOwn: own.some((guard) => guard !== undefined), guards })
+  }
+  if (known.common.size >= commonMax) known.common.clear()
+  return known.common.getOrInsertComputed(key, () => ({ rules: common }))
+}
+
+/** Asked of shared rules, which look at no recipient. */
+const nobody: Recipient = { displayName: undefined, work: 0 }
+
 function readyRule({ conditions = [], actions }: PushRule, known: KnownRules): ReadyRule {
   const key = JSON.stringify([conditions, actions])
-  if (known.size >= knownMax) known.clear()
-  return known.getOrInsertComputed(key, () => {
+  if (known.rules.size >= knownMax) known.rules.clear()
+  return known.rules.getOrInsertComputed(key, () => {
     const compiled = conditions.map(compileCondition)
     const isShared = compiled.every((condition) => condition.isShared)
     return { conditions: compiled, isShared, notification: notificationOf(actions) }
@@ -120,10 +187,14 @@ export function notificationFor(
 }
 
 function matchingRule(
-  { override, content, room, sender, underride }: ReadyRules,
+  { override, content, room, sender, underride, common }: ReadyRules,
   event: EventView,
   recipient: Recipient,
 ): ReadyRule | undefined {
+  if (common !== undefined && !room.has(event.roomId) && !sender.has(event.sender)) {
+    const answer = commonAnswer(common, event)
+    if (answer !== 'own') return answer
+  }
   const isMatch = (rule: ReadyRule) => matches(rule, event, recipient)
   return (
     override.find(isMatch) ??
@@ -132,6 +203,14 @@ function matchingRule(
     sender.get(event.sender) ??
     underride.find(isMatch)
   )
+}
+
+/** The rule that matches for everybody, if any does; `own` if one may that is about its user. */
+function commonAnswer(common: CommonRules, event: EventView): ReadyRule | 'own' | undefined {
+  return event.commonAnswers.getOrInsertComputed(common, () => {
+    const first = common.rules.find(({ guards }) => guards.every((holds) => holds(event)))
+    return first?.isOwn ? 'own' : first?.rule
+  })
 }
 
 function matches(rule: ReadyRule, event: EventView, recipient: Recipient): boolean {

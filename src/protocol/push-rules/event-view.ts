@@ -9,6 +9,7 @@ import { levelIn, userLevel } from '../auth-rules/room-levels.ts'
 import type { Json, JsonObject } from '../json.ts'
 import type { Pdu } from '../pdu.ts'
 import { parsePropertyPath, propertyAt } from '../property-path.ts'
+import type { CommonRules, ReadyRule } from './evaluate.ts'
 import { type Characters, charactersOf } from './text-pattern.ts'
 
 /** What push rules ask of a room. */
@@ -40,7 +41,10 @@ export class EventView {
   readonly room: RoomFacts
   /** Whether rules match that do so for everybody or for nobody. */
   readonly answers = new Map<object, boolean>()
+  /** What rules say that many users have in common. */
+  readonly commonAnswers = new Map<CommonRules, ReadyRule | 'own' | undefined>()
   readonly #event: JsonObject
+  readonly #properties = new Map<string, Json | undefined>()
   readonly #texts = new Map<string, string | undefined>()
   readonly #characters = new Map<string, Characters>()
 
@@ -62,7 +66,9 @@ export class EventView {
 
   /** What stands at a path of dots; `undefined` if nothing does. */
   property(path: string): Json | undefined {
-    return propertyAt(this.#event, parsePropertyPath(path))
+    return this.#properties.getOrInsertComputed(path, () =>
+      propertyAt(this.#event, parsePropertyPath(path)),
+    )
   }
 
   /** The text at a path, in lower case; `undefined` if there is none. */
