@@ -135,7 +135,8 @@ async function whileWorking(store: Store): Promise<Attempts> {
         const rest = `, ${mortal.restarts} restarts`
         return { word: isReached ? 'passed' : 'NOT REACHED', rest }
       } catch (error) {
-        const rest = `\n${String(error)}\n${mortal.process.logTail()}`
+        const logs = `${mortal.process.logTail()}\nThe other server:\n${pair.other.logTail()}`
+        const rest = `\n${String(error)}\n${logs}`
         await mortal.disarm().catch(() => {})
         await pair.end()
         pair = await startPair(store)

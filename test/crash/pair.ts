@@ -39,6 +39,7 @@ export interface Pair {
   readonly folder: string
   /** The server that dies, and its user, who is an administrator. */
   readonly mortal: Mortal
+  readonly other: ServerProcess
   readonly alice: Client
   readonly bob: Client
   /** A room of both, and one of Bob's with many events in its state. */
@@ -83,7 +84,7 @@ export async function startPair(store: Store): Promise<Pair> {
   for (const reader of readers) reader.start()
   const mortal = new Mortal(near, environment, databases[0])
   return {
-    ...{ folder, mortal, alice, bob, roomId, largeRoomId, gateway, readers },
+    ...{ folder, mortal, other: far, alice, bob, roomId, largeRoomId, gateway, readers },
     end: async () => {
       await Promise.all(readers.map((reader) => reader.end()))
       gateway.close()
