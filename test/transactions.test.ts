@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import type { EventId, RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
-import { sql } from '../src/storage/database.ts'
+import { sql, UnitFailed } from '../src/storage/database.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 
 const newest = roomVersions.get('12') ?? assert.fail()
@@ -130,6 +130,26 @@ test('PDUs of unknown rooms, denied servers and wrong signatures get an error ea
   }
   await world.settle()
   assert.deepEqual(a.errors, [])
+})
+
+test('a message to a device that could not be stored is not acknowledged', async () => {
+  const { a, b } = await scene(0)
+  const received: unknown[] = []
+  let isFull = true
+  a.eduReceivers.set('m.direct_to_device', async (_, { n }) => {
+    if (isFull && n === 1) throw new UnitFailed('other', 'the disk is full')
+    received.push(n)
+  })
+  a.eduReceivers.set('m.receipt', () => Promise.reject(new UnitFailed('other', 'it does not fit')))
+  const edu = (n: number) => ({ edu_type: 'm.direct_to_device', content: { n } })
+  const body = transaction([], [{ edu_type: 'm.receipt', content: {} }, edu(1), edu(2)])
+  assert.equal((await push(b, a, 't1', body)).status, 500)
+  assert.deepEqual(received, [2])
+  isFull = false
+  assert.equal((await push(b, a, 't1', body)).status, 200)
+  assert.deepEqual(received, [2, 1, 2])
+  assert.equal((await push(b, a, 't1', body)).status, 200)
+  assert.deepEqual(received, [2, 1, 2])
 })
 
 test('a transaction that is sent again is answered the same, and worked on once', async () => {

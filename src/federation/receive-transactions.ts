@@ -21,7 +21,7 @@ import type { Joins } from '#rooms/join.ts'
 
 import { isDenied } from '#rooms/resident/access.ts'
 import type { Rooms } from '#rooms/rooms.ts'
-import type { Database, Writer } from '#storage/database.ts'
+import { type Database, DatabaseFailed, UnitFailed, type Writer } from '#storage/database.ts'
 import { rememberTransaction, transactionAnswer } from '#storage/incoming-transactions.ts'
 import type { Edu, EduReceiver } from './edus.ts'
 import { readTransaction, roomIdOfPdu } from './incoming-transaction.ts'
@@ -224,17 +224,22 @@ const guesses = ['12', '11', '2']
   .map((id) => roomVersions.get(id))
   .filter((version) => version !== undefined)
 
-/** Hands EDUs to those who registered for them. What one of them fails at is no other's business. */
+/**
+ * Hands EDUs to those who registered for them. What one of them fails at is no other's business. Throws,
+ * after all of them, if a message to a device could not be stored: its sender is to send it again.
+ */
 async function handOut(
   { eduReceivers, log }: ReceiverParts,
   origin: ServerName,
   edus: readonly Edu[],
 ): Promise<void> {
+  const refusals: Error[] = []
   const handOne = async ({ edu_type, content }: Edu) => {
     try {
       await eduReceivers.get(edu_type)?.(origin, content)
     } catch (error) {
       log.warn('an EDU could not be taken in', { origin, edu_type, error })
+      if (edu_type === 'm.direct_to_device' && isRefusedByStore(error)) refusals.push(error)
     }
   }
   const underWay: Promise<void>[] = []
@@ -245,4 +250,10 @@ async function handOut(
     else await handed
   }
   await Promise.all(underWay)
+  if (refusals[0] !== undefined) throw refusals[0]
+}
+
+/** Whether it is the store's fault, which may be full, rather than that of what was to be stored. */
+function isRefusedByStore(error: unknown): error is Error {
+  return error instanceof DatabaseFailed || (error instanceof UnitFailed && error.kind === 'other')
 }
