@@ -34,12 +34,14 @@ const batchMin = 10
 /** The limits of a chunk: about 4 ms of a thread. */
 const chunkPdusMax = 64
 const chunkBytesMax = 262_144
+/** One processor is left to the main thread, if there are more than two: on two, it mostly waits. */
+const threadsOf = (processors: number) => Math.max(Math.min(2, processors), processors - 1)
 /** One chunk that a thread works on, and one so that it need not wait for the next. */
 const chunksPerThreadMax = 2
 
 export function pduCheckerWorkers(
   clock: Pick<Clock, 'monotonicMs' | 'yield'>,
-  threadsMax: number = Math.max(1, availableParallelism() - 1),
+  threadsMax: number = threadsOf(availableParallelism()),
 ): PduChecker {
   const inPlace = pduCheckerInPlace(clock)
   const pool = new Pool(threadsMax)

@@ -11,7 +11,12 @@ import { Slices } from '#io/slices.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
-import { compareStates, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
+import {
+  compareStates,
+  differenceOf,
+  eventAt,
+  type StatePairs,
+} from '#protocol/state-resolution/state-pairs.ts'
 import { absentCodes, joinCode, presentCodes } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import type { MemberChanges } from './rooms.ts'
@@ -22,6 +27,8 @@ interface Counted {
 }
 
 const counted = new WeakMap<Room, Counted>()
+/** A state with so many entries more or less than the last one is counted anew, in slices. */
+const movedMax = 1000
 
 /** The servers with somebody joined. */
 export async function joinedServers(
@@ -29,7 +36,10 @@ export async function joinedServers(
   version: number,
 ): Promise<ReadonlyMap<ServerName, number>> {
   const pairs = await room.states.pairs(version)
-  if (!counted.has(room)) counted.set(room, await countAll(room, pairs))
+  const before = counted.get(room)?.pairs
+  if (before === undefined || Math.abs(pairs.length - before.length) > 2 * movedMax) {
+    counted.set(room, await countAll(room, pairs))
+  }
   const last = counted.get(room) ?? { pairs: new Int32Array(), byServer: new Map() }
   const count = (event: number, key: number, by: number) => {
     const server = joinedServerAt(room, event, key)
@@ -61,7 +71,7 @@ export async function serversIn(
   return [...new Set([...joined.keys(), ...(partial?.servers ?? [])])]
 }
 
-/** In slices: it is done once for a room in memory. */
+/** In slices: it is done for a room that comes into memory, or that becomes known whole. */
 async function countAll(room: Room, pairs: StatePairs): Promise<Counted> {
   const slices = new Slices(room.clock)
   const byServer = new Map<ServerName, number>()
@@ -189,12 +199,19 @@ export async function memberDifference(
   const [before, after] = [await room.states.pairs(from), await room.states.pairs(to)]
   const joined = new Set<UserId>()
   const gone = new Set<UserId>()
-  const collect = (users: Set<UserId>) => (event: number, key: number) => {
-    if (room.membershipCode(event) !== joinCode) return
+  const collect = (users: Set<UserId>, event: number | undefined, key: number) => {
+    if (event === undefined || room.membershipCode(event) !== joinCode) return
     const userId = memberAt(room, key)
     if (userId !== undefined) users.add(userId)
   }
-  compareStates(before, after, collect(joined), collect(gone))
+  const changed = differenceOf(before, after)
+  const slices = new Slices(room.clock)
+  for (let at = 0; at < changed.length; at += 2) {
+    if (slices.isOver) await slices.next()
+    const key = changed[at] as number
+    collect(joined, eventAt(after, key), key)
+    collect(gone, eventAt(before, key), key)
+  }
   // Who is joined in both has another event for it, with another name perhaps.
   const changes = { joined: [...joined.difference(gone)], gone: [...gone.difference(joined)] }
   if (changes.joined.length + changes.gone.length === 0) return noMemberChanges

@@ -233,7 +233,11 @@ export async function inOrder(pdus: readonly Pdu[], slices: Slices): Promise<Pdu
 
 /** Pauses now and then. */
 function* ordering(pdus: readonly Pdu[]): Generator<void, Pdu[]> {
-  const byId = new Map(pdus.map((pdu) => [pdu.event_id, pdu]))
+  const byId = new Map<EventId, Pdu>()
+  for (const pdu of pdus) {
+    byId.set(pdu.event_id, pdu)
+    if (byId.size % orderedPerStep === 0) yield
+  }
   const ordered: Pdu[] = []
   const met = new Set<EventId>()
   const stack: { readonly pdu: Pdu; readonly rest: EventId[] }[] = []

@@ -76,6 +76,8 @@ function isDnsName(text: string): boolean {
 
 /** The four numbers of an IPv4 address as the grammar has it, whatever their range. */
 function ipv4Numbers(text: string): number[] | undefined {
+  // Most names begin with a letter, and need not be taken apart.
+  if (!isDigit(text.charCodeAt(0))) return undefined
   const parts = text.split('.', 5)
   if (parts.length !== 4) return undefined
   for (const part of parts) {
