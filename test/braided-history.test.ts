@@ -151,3 +151,50 @@ test('what came live is no end of a room once history leads from it to what was 
   assert.equal(state?.eventId('m.room.topic', ''), second)
   assert.deepEqual([a.errors, b.errors], [[], []])
 })
+
+test('what comes live is no end of a room whose state was made by it', async () => {
+  const world = new FederationWorld()
+  const [a, b] = await world.start('a', 'b')
+  const [alice, bob] = [a.user('alice'), b.user('bob')]
+  const roomId = await a.createRoom(alice, newest)
+  await b.join(bob, roomId, [a])
+  await world.settle()
+  world.cut(a, b)
+  const left = await a.join(a.user('guest'), roomId)
+  const rules = { sender: alice, type: 'm.room.join_rules', state_key: '' }
+  const isOpen = await a.send(roomId, { ...rules, content: { join_rule: 'public' } })
+  const again = await a.send(roomId, {
+    sender: a.user('guest'),
+    type: 'm.room.member',
+    state_key: a.user('guest'),
+    content: { membership: 'join', displayname: 'Guest' },
+  })
+  await a.send(roomId, { ...rules, content: { join_rule: 'invite' } })
+  const last = await a.say(alice, roomId, 'last')
+  const state = (await a.rooms.stateBefore(roomId, last)) ?? assert.fail()
+  const statesBefore = new Map([[last, state.ids().map((entry) => entry.eventId)]])
+  const origin = a.name
+  const lacking = (await a.rooms.events(roomId, [left, isOpen, again])).map(({ pdu }) => pdu)
+  const atLast = await state.events()
+  await world.await(b.engine.storeOutliers(roomId, [...lacking, ...atLast], origin))
+  const [pduOfLast] = await a.rooms.events(roomId, [last])
+  assert.ok(pduOfLast)
+  await world.await(b.engine.receive(roomId, [pduOfLast.pdu], { origin, statesBefore }))
+  // In the auth chain of the state; of the state itself.
+  for (const pdu of lacking.filter(({ event_id: id }) => id === left || id === again)) {
+    const placed = new Map([[pdu.event_id, await before(a, roomId, pdu.event_id)]])
+    await world.await(b.engine.receive(roomId, [pdu], { origin, statesBefore: placed }))
+    assert.equal((await b.rooms.event(roomId, pdu.event_id))?.status, 'accepted')
+  }
+  assert.deepEqual(await b.engine.forwardExtremities(roomId), [last])
+  assert.equal(
+    (await b.rooms.currentState(roomId))?.eventId('m.room.member', a.user('guest')),
+    again,
+  )
+  assert.deepEqual([a.errors, b.errors], [[], []])
+})
+
+async function before(server: TestServer, roomId: RoomId, eventId: EventId): Promise<EventId[]> {
+  const state = await server.rooms.stateBefore(roomId, eventId)
+  return (state?.ids() ?? []).map((entry) => entry.eventId)
+}

@@ -135,6 +135,22 @@ for (const version of versions) {
   })
 }
 
+test('what is heard late of that by which the state was made is no end of the room', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, roomId } = it
+  const levels = { type: 'm.room.power_levels', content: { users: { [alice]: 100 } } }
+  const first = (await a.rooms.currentState(roomId))?.eventId(levels.type, '') ?? assert.fail()
+  await state(it, levels)
+  await world.settle()
+  const join = await joined(it)
+  const event = (await a.rooms.event(roomId, first)) ?? assert.fail()
+  await world.await(c.engine.takeIn(b.name, [event.pdu.bytes]))
+  await world.settle(20_000)
+  assert.equal((await c.rooms.event(roomId, first))?.status, 'accepted')
+  assert.deepEqual(await c.engine.forwardExtremities(roomId), [join])
+  await complete(it)
+})
+
 test('what is spoken beside the join is heard', async () => {
   const it = await scene()
   const { world, a, b, c, alice, bob, carol, roomId } = it

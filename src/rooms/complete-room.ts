@@ -29,7 +29,7 @@ import { referencesOf, stateAfterOf, stateBeforeOf, stateOfEvents } from './judg
 import type { PartialEvent } from './partial-room.ts'
 import { redactTarget, withholds } from './redactions.ts'
 import type { EventFacts, Head, Room } from './room.ts'
-import { judge, parentsThroughRefused, unplacedOf } from './turn.ts'
+import { isBehind, judge, parentsThroughRefused, unplacedOf } from './turn.ts'
 
 /** What the log says of events whose verdicts have changed. */
 export const judgedOtherwise = 'events are judged otherwise since their room is known whole'
@@ -289,7 +289,9 @@ class Again {
     const { room } = this
     for (const eventId of passed) this.#passed.add(eventId)
     const kept = this.#head.extremities.filter((eventId) => !passed.has(eventId))
-    const extremities = this.#passed.has(pdu.event_id) ? kept : [...kept, pdu.event_id]
+    const isBefore =
+      this.#passed.has(pdu.event_id) || (kept.length > 0 && (await isBehind(room, pdu)))
+    const extremities = isBefore ? kept : [...kept, pdu.event_id]
     const facts = await room.facts(extremities)
     const versions = extremities.flatMap((eventId) => facts.get(eventId)?.stateAfter ?? [])
     const state = versions.length === 0 ? stateAfter : await room.resolve(versions)

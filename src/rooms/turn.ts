@@ -10,6 +10,7 @@ import type { Slices } from '#io/slices.ts'
 import type { Verdict } from '#protocol/auth-rules/verdict.ts'
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader } from '#storage/database.ts'
 import type { Batch, NewEvent } from './batch.ts'
 import type { Outcome, StatesBefore } from './engine.ts'
@@ -86,7 +87,8 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
   }
   batch.add(event)
   if (status === 'accepted') {
-    if (judging.place === 'end') await advanceHead(room, pdu, passed)
+    if (judging.place === 'end')
+      await advanceHead(room, pdu, { passed, isKnown: known !== undefined })
     await redactTarget(batch, pdu, stateBefore)
   }
   await applyWaitingRedactions(batch, pdu, judging.db)
@@ -158,10 +160,29 @@ export async function judge(
  * An accepted event takes the place of its parents among the forward extremities. So they are never
  * empty: the event itself is one, unless an accepted event has it as a parent that was missing.
  */
-async function advanceHead(room: Room, pdu: Pdu, passed: ReadonlySet<EventId>): Promise<void> {
+async function advanceHead(
+  room: Room,
+  pdu: Pdu,
+  { passed, isKnown }: { readonly passed: ReadonlySet<EventId>; readonly isKnown: boolean },
+): Promise<void> {
   const kept = room.head.extremities.filter((id) => !passed.has(id))
-  const hasChild = room.missingParents.has(pdu.event_id)
+  const hasChild =
+    room.missingParents.has(pdu.event_id) ||
+    (isKnown && kept.length > 0 && (await isBehind(room, pdu)))
   await moveHead(room, hasChild ? kept : [...kept, pdu.event_id])
+}
+
+/**
+ * Whether an event that has no place yet is part of the state at the ends of the room, or of its auth
+ * chain. Then these follow it, though what lies between is not here.
+ */
+export async function isBehind(room: Room, pdu: Pdu): Promise<boolean> {
+  const number = room.eventNumber(pdu.event_id)
+  if (number === undefined) return false
+  const state = await room.states.pairs(room.head.state)
+  if (eventAt(state, room.stateKeyOf(number)) === number) return true
+  room.cover.moveTo(state)
+  return (room.cover.references[number] ?? 0) > 0
 }
 
 async function moveHead(room: Room, extremities: readonly EventId[]): Promise<void> {
