@@ -32,8 +32,16 @@ export async function checkInvariants(run: Run): Promise<void> {
   const isRecomputed = recomputing.happens(recomputedShare)
   await wholeDeviceMessages(run)
   for (const room of run.rooms) {
-    const closers = await joinedForAll(run, room)
-    for (let round = 0; round < 2; round += 1) await close(run, room, closers)
+    let closers = await joinedForAll(run, room)
+    const atFirst = closers.length
+    for (let round = 0; round < 2; round += 1) {
+      const before = closers
+      await close(run, room, before)
+      // What merges branches may put somebody out: by state resolution they never came back.
+      closers = (await joinedForAll(run, room)).filter((client) => before.includes(client))
+    }
+    const isAnyOut = closers.length < atFirst
+    if (isAnyOut) count(run, 'put out by a merge')
     const servers = [...new Set(closers.map((client) => client.server))].filter((server) => {
       const isBlind = server.stays.get(room.roomId)?.isBlind ?? false
       if (isBlind) count(run, 'joined without all state')
@@ -43,7 +51,7 @@ export async function checkInvariants(run: Run): Promise<void> {
     await sameState(run, room, servers)
     await sameEvents(run, room, servers)
     await nothingForged(run, room, servers)
-    if (servers.length > 0 && isRecomputed) {
+    if (servers.length > 0 && (isRecomputed || isAnyOut)) {
       await sameAsRecomputed(run, room, recomputing.pick(servers))
     }
     // Who joined late, or was away for long, has the history once somebody has read it; and gives it then
@@ -54,15 +62,27 @@ export async function checkInvariants(run: Run): Promise<void> {
   }
 }
 
-/** Whoever joined without most of the members has come to know all of them. */
+/**
+ * Whoever joined without most of the members has come to know all of them, if anybody who is in the room
+ * knows them. Those who have left since, and put out who joined, owe them nothing.
+ */
 async function nothingPartial(
   run: Run,
   { roomId, version }: SimulatedRoom,
   servers: readonly SimulatedServer[],
 ): Promise<void> {
-  for (const { name, running } of servers) {
-    const isPartial = (await running.server.rooms.partialState(roomId as RoomId)) !== undefined
-    if (isPartial) run.problems.push(`version ${version}: ${name} lacks members of ${roomId}`)
+  const partial: SimulatedServer[] = []
+  for (const server of servers) {
+    const { rooms } = server.running.server
+    const state = await run.world.time.await(rooms.partialState(roomId as RoomId))
+    if (state !== undefined) partial.push(server)
+  }
+  if (partial.length === servers.length) {
+    count(run, 'left alone without all members', partial.length)
+    return
+  }
+  for (const { name } of partial) {
+    run.problems.push(`version ${version}: ${name} lacks members of ${roomId}`)
   }
 }
 

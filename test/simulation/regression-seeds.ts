@@ -27,5 +27,8 @@ export const regressionSeeds: readonly { readonly seed: number; readonly showed:
   { seed: 101668, showed: 'who asked in vain has to ask again once another has read back' },
   { seed: 101695, showed: 'what was refused in a stay without all state stays refused' },
   { seed: 102124, showed: 'who was banned while cut off was never told, and could not ask' },
+  { seed: 3000076, showed: 'a late branch may put a server out by the very event that merges it' },
+  { seed: 3000321, showed: 'whom an old branch brought back spoke in a room known in part' },
+  { seed: 3000674, showed: 'who joins as all others leave is given no members by anybody' },
   { seed: 271, showed: 'a state was taken without what was not fetched in time' },
 ]
