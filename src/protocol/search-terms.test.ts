@@ -9,6 +9,10 @@ test('words are the same however they are written', () => {
   assert.deepEqual(wordsOf('Ａｌｉｃｅ'), ['alice'])
   assert.deepEqual(wordsOf('ガ'), wordsOf('カ\u3099'))
   assert.deepEqual(wordsOf('!? …'), [])
+  const ascii = String.fromCharCode(...Array(128).keys())
+  const letters = 'abcdefghijklmnopqrstuvwxyz'
+  assert.deepEqual(wordsOf(ascii), ['0123456789', letters, '_', letters])
+  assert.deepEqual(wordsOf(`é ${ascii}`), ['e', '0123456789', letters, '_', letters])
 })
 
 test('text without spaces is found by its characters and pairs of them', () => {
@@ -30,6 +34,9 @@ test('terms are counted, and are not without limit', () => {
   const many = Array.from({ length: 3_000 }, (_, index) => `w${index}`).join(' ')
   assert.equal(termsOf(many).size, 1_000)
   assert.deepEqual([...termsOf('x'.repeat(500)).keys()], ['x'.repeat(64)])
+  // A character is not cut in two.
+  const gothic = `${'x'.repeat(63)}\u{10330}`
+  assert.deepEqual([...termsOf(gothic).keys()], [`${'x'.repeat(63)}\ufffd`])
 })
 
 test('what can be searched is what the spec lists', () => {

@@ -47,6 +47,30 @@ forEachDatabase('lists and fragments', async (db) => {
   assert.deepEqual(await names(sql`body IN ${bytes([Uint8Array.of(7)])}`), ['t3'])
 })
 
+forEachDatabase('a set of values is made into rows', async (db) => {
+  await db.write((tx) => tx.run(thing('one', 1)))
+  const added = texts(['a\0', 'é"', 'one'])
+  await db.write((tx) =>
+    tx.run(sql`
+      INSERT INTO things (name, size)
+      SELECT added.value, things.size + 1 FROM things CROSS JOIN ${added} AS added
+      WHERE things.name = ${'one'}
+      ON CONFLICT DO NOTHING
+    `),
+  )
+  assert.deepEqual(await db.all(sql`SELECT name, size FROM things ORDER BY name`), [
+    { name: 'a\0', size: 2 },
+    { name: 'one', size: 1 },
+    { name: 'é"', size: 2 },
+  ])
+  const body = Uint8Array.of(0, 7)
+  const rows = await db.all(sql`
+    SELECT n.value AS n, b.value AS b FROM things CROSS JOIN ${integers([2 ** 53 - 1])} AS n
+    CROSS JOIN ${bytes([body])} AS b WHERE things.name = ${'one'}
+  `)
+  assert.deepEqual(rows, [{ n: 2 ** 53 - 1, b: body }])
+})
+
 forEachDatabase('a unit that fails takes nothing else with it', async (db) => {
   const outcomes = await Promise.allSettled([
     db.write((tx) => tx.run(thing('first'))),

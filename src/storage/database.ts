@@ -21,6 +21,7 @@
  *   `INSERT OR`, `REPLACE`, `rowid`, `ILIKE`, `::type`, nor functions of one of the two.
  * - In `DO UPDATE` and in joins, columns are qualified by their table.
  * - A set of values is one parameter: `WHERE event_id IN ${texts(ids)}`, also `integers`, `bytes`.
+ *   `CROSS JOIN ${texts(ids)} AS ids` makes rows of them, with one column: `ids.value`.
  * - PostgreSQL infers a parameter's type from its place: beside a column or in `VALUES` all is
  *   well; alone or in arithmetic, write `CAST(${n} AS BIGINT)`. The same for sums:
  *   `CAST(SUM(x) AS BIGINT)`. Only columns that are grouped by, or aggregated, can be selected.

@@ -42,6 +42,10 @@ function textOf(texts: readonly string[], values: readonly Parameter[]): string 
       text += `$${index + 1}${next}`
       continue
     }
+    if (/\bJOIN\s*$/.test(text)) {
+      text += `(SELECT unnest($${index + 1}::${arrayTypes[value.list]}) AS value)${next}`
+      continue
+    }
     // `IN (SELECT unnest(…))` would do, but only this uses an index whatever the statistics say.
     const compared = text.replace(/\bNOT\s+IN\s*$/, '<> ALL ').replace(/\bIN\s*$/, '= ANY ')
     text = `${compared}($${index + 1}::${arrayTypes[value.list]})${next}`

@@ -60,12 +60,16 @@ export function indexTerms(tx: Writer, { roomNid, eventId }: StoredName, event: 
   const searchable = searchableText(event)
   if (searchable === undefined) return
   const field = searchFields.indexOf(searchable.field)
-  for (const [term, hits] of termsOf(searchable.text)) {
+  // Most terms of a text are there equally often: a few statements take all of them.
+  for (const [hits, terms] of Map.groupBy(termsOf(searchable.text), ([, count]) => count)) {
+    const names = terms.map(([term]) => term)
     tx.run(sql`
       INSERT INTO search_terms (room_nid, term, stream, sub, field, hits)
-      SELECT room_nid, ${term}, stream, sub, CAST(${field} AS BIGINT), CAST(${hits} AS BIGINT)
-      FROM events WHERE room_nid = ${roomNid} AND event_id = ${eventId}
-        AND redacted_by IS NULL AND stream IS NOT NULL
+      SELECT e.room_nid, terms.value, e.stream, e.sub, CAST(${field} AS BIGINT),
+        CAST(${hits} AS BIGINT)
+      FROM events e CROSS JOIN ${texts(names)} AS terms
+      WHERE e.room_nid = ${roomNid} AND e.event_id = ${eventId}
+        AND e.redacted_by IS NULL AND e.stream IS NOT NULL
       ON CONFLICT DO NOTHING
     `)
   }

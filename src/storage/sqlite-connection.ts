@@ -203,7 +203,7 @@ function rowsOf({ statement, columns }: Prepared, values: readonly Parameter[]):
 function placeholder(value: Parameter | undefined): string {
   if (!isList(value)) return '?'
   return value.list === 'bytes'
-    ? '(SELECT unhex(value) FROM json_each(?))'
+    ? '(SELECT unhex(value) AS value FROM json_each(?))'
     : '(SELECT value FROM json_each(?))'
 }
 
