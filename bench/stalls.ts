@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import type { FederationClient } from '#federation/call.ts'
 import { createRemoteServers } from '#federation/remote-servers.ts'
+import { RawJsonPages, serialise } from '#http/raw-json.ts'
 import { silentLog } from '#io/log.ts'
 import { pduCheckerWorkers } from '#io/pdu-checker-workers.ts'
 import { realClock } from '#io/real-clock.ts'
@@ -219,16 +220,21 @@ const entry = make(
   [state[0], state[2], state[3]] as Pdu[],
 )
 await timed('the IDs of the state, served', () => roomsForServers.stateIds(ask))
-await timed('the state, served', () => roomsForServers.state(ask))
-await timed('a join, served', () =>
-  roomsForServers.acceptJoin({
-    origin: there,
-    roomId,
-    eventId: entry.event_id,
-    event: entry.bytes,
-    omitMembers: false,
-  }),
-)
+await timed('the state, served', async () => {
+  const { state: given, authChain } = await roomsForServers.state(ask)
+  await drain([authChain, given])
+})
+await timed('a join, served', async () => {
+  const submission = { origin: there, roomId, eventId: entry.event_id, event: entry.bytes }
+  const joined = await roomsForServers.acceptJoin({ ...submission, omitMembers: false })
+  await drain([joined.authChain, joined.state])
+})
+
+/** Reads what would be sent, as it would be sent. */
+async function drain(lists: readonly AsyncIterable<readonly Uint8Array[]>[]): Promise<void> {
+  const value = lists.map((pages) => [new RawJsonPages(pages)])
+  for await (const _chunk of serialise(value));
+}
 
 // Two branches in which so many members each say something of the room, under the same keys.
 const [end] = await local.engine.forwardExtremities(roomId)

@@ -6,13 +6,13 @@
 
 import { getEventAuth } from '#endpoints/server-server/event-auth.ts'
 import { answer } from '#http/endpoint.ts'
-import { RawJson } from '#http/raw-json.ts'
+import { RawJsonPages } from '#http/raw-json.ts'
 import type { Server } from '#server.ts'
 
 export const eventAuthRoute = answer(
   getEventAuth,
   async ({ origin, params }, { roomsForServers }: Pick<Server, 'roomsForServers'>) => {
     const authChain = await roomsForServers.eventAuth({ ...params, origin })
-    return { auth_chain: authChain.map((bytes) => new RawJson(bytes)) }
+    return { auth_chain: [new RawJsonPages(authChain)] }
   },
 )

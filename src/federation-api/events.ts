@@ -11,7 +11,7 @@ import {
   getRoomStateIds,
 } from '#endpoints/server-server/events.ts'
 import { answer } from '#http/endpoint.ts'
-import { RawJson } from '#http/raw-json.ts'
+import { RawJson, RawJsonPages } from '#http/raw-json.ts'
 import type { Server } from '#server.ts'
 
 type Needs = Pick<Server, 'roomsForServers'>
@@ -22,8 +22,8 @@ export const roomStateRoute = answer(
     const request = { origin, roomId: params.roomId, eventId: query.event_id }
     const { state, authChain } = await roomsForServers.state(request)
     return {
-      auth_chain: authChain.map((bytes) => new RawJson(bytes)),
-      pdus: state.map((bytes) => new RawJson(bytes)),
+      auth_chain: [new RawJsonPages(authChain)],
+      pdus: [new RawJsonPages(state)],
     }
   },
 )

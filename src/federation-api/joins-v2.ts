@@ -6,7 +6,7 @@
 
 import { sendJoinV2 } from '#endpoints/server-server/joins-v2.ts'
 import { answer } from '#http/endpoint.ts'
-import { RawJson } from '#http/raw-json.ts'
+import { RawJson, RawJsonPages } from '#http/raw-json.ts'
 import type { RoomsForServers } from '#rooms/resident/rooms-for-servers.ts'
 import type { Server } from '#server.ts'
 
@@ -31,8 +31,8 @@ export async function joinedRoom(
   const joined = await roomsForServers.acceptJoin(submission)
   return {
     origin: serverName,
-    auth_chain: joined.authChain.map((bytes) => new RawJson(bytes)),
-    state: joined.state.map((bytes) => new RawJson(bytes)),
+    auth_chain: [new RawJsonPages(joined.authChain)],
+    state: [new RawJsonPages(joined.state)],
     event: new RawJson(joined.event.bytes),
     members_omitted: joined.membersOmitted,
     servers_in_room: [...joined.serversInRoom],

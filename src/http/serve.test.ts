@@ -9,7 +9,7 @@ import { MatrixError } from '#protocol/matrix-error.ts'
 import * as t from '#schema/schema.ts'
 import { ByteAnswer } from './byte-answer.ts'
 import { answer, endpoint, type RequestOf, type Route } from './endpoint.ts'
-import { RawJson } from './raw-json.ts'
+import { RawJson, RawJsonPages } from './raw-json.ts'
 import { type Shell, serve } from './serve.ts'
 
 const echo = endpoint({
@@ -250,6 +250,56 @@ test('raw JSON and raw numbers are spliced into answers, and the length is right
     `{"a":{"z": 1},"text":${JSON.stringify(value.text)},"list":[${Buffer.from(big.bytes)},[]],"number":1.0}`,
   )
   assert.equal(got.headers['content-length'], String(text.length))
+})
+
+/** A handler whose answer has these pages in a list, and another list without any. */
+function paged(pages: AsyncIterable<readonly Uint8Array[]>, shell = shellOf()) {
+  const none = new RawJsonPages((async function* () {})())
+  const value = { none: [none], list: [new RawJsonPages(pages)], after: new RawJson(bytes('[1]')) }
+  return serve([answer(whoami, async () => value)], {}, shell)
+}
+
+test('pages are read while they are sent, in chunks, and are one list', async () => {
+  const long = JSON.stringify('x'.repeat(40_000))
+  const pages = [[bytes('1'), bytes(long)], [], [bytes(long), bytes('{"a":1.0}')], [bytes('4')]]
+  let read = 0
+  const handler = paged(
+    (async function* () {
+      for (const page of pages) {
+        read += 1
+        yield page
+      }
+    })(),
+  )
+  const got = await handler(request('GET', '/whoami?access_token=good', undefined))
+  assert.equal(read, 0)
+  assert.equal(got.headers['content-length'], undefined)
+  const chunks: Uint8Array[] = []
+  for await (const chunk of got.body as AsyncIterable<Uint8Array>) {
+    if (chunks.length === 0) assert.equal(read, 3)
+    chunks.push(chunk)
+  }
+  assert.equal(
+    Buffer.concat(chunks).toString(),
+    `{"none":[],"list":[1,${long},${long},{"a":1.0},4],"after":[1]}`,
+  )
+})
+
+test('an answer that breaks half-way is told to the log, and to who sends it', async () => {
+  const told: unknown[] = []
+  const log = { ...silentLog, error: (...entry: unknown[]) => told.push(entry) }
+  const broken = new Error('the disk is gone')
+  const handler = paged(
+    (async function* () {
+      yield [bytes('1')]
+      throw broken
+    })(),
+    { ...shellOf(), log },
+  )
+  const { body } = await handler(request('GET', '/whoami?access_token=good', undefined))
+  await assert.rejects(Array.fromAsync(body as AsyncIterable<Uint8Array>), broken)
+  const about = { method: 'GET', path: '/whoami', error: broken }
+  assert.deepEqual(told, [['an answer broke half-way', about]])
 })
 
 test('whatever is asked for, the answer is JSON and nothing fails', async () => {

@@ -113,7 +113,10 @@ async function answerRoute<Needs>(
   const value = await answer(read as never, needs)
   if (value instanceof ByteAnswer) return value.answer
   if (shell.checkAnswers) checkAnswer(endpoint, value)
-  return jsonAnswer(200, value)
+  const sent = jsonAnswer(200, value)
+  return Symbol.asyncIterator in sent.body
+    ? { ...sent, body: logged(sent.body, request, shell) }
+    : sent
 }
 
 async function authenticate(
@@ -220,11 +223,24 @@ function errorAnswer(error: unknown, request: IncomingRequest, shell: Shell): Ou
 
 function jsonAnswer(status: number, value: unknown): OutgoingAnswer {
   const body = serialise(value)
+  const headers = { 'content-type': 'application/json' }
+  if (Symbol.asyncIterator in body) return { status, headers, body }
   const length = body.reduce((sum, chunk) => sum + chunk.length, 0)
-  return {
-    status,
-    headers: { 'content-type': 'application/json', 'content-length': String(length) },
-    body,
+  return { status, headers: { ...headers, 'content-length': String(length) }, body }
+}
+
+/** An answer that is read while it is sent, and may break half-way: then its connection does, too. */
+async function* logged(
+  body: AsyncIterable<Uint8Array>,
+  { method, target, signal }: IncomingRequest,
+  { log }: Shell,
+): AsyncGenerator<Uint8Array, void> {
+  try {
+    yield* body
+  } catch (error) {
+    const path = target.split('?', 1)[0]
+    if (!signal.aborted) log.error('an answer broke half-way', { method, path, error })
+    throw error
   }
 }
 

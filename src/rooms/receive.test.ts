@@ -30,6 +30,7 @@ import {
 } from '../../test/engine-world.ts'
 import { bob, carol, type TheirRoom, there } from '../../test/their-room.ts'
 import type { GapFiller } from './engine.ts'
+import { pagesOf } from './resident/pdu-bytes.ts'
 
 // The example of the spec's section on soft failure. "In the original version of the algorithm `C`
 // would be in the resolved state, whereas in latter versions the algorithm tries to prioritise the
@@ -388,6 +389,11 @@ test('bytes are read in the order in which they are asked for, without those not
   await again.rooms.event(room.roomId, one.event_id)
   const ids = [two.event_id, '$none' as const, one.event_id]
   assert.deepEqual(await again.rooms.eventBytes(room.roomId, ids), [two.bytes, one.bytes])
+  // What others are given is whole, or breaks.
+  const parts = { rooms: again.rooms, clock: realClock }
+  const whole = pagesOf(parts, room.roomId, [two.event_id, one.event_id])
+  assert.deepEqual(await Array.fromAsync(whole), [[two.bytes, one.bytes]])
+  await assert.rejects(Array.fromAsync(pagesOf(parts, room.roomId, ids)), /went while/)
 })
 
 test('a room that others tear into many ends is merged by us', async () => {

@@ -14,12 +14,12 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomParts } from '../parts.ts'
 import type { StateView } from '../rooms.ts'
 import { acceptMembership, type MembershipSubmission } from './membership-event.ts'
-import { bytesOf, type PduBytes } from './pdu-bytes.ts'
+import { type PduPages, pagesOf } from './pdu-bytes.ts'
 
 export interface JoinedRoom {
   readonly event: Pdu
-  readonly state: PduBytes
-  readonly authChain: PduBytes
+  readonly state: PduPages
+  readonly authChain: PduPages
   readonly serversInRoom: readonly ServerName[]
   readonly membersOmitted: boolean
 }
@@ -46,8 +46,8 @@ export async function acceptJoin(
   const given = new Set(omitMembers ? ids : [])
   return {
     event,
-    state: await bytesOf(parts, roomId, ids),
-    authChain: await bytesOf(
+    state: pagesOf(parts, roomId, ids),
+    authChain: pagesOf(
       parts,
       roomId,
       chain.filter((eventId) => !given.has(eventId)),

@@ -9,18 +9,23 @@ import type { RoomParts } from '../parts.ts'
 
 export type PduBytes = readonly Uint8Array[]
 
-/** How many events are read at once. */
-const batch = 500
+/** Many events, read a page at a time while they are sent. */
+export type PduPages = AsyncIterable<PduBytes>
 
-export async function bytesOf(
+/** How many events are read at once: some milliseconds. */
+const pageSize = 500
+
+/** Throws if an event is not there any more: a part of a state would be another state. */
+export async function* pagesOf(
   { rooms, clock }: Pick<RoomParts, 'rooms' | 'clock'>,
   roomId: RoomId,
   eventIds: readonly EventId[],
-): Promise<Uint8Array[]> {
-  const bytes: Uint8Array[] = []
-  for (let at = 0; at < eventIds.length; at += batch) {
-    bytes.push(...(await rooms.eventBytes(roomId, eventIds.slice(at, at + batch))))
-    if (eventIds.length > batch) await clock.yield()
+): AsyncGenerator<PduBytes, void> {
+  for (let at = 0; at < eventIds.length; at += pageSize) {
+    if (at > 0) await clock.yield()
+    const ids = eventIds.slice(at, at + pageSize)
+    const page = await rooms.eventBytes(roomId, ids)
+    if (page.length < ids.length) throw new Error(`Events of ${roomId} went while they were read.`)
+    yield page
   }
-  return bytes
 }

@@ -19,7 +19,7 @@ import { acceptJoin, type JoinedRoom } from './accept-join.ts'
 import { residentRoom } from './access.ts'
 import { type CanBeInvited, type IncomingInvite, takeInvite } from './incoming-invite.ts'
 import { acceptMembership, type MembershipSubmission } from './membership-event.ts'
-import { bytesOf, type PduBytes } from './pdu-bytes.ts'
+import { type PduBytes, type PduPages, pagesOf } from './pdu-bytes.ts'
 import {
   authChainForServer,
   backfillForServer,
@@ -44,12 +44,12 @@ export interface RoomsForServers {
   takeInvite(incoming: IncomingInvite): Promise<Pdu>
   /** Issues an invite of a user who took up an invitation of an address. */
   exchangeThirdPartyInvite(origin: ServerName, invite: ThirdPartyInvite): Promise<void>
-  state(request: EventRequest): Promise<{ readonly state: PduBytes; readonly authChain: PduBytes }>
+  state(request: EventRequest): Promise<{ readonly state: PduPages; readonly authChain: PduPages }>
   stateIds(
     request: EventRequest,
   ): Promise<{ readonly state: readonly EventId[]; readonly authChain: readonly EventId[] }>
   event(origin: ServerName, eventId: EventId): Promise<Uint8Array>
-  eventAuth(request: EventRequest): Promise<PduBytes>
+  eventAuth(request: EventRequest): Promise<PduPages>
   backfill(request: Parameters<typeof backfillForServer>[1]): Promise<PduBytes>
   /** The event nearest to a time that the server may see. Throws 404 if there is none. */
   eventByTime(
@@ -86,14 +86,14 @@ export function createRoomsForServers(
     state: async (request) => {
       const { state, authChain } = await stateForServer(parts, request)
       return {
-        state: await bytesOf(parts, request.roomId, state),
-        authChain: await bytesOf(parts, request.roomId, authChain),
+        state: pagesOf(parts, request.roomId, state),
+        authChain: pagesOf(parts, request.roomId, authChain),
       }
     },
     stateIds: (request) => stateForServer(parts, request),
     event: (origin, eventId) => eventForServer(parts, origin, eventId),
     eventAuth: async (request) =>
-      await bytesOf(parts, request.roomId, await authChainForServer(parts, request)),
+      pagesOf(parts, request.roomId, await authChainForServer(parts, request)),
     backfill: (request) => backfillForServer(parts, request),
     eventByTime: (request) => eventByTimeForServer(parts, request),
     missingEvents: (request) => missingEventsForServer(parts, request),
