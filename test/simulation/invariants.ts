@@ -77,8 +77,9 @@ async function nothingPartial(
     const state = await run.world.time.await(rooms.partialState(roomId as RoomId))
     if (state !== undefined) partial.push(server)
   }
+  if (partial.length === 0) return
   if (partial.length === servers.length) {
-    count(run, 'left alone without all members', partial.length)
+    count(run, 'left alone without all members')
     return
   }
   for (const { name } of partial) {
