@@ -6,7 +6,7 @@
  *
  * The places are not written into the code that passes them. What the program writes and asks goes
  * through few doors: units through a database, files through `Files`, questions through `HttpClient`.
- * These are wrapped, and a place is recognised by what goes through (docs/decisions/0007-failpoints.md).
+ * These are wrapped, and a place is recognised by what goes through (docs/decisions/0008-failpoints.md).
  *
  * @module
  */
