@@ -184,6 +184,11 @@ export class TestServer {
     return this.life.engine
   }
 
+  /** Fills its disk, or makes room on it again. */
+  fillDisk(isFull: boolean): void {
+    this.#image.fill(isFull)
+  }
+
   user(localpart: string): UserId {
     return `@${localpart}:${this.name}`
   }

@@ -371,6 +371,27 @@ test('a crash while all is judged again loses nothing', async () => {
   }
 })
 
+test('a full disk is waited for', async () => {
+  const it = await scene()
+  await joined(it)
+  it.c.fillDisk(true)
+  // The pages that it has are used up first.
+  for (const size of [50_000, 3000, 10]) {
+    const say = () => it.c.say(it.carol, it.roomId, 'x'.repeat(size))
+    for (let isRoomLeft = true; isRoomLeft; ) {
+      isRoomLeft = await say().then(
+        () => true,
+        () => false,
+      )
+    }
+  }
+  it.open = true
+  await it.world.settle(60_000)
+  assert.ok(await it.c.rooms.partialState(it.roomId))
+  it.c.fillDisk(false)
+  await complete(it)
+})
+
 test('servers that the resident did not name get what was said meanwhile', async () => {
   const it = await scene()
   const { world, a, b, c, carol, roomId } = it

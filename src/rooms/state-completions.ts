@@ -13,6 +13,7 @@
  */
 
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { UnitFailed } from '#storage/database.ts'
 import { fetchWholeState, mayLack, stateBeforeFrom } from './fetch-state.ts'
 import { Avoidance, type Fetch, FetchBudget, serversToAsk, wholeRoomLimits } from './fetching.ts'
 import { droppedOfRoom } from './join-answer.ts'
@@ -105,7 +106,7 @@ export class StateCompletions {
       const partial = await rooms.partialState(roomId)
       // Without anybody of ours in the room nobody tells us; it goes on when we come back.
       if (partial === undefined || !(await rooms.isServerInRoom(serverName, roomId))) return
-      const problem = await this.#attempt(roomId, partial, tries)
+      const problem = await this.#attempt(roomId, partial, tries).catch(unstored)
       if (this.#closing.signal.aborted) return
       if (problem === undefined) {
         const state = await rooms.currentState(roomId)
@@ -113,7 +114,7 @@ export class StateCompletions {
         log.info('the state of a room is known whole', { roomId, entries: state?.size, ms, tries })
         return
       }
-      await engine.noteIncomplete(roomId, problem)
+      await engine.noteIncomplete(roomId, problem).catch(unstored)
       const retry_after_ms = Math.min(pauseMs.most, pauseMs.first * pauseMs.factor ** tries)
       log.warn('the state of a room is still partial', { roomId, problem, retry_after_ms })
       await nudges.pause(retry_after_ms)
@@ -259,6 +260,12 @@ function believed(
   const [most] = [...same.values()].toSorted((a, b) => b.length - a.length)
   const needed = tries < triesOfDoubt ? 2 : 1
   return most !== undefined && most.length >= needed ? most[0]?.stateIds : undefined
+}
+
+/** What is in the way if the database cannot write, as with a full disk: that passes. */
+function unstored(error: unknown): string {
+  if (!(error instanceof UnitFailed) || error.kind !== 'other') throw error
+  return `It cannot be stored: ${error.message}.`
 }
 
 /** Pauses that somebody may end. */
