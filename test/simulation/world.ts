@@ -131,7 +131,8 @@ export interface Stay {
   readonly sinceMs: number
   /**
    * Whether some of the room's state was dropped when the server joined, then or at an earlier time: the
-   * keys of who signed it could not be had. What it refused for want of that stays refused.
+   * keys of who signed it could not be had. What it refused for want of that stays refused. Or whether
+   * somebody was in the room of whom that is so: they may have given the state.
    */
   readonly isBlind: boolean
 }
@@ -258,7 +259,9 @@ export class SimulatedServer {
       if (members.length === 0) stays.delete(roomId)
       else if (!stays.has(roomId)) {
         if (this.#dropped.delete(roomId)) this.#blind.add(roomId)
-        const isBlind = this.#blind.has(roomId)
+        // Who lacks a part of the state gives it so to whom it lets in.
+        const isBlind =
+          this.#blind.has(roomId) || world.servers.some((one) => one.stays.get(roomId)?.isBlind)
         stays.set(roomId, { sinceMs: world.time.elapsedMs, isBlind })
       }
     }
