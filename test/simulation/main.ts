@@ -45,11 +45,12 @@ const mustHappen: readonly { readonly seeds: number; readonly what: readonly str
       'crash before a commit',
       'crash right after a commit',
       'joined without all state',
-      judgedOtherwise,
       'out of reach',
       ...faultNames,
     ],
   },
+  // Less than once in 800 seeds: what a room that is known in part can get wrong is mostly refused.
+  { seeds: 5_000, what: [judgedOtherwise] },
 ]
 
 function often(): string[] {
