@@ -35,6 +35,8 @@ import {
 const connectionsOfDeviceMax = 16
 /** How many different wishes for rooms a connection may have had; it is given up with more. */
 const configsMax = 200
+/** How long these may be together, in UTF-16 units: they are kept, and each is as long as a request. */
+const configsLengthMax = 1_048_576
 /** How many rooms of connections are kept in memory, of all clients together. */
 const rememberedMax = 500_000
 
@@ -209,9 +211,11 @@ function numberConfigs(
   changes: ReadonlyMap<RoomId, SentRoom>,
 ): ReadonlyMap<string, number> {
   const numbers = new Map(configs.map((config, index) => [config, index]))
+  let length = configs.reduce((sum, config) => sum + config.length, 0)
   for (const { config } of changes.values()) {
     if (numbers.has(config)) continue
-    if (configs.length === configsMax) throw unknownPos()
+    length += config.length
+    if (configs.length === configsMax || length > configsLengthMax) throw unknownPos()
     numbers.set(config, configs.length)
     configs.push(config)
   }

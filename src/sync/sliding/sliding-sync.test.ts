@@ -487,6 +487,29 @@ test('a client that knows all waits for news', async (t) => {
   assert.deepEqual(bodies(rooms[roomId]), ['wake up'])
 })
 
+test('a client that wants ever other things of a room has to begin anew', async (t) => {
+  const { alice, bob } = await twoUsers(t)
+  const roomId = await sharedRoom(alice, bob)
+  const key = 'k'.repeat(240)
+  const wish = (count: number) => {
+    const required_state = Array.from({ length: 200 }, (_, at) => [`${count} ${at} ${key}`, key])
+    return { room_subscriptions: { [roomId]: { timeline_limit: 1, required_state } } }
+  }
+  const client = new Client(bob, wish(0))
+  let count = 0
+  const goOn = async () => {
+    await client.next(wish(count))
+    count += 1
+  }
+  // Some ten of these wishes are as much as is kept of a connection.
+  await assert.rejects(async () => {
+    while (count < 50) await goOn()
+  }, /M_UNKNOWN_POS/)
+  assert.ok(count > 5 && count < 15, `${count}`)
+  client.pos = undefined
+  assert.equal((await client.next(wish(count))).rooms[roomId].initial, true)
+})
+
 test('what is malformed is refused', async (t) => {
   const { bob } = await twoUsers(t)
   const wanted = { timeline_limit: 1, required_state: [] }
