@@ -15,7 +15,7 @@
  * @module
  */
 
-import type { EventId, RoomId, ServerName } from '../../src/protocol/identifiers/ids.ts'
+import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
 import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import type { SimulatedClient } from './client.ts'
 import { compareTimelines, type PassedOver } from './client-timeline.ts'
@@ -106,37 +106,47 @@ async function wholeDeviceMessages(run: Run): Promise<void> {
   }
 }
 
-/** One client of each server that has somebody joined in the room, by that server's own view. */
+/** The clients that are joined in the room, by the view of their own server. */
 async function joinedClients(run: Run, { roomId }: SimulatedRoom): Promise<SimulatedClient[]> {
   const joined: SimulatedClient[] = []
   for (const client of run.clients) {
-    const { rooms } = client.server.running.server
-    const state = await run.world.time.await(rooms.currentState(roomId as RoomId))
-    const member =
-      state && (await run.world.time.await(state.event('m.room.member', client.userId)))
-    if (member?.content.membership === 'join') joined.push(client)
+    if (await isJoinedAt(run, client.server, { roomId, client })) joined.push(client)
   }
   return joined
 }
 
+async function isJoinedAt(
+  run: Run,
+  server: SimulatedServer,
+  { roomId, client }: { roomId: string; client: SimulatedClient },
+): Promise<boolean> {
+  const { rooms } = server.running.server
+  const state = await run.world.time.await(rooms.currentState(roomId as RoomId))
+  const member = state && (await run.world.time.await(state.event('m.room.member', client.userId)))
+  return member?.content.membership === 'join'
+}
+
 /**
- * The same, without those on servers that another of these servers holds to be out of the room. Who
- * joins again on one side of a cut while the other side bans them and closes the door comes back into a
- * room of their own: to the others all of it is soft-failed, and nothing of theirs is sent there.
+ * The same, without those whom another of these servers holds to be out of the room: all that they say
+ * is soft-failed there, so nothing of theirs merges branches for that server.
+ *
+ * - Who joins again on one side of a cut while the other side bans them and closes the door comes back
+ *   into a room of their own.
+ * - Who is kicked may never be out at home: resolution there takes back a kick by somebody who has
+ *   stepped down since. Who kicked does not hear of it, even if others of that server are in the room.
  */
 async function joinedForAll(run: Run, room: SimulatedRoom): Promise<SimulatedClient[]> {
   const joined = await joinedClients(run, room)
-  const servers = new Set(joined.map((client) => client.server))
-  const out = new Set<SimulatedServer>()
-  for (const server of servers) {
-    const { rooms } = server.running.server
-    for (const other of servers) {
-      const name = other.name as ServerName
-      const isIn = await run.world.time.await(rooms.isServerInRoom(name, room.roomId as RoomId))
-      if (!isIn && !out.has(server)) out.add(other)
+  const out = new Set<SimulatedClient>()
+  for (const server of new Set(joined.map((client) => client.server))) {
+    // Who is out altogether puts nobody out.
+    if (joined.every((client) => client.server !== server || out.has(client))) continue
+    for (const client of joined) {
+      if (client.server === server) continue
+      if (!(await isJoinedAt(run, server, { roomId: room.roomId, client }))) out.add(client)
     }
   }
-  return joined.filter((client) => !out.has(client.server))
+  return joined.filter((client) => !out.has(client))
 }
 
 /** Each server's people say something, and it reaches everybody. */
