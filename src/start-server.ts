@@ -238,7 +238,7 @@ function buildServer(
   const { users, endToEnd, successions } = buildUsers(config, { ...common, argon2id }, federation)
   const typing = createTyping(common)
   const receipts = createReceipts(common)
-  const push = createPush({ ...common, local, receipts, wishes: users.wishes })
+  const push = createPush({ ...common, ...users, local, receipts })
   const presence = createPresence({ ...common, isEnabled: config.presence })
   const passing = { typing, receipts, presence }
   const eduReceivers = receiversOf({ ...passing, endToEnd })
@@ -280,6 +280,7 @@ function buildServer(
       ...push,
       accountData: users.accountData,
       wishes: users.wishes,
+      threadSubscriptions: users.threadSubscriptions,
     }),
   }
   return {

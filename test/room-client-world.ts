@@ -139,6 +139,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     local,
     receipts,
     wishes: users.wishes,
+    threadSubscriptions: users.threadSubscriptions,
     outboundHttpClient,
   })
   await push.start()
@@ -190,6 +191,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       unread: push.unread,
       accountData: users.accountData,
       wishes: users.wishes,
+      threadSubscriptions: users.threadSubscriptions,
     }),
     turn: options.turn,
     publicBaseUrl: 'https://hansa.test',

@@ -64,6 +64,8 @@ import { dehydratedDeviceRoutes } from './msc3814.ts'
 import { delayedEventRoutes } from './msc4140.ts'
 import { rtcTransportsRoute } from './msc4143.ts'
 import { slidingSyncRoute } from './msc4186.ts'
+import { threadSubscriptionRoutes } from './msc4306.ts'
+import { threadSubscriptionChangesRoute } from './msc4308.ts'
 import { mutualRoomsRoutes } from './mutual-rooms.ts'
 import { notificationsRoute } from './notifications.ts'
 import { openIdTokenRoute } from './openid.ts'
@@ -219,6 +221,8 @@ export const roomRoutes: readonly Route<Server>[] = [
   syncRoute,
   slidingSyncRoute,
   threadRootsRoute,
+  ...threadSubscriptionRoutes,
+  threadSubscriptionChangesRoute,
   unbanRoute,
   upgradeRoomRoute,
 ]

@@ -7,8 +7,10 @@
  * @module
  */
 
-/** The error codes Hansa answers with; all but the `ORG_MATRIX_` ones are the spec's. */
+/** The error codes Hansa answers with: the spec's, and those of proposals with a domain in front. */
 export type ErrCode =
+  | 'IO.ELEMENT.MSC4306.M_CONFLICTING_UNSUBSCRIPTION'
+  | 'IO.ELEMENT.MSC4306.M_NOT_IN_THREAD'
   | 'M_BAD_ALIAS'
   | 'M_BAD_JSON'
   | 'M_BAD_STATE'

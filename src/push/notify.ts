@@ -19,9 +19,11 @@ import type { Writer } from '#storage/database.ts'
 import {
   addNotifiedEvent,
   beginToRead,
+  mainThread,
   removeNotifiedEvent,
   touchReadPositions,
 } from '#storage/notifications.ts'
+import type { ThreadSubscriptions } from '#users/thread-subscriptions.ts'
 import type { Wishes } from '#users/wishes.ts'
 import { type AudienceGroup, packAudience } from './audience.ts'
 import { threadOf } from './threads.ts'
@@ -30,6 +32,7 @@ export interface NotifyNeeds {
   readonly clock: Clock
   readonly serverName: ServerName
   readonly wishes: Pick<Wishes, 'ofAll'>
+  readonly threadSubscriptions: Pick<ThreadSubscriptions, 'among'>
   /** Told after the commit. */
   readonly changed: (changes: UnreadChanges) => void
 }
@@ -94,12 +97,13 @@ async function planFor(needs: NotifyNeeds, news: RoomNews): Promise<Plan> {
   const noted: Noted[] = []
   const slices = new Slices(needs.clock)
   for (const event of news.events) {
-    const { groups, highlights } = await audienceOf(needs, { news, event, slices })
+    const threadId = await threadOf(event, news.find)
+    const about = { news, event, threadId, slices }
+    const { groups, highlights } = await audienceOf(needs, about)
     // Who sends something has read what is before it. Names and pictures are changed in all rooms at
     // once: nothing is read by that.
     const isOwn = localMembers.has(event.sender) && event.type !== 'm.room.member'
     if (!isOwn && groups.every(({ actions }) => actions === undefined)) continue
-    const threadId = await threadOf(event, news.find)
     noted.push({ event, threadId, groups, highlights })
   }
   const turned = memberships.filter(
@@ -111,12 +115,22 @@ async function planFor(needs: NotifyNeeds, news: RoomNews): Promise<Plan> {
 
 /** Whom an event notifies, by how it does. */
 async function audienceOf(
-  { wishes, serverName }: NotifyNeeds,
-  { news, event, slices }: { news: RoomNews; event: NewEventFacts; slices: Slices },
+  { wishes, threadSubscriptions, serverName }: NotifyNeeds,
+  about: {
+    readonly news: RoomNews
+    readonly event: NewEventFacts
+    readonly threadId: Awaited<ReturnType<typeof threadOf>>
+    readonly slices: Slices
+  },
 ): Promise<Pick<Noted, 'groups' | 'highlights'>> {
   const byNotification = new Map<Notification | undefined, UserId[]>()
-  const view = new EventView(event, news)
+  const { news, event, threadId, slices } = about
   const userIds = usersFor(news, event, serverName)
+  const subscriptions =
+    threadId === mainThread
+      ? undefined
+      : await threadSubscriptions.among(userIds, { roomId: news.roomId, rootId: threadId })
+  const view = new EventView(event, news, subscriptions)
   let asked = 0
   for (const [userId, { rules, ignored, invitesOf }] of await wishes.ofAll(userIds)) {
     asked += 1
@@ -127,7 +141,7 @@ async function audienceOf(
       ignored.has(event.sender) || (isInvite && invitesOf(event.sender) !== 'allow')
     const notification = isUnwanted
       ? undefined
-      : notificationFor(rules, view, { displayName, work: workMax })
+      : notificationFor(rules, view, { userId, displayName, work: workMax })
     byNotification.getOrInsertComputed(notification, () => []).push(userId)
   }
   const isMember = (userId: UserId) => news.localMembers.has(userId)

@@ -9,6 +9,7 @@
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { LocalRooms } from '#rooms/create-engine.ts'
 import type { Receipts } from '#users/receipts.ts'
+import type { ThreadSubscriptions } from '#users/thread-subscriptions.ts'
 import type { Wishes } from '#users/wishes.ts'
 import { newsTaker, type UnreadChanges } from './notify.ts'
 import type { PusherQueueNeeds } from './pusher-queue.ts'
@@ -29,6 +30,7 @@ export interface PushNeeds extends Omit<PusherQueueNeeds, 'limiter' | 'unread'> 
   readonly serverName: ServerName
   readonly local: Pick<LocalRooms, 'setNewsTaker'>
   readonly wishes: Pick<Wishes, 'ofAll'>
+  readonly threadSubscriptions: Pick<ThreadSubscriptions, 'among'>
   readonly receipts: Pick<Receipts, 'onRead'>
 }
 

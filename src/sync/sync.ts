@@ -22,6 +22,7 @@ import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
 import type { DeviceLists } from '#users/end-to-end/device-lists.ts'
 import type { Presence } from '#users/presence/presence.ts'
 import type { Receipts } from '#users/receipts.ts'
+import type { ThreadSubscriptions } from '#users/thread-subscriptions.ts'
 import type { ToDevice } from '#users/to-device.ts'
 import type { Typing } from '#users/typing.ts'
 import type { Wishes } from '#users/wishes.ts'
@@ -89,6 +90,7 @@ export interface SyncNeeds {
   readonly deviceLists: Pick<DeviceLists, 'onChange'>
   readonly unread: SectionNeeds['unread']
   readonly wishes: Pick<Wishes, 'of'>
+  readonly threadSubscriptions: Pick<ThreadSubscriptions, 'changes' | 'onChange'>
 }
 
 export function createSync(needs: SyncNeeds): Sync {
@@ -121,6 +123,7 @@ function listen(needs: SyncNeeds, notifier: Notifier): void {
   })
   needs.typing.onChange((roomId, stream) => notifier.roomChanged(roomId, stream))
   needs.accountData.onChange((userId, stream) => notifier.userChanged(userId, stream))
+  needs.threadSubscriptions.onChange((userId, stream) => notifier.userChanged(userId, stream))
   needs.toDevice.onChange((userId, stream) => notifier.userChanged(userId, stream))
   needs.deviceLists.onChange((userId, roomIds, stream) => {
     notifier.userChanged(userId, stream)

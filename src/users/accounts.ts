@@ -29,6 +29,7 @@ import { deleteFilters } from '#storage/filters.ts'
 import { deleteBackups } from '#storage/key-backups.ts'
 import { deleteProfile, setProfileField } from '#storage/profiles.ts'
 import { useRegistrationToken } from '#storage/registration-tokens.ts'
+import { deleteThreadSubscriptions } from '#storage/thread-subscriptions.ts'
 import type { DeviceLists } from './end-to-end/device-lists.ts'
 import type { Passwords } from './passwords.ts'
 import type { DeviceRequest, Issued, Sessions } from './sessions.ts'
@@ -142,6 +143,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
         deleteProfile(tx, userId)
         if (!erase) return
         deleteAccountData(tx, userId)
+        deleteThreadSubscriptions(tx, userId)
         deleteFilters(tx, userId)
         deleteBackups(tx, userId)
       })

@@ -27,6 +27,7 @@ import { createRegistrationTokens, type RegistrationTokens } from './registratio
 import { createReports, type Reports } from './reports.ts'
 import { createSessions, type Sessions } from './sessions.ts'
 import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
+import { createThreadSubscriptions, type ThreadSubscriptions } from './thread-subscriptions.ts'
 import { createWishes, type Wishes } from './wishes.ts'
 
 /** Who may make an account. */
@@ -46,6 +47,7 @@ export interface Users {
   readonly accountData: AccountData
   readonly pushRules: PushRules
   readonly wishes: Wishes
+  readonly threadSubscriptions: ThreadSubscriptions
   readonly reports: Reports
   readonly filters: Filters
   readonly interactiveAuth: InteractiveAuth
@@ -91,6 +93,7 @@ export function createUsers(needs: UserNeeds): Users {
     accountData,
     pushRules: createPushRules({ accountData }),
     wishes: createWishes({ ...needs, accountData }),
+    threadSubscriptions: createThreadSubscriptions(needs),
     reports: createReports(needs),
     filters: createFilters(needs),
     interactiveAuth: createInteractiveAuth(needs),

@@ -25,13 +25,14 @@ const rules = t.array(t.object(ruleFields), { max: 20_000 })
 const ruleset = t.object({
   override: rules,
   content: rules,
+  postcontent: rules,
   room: rules,
   sender: rules,
   underride: rules,
 })
 
 const params = {
-  kind: t.oneOf('override', 'underride', 'sender', 'room', 'content'),
+  kind: t.oneOf('override', 'underride', 'sender', 'room', 'content', 'postcontent'),
   ruleId: t.string({ max: 512 }),
 }
 

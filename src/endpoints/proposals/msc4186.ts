@@ -71,6 +71,12 @@ export const slidingSync = endpoint({
         account_data: t.optional(roomExtension),
         receipts: t.optional(roomExtension),
         typing: t.optional(roomExtension),
+        'io.element.msc4308.thread_subscriptions': t.optional(
+          t.object({
+            enabled: t.optional(t.boolean()),
+            limit: t.optional(t.integer({ min: 1 })),
+          }),
+        ),
       }),
     ),
   }),

@@ -13,6 +13,7 @@ import { costOf, matchesWhole, matchesWords } from './text-pattern.ts'
 
 /** What a condition asks of the user whose rule it is. */
 export interface Recipient {
+  readonly userId: UserId
   /** Their display name in the room. */
   readonly displayName: string | undefined
   /**
@@ -46,6 +47,10 @@ export function compileCondition(condition: JsonObject): Condition {
       return containsDisplayName
     case 'room_member_count':
       return typeof is === 'string' ? roomMemberCount(is) : never
+    case 'io.element.msc4306.thread_subscription':
+      return typeof condition.subscribed === 'boolean'
+        ? threadSubscription(condition.subscribed)
+        : never
     case 'sender_notification_permission':
       return hasKey ? { isShared: true, holds: (event) => event.senderMayNotify(key) } : never
     default:
@@ -54,13 +59,16 @@ export function compileCondition(condition: JsonObject): Condition {
 }
 
 /**
- * For a condition that is about its user, whose ID it has: whether it may hold for anybody at all.
+ * For a condition that is about its user, whose ID it has or whose threads it asks for: whether it may hold for anybody at all.
  * `undefined` for any other condition.
  */
 export function ownCondition(
   { kind, key, pattern, value }: JsonObject,
   userId: UserId,
 ): ((event: EventView) => boolean) | undefined {
+  if (kind === 'io.element.msc4306.thread_subscription') {
+    return (event) => event.subscriptions.size > 0
+  }
   if (typeof key !== 'string') return undefined
   if (kind === 'event_match' && pattern === userId) return (event) => event.text(key) !== undefined
   if (kind !== 'event_property_contains' || value !== userId) return undefined
@@ -109,6 +117,14 @@ const containsDisplayName: Condition = {
     if (name === undefined || name === '') return false
     return bodyHas(event, recipient, name.toLowerCase().replaceAll(/[*?]/g, '?'))
   },
+}
+
+/** The event is part of a thread, and the user is subscribed to it or is not. */
+function threadSubscription(subscribed: boolean): Condition {
+  return {
+    isShared: false,
+    holds: ({ subscriptions }, { userId }) => subscriptions.get(userId) === subscribed,
+  }
 }
 
 function mayWork(recipient: Recipient, work: number): boolean {

@@ -17,7 +17,9 @@ test('the default rules are those of the spec, in its order', { skip }, () => {
     ([, json = '']) =>
       JSON.parse(json.replaceAll("[the user's Matrix ID]", '@alice:a')) as JsonObject,
   )
-  const { override, underride, ...others } = defaultPushRules('@alice:a')
+  const { override, underride, postcontent, ...others } = defaultPushRules('@alice:a')
   assert.deepEqual([...override, ...underride], rules)
   assert.deepEqual(others, { content: [], room: [], sender: [] })
+  // Those of a proposal.
+  assert.ok(postcontent.every(({ rule_id }) => rule_id.startsWith('.io.element.msc4306.')))
 })

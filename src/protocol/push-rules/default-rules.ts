@@ -31,7 +31,8 @@ function rule(
 
 /** The rules of a user who has changed none. */
 export function defaultPushRules(userId: UserId): Ruleset {
-  return { override: overrideRules(userId), content: [], room: [], sender: [], underride }
+  const override = overrideRules(userId)
+  return { override, content: [], postcontent, room: [], sender: [], underride }
 }
 
 function overrideRules(userId: UserId): PushRule[] {
@@ -81,6 +82,23 @@ function overrideRules(userId: UserId): PushRule[] {
     ),
   ]
 }
+
+const inThread = (subscribed: boolean): JsonObject => ({
+  kind: 'io.element.msc4306.thread_subscription',
+  subscribed,
+})
+
+/** https://github.com/matrix-org/matrix-spec-proposals/pull/4306 */
+const postcontent: readonly PushRule[] = [
+  {
+    ...rule('', [inThread(false)], []),
+    rule_id: '.io.element.msc4306.rule.unsubscribed_thread',
+  },
+  {
+    ...rule('', [inThread(true)], ['notify', sound('default')]),
+    rule_id: '.io.element.msc4306.rule.subscribed_thread',
+  },
+]
 
 const underride: readonly PushRule[] = [
   rule('call', [matches('type', 'm.call.invite')], ['notify', sound('ring')]),

@@ -39,6 +39,7 @@ const told = (given: Partial<ViewedEvent>, changed: ChangedRules = noChanges, ro
     readyRules(rulesetOf(alice, changed), alice, noKnownRules()),
     new EventView(event(given), room),
     {
+      userId: alice,
       displayName: 'Alice',
       work: 1_000_000,
     },
@@ -46,6 +47,7 @@ const told = (given: Partial<ViewedEvent>, changed: ChangedRules = noChanges, ro
 
 const holds = (condition: JsonObject, given: Partial<ViewedEvent> = {}, room = facts) =>
   compileCondition(condition).holds(new EventView(event(given), room), {
+    userId: alice,
     displayName: 'Al*ce B.',
     work: 1_000_000,
   })
@@ -263,7 +265,11 @@ test('what many users have in common says nothing of whom an event is about', ()
     const view = new EventView(event(given), facts)
     return Object.fromEntries(
       Object.entries(users).map(([name, rules]) => {
-        const found = notificationFor(rules, view, { displayName: undefined, work: 1_000_000 })
+        const found = notificationFor(rules, view, {
+          userId: alice,
+          displayName: undefined,
+          work: 1_000_000,
+        })
         return [name, found?.actions]
       }),
     )
@@ -290,6 +296,44 @@ test('what many users have in common says nothing of whom an event is about', ()
   assert.deepEqual([invited, other], [['notify', sound('default')], undefined])
 })
 
+test('threads that are subscribed to, between the rules for contents and for rooms', () => {
+  const known = noKnownRules()
+  const ask = (subscriptions: [string, boolean][], changed: ChangedRules, given = {}) => {
+    const view = new EventView(event(given), facts, new Map(subscriptions))
+    const rules = readyRules(rulesetOf(alice, changed), alice, known)
+    const recipient = { userId: alice, displayName: undefined, work: 1_000_000 }
+    return notificationFor(rules, view, recipient)?.actions
+  }
+  const quiet = rule(noChanges, 'room', '!room:example.org', { actions: [] })
+  const keyword = rule(quiet, 'content', 'event', { pattern: 'event', actions: ['notify'] })
+  const silent = rule(noChanges, 'override', 'all', { conditions: [], actions: [] })
+  const mention = { content: { body: 'x', 'm.mentions': { user_ids: [alice] } } }
+  const subscribed: [string, boolean][] = [[alice, true]]
+  const unsubscribed: [string, boolean][] = [[alice, false]]
+  const others: [string, boolean][] = [[bob, true]]
+  const loud = ['notify', sound('default')]
+  // Messages in subscribed threads should always count, whatever the room's settings.
+  assert.deepEqual(ask(subscribed, noChanges), loud)
+  assert.deepEqual(ask(subscribed, quiet), loud)
+  assert.deepEqual(ask(subscribed, silent), undefined)
+  // Messages in unsubscribed threads should not, but for mentions.
+  assert.equal(ask(unsubscribed, noChanges), undefined)
+  assert.deepEqual(ask(unsubscribed, keyword), ['notify'])
+  assert.deepEqual(ask(unsubscribed, noChanges, mention), [...loud, highlight])
+  // Whoever knows nothing of subscriptions, and whatever is in no thread, is as before.
+  assert.deepEqual(ask(others, noChanges), ['notify'])
+  assert.equal(ask(others, quiet), undefined)
+  assert.deepEqual(ask([], noChanges), ['notify'])
+  const off = (id: string) =>
+    withChange(noChanges, { userId: alice, kind: 'postcontent', ruleId: id }, { enabled: false })
+  assert.deepEqual(ask(unsubscribed, off('.io.element.msc4306.rule.unsubscribed_thread')), [
+    'notify',
+  ])
+  assert.deepEqual(ask(subscribed, off('.io.element.msc4306.rule.subscribed_thread')), ['notify'])
+  const own = { conditions: [], actions: [] }
+  assert.throws(() => rule(noChanges, 'postcontent', 'mine', own), /postcontent/)
+})
+
 test('many costly patterns on a long text do not take for ever', () => {
   let changed = noChanges
   for (let at = 0; at < 300; at++) {
@@ -299,7 +343,7 @@ test('many costly patterns on a long text do not take for ever', () => {
     })
   }
   const content = { body: 'a'.repeat(60_000), msgtype: 'm.text' }
-  const recipient = { displayName: undefined, work: 4_000_000 }
+  const recipient = { userId: alice, displayName: undefined, work: 4_000_000 }
   const ready = readyRules(rulesetOf(alice, changed), alice, noKnownRules())
   const found = notificationFor(ready, new EventView(event({ content }), facts), recipient)
   assert.deepEqual(found?.actions, ['notify'])

@@ -39,6 +39,7 @@ export interface ReadyRules {
   /** What is asked before, between and after the rules for rooms and senders. */
   readonly override: readonly ReadyRule[]
   readonly content: readonly ReadyRule[]
+  readonly postcontent: readonly ReadyRule[]
   readonly room: ReadonlyMap<string, ReadyRule>
   readonly sender: ReadonlyMap<string, ReadyRule>
   readonly underride: readonly ReadyRule[]
@@ -88,7 +89,7 @@ export function readyRules(ruleset: Ruleset, userId: UserId, known: KnownRules):
   const enabled = (rules: readonly PushRule[]) => rules.filter((rule) => rule.enabled)
   const byId = (rules: readonly PushRule[]) =>
     new Map(enabled(rules).map((rule) => [rule.rule_id, ready(rule)]))
-  const { override, content, room, sender, underride } = ruleset
+  const { override, content, postcontent, room, sender, underride } = ruleset
   return {
     override: enabled(override).map(ready),
     content: enabled(content).map(({ pattern, actions }) => ({
@@ -96,6 +97,7 @@ export function readyRules(ruleset: Ruleset, userId: UserId, known: KnownRules):
       isShared: false,
       notification: notificationOf(actions),
     })),
+    postcontent: enabled(postcontent).map(ready),
     room: byId(room),
     sender: byId(sender),
     underride: enabled(underride).map(ready),
@@ -105,11 +107,11 @@ export function readyRules(ruleset: Ruleset, userId: UserId, known: KnownRules):
 }
 
 function commonRules(
-  { override, underride }: Ruleset,
+  { override, postcontent, underride }: Ruleset,
   userId: UserId,
   known: KnownRules,
 ): CommonRules | undefined {
-  const rules = [...override, ...underride].filter(({ enabled }) => enabled)
+  const rules = [...override, ...postcontent, ...underride].filter(({ enabled }) => enabled)
   const key = JSON.stringify(
     rules.map(({ conditions = [], actions }) => [
       conditions.map((one) => (ownCondition(one, userId) ? ['own', one.kind, one.key] : one)),
@@ -121,8 +123,9 @@ function commonRules(
   const common: CommonRule[] = []
   for (const pushRule of rules) {
     const rule = readyRule(pushRule, known)
-    if (!rule.isShared) return undefined
     const own = (pushRule.conditions ?? []).map((one) => ownCondition(one, userId))
+    const isKnown = rule.conditions.every(({ isShared }, at) => isShared || own[at] !== undefined)
+    if (!isKnown) return undefined
     const guards = rule.conditions.map(
       ({ holds }, index) => own[index] ?? ((event: EventView) => holds(event, nobody)),
     )
@@ -133,7 +136,7 @@ function commonRules(
 }
 
 /** Asked of shared rules, which look at no recipient. */
-const nobody: Recipient = { displayName: undefined, work: 0 }
+const nobody: Recipient = { userId: '@:' as UserId, displayName: undefined, work: 0 }
 
 function readyRule({ conditions = [], actions }: PushRule, known: KnownRules): ReadyRule {
   const key = JSON.stringify([conditions, actions])
@@ -187,7 +190,7 @@ export function notificationFor(
 }
 
 function matchingRule(
-  { override, content, room, sender, underride, common }: ReadyRules,
+  { override, content, postcontent, room, sender, underride, common }: ReadyRules,
   event: EventView,
   recipient: Recipient,
 ): ReadyRule | undefined {
@@ -199,6 +202,7 @@ function matchingRule(
   return (
     override.find(isMatch) ??
     content.find(isMatch) ??
+    postcontent.find(isMatch) ??
     room.get(event.roomId) ??
     sender.get(event.sender) ??
     underride.find(isMatch)

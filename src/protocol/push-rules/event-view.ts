@@ -39,6 +39,11 @@ export class EventView {
   readonly sender: string
   readonly roomId: string
   readonly room: RoomFacts
+  /**
+   * Who is subscribed to the thread that the event is in, of those who subscribe to threads at all.
+   * Empty for an event in no thread.
+   */
+  readonly subscriptions: ReadonlyMap<string, boolean>
   /** Whether rules match that do so for everybody or for nobody. */
   readonly answers = new Map<object, boolean>()
   /** What rules say that many users have in common. */
@@ -48,7 +53,12 @@ export class EventView {
   readonly #texts = new Map<string, string | undefined>()
   readonly #characters = new Map<string, Characters>()
 
-  constructor(pdu: ViewedEvent, room: RoomFacts) {
+  constructor(
+    pdu: ViewedEvent,
+    room: RoomFacts,
+    subscriptions: ReadonlyMap<string, boolean> = new Map(),
+  ) {
+    this.subscriptions = subscriptions
     this.sender = pdu.sender
     this.roomId = pdu.room_id
     this.room = room

@@ -26,6 +26,7 @@ export interface GivenRule {
 /** The rule, enabled. Throws a `MatrixError` for one that cannot be taken. */
 export function readRule(kind: RuleKind, ruleId: string, given: GivenRule): PushRule {
   checkRuleId(ruleId)
+  if (kind === 'postcontent') throw bad("Users have no 'postcontent' rules of their own.")
   const hasConditions = kind === 'override' || kind === 'underride'
   const rule: PushRule = {
     rule_id: ruleId,

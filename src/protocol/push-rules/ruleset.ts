@@ -12,7 +12,14 @@ import { MatrixError } from '../matrix-error.ts'
 import { defaultPushRules } from './default-rules.ts'
 
 /** The kinds of rules, in the order that they are checked. */
-export const ruleKinds = ['override', 'content', 'room', 'sender', 'underride'] as const
+export const ruleKinds = [
+  'override',
+  'content',
+  'postcontent',
+  'room',
+  'sender',
+  'underride',
+] as const
 export type RuleKind = (typeof ruleKinds)[number]
 
 /** How many rules of their own a user may have. */
@@ -31,7 +38,7 @@ export interface PushRule {
   readonly default: boolean
   readonly enabled: boolean
   readonly actions: readonly PushAction[]
-  /** Of `override` and `underride` rules. */
+  /** Of `override`, `postcontent` and `underride` rules. */
   readonly conditions?: readonly JsonObject[]
   /** Of `content` rules. */
   readonly pattern?: string
@@ -46,7 +53,7 @@ export interface ChangedRules {
 }
 
 export const noChanges: ChangedRules = {
-  own: { override: [], content: [], room: [], sender: [], underride: [] },
+  own: { override: [], content: [], postcontent: [], room: [], sender: [], underride: [] },
   defaults: new Map(),
 }
 
@@ -72,6 +79,7 @@ export function rulesetOf(userId: UserId, { own, defaults }: ChangedRules): Rule
   return {
     override: of('override'),
     content: of('content'),
+    postcontent: of('postcontent'),
     room: of('room'),
     sender: of('sender'),
     underride: of('underride'),
@@ -187,6 +195,7 @@ export function readChangedRules(stored: JsonObject): ChangedRules {
     own: {
       override: of('override'),
       content: of('content'),
+      postcontent: of('postcontent'),
       room: of('room'),
       sender: of('sender'),
       underride: of('underride'),

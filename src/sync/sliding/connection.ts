@@ -232,9 +232,20 @@ function formatPos({ nid, version, stream }: Pos): string {
   return `${nid}_${version}_${stream}`
 }
 
+/** The position of the stream that a `pos` names; `undefined` for what is none. */
+export function streamOfPos(text: string): number | undefined {
+  return posIn(text)?.stream
+}
+
 function parsePos(text: string): Pos {
+  const pos = posIn(text)
+  if (pos === undefined) throw unknownPos()
+  return pos
+}
+
+function posIn(text: string): Pos | undefined {
   const [, nid, version, stream] = /^(\d{1,15})_(\d{1,15})_(\d{1,15})$/.exec(text) ?? []
-  if (stream === undefined) throw unknownPos()
+  if (stream === undefined) return undefined
   return { nid: Number(nid), version: Number(version), stream: Number(stream) }
 }
 

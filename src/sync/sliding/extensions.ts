@@ -13,12 +13,14 @@ import type { ToDeviceMessage } from '#storage/to-device.ts'
 import type { AccountData, AccountDataEntry } from '#users/account-data.ts'
 import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
 import type { Receipts } from '#users/receipts.ts'
+import type { ThreadSubscriptions } from '#users/thread-subscriptions.ts'
 import type { ToDevice } from '#users/to-device.ts'
 import type { Typing } from '#users/typing.ts'
 import { type DeviceListNeeds, deviceListChanges } from '../device-lists.ts'
 import { keysLeft } from '../device-sections.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { RoomExtension, SlidingSyncRequest } from './request.ts'
+import { subscriptionSection } from './thread-subscriptions.ts'
 import type { WantedRoom } from './wanted-rooms.ts'
 
 export interface ExtensionNeeds extends DeviceListNeeds {
@@ -28,6 +30,7 @@ export interface ExtensionNeeds extends DeviceListNeeds {
   readonly typing: Pick<Typing, 'changed'>
   readonly toDevice: Pick<ToDevice, 'waiting' | 'acknowledge'>
   readonly localKeys: Pick<LocalKeys, 'left'>
+  readonly threadSubscriptions: Pick<ThreadSubscriptions, 'changes'>
 }
 
 /** What an answer says beside its rooms. */
@@ -50,14 +53,20 @@ export interface AnswerPart extends Snapshot {
   readonly rooms: ReadonlyMap<RoomId, JsonObject>
 }
 
+const threadSubscriptionsName = 'io.element.msc4308.thread_subscriptions'
+
 export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Promise<Extensions> {
   const { to_device, e2ee, account_data, receipts, typing } = part.request.extensions
-  const [messages, keys, data, read, types] = await Promise.all([
+  const threads = part.request.extensions[threadSubscriptionsName]
+  const [messages, keys, data, read, types, subscriptions] = await Promise.all([
     to_device?.enabled ? toDeviceSection(needs, part) : undefined,
     e2ee?.enabled ? keySection(needs, part) : undefined,
     account_data?.enabled ? accountDataSection(needs, part, account_data) : undefined,
     receipts?.enabled ? receiptSection(needs, part, receipts) : undefined,
     typing?.enabled ? typingSection(needs, part, typing) : undefined,
+    threads?.enabled
+      ? subscriptionSection(needs.threadSubscriptions, part, threads.limit)
+      : undefined,
   ])
   return {
     sections: {
@@ -66,6 +75,7 @@ export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Pro
       ...(data && { account_data: data }),
       ...(read && { receipts: { rooms: read } }),
       ...(types && { typing: { rooms: types } }),
+      ...(subscriptions && { [threadSubscriptionsName]: subscriptions }),
     },
     messages: messages?.messages ?? [],
     isNews:
@@ -73,7 +83,8 @@ export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Pro
       keys?.device_lists !== undefined ||
       data !== undefined ||
       read !== undefined ||
-      types !== undefined,
+      types !== undefined ||
+      subscriptions !== undefined,
   }
 }
 

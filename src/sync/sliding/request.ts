@@ -45,6 +45,10 @@ export interface WantedExtensions {
   readonly account_data?: RoomExtension
   readonly receipts?: RoomExtension
   readonly typing?: RoomExtension
+  readonly 'io.element.msc4308.thread_subscriptions'?: {
+    readonly enabled?: boolean
+    readonly limit?: number
+  }
 }
 
 export interface SlidingSyncRequest {
