@@ -34,6 +34,7 @@ import { canonicalJson } from '../src/protocol/canonical-json.ts'
 import { signingKeyOf } from '../src/protocol/ed25519.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
+import { MatrixError } from '../src/protocol/matrix-error.ts'
 import type { RoomVersion } from '../src/protocol/room-version.ts'
 import { createLocalRooms } from '../src/rooms/create-engine.ts'
 import { createRooms, type FederatedRooms } from '../src/rooms/create-rooms.ts'
@@ -146,7 +147,7 @@ export class TestServer {
   validKeys: ((key: { publicKey: string; validityUrl: string }) => boolean) | undefined
   /** Users that cannot be invited. */
   readonly unknownUsers = new Set<UserId>()
-  /** Given a look at each request before it is answered, and may answer instead. */
+  /** Given a look at each request before it is answered, and may answer or refuse instead. */
   intercept:
     | ((method: string, path: string, answer: () => Promise<JsonObject>) => Promise<unknown>)
     | undefined
@@ -311,8 +312,15 @@ export class TestServer {
       const path = decodeURIComponent(request.target)
       const given = await this.intercept(request.method, path, answered)
       if (given === undefined) return await handler(request)
-      const body = Buffer.from(JSON.stringify(given))
-      return { status: 200, headers: { 'content-type': 'application/json' }, body }
+      const isRefusal = given instanceof MatrixError
+      const body = Buffer.from(
+        JSON.stringify(isRefusal ? { errcode: given.errcode, error: given.message } : given),
+      )
+      return {
+        status: isRefusal ? given.status : 200,
+        headers: { 'content-type': 'application/json' },
+        body,
+      }
     }
   }
 

@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EventId, RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
+import { MatrixError } from '../src/protocol/matrix-error.ts'
 import { type RoomVersion, roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 
@@ -591,4 +592,101 @@ test('who authorised our join need not be known', async () => {
   await world.settle()
   assert.deepEqual(await a.messages(roomId), ['I am in'])
   await complete(it)
+})
+
+const outside = new MatrixError(403, 'M_FORBIDDEN', 'Your server is not in this room.')
+
+/** Refuses what is asked about a room, as servers do to those who are not in it. */
+function shutOut(it: Scene): void {
+  for (const server of [it.a, it.b]) {
+    server.intercept = async (_, path) =>
+      it.open || !/\/(state|state_ids|event|event_auth|backfill|get_missing_events)\//.test(path)
+        ? undefined
+        : outside
+  }
+}
+
+/** Carol comes back into a room, is cut off, and put out while much is said. */
+async function putOutUnheard(it: Scene): Promise<void> {
+  const { world, a, b, c, alice, carol, roomId } = it
+  it.open = true
+  await c.join(carol, roomId, [a])
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle()
+  await a.say(alice, roomId, 'meanwhile')
+  it.open = false
+  await joined(it)
+  for (const server of [a, b]) world.cut(c, server)
+  // More than is asked for back to what is known.
+  for (let index = 0; index < 250; index += 1) await a.say(alice, roomId, `said ${index}`)
+  await a.setMembership(alice, roomId, carol, 'leave')
+  await world.settle(2 * 86_400_000)
+}
+
+const dayMs = 86_400_000
+
+test('who was put out unheard learns the state before their join, and then that they are out', async () => {
+  const it = await scene()
+  const { world, c, carol, roomId } = it
+  await putOutUnheard(it)
+  it.open = true
+  world.heal()
+  await world.settle(dayMs)
+  assert.equal(await c.membershipIn(roomId, carol), 'leave')
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  world.requests.length = 0
+  await world.settle(10 * dayMs)
+  assert.deepEqual(world.requests, [])
+})
+
+for (const isEmpty of [false, true]) {
+  const where = isEmpty ? 'a room that all have left' : 'a room'
+  test(`who was put out of ${where} unheard believes it when nobody tells them anything`, async () => {
+    const it = await scene()
+    const { world, a, b, c, alice, bob, carol, roomId } = it
+    await putOutUnheard(it)
+    const others = isEmpty ? [alice, ...[1, 2, 3].map((index) => a.user(`guest${index}`))] : []
+    for (const userId of others) await world.await(a.rooms.leave({ userId, roomId, content: {} }))
+    if (isEmpty) await world.await(b.rooms.leave({ userId: bob, roomId, content: {} }))
+    shutOut(it)
+    world.heal()
+    await world.settle(2 * dayMs)
+    assert.equal(await c.membershipIn(roomId, carol), 'leave')
+    assert.equal((await c.rooms.membership(carol, roomId))?.membership, 'leave')
+    world.requests.length = 0
+    await world.settle(10 * dayMs)
+    assert.deepEqual(world.requests, [])
+    assert.deepEqual(c.errors, [])
+  })
+}
+
+test('who is told nothing of a room asks no more, until they hear of it', async () => {
+  const it = await scene()
+  const { world, a, c, alice, roomId } = it
+  shutOut(it)
+  await joined(it)
+  await world.settle(dayMs)
+  world.requests.length = 0
+  await world.settle(10 * dayMs)
+  assert.deepEqual(world.requests, [])
+  const [partial] = await c.rooms.partialRooms()
+  assert.match(partial?.problem ?? '', /refuses with 403/)
+  await a.say(alice, roomId, 'you were shut out by mistake')
+  await complete(it)
+})
+
+test('as long as somebody gives anything at all, it is asked on', async () => {
+  const it = await scene()
+  const { world, a, b, c, roomId } = it
+  a.intercept = async (_, path) => (/\/state(_ids)?\//.test(path) ? {} : undefined)
+  await joined(it)
+  world.cut(c, b)
+  await world.settle(dayMs)
+  world.requests.length = 0
+  await world.settle(dayMs)
+  assert.ok(world.requests.some((line) => line.includes('/state_ids/')))
+  a.intercept = undefined
+  world.heal()
+  await world.settle(3_600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
 })

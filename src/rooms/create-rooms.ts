@@ -44,7 +44,7 @@ export interface FederatedRooms {
 
 export function createRooms(
   local: LocalRooms,
-  needs: Omit<RoomParts, 'engine' | 'rooms' | 'gapFiller' | 'invites'> & {
+  needs: Omit<RoomParts, 'engine' | 'rooms' | 'gapFiller' | 'invites' | 'untold'> & {
     readonly db: Database
     /** Rooms that nobody joins; none, if it is not said. */
     readonly blocks?: Blocks | undefined
@@ -58,7 +58,8 @@ export function createRooms(
   const { engine, setGapFiller, setPolicyAsker, resume, ...ownRooms } = local
   const avoidance = new Avoidance(needs.clock)
   const invites = new InvitesUnderWay(needs.clock)
-  const withoutFiller = { ...rest, engine, rooms: local, invites }
+  const untold = new Set<RoomId>()
+  const withoutFiller = { ...rest, engine, rooms: local, invites, untold }
   const gapFiller = createGapFiller(withoutFiller, avoidance, new FetchQuota(needs.clock))
   setGapFiller(gapFiller)
   setPolicyAsker(async (via, pdu) =>
@@ -68,6 +69,7 @@ export function createRooms(
   )
   const parts: RoomParts = { ...withoutFiller, gapFiller }
   const completions = new StateCompletions(parts)
+  local.onCommit((commit) => completions.heard(commit))
   const joins = createJoins({ ...parts, completions })
   const closing = new AbortController()
   const fill: Rooms['fillHistory'] = oneAtATime((roomId, before, limit) =>

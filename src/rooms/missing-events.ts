@@ -13,7 +13,9 @@
  * @module
  */
 
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Gap, GapFiller, StatesBefore } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
@@ -57,13 +59,35 @@ export function createGapFiller(
         avoidance,
       }
       if (missing.authEvents.length > 0) await fetchAuthChains(fetch, [pdu])
-      if (missing.prevEvents.length > 0) await fillHistoryUpTo(fetch, pdu, missing.origin)
+      if (missing.prevEvents.length > 0) {
+        if (saysThatWeAreOut(fetch, pdu)) await takeWithoutHistory(fetch, pdu, missing.origin)
+        else await fillHistoryUpTo(fetch, pdu, missing.origin)
+      }
       // The first one led the way.
       const [first] = fetch.servers
       if (first !== undefined && fetch.budget.isSpent) avoidance.overran(first, pdu.event_id)
     },
   }
   return filler
+}
+
+/**
+ * Whether an event puts a user of ours out of a room of which nobody tells us anything for long: it is
+ * what the others go by, and its history is not told to who is out.
+ */
+function saysThatWeAreOut({ parts, roomId }: Fetch, pdu: Pdu): boolean {
+  const { type, sender, state_key, content } = pdu
+  if (!parts.untold.has(roomId) || type !== 'm.room.member') return false
+  const user = state_key === undefined ? undefined : parseUserId(state_key)
+  if (user === undefined || user === sender) return false
+  const isOut = content.membership === 'leave' || content.membership === 'ban'
+  return isOut && serverNameOf(user) === parts.serverName
+}
+
+/** What the state before it is will be asked for if we come back. */
+async function takeWithoutHistory(fetch: Fetch, pdu: Pdu, origin: ServerName): Promise<void> {
+  const statesBefore: StatesBefore = new Map([[pdu.event_id, 'unknown']])
+  await fetch.parts.engine.receive(fetch.roomId, [pdu], { origin, statesBefore })
 }
 
 async function fillHistoryUpTo(fetch: Fetch, pdu: Pdu, origin: ServerName): Promise<void> {

@@ -7,7 +7,7 @@
  */
 
 import type { Io } from '#io/io.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Engine, GapFiller } from './engine.ts'
 import type { InvitesUnderWay } from './invites-under-way.ts'
 import type { Keyring, RemoteServers, Signer } from './remote-servers.ts'
@@ -41,4 +41,6 @@ export interface RoomParts extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly keyring: Keyring
   readonly signer: Signer
   readonly invites: InvitesUnderWay
+  /** Rooms with partial state of which all who were asked for long would tell us nothing. */
+  readonly untold: Set<RoomId>
 }

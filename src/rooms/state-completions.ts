@@ -7,11 +7,15 @@
  * time nobody says anything better. Nothing waits for all this but what needs it, and that for a bounded
  * time. It goes on after a restart, and when we come back to a room that we have left meanwhile.
  *
+ * It ends where for some hours everybody who can be reached refuses to tell us anything: mostly we are
+ * not in the room any more, and nobody is left who could say so. It begins anew if we hear of the room.
+ *
  * Why so: docs/decisions/0005-partial-state.md.
  *
  * @module
  */
 
+import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { UnitFailed } from '#storage/database.ts'
 import { fetchWholeState, mayLack, stateBeforeFrom } from './fetch-state.ts'
@@ -19,7 +23,7 @@ import { Avoidance, type Fetch, FetchBudget, serversToAsk, wholeRoomLimits } fro
 import { droppedOfRoom } from './join-answer.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError } from './remote-servers.ts'
-import type { PartialState } from './rooms.ts'
+import type { PartialState, RoomCommit } from './rooms.ts'
 
 /** Between two attempts: after the first one, and at most. */
 const pauseMs = { first: 2000, factor: 2, most: 600_000 }
@@ -35,6 +39,9 @@ const roundsMax = 3
  */
 const triesOfDoubt = 6
 
+/** After so many attempts, some hours, in which all refused to tell us anything, nobody is asked. */
+const triesOfRefusal = 24
+
 /** After so many attempts, half a minute, those are passed over whose state nobody gives. */
 const triesForOthers = 4
 
@@ -42,6 +49,18 @@ interface Running {
   /** Ends the pause between two attempts. */
   readonly nudge: () => void
   readonly done: Promise<void>
+}
+
+/** What is in the way of the whole state. */
+interface Problem {
+  readonly problem: string
+  /** Whether those who can be reached all refuse it, and nobody gives anything. */
+  readonly isRefused?: boolean
+}
+
+/** Why one server gives no state. */
+interface Failure extends Problem {
+  readonly kind: 'refused' | 'not reached' | 'of no use'
 }
 
 /** A state that is not what we were given when we joined. */
@@ -77,6 +96,13 @@ export class StateCompletions {
     this.#running.set(roomId, { nudge: () => nudging.nudge(), done })
   }
 
+  /** Who tells us of a room may tell us of its state, too. */
+  heard({ roomId, timeline }: Pick<RoomCommit, 'roomId' | 'timeline'>): void {
+    const { untold, serverName } = this.#parts
+    if (!untold.has(roomId)) return
+    if (timeline.some(({ pdu }) => serverNameOf(pdu.sender) !== serverName)) this.start(roomId)
+  }
+
   /** Goes on with what was under way before a restart. */
   async resume(): Promise<void> {
     for (const { roomId } of await this.#parts.rooms.partialRooms()) this.start(roomId)
@@ -100,21 +126,33 @@ export class StateCompletions {
   }
 
   async #run(roomId: RoomId, nudges: Nudges): Promise<void> {
-    const { rooms, engine, log, clock, serverName } = this.#parts
+    const { rooms, engine, log, clock, serverName, untold } = this.#parts
     const startMs = clock.monotonicMs()
+    let refusals = 0
     for (let tries = 0; !this.#closing.signal.aborted; tries += 1) {
       const partial = await rooms.partialState(roomId)
       // Without anybody of ours in the room nobody tells us; it goes on when we come back.
-      if (partial === undefined || !(await rooms.isServerInRoom(serverName, roomId))) return
-      const problem = await this.#attempt(roomId, partial, tries).catch(unstored)
+      if (partial === undefined || !(await rooms.isServerInRoom(serverName, roomId))) {
+        untold.delete(roomId)
+        return
+      }
+      const found = await this.#attempt(roomId, partial, tries).catch(unstored)
       if (this.#closing.signal.aborted) return
-      if (problem === undefined) {
+      if (found === undefined) {
+        untold.delete(roomId)
         const state = await rooms.currentState(roomId)
         const ms = Math.round(clock.monotonicMs() - startMs)
         log.info('the state of a room is known whole', { roomId, entries: state?.size, ms, tries })
         return
       }
+      const { problem, isRefused = false } = found
       await engine.noteIncomplete(roomId, problem).catch(unstored)
+      refusals = isRefused ? refusals + 1 : 0
+      if (refusals === triesOfRefusal) {
+        untold.add(roomId)
+        log.warn('the state of a room stays partial: all refuse to tell it', { roomId, problem })
+        return
+      }
       const retry_after_ms = Math.min(pauseMs.most, pauseMs.first * pauseMs.factor ** tries)
       log.warn('the state of a room is still partial', { roomId, problem, retry_after_ms })
       await nudges.pause(retry_after_ms)
@@ -126,11 +164,13 @@ export class StateCompletions {
     roomId: RoomId,
     partial: PartialState,
     tries: number,
-  ): Promise<string | undefined> {
+  ): Promise<Problem | undefined> {
     const { engine, rooms } = this.#parts
     const version = await rooms.version(roomId)
     const [join] = await engine.unknownStates(roomId)
-    if (version === undefined || join === undefined) return 'Our join is not known.'
+    if (version === undefined || join === undefined) {
+      return { problem: 'Our join is not known.' }
+    }
     const fetch: Fetch = {
       parts: this.#parts,
       roomId,
@@ -140,17 +180,17 @@ export class StateCompletions {
       avoidance: new Avoidance(this.#parts.clock),
     }
     const found = await this.#stateBeforeJoin(fetch, { join, partial, tries })
-    if (typeof found === 'string') return found
+    if ('problem' in found) return found
     const states = new Map<EventId, readonly EventId[] | 'unknown'>([[join, found]])
     for (let round = 0; round <= roundsMax; round += 1) {
       const limit = round < roundsMax ? othersMax : 0
       const refused = await this.#askForOthers(fetch, states, limit)
       if (refused > 0 && tries < triesForOthers) {
-        return `Nobody gives the state before ${refused} events beside our join.`
+        return { problem: `Nobody gives the state before ${refused} events beside our join.` }
       }
       if (await engine.completeRoom(roomId, states)) return undefined
     }
-    return 'More and more events come whose history is missing.'
+    return { problem: 'More and more events come whose history is missing.' }
   }
 
   /** Adds the states before other events that nobody knows yet, and tells how many are not had. */
@@ -174,18 +214,21 @@ export class StateCompletions {
   async #stateBeforeJoin(
     fetch: Fetch,
     about: { readonly join: EventId; readonly partial: PartialState; readonly tries: number },
-  ): Promise<readonly EventId[] | string> {
+  ): Promise<readonly EventId[] | Problem> {
     const { engine, log } = this.#parts
     const { join } = about
     const problems: string[] = []
+    const kinds = new Set<Failure['kind']>()
     const contradicting: Contradicting[] = []
     for await (const { server, stateIds } of this.#answers(fetch, about)) {
-      if (typeof stateIds === 'string') {
-        problems.push(stateIds)
+      if ('problem' in stateIds) {
+        problems.push(stateIds.problem)
+        kinds.add(stateIds.kind)
         continue
       }
       const contradiction = await engine.contradiction(fetch.roomId, join, stateIds)
       if (contradiction === undefined) return stateIds
+      kinds.add('of no use')
       const { problem, bars } = contradiction
       problems.push(`The state that ${server} gives contradicts our join: ${problem}.`)
       log.warn('a server contradicts what was given when a room was joined', {
@@ -196,15 +239,17 @@ export class StateCompletions {
       })
       if (!bars) contradicting.push({ server, stateIds })
     }
-    return believed(contradicting, about) ?? (problems.join(' ') || 'There is nobody to ask.')
+    const isRefused = kinds.has('refused') && !kinds.has('of no use')
+    const problem = problems.join(' ') || 'There is nobody to ask.'
+    return believed(contradicting, about) ?? { problem, isRefused }
   }
 
   /** What the servers say. Who takes long is not waited for before others are asked, but after. */
   async *#answers(
     fetch: Fetch,
     about: { readonly join: EventId; readonly tries: number },
-  ): AsyncGenerator<{ server: ServerName; stateIds: readonly EventId[] | string }> {
-    const late: { server: ServerName; asking: Promise<readonly EventId[] | string> }[] = []
+  ): AsyncGenerator<{ server: ServerName; stateIds: readonly EventId[] | Failure }> {
+    const late: { server: ServerName; asking: Promise<readonly EventId[] | Failure> }[] = []
     for (const server of fetch.servers) {
       const asking = this.#stateFrom(fetch, server, about)
       // It may fail when nobody waits for it any more.
@@ -228,21 +273,22 @@ export class StateCompletions {
     fetch: Fetch,
     server: ServerName,
     { join, tries }: { readonly join: EventId; readonly tries: number },
-  ): Promise<readonly EventId[] | string> {
+  ): Promise<readonly EventId[] | Failure> {
+    const useless = (problem: string): Failure => ({ kind: 'of no use', problem })
     try {
       const { state, lacking } = await stateBeforeFrom(fetch, server, join)
-      if (state.length === 0) return `The state that ${server} gives is of no use.`
+      if (state.length === 0) return useless(`The state that ${server} gives is of no use.`)
       if (lacking === 0) return state
       // The keys by which they are signed may be had later, unless nobody gives them for long.
       if (tries < triesOfDoubt || !mayLack(lacking, state)) {
-        return `Of the state that ${server} gives, ${lacking} events are not in order.`
+        return useless(`Of the state that ${server} gives, ${lacking} events are not in order.`)
       }
       const { roomId } = fetch
       this.#parts.log.warn(droppedOfRoom, { from: server, roomId, dropped: lacking })
       return state
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
-      return `${server} gives no state: ${error.message}`
+      return { kind: failureKind(error), problem: `${server} gives no state: ${error.message}` }
     }
   }
 }
@@ -262,10 +308,16 @@ function believed(
   return most !== undefined && most.length >= needed ? most[0]?.stateIds : undefined
 }
 
+/** An accident, as when a server cannot be reached or is overburdened, says nothing of the room. */
+function failureKind({ kind, status = 0 }: FederationError): Failure['kind'] {
+  if (kind === 'refused' && (status === 403 || status === 404)) return 'refused'
+  return kind === 'bad-answer' ? 'of no use' : 'not reached'
+}
+
 /** What is in the way if the database cannot write, as with a full disk: that passes. */
-function unstored(error: unknown): string {
+function unstored(error: unknown): Problem {
   if (!(error instanceof UnitFailed) || error.kind !== 'other') throw error
-  return `It cannot be stored: ${error.message}.`
+  return { problem: `It cannot be stored: ${error.message}.` }
 }
 
 /** Pauses that somebody may end. */

@@ -63,7 +63,8 @@ export async function sharedRoom(
 /**
  * Those of the events of a room from which on `origin` may read back: all, if it is in the room; else
  * those at which it was. Who was put out while they could not be reached lacks what was said until then,
- * and without it cannot even tell that they are out.
+ * and without it cannot even tell that they are out. Whose join it is was in the room from there on, and
+ * may have been given less than all of the state then.
  */
 export async function readableOf(
   { rooms }: Pick<RoomParts, 'rooms'>,
@@ -75,9 +76,24 @@ export async function readableOf(
   for (const eventId of eventIds.slice(0, formerlyNamedMax)) {
     const state = await rooms.stateBefore(roomId, eventId)
     const memberships = state === undefined ? [] : await membershipsOf(state, origin)
-    if (memberships.includes('join')) readable.push(eventId)
+    if (memberships.includes('join') || (await isJoinOf(origin, rooms, { roomId, eventId })))
+      readable.push(eventId)
   }
   return readable
+}
+
+/** Whether an event let a user of a server into the room. */
+async function isJoinOf(
+  server: ServerName,
+  rooms: RoomParts['rooms'],
+  { roomId, eventId }: { readonly roomId: RoomId; readonly eventId: EventId },
+): Promise<boolean> {
+  const stored = await rooms.event(roomId, eventId)
+  if (stored?.status !== 'accepted') return false
+  const { type, content, state_key = '' } = stored.pdu
+  const user = parseUserId(state_key)
+  const isJoin = type === 'm.room.member' && content.membership === 'join'
+  return isJoin && user !== undefined && serverNameOf(user) === server
 }
 
 /** The same. Throws 403 if there are none, or if the room's access list denies the server. */
