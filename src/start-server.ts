@@ -24,6 +24,7 @@ import { loadSigningKey, SigningKeyRefused } from '#federation/signing-key.ts'
 import { mediaRoutes as mediaRoutesForServers } from '#federation-api/content-repository.ts'
 import { directoryRoutes } from '#federation-api/directory-routes.ts'
 import { keyRoutes } from '#federation-api/key-routes.ts'
+import { serverRateLimits } from '#federation-api/rate-limits.ts'
 import { roomRoutes } from '#federation-api/room-routes.ts'
 import type { Route } from '#http/endpoint.ts'
 import { createRateLimiter } from '#http/rate-limit.ts'
@@ -32,7 +33,7 @@ import { createIdentityServers } from '#identity/identity-servers.ts'
 import type { Argon2id } from '#io/argon2id.ts'
 import type { Listening } from '#io/http.ts'
 import type { Io } from '#io/io.ts'
-import { createMedia } from '#media/media.ts'
+import { createMedia, type Media, type MediaNeeds } from '#media/media.ts'
 import { createPolicyLists } from '#policy/policy-lists.ts'
 import {
   createPolicyServer,
@@ -49,6 +50,7 @@ import { createRooms } from '#rooms/create-rooms.ts'
 import type { Shares } from '#rooms/engine-parts.ts'
 import { FairShare } from '#rooms/fair-share.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
+import { Arrivals } from '#rooms/resident/arrivals.ts'
 import { createSearch } from '#search/search.ts'
 import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
@@ -230,6 +232,7 @@ function buildServer(
       await users.wishes.assertInvitable(userId, sender)
       return await users.accounts.exists(userId)
     },
+    arrivals: config.rate_limits ? new Arrivals(io.clock) : undefined,
     isThirdPartyKeyValid: identityServers.isKeyValid,
     signAsPolicyServer: (pdu) => signAsPolicyServer(policyServer, pdu),
   })
@@ -262,14 +265,7 @@ function buildServer(
     ...passing,
     push,
     ...buildDirectory(config, common, federation),
-    media: createMedia({
-      ...common,
-      files: io.files,
-      thumbnailer: io.thumbnailer,
-      remoteSource: federation.remoteMedia,
-      mayKeepRemote: () => pressure.mayKeepRemoteMedia,
-      ...mediaLimits(config),
-    }),
+    media: buildMedia(config, common, parts),
     clientTransactions: createTransactions(common),
     search: createSearch(common),
     delayedEvents: createDelayedEvents({ ...common, ...users }),
@@ -350,6 +346,19 @@ function buildDirectory(
     publicRooms: createPublicRooms({ ...common, remotePublicRooms: remoteLists, rules }),
     spaces: createSpaces({ ...common, remoteSpaces }),
   }
+}
+
+function buildMedia(
+  config: Config,
+  common: Omit<MediaNeeds, 'remoteSource' | 'mayKeepRemote' | keyof ReturnType<typeof mediaLimits>>,
+  { federation, pressure }: { readonly federation: Federation; readonly pressure: Pressure },
+): Media {
+  return createMedia({
+    ...common,
+    remoteSource: federation.remoteMedia,
+    mayKeepRemote: () => pressure.mayKeepRemoteMedia,
+    ...mediaLimits(config),
+  })
 }
 
 /** The key by which this server signs as a policy server; another one than its own. */
@@ -438,6 +447,11 @@ function shellOf(
     isAdmin: async (userId) => (await server.users.accounts.account(userId))?.admin ?? false,
     authenticateUser: server.users.sessions.authenticate,
     explain: explainFailure,
-    ...(config.rate_limits && { limitRate: createRateLimiter(io.clock, clientRateLimits) }),
+    ...(config.rate_limits && {
+      limitRate: createRateLimiter(io.clock, {
+        ofClients: clientRateLimits,
+        ofServers: serverRateLimits,
+      }),
+    }),
   }
 }

@@ -25,7 +25,7 @@ const passedOn: readonly ErrCode[] = [
 
 export function explainFailure(error: unknown): MatrixError | undefined {
   if (!(error instanceof FederationError)) return undefined
-  const { destination, kind, status = 0, body } = error
+  const { destination, kind, status = 0, body, retryAfterMs: retry_after_ms } = error
   const errcode = passedOn.find((one) => one === error.errcode)
   // A 401 would tell the client that its own token is wrong.
   if (
@@ -36,7 +36,10 @@ export function explainFailure(error: unknown): MatrixError | undefined {
     status !== 401
   ) {
     const roomVersion = body?.room_version
-    const extra = typeof roomVersion === 'string' ? { room_version: roomVersion } : {}
+    const extra = {
+      ...(typeof roomVersion === 'string' && { room_version: roomVersion }),
+      ...(retry_after_ms !== undefined && { retry_after_ms }),
+    }
     return new MatrixError(status, errcode, error.message, { cause: error, extra })
   }
   const sentences = {

@@ -11,6 +11,8 @@ import type { RateLimits } from '#http/rate-limit.ts'
 const entry = { name: 'entry', perSecond: 0.2, burst: 20 }
 const sending = { name: 'sending', perSecond: 5, burst: 50 }
 const joining = { name: 'joining', perSecond: 0.5, burst: 30 }
+/** Each makes us ask up to twenty servers. */
+const notary = { name: 'notary', perSecond: 2, burst: 100 }
 const inviting = { name: 'inviting', perSecond: 0.5, burst: 50 }
 
 export const clientRateLimits: RateLimits = {
@@ -38,6 +40,8 @@ export const clientRateLimits: RateLimits = {
     setPresence: { name: 'presence', perSecond: 1, burst: 20 },
     // What others may ask without a name, and what makes us ask others.
     onBindThirdPartyIdentifier: { name: 'onbind', perSecond: 0.5, burst: 20 },
+    perspectivesKeyQuery: notary,
+    bulkPerspectivesKeyQuery: notary,
     exchangeOpenIdToken: { name: 'openid', perSecond: 20, burst: 200 },
     getEventByTimestamp: { name: 'by time', perSecond: 2, burst: 30 },
     getSpaceHierarchy: { name: 'spaces', perSecond: 5, burst: 50 },

@@ -282,7 +282,11 @@ export const settings = table({
     null,
     'The passes of argon2id over its memory. Null is the recommended cost; 1 is for tests.',
   ),
-  rate_limits: setting(flag, true, 'Whether clients that ask too often are told to wait.'),
+  rate_limits: setting(
+    flag,
+    true,
+    'Whether clients and other servers that ask too often are told to wait, and users of other servers who invite ours too often.',
+  ),
   load_shedding: setting(
     flag,
     true,

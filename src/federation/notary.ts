@@ -47,6 +47,8 @@ const serversMax = 1000
 const refreshedMax = 20
 /** How many servers are asked anew at the same time for all requests. */
 const refreshingMax = 10
+/** How many servers wait to be asked; of no more are the answers made anew. */
+const waitingMax = 200
 /** How many answers of one server are given: one, and one for each key it dropped without a word. */
 const answersMax = 5
 
@@ -57,7 +59,7 @@ export function createNotary(needs: NotaryNeeds): Notary {
       let refreshesLeft = refreshedMax
       const mayRefresh = () => {
         refreshesLeft -= 1
-        return refreshesLeft >= 0
+        return refreshesLeft >= 0 && limiter.waiting < waitingMax
       }
       const answers = await Promise.all(
         questions.slice(0, serversMax).map((one) => answerOne(needs, one, { limiter, mayRefresh })),

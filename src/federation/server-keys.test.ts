@@ -256,6 +256,19 @@ test('as a notary we ask anew when what we have is too old, and give what we hav
   assert.equal((await ask(us.serverName))[0]?.server_name, us.serverName)
 })
 
+test('as a notary we let only so many look-ups wait, however often we are asked', async () => {
+  const world = await open()
+  const ownKeys = createOwnKeys(us, world.clock)
+  const notary = createNotary({ keyring: world.keyring, signer: us, clock: world.clock, ownKeys })
+  const questions = (batch: number) =>
+    Array.from({ length: 20 }, (_, at) => ({ server: `s${batch}-${at}.test`, keys: new Map() }))
+  const all = Array.from({ length: 100 }, (_, batch) => notary.answer(questions(batch)))
+  const answers = await world.time.await(Promise.all(all))
+  assert.deepEqual(answers.flat(), [])
+  // Ten at a time, and two hundred that wait, of the two thousand that were asked for.
+  assert.ok(world.asked.length >= 200 && world.asked.length <= 230, `${world.asked.length}`)
+})
+
 test('our own answer is signed, and valid for 23 hours whenever it is asked for', async () => {
   const world = await open()
   const ownKeys = createOwnKeys(us, world.clock, [

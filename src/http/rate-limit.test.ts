@@ -10,30 +10,14 @@ import type { Requester } from './serve.ts'
 
 const address = { remoteAddress: '10.0.0.1', session: undefined, origin: undefined }
 const alice = { ...address, session: { userId: '@alice:a', deviceId: 'D', guest: false } } as const
+const server = { ...address, origin: 'b' as ServerName }
 
-test('a burst is let through, then the rate, and the wait that is told is enough', async () => {
-  const { take, time } = limiter()
-  assert.deepEqual(
-    times(5, () => take('login', address)),
-    [0, 0, 0, 2000, 2000],
-  )
-  await time.run(1999)
-  assert.equal(take('login', address), 1)
-  await time.run(1)
-  assert.deepEqual(
-    times(2, () => take('login', address)),
-    [0, 2000],
-  )
-  await time.run(60_000)
+test('everybody has buckets of their own, and operations of one name share one', () => {
+  const take = limiter()
   assert.deepEqual(
     times(4, () => take('login', address)),
     [0, 0, 0, 2000],
   )
-})
-
-test('everybody has buckets of their own, and operations of one name share one', () => {
-  const { take } = limiter()
-  times(3, () => take('login', address))
   assert.equal(take('login', { ...address, remoteAddress: '10.0.0.2' }), 0)
   assert.equal(take('login', alice), 0)
   assert.ok(take('register', address) > 0)
@@ -41,25 +25,47 @@ test('everybody has buckets of their own, and operations of one name share one',
   assert.deepEqual(times(11, () => take('other', alice)).slice(9), [0, 100])
 })
 
-test('servers are not limited here', () => {
-  const { take } = limiter()
-  const server = { ...address, origin: 'b' as ServerName }
-  assert.deepEqual(new Set(times(50, () => take('login', server))), new Set([0]))
+test('who has a network of IPv6 addresses is one', () => {
+  const take = limiter()
+  const from = (remoteAddress: string) => take('login', { ...address, remoteAddress })
+  assert.deepEqual(
+    times(4, () => from('2001:db8::1')),
+    [0, 0, 0, 2000],
+  )
+  assert.equal(from('2001:db8::ffff:2'), 2000)
+  assert.equal(from('2001:db8:0:1::1'), 0)
+})
+
+test('servers have limits of their own, by name, and what is unlimited is so', () => {
+  const take = limiter()
+  assert.deepEqual(
+    times(3, () => take('invite', server)),
+    [0, 0, 10_000],
+  )
+  assert.equal(take('invite', { ...server, origin: 'c' as ServerName }), 0)
+  assert.deepEqual(times(22, () => take('login', server)).slice(19), [0, 50, 50])
+  assert.deepEqual(new Set(times(100, () => take('send', server))), new Set([0]))
 })
 
 function times<T>(count: number, act: () => T): T[] {
   return Array.from({ length: count }, act)
 }
 
+/** Gives how long to wait, as the error tells; 0 if it is let through. */
 function limiter() {
-  const time = new VirtualTime()
   const entry = { name: 'entry', perSecond: 0.5, burst: 3 }
-  const limit = createRateLimiter(time.clock(), {
-    byOperation: { login: entry, register: entry },
-    otherwise: { perSecond: 10, burst: 10 },
+  const invite = { name: 'invite', perSecond: 0.1, burst: 2 }
+  const limit = createRateLimiter(new VirtualTime().clock(), {
+    ofClients: {
+      byOperation: { login: entry, register: entry },
+      otherwise: { perSecond: 10, burst: 10 },
+    },
+    ofServers: {
+      byOperation: { invite, send: 'unlimited' },
+      otherwise: { perSecond: 20, burst: 20 },
+    },
   })
-  /** How long to wait, as the error tells; 0 if it is let through. */
-  const take = (operationId: string, requester: Requester): number => {
+  return (operationId: string, requester: Requester): number => {
     const asked = endpoint({
       operationId,
       method: 'GET',
@@ -75,5 +81,4 @@ function limiter() {
       return Number(error.extra.retry_after_ms)
     }
   }
-  return { take, time }
 }

@@ -17,6 +17,7 @@ import type {
   Listening,
   OutgoingAnswer,
 } from './http.ts'
+import { networkOf } from './network-of.ts'
 
 const limits = {
   /** From the first byte of a connection or of the next request to the end of the head. */
@@ -83,17 +84,18 @@ function connectionLimit(takesConnections: () => boolean): (socket: Socket) => v
   const counts = new Map<string, number>()
   return (socket) => {
     const address = plainAddress(socket.remoteAddress ?? '')
-    const count = counts.get(address) ?? 0
+    const network = networkOf(address)
+    const count = counts.get(network) ?? 0
     const isTooMuch = count >= connectionsPerAddressMax && !proxies.has(address)
     if (isTooMuch || !takesConnections()) {
       socket.destroy()
       return
     }
-    counts.set(address, count + 1)
+    counts.set(network, count + 1)
     socket.once('close', () => {
-      const left = (counts.get(address) ?? 1) - 1
-      if (left === 0) counts.delete(address)
-      else counts.set(address, left)
+      const left = (counts.get(network) ?? 1) - 1
+      if (left === 0) counts.delete(network)
+      else counts.set(network, left)
     })
   }
 }

@@ -12,6 +12,11 @@ export class Limiter {
     this.#free = max
   }
 
+  /** How many pieces of work wait in line. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#free -= 1

@@ -12,6 +12,7 @@
 
 import { LRUCache } from 'lru-cache'
 import type { Clock } from '#io/clock.ts'
+import { type Bucket, TokenBuckets } from '#io/token-buckets.ts'
 import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
 import { powerLevelOf } from '#protocol/auth-rules/room-levels.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
@@ -34,7 +35,6 @@ import type { Engine } from '#rooms/engine.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import { isDenied } from '#rooms/resident/access.ts'
 import type { Rooms, StateView } from '#rooms/rooms.ts'
-import { EventRate } from './event-rate.ts'
 import type { PolicyLists } from './policy-lists.ts'
 import { isFarewell, objectionTo, type PolicyRules } from './rules.ts'
 
@@ -71,15 +71,12 @@ const decidedMs = 10 * 60_000
 const decidedMax = 20_000
 
 export function createPolicyServer(needs: PolicyServerNeeds): PolicyServer {
-  const { clock, rules, signer } = needs
+  const { clock, signer } = needs
   const decided = new LRUCache<EventId, { readonly decision: Decision; readonly endMs: number }>({
     maxSize: decidedMax,
     sizeCalculation: () => 1,
   })
-  const rates = {
-    ofUser: new EventRate(clock, rules.eventsPerMinuteOfUser),
-    ofServer: new EventRate(clock, rules.eventsPerMinuteOfServer),
-  }
+  const rates = new TokenBuckets(clock)
   const signed = async (pdu: Pdu, state: StateView) => {
     const known = decided.get(pdu.event_id)
     const isKnown = known !== undefined && clock.monotonicMs() < known.endMs
@@ -108,14 +105,9 @@ export function createPolicyServer(needs: PolicyServerNeeds): PolicyServer {
   }
 }
 
-interface Rates {
-  readonly ofUser: EventRate
-  readonly ofServer: EventRate
-}
-
 async function decide(
   { clock, rules, lists, signer }: PolicyServerNeeds,
-  rates: Rates,
+  rates: TokenBuckets,
   pdu: Pdu,
   state: StateView,
 ): Promise<Decision> {
@@ -126,13 +118,18 @@ async function decide(
     const objection = objectionTo(pdu, rules, context)
     if (objection !== undefined) return { objection }
     const { sender } = pdu
-    const waitMs = rates.ofUser.take(sender) || rates.ofServer.take(serverNameOf(sender))
-    if (waitMs > 0) {
-      const extra = { retry_after_ms: waitMs }
-      throw new MatrixError(429, 'M_LIMIT_EXCEEDED', 'There are too many events.', { extra })
-    }
+    const waitMs = rates.take(
+      ...perMinute(sender, rules.eventsPerMinuteOfUser),
+      ...perMinute(serverNameOf(sender), rules.eventsPerMinuteOfServer),
+    )
+    if (waitMs > 0) throw MatrixError.limitExceeded(waitMs, 'There are too many events.')
   }
   return { signature: policySignatureOf(pdu, signer) }
+}
+
+/** So many events in a minute, all of them at once after a pause; null is no limit. */
+function perMinute(key: string, events: number | null): Bucket[] {
+  return events === null ? [] : [{ key, limit: { perSecond: events / 60, burst: events } }]
 }
 
 async function levelOf(state: StateView, { sender }: Pdu): Promise<number | bigint> {

@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { VirtualTime } from '#io/simulated/simulated-clock.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { EventRate } from './event-rate.ts'
 import { objectionTo, type PolicyRules } from './rules.ts'
 
 const none: PolicyRules = {
@@ -74,16 +72,4 @@ test('a text of another depth than any client makes is not looked for', () => {
   for (let depth = 0; depth < 60; depth += 1) content = { content }
   const rules = { ...none, deniedWords: ['cheap'] }
   assert.equal(objectionTo(event(content), rules, { now: 0, senderLevel: 0 }), undefined)
-})
-
-test('a minute’s events at once, then a steady rate', async () => {
-  const time = new VirtualTime()
-  const rate = new EventRate(time.clock(), 3)
-  assert.deepEqual(
-    [rate.take('a'), rate.take('a'), rate.take('a'), rate.take('a'), rate.take('b')],
-    [0, 0, 0, 20_000, 0],
-  )
-  await time.run(20_000)
-  assert.deepEqual([rate.take('a'), rate.take('a')], [0, 20_000])
-  assert.equal(new EventRate(time.clock(), null).take('a'), 0)
 })

@@ -85,6 +85,16 @@ export class MatrixError extends Error {
     return new MatrixError(status, errcode as ErrCode, message, options)
   }
 
+  /** Something was asked for too often; it can be had again after so many milliseconds. */
+  static limitExceeded(
+    retryAfterMs: number,
+    message: string,
+    options: { cause?: unknown } = {},
+  ): MatrixError {
+    const extra = { retry_after_ms: retryAfterMs }
+    return new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { ...options, extra })
+  }
+
   /** The body as the spec's standard error response. */
   toJSON(): Record<string, unknown> {
     return { ...this.extra, errcode: this.errcode, error: this.message }

@@ -25,6 +25,7 @@ import { leave } from './leave.ts'
 import { createGapFiller } from './missing-events.ts'
 import type { RoomParts } from './parts.ts'
 import type { RemoteServers } from './remote-servers.ts'
+import type { Arrivals } from './resident/arrivals.ts'
 import type { CanBeInvited } from './resident/incoming-invite.ts'
 import { createRoomsForServers, type RoomsForServers } from './resident/rooms-for-servers.ts'
 import type { LocalEvent, Rooms } from './rooms.ts'
@@ -50,11 +51,14 @@ export function createRooms(
     readonly blocks?: Blocks | undefined
     readonly canBeInvited: CanBeInvited
     readonly isThirdPartyKeyValid: IsThirdPartyKeyValid
+    /** What limits invites and knocks of other servers' users; nothing, if it is not said. */
+    readonly arrivals?: Arrivals | undefined
     /** Signs as the policy server of a room, if this server is one. Throws a `MatrixError`. */
     readonly signAsPolicyServer: (pdu: Pdu) => Promise<string>
   },
 ): FederatedRooms {
-  const { db, blocks, canBeInvited, isThirdPartyKeyValid, signAsPolicyServer, ...rest } = needs
+  const { db, blocks, canBeInvited, isThirdPartyKeyValid, arrivals, signAsPolicyServer, ...rest } =
+    needs
   const { engine, setGapFiller, setPolicyAsker, resume, ...ownRooms } = local
   const avoidance = new Avoidance(needs.clock)
   const invites = new InvitesUnderWay(needs.clock)
@@ -112,7 +116,7 @@ export function createRooms(
         await ownRooms.close()
       },
     },
-    roomsForServers: createRoomsForServers(parts, { canBeInvited, isThirdPartyKeyValid }),
+    roomsForServers: createRoomsForServers(parts, { canBeInvited, isThirdPartyKeyValid, arrivals }),
     joins,
     resume: async () => {
       await resume()

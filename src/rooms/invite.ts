@@ -110,6 +110,9 @@ async function withTheirSignature(
   return read.pdu
 }
 
+/** How long to wait where the other server does not say it. */
+const retryAfterMsDefault = 60_000
+
 /** What the user is told: the other server's refusals are passed on, in our words. */
 function refusal(error: FederationError): MatrixError {
   const { destination, errcode, status } = error
@@ -124,6 +127,10 @@ function refusal(error: FederationError): MatrixError {
   }
   if (errcode === 'M_FORBIDDEN' || status === 403) {
     return new MatrixError(403, 'M_FORBIDDEN', `${destination} refuses the invite.`, cause)
+  }
+  if (status === 429) {
+    const message = `${destination} says that there are too many invites.`
+    return MatrixError.limitExceeded(error.retryAfterMs ?? retryAfterMsDefault, message, cause)
   }
   if (error.kind === 'refused' && errcode === 'M_NOT_FOUND') {
     return new MatrixError(404, 'M_NOT_FOUND', `${destination} does not know this user.`, cause)

@@ -35,7 +35,16 @@ export class FederationError extends Error {
     this.errcode = options.errcode
     this.body = options.body
   }
+
+  /** For how long it wants to be left alone, in milliseconds, if it asks for no more than an hour. */
+  get retryAfterMs(): number | undefined {
+    const asked = this.body?.retry_after_ms
+    const isTime = typeof asked === 'number' && asked >= 0 && asked <= retryAfterMsMax
+    return isTime ? Math.ceil(asked) : undefined
+  }
 }
+
+const retryAfterMsMax = 3_600_000
 
 /** The template of a membership event, as `make_join`, `make_leave` and `make_knock` give it. */
 export interface MembershipTemplate {

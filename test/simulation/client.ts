@@ -30,10 +30,12 @@ export interface TimelineEvent {
 export class Refused extends Error {
   readonly status: number
   readonly errcode: string
+  readonly body: Answer
 
   constructor(what: string, status: number, body: Answer) {
     super(`${what}: ${status} ${String(body.errcode)} ${String(body.error)}`)
     this.status = status
+    this.body = body
     this.errcode = String(body.errcode)
   }
 }

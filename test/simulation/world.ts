@@ -357,7 +357,7 @@ listeners:
 federation: {allow_private_ips: true, retry: {min_ms: 5000, max_ms: 600000}}
 registration: {enabled: true}
 password_hash_cost: 1
-rate_limits: false
+${this.#settings.includes('rate_limits:') ? '' : 'rate_limits: false'}
 ${this.#settings.includes('presence:') ? '' : 'presence: false'}
 ${this.#settings}
 `

@@ -28,6 +28,7 @@ import {
   strippedOfPdu,
 } from '../stripped-state.ts'
 import { assertNotDenied } from './access.ts'
+import type { Arrivals } from './arrivals.ts'
 
 export interface IncomingInvite {
   readonly origin: ServerName
@@ -54,7 +55,10 @@ const signaturesPerServerMax = 5
 export async function takeInvite(
   parts: RoomParts,
   incoming: IncomingInvite,
-  canBeInvited: CanBeInvited,
+  {
+    canBeInvited,
+    arrivals,
+  }: { readonly canBeInvited: CanBeInvited; readonly arrivals: Arrivals | undefined },
 ): Promise<Pdu> {
   const { roomId, origin } = incoming
   const version = knownVersion(incoming.roomVersion)
@@ -64,6 +68,7 @@ export async function takeInvite(
   const isResident = await parts.rooms.isServerInRoom(parts.serverName, roomId)
   if (known !== undefined && isResident) await assertNotDenied(known, origin)
   const strippedState = await checkedState(parts, version, incoming)
+  arrivals?.invite({ sender: pdu.sender, target: userId })
   const signed = addSignature(pdu, parts.signer)
   // Into a room that we are in, the invite comes by a transaction too, with its place in the room.
   if (!isResident) {

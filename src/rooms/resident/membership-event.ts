@@ -34,17 +34,20 @@ const signatureBytesMax = 600
 
 /**
  * Checks the event, puts it into the room and has it sent to the other servers there. Gives the event
- * as it is stored. Throws a `MatrixError`; nothing is stored then.
+ * as it is stored. Throws a `MatrixError`; nothing is stored then. `limit` throws one if an event that
+ * is in order is too much.
  */
 export async function acceptMembership(
   parts: RoomParts,
   submission: MembershipSubmission,
+  limit: (event: Pdu) => void = () => {},
 ): Promise<{ readonly room: ResidentRoom; readonly event: Pdu }> {
   const { origin, roomId } = submission
   const room = await residentRoom(parts, roomId, origin, submission.membership)
   const claimed = readClaim(room, submission)
   const bytes = await withOurSignature(parts, room, claimed)
   const event = await admitted(parts, room, { ...submission, event: bytes })
+  limit(event)
   await receiveFilled(parts, roomId, event, { origin, relay: true })
   return { room, event }
 }

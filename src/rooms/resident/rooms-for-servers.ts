@@ -17,6 +17,7 @@ import {
 } from '../third-party-invite.ts'
 import { acceptJoin, type JoinedRoom } from './accept-join.ts'
 import { residentRoom } from './access.ts'
+import type { Arrivals } from './arrivals.ts'
 import { type CanBeInvited, type IncomingInvite, takeInvite } from './incoming-invite.ts'
 import { acceptMembership, type MembershipSubmission } from './membership-event.ts'
 import { type PduBytes, type PduPages, pagesOf } from './pdu-bytes.ts'
@@ -63,9 +64,11 @@ export function createRoomsForServers(
   {
     canBeInvited,
     isThirdPartyKeyValid,
+    arrivals,
   }: {
     readonly canBeInvited: CanBeInvited
     readonly isThirdPartyKeyValid: IsThirdPartyKeyValid
+    readonly arrivals: Arrivals | undefined
   },
 ): RoomsForServers {
   return {
@@ -75,10 +78,14 @@ export function createRoomsForServers(
       await acceptMembership(parts, { ...submission, membership: 'leave' })
     },
     acceptKnock: async (submission) => {
-      const { room } = await acceptMembership(parts, { ...submission, membership: 'knock' })
+      const { room } = await acceptMembership(
+        parts,
+        { ...submission, membership: 'knock' },
+        ({ sender }) => arrivals?.knock(sender),
+      )
       return (await stateForOutsiders(room.state)).map(({ bytes }) => bytes)
     },
-    takeInvite: (incoming) => takeInvite(parts, incoming, canBeInvited),
+    takeInvite: (incoming) => takeInvite(parts, incoming, { canBeInvited, arrivals }),
     exchangeThirdPartyInvite: async (origin, invite) => {
       await residentRoom(parts, invite.roomId, origin)
       await issueThirdPartyInvite({ ...parts, isThirdPartyKeyValid }, invite)
