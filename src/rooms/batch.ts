@@ -38,7 +38,7 @@ import { putCurrentState, putStateKey } from '#storage/states.ts'
 import { membershipCodeOf } from './membership-codes.ts'
 import type { PartialRoom, StateOrigin } from './partial-room.ts'
 import type { Head, Room } from './room.ts'
-import type { EventStatus, Position } from './rooms.ts'
+import type { EventStatus, LocalEvent, Position } from './rooms.ts'
 import { bytesOf } from './state-versions.ts'
 
 export interface NewEvent {
@@ -128,7 +128,7 @@ export class Batch {
   /** How many of the room's `partial.events` were there before anything of this batch. */
   readonly #partialBefore: number
   /** Further statements of the unit. */
-  readonly alongside: ((tx: Writer, first: number) => void)[] = []
+  readonly alongside: ((tx: Writer, first: number, placed: readonly Placed[]) => void)[] = []
 
   readonly #nextEventNid: () => number
 
@@ -178,6 +178,14 @@ export class Batch {
       stateAfter,
       number: this.room.eventNumber(pdu.event_id),
       position: event.place === 'kept' ? position : undefined,
+    })
+  }
+
+  /** Further statements of the unit about one of its events. */
+  alongsideOf(eventId: EventId, write: NonNullable<LocalEvent['alongside']>): void {
+    this.alongside.push((tx, _first, placed) => {
+      const own = placed.find(({ event }) => event.pdu.event_id === eventId)
+      write(tx, eventId, own?.position?.stream)
     })
   }
 
@@ -288,7 +296,7 @@ export class Batch {
     // A change of state alone has a position, too.
     const last = Math.max(first, stream - 1)
     this.#writeRest(tx, last)
-    for (const more of this.alongside) more(tx, first)
+    for (const more of this.alongside) more(tx, first, placed)
     if (this.#turns === 'whole')
       setComplete(tx, room.roomNid, { joined: this.#joined, stream: last })
     return { placed, replaced, states, last, late }

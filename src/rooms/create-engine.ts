@@ -262,7 +262,7 @@ async function send(parts: EngineParts, roomId: RoomId, event: LocalEvent): Prom
   const commit = async (batch: Batch, pdu: Pdu) => {
     batch.room.noteAbsent(pdu.event_id)
     const eventId = await commitLocal(parts, batch, pdu)
-    if (alongside !== undefined) batch.alongside.push((tx) => alongside(tx, eventId))
+    if (alongside !== undefined) batch.alongsideOf(eventId, alongside)
     return eventId
   }
   const built = await inKnownRoom(parts, roomId, async (batch) => {

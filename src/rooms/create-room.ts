@@ -32,7 +32,7 @@ export async function createRoom(
     const pdu = await buildEvent(parts, batch.room, { ...event, sender: creator })
     await take(parts, batch, pdu)
     const { alongside } = event
-    if (alongside !== undefined) batch.alongside.push((tx) => alongside(tx, pdu.event_id))
+    if (alongside !== undefined) batch.alongsideOf(pdu.event_id, alongside)
   }
   const roomId = roomIdOf(create, version.roomIdIsCreateEventId)
   if (ofRoom !== undefined) batch.alongside.push((tx) => ofRoom(tx, roomId))

@@ -133,7 +133,7 @@ export interface LocalEvent {
   /** Overrides the clock (application services). */
   readonly origin_server_ts?: number
   /** Statements for the commit of the event, to be durable with it: the client's transaction ID. */
-  readonly alongside?: (tx: Writer, eventId: EventId) => void
+  readonly alongside?: (tx: Writer, eventId: EventId, stream: number | undefined) => void
 }
 
 /** A PDU that was taken in and has no place in its room yet. */

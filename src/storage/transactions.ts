@@ -10,7 +10,7 @@
  */
 
 import type { EventId, UserId } from '#protocol/identifiers/ids.ts'
-import { type Reader, sql, texts, type Writer } from './database.ts'
+import { integers, type Reader, sql, type Writer } from './database.ts'
 
 /** What a request is known by. The scope is a single device and a single HTTP endpoint. */
 export interface TransactionKey {
@@ -21,15 +21,24 @@ export interface TransactionKey {
   readonly txnId: string
 }
 
+/** What a transaction led to. */
+interface Sent {
+  readonly id: string
+  readonly now: number
+  /** The position of the event in the stream; `undefined` if there is none yet. */
+  readonly stream: number | undefined
+}
+
 /** Fails the unit as `unique` if the transaction is known already. */
 export function addTransaction(
   tx: Writer,
   { userId, deviceId, path, txnId }: TransactionKey,
-  { id, now }: { readonly id: string; readonly now: number },
+  { id, now, stream }: Sent,
 ): void {
   tx.run(sql`
-    INSERT INTO transactions (user_id, device_id, path, txn_id, event_id, sent_ts)
-    VALUES (${userId}, ${deviceId}, ${path}, ${txnId}, ${id}, ${now})
+    INSERT INTO transactions (user_id, device_id, path, txn_id, event_id, sent_ts, stream)
+    VALUES (${userId}, ${deviceId}, ${path}, ${txnId}, ${id}, ${now},
+      ${stream ?? null})
   `)
 }
 
@@ -45,15 +54,15 @@ export async function idOfTransaction(
   return row?.event_id
 }
 
-/** The transaction IDs which a device gave to these events. */
+/** The transaction IDs which a device gave to the events at these positions of the stream. */
 export async function transactionIdsOf(
   db: Reader,
   { userId, deviceId }: Pick<TransactionKey, 'userId' | 'deviceId'>,
-  eventIds: readonly EventId[],
+  streams: readonly number[],
 ): Promise<Map<EventId, string>> {
   const rows = await db.all<{ event_id: EventId; txn_id: string }>(sql`
     SELECT event_id, txn_id FROM transactions
-    WHERE event_id IN ${texts(eventIds)} AND user_id = ${userId} AND device_id = ${deviceId}
+    WHERE stream IN ${integers(streams)} AND user_id = ${userId} AND device_id = ${deviceId}
   `)
   return new Map(rows.map((row) => [row.event_id, row.txn_id]))
 }

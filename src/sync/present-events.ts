@@ -124,8 +124,10 @@ async function ownTransactionIds(
   { access, deviceId }: Presentation,
 ): Promise<Map<EventId, string>> {
   const userId: UserId = access.userId
-  const ids = events
-    .filter(({ stored }) => stored.pdu.sender === userId)
-    .map(({ stored }) => stored.pdu.event_id)
-  return ids.length === 0 ? new Map() : await transactionIdsOf(db, { userId, deviceId }, ids)
+  const streams = events.flatMap(({ stored: { pdu, position } }) =>
+    pdu.sender === userId && position !== undefined ? [position.stream] : [],
+  )
+  return streams.length === 0
+    ? new Map()
+    : await transactionIdsOf(db, { userId, deviceId }, streams)
 }

@@ -23,8 +23,8 @@ const keptMs = 7 * 24 * 3_600_000
 /** Old ones are deleted once in so many. */
 const sendsBetweenDeletions = 1_000
 
-/** Statements to be durable with what was done. */
-type Alongside<Id> = (tx: Writer, id: Id) => void
+/** Statements to be durable with what was done, and where in the stream that is. */
+type Alongside<Id> = (tx: Writer, id: Id, stream?: number) => void
 
 export interface Transactions {
   /**
@@ -53,9 +53,9 @@ export function createTransactions({
     const known = await idOfTransaction(db, key)
     if (known !== undefined) return known as Id
     sends += 1
-    return await send((tx, id) => {
+    return await send((tx, id, stream) => {
       const now = clock.now()
-      addTransaction(tx, key, { id, now })
+      addTransaction(tx, key, { id, now, stream })
       if (sends % sendsBetweenDeletions === 1) deleteTransactionsBefore(tx, now - keptMs)
     })
   }
