@@ -271,10 +271,17 @@ test('a banned user of ours whom a branch from before the ban brings back says n
   await world.settle(60_000)
   assert.ok((await c.messages(roomId)).includes('before all that'))
   await assert.rejects(c.say(chris, roomId, 'still here'), { errcode: 'M_FORBIDDEN' })
+  // But they may leave.
+  assert.ok((await c.rooms.localMembers(roomId)).includes(chris))
+  await world.await(c.rooms.leave({ userId: chris, roomId, content: {} }))
+  assert.deepEqual(await c.rooms.localMembers(roomId), [carol])
+  assert.equal((await c.rooms.membership(chris, roomId))?.membership, 'leave')
+  await world.await(c.rooms.leave({ userId: chris, roomId, content: {} }))
   await c.say(carol, roomId, 'back again')
   await world.settle(60_000)
   await complete(it)
   assert.equal(await c.membershipIn(roomId, chris), 'ban')
+  assert.equal((await c.rooms.membership(chris, roomId))?.membership, 'ban')
   assert.ok((await a.messages(roomId)).includes('back again'))
 })
 

@@ -28,6 +28,7 @@ import { noMemberChanges } from './joined.ts'
 import { loadRoom } from './load-room.ts'
 import { extremityMerger } from './merge-extremities.ts'
 import type { NewsTaker, RoomNews } from './news.ts'
+import { isFromBefore } from './partial-room.ts'
 import { type AskPolicyServer, PolicySignatures, policyOf } from './policy.ts'
 import { RoomQueues } from './queues.ts'
 import { createReads, type RoomReads } from './reads.ts'
@@ -197,6 +198,11 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
     unknownStates: (roomId) => unknownStates(parts, roomId),
     contradiction: (roomId, join, stateIds) => contradiction(parts, { roomId, join, stateIds }),
     completeRoom: (roomId, states) => completeRoom(parts, roomId, states),
+    isInByOldBranch: async (roomId, userId) => {
+      const room = await queues.room(roomId)
+      const state = await room?.authState(room.head.state, [['m.room.member', userId]])
+      return room !== undefined && isFromBefore(room, state?.get('m.room.member', userId))
+    },
     noteIncomplete: async (roomId, problem) => {
       const room = await queues.room(roomId)
       if (room !== undefined) await db.write((tx) => countPartialTry(tx, room.roomNid, problem))

@@ -199,6 +199,11 @@ export interface Engine {
    * for.
    */
   completeRoom(roomId: RoomId, states: StatesBefore): Promise<boolean>
+  /**
+   * Whether a user of ours is in a room with partial state only by what a branch from before our join
+   * makes of it: then they are out, as far as we know, and nobody would take what they say.
+   */
+  isInByOldBranch(roomId: RoomId, userId: UserId): Promise<boolean>
   /** Notes that the whole state of a room was asked for in vain, and why. */
   noteIncomplete(roomId: RoomId, problem: string): Promise<void>
 

@@ -30,7 +30,8 @@ export async function leave(parts: RoomParts, request: LeaveRequest): Promise<vo
   if (membership === undefined) {
     throw new MatrixError(404, 'M_NOT_FOUND', 'You have nothing to do with this room.')
   }
-  if (membership.serverInRoom) {
+  const isInside = membership.serverInRoom && !(await engine.isInByOldBranch(roomId, userId))
+  if (isInside) {
     await engine.send(roomId, {
       sender: userId,
       type: 'm.room.member',
@@ -40,6 +41,8 @@ export async function leave(parts: RoomParts, request: LeaveRequest): Promise<vo
     return
   }
   switch (membership.membership) {
+    // Who knows the whole state knows whether there is anything to leave.
+    case 'join':
     case 'invite':
     case 'knock':
       await leaveFromOutside(parts, request, membership)
@@ -52,8 +55,7 @@ export async function leave(parts: RoomParts, request: LeaveRequest): Promise<vo
 }
 
 /**
- * If no server helps, the invite or the knock ends on this server alone: then there is no event but
- * the one that it ends.
+ * If no server helps, it ends on this server alone: then there is no event but the one that it ends.
  */
 async function leaveFromOutside(
   parts: RoomParts,
@@ -78,13 +80,15 @@ async function leaveThroughOthers(
   membership: LocalMembership,
 ): Promise<Pdu | undefined> {
   const { roomId, userId } = request
-  const helpers = helpersOf(parts, roomId, insiders(membership)).slice(0, helpersMax)
+  const partial = await parts.rooms.partialState(roomId)
+  const known = [...(partial ? [partial.resident] : []), ...insiders(membership)]
+  const helpers = helpersOf(parts, roomId, known).slice(0, helpersMax)
   try {
     return await helpOfOne(parts, helpers, (helper) => leaveThrough(parts, helper, request))
   } catch (error) {
     if (!(error instanceof MatrixError)) throw error
     const reason = error.message
-    parts.log.info('an invite or a knock ends on this server alone', { roomId, userId, reason })
+    parts.log.info('a membership ends on this server alone', { roomId, userId, reason })
     return undefined
   }
 }
