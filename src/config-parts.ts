@@ -20,6 +20,10 @@ export function mediaLimits({ media, data_dir: folder, url_previews: urlPreviews
     folder: join(folder, 'media'),
     uploadBytesMax: media.max_upload_bytes,
     remoteBytesMax: media.remote_cache_bytes,
+    fetchLimit:
+      media.fetch_bytes_per_second === null
+        ? undefined
+        : { perSecond: media.fetch_bytes_per_second, burst: media.fetch_burst_bytes },
     withoutLogin: media.without_login,
     urlPreviews,
   }

@@ -173,7 +173,10 @@ test('a server may answer in many ways', async (t) => {
 })
 
 /** A server of which we say what it answers, and a place on the web. */
-async function scripted(world: World, answer: (target: string) => OutgoingAnswer): Promise<void> {
+async function scripted(
+  world: World,
+  answer: (target: string) => OutgoingAnswer | Promise<OutgoingAnswer>,
+): Promise<void> {
   const { network } = world
   network.name('old.test', '10.0.0.50')
   const tls = { cert: 'old.test', key: 'k' }
@@ -307,6 +310,69 @@ test('media of other servers goes when there is too much, what was used longest 
   assert.equal(fetches(world), before)
   assert.equal(await again(0), 200)
   assert.equal(fetches(world), before + 1)
+})
+
+test('of one server, and for one user, so much is fetched, and what is kept is given all the same', async (t) => {
+  const settings = 'media: {fetch_bytes_per_second: 100, fetch_burst_bytes: 1500}'
+  const { world, alpha, beta, ask, alice, bob } = await twoServers(t, settings)
+  const gamma = await world.addServer('gamma')
+  const [gina, carol] = [await gamma.register('gina'), await beta.register('carol')]
+  const file = async (server: SimulatedServer, owner: Client, fill: number) => {
+    const mediaId = await upload(ask, server, owner, {
+      body: Buffer.alloc(1000, fill),
+      type: 'a/b',
+    })
+    return `/_matrix/client/v1/media/download/${server.name}/${mediaId}`
+  }
+  const [one, two, three] = [
+    await file(alpha, alice, 1),
+    await file(alpha, alice, 2),
+    await file(alpha, alice, 3),
+  ]
+  const other = await file(gamma, gina, 4)
+  const get = async (path: string, { token }: Client) => await ask(beta, 'GET', path, { token })
+  assert.equal((await get(one, bob)).status, 200)
+  assert.equal((await get(two, bob)).status, 200)
+  const refused = await get(three, bob)
+  assert.deepEqual([refused.status, refused.json.errcode], [429, 'M_LIMIT_EXCEEDED'])
+  const waitMs = Number(refused.json.retry_after_ms)
+  assert.ok(waitMs > 4000 && waitMs <= 5000, `${waitMs}`)
+  assert.equal(refused.headers['retry-after'], '5')
+  // It is the server's budget as much as the user's.
+  assert.equal((await get(three, carol)).status, 429)
+  assert.equal((await get(other, bob)).status, 429)
+  assert.equal((await get(other, carol)).status, 200)
+  assert.equal((await get(one, bob)).status, 200)
+  await world.time.run(waitMs)
+  assert.equal((await get(three, bob)).status, 200)
+})
+
+test('what turns out to be too large is charged as far as it came', async (t) => {
+  const settings = `media: {max_upload_bytes: 2000, fetch_bytes_per_second: 100, fetch_burst_bytes: 1500}`
+  const { world, beta, ask, bob } = await twoServers(t, settings)
+  await scripted(world, () => ok(multipart, `${head}\r\n${'x'.repeat(2001)}\r\n--xyz--`))
+  const get = async (mediaId: string) => {
+    const path = `/_matrix/client/v1/media/download/old.test:8448/${mediaId}`
+    return (await ask(beta, 'GET', path, { token: bob.token })).status
+  }
+  assert.deepEqual([await get('a'), await get('b')], [502, 429])
+})
+
+test('a server whose media never come leaves room for those of others', async (t) => {
+  const { world, alpha, beta, ask, request, alice, bob } = await twoServers(t)
+  const mediaId = await upload(ask, alpha, alice, { body: picture, type: 'image/png' })
+  await scripted(world, () => new Promise<never>(() => {}))
+  const from = (server: string, id: string) => `/_matrix/client/v1/media/download/${server}/${id}`
+  const waiting = Array.from({ length: 20 }, (_, at) =>
+    request(beta, 'GET', from('old.test:8448', `m${at}`), { token: bob.token }).catch(() => {}),
+  )
+  await world.time.run(1000)
+  const before = world.time.elapsedMs
+  const got = await ask(beta, 'GET', from(alpha.name, mediaId), { token: bob.token })
+  assert.equal(got.status, 200)
+  assert.ok(world.time.elapsedMs - before < 1000)
+  await world.time.run(1_200_000)
+  await Promise.all(waiting)
 })
 
 test('thumbnails are made once for each size of ours, and go with what they are of', async (t) => {

@@ -134,12 +134,14 @@ test('with little room on the disk no media of other servers are fetched, and th
   })
   const [one = assert.fail(), two = assert.fail()] = await world.time.await(Promise.all(names))
   const { media } = b.running.server
-  assert.equal((await world.time.await(media.download(one))).bytes, 3)
+  assert.equal((await world.time.await(media.download(one, { askedBy: alice.userId }))).bytes, 3)
   b.machine.disk = { totalBytes: 100 * gibibyte, freeBytes: 9 * gibibyte }
   await world.settle(10_000)
-  assert.equal((await world.time.await(media.download(one))).bytes, 3)
-  await assert.rejects(world.time.await(media.download(two)), { status: 503 })
+  assert.equal((await world.time.await(media.download(one, { askedBy: alice.userId }))).bytes, 3)
+  await assert.rejects(world.time.await(media.download(two, { askedBy: alice.userId })), {
+    status: 503,
+  })
   b.machine.disk = { totalBytes: 100 * gibibyte, freeBytes: 20 * gibibyte }
   await world.settle(10_000)
-  assert.equal((await world.time.await(media.download(two))).bytes, 3)
+  assert.equal((await world.time.await(media.download(two, { askedBy: alice.userId }))).bytes, 3)
 })

@@ -11,20 +11,23 @@ import {
   getContentThumbnailAuthed,
   getUrlPreviewAuthed,
 } from '#endpoints/client-server/authed-content-repo.ts'
-import { answer } from '#http/endpoint.ts'
+import { answer, type Session } from '#http/endpoint.ts'
+import type { DownloadOptions } from '#media/media.ts'
 import type { Server } from '#server.ts'
 import { mediaAnswer, thumbnailKind } from './media-answer.ts'
 
 type Needs = Pick<Server, 'media'>
 
-export const contentRoute = answer(getContentAuthed, async ({ params, query }, { media }: Needs) =>
-  mediaAnswer(await media.download(params, { waitMs: query.timeout_ms })),
+export const contentRoute = answer(
+  getContentAuthed,
+  async ({ params, query, session }, { media }: Needs) =>
+    mediaAnswer(await media.download(params, asked(query, session))),
 )
 
 export const contentWithNameRoute = answer(
   getContentOverrideNameAuthed,
-  async ({ params, query }, { media }: Needs) =>
-    mediaAnswer(await media.download(params, { waitMs: query.timeout_ms }), params.fileName),
+  async ({ params, query, session }, { media }: Needs) =>
+    mediaAnswer(await media.download(params, asked(query, session)), params.fileName),
 )
 
 export const mediaConfigRoute = answer(getConfigAuthed, async (_, { media }: Needs) => ({
@@ -33,11 +36,18 @@ export const mediaConfigRoute = answer(getConfigAuthed, async (_, { media }: Nee
 
 export const thumbnailRoute = answer(
   getContentThumbnailAuthed,
-  async ({ params, query }, { media }: Needs) =>
-    mediaAnswer(await media.thumbnail(params, thumbnailKind(query), { waitMs: query.timeout_ms })),
+  async ({ params, query, session }, { media }: Needs) =>
+    mediaAnswer(await media.thumbnail(params, thumbnailKind(query), asked(query, session))),
 )
 
 export const urlPreviewRoute = answer(
   getUrlPreviewAuthed,
   async ({ session, query }, { media }: Needs) => media.urlPreview(session.userId, query.url),
 )
+
+function asked(
+  { timeout_ms: waitMs }: { readonly timeout_ms?: number },
+  { userId: askedBy }: Session,
+): DownloadOptions {
+  return { waitMs, askedBy }
+}

@@ -15,6 +15,7 @@ import {
   uploadContentToMXC,
 } from '#endpoints/client-server/content-repo.ts'
 import { answer, type Upload } from '#http/endpoint.ts'
+import type { DownloadOptions } from '#media/media.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { mediaAnswer, thumbnailKind } from './media-answer.ts'
@@ -50,34 +51,45 @@ export const createMediaNameRoute = answer(
 
 export const contentWithoutLoginRoute = answer(
   getContent,
-  async ({ params, query }, { media }: Pick<Server, 'media'>) => {
+  async ({ params, query, remoteAddress }, { media }: Pick<Server, 'media'>) => {
     checkThawed(media)
-    const { timeout_ms: waitMs, allow_remote: askOthers } = query
-    return mediaAnswer(await media.download(params, { waitMs, askOthers }))
+    const options = unnamed(query, remoteAddress)
+    return mediaAnswer(await media.download(params, options))
   },
 )
 
 export const contentWithNameWithoutLoginRoute = answer(
   getContentOverrideName,
-  async ({ params, query }, { media }: Pick<Server, 'media'>) => {
+  async ({ params, query, remoteAddress }, { media }: Pick<Server, 'media'>) => {
     checkThawed(media)
-    const { timeout_ms: waitMs, allow_remote: askOthers } = query
-    return mediaAnswer(await media.download(params, { waitMs, askOthers }), params.fileName)
+    const options = unnamed(query, remoteAddress)
+    return mediaAnswer(await media.download(params, options), params.fileName)
   },
 )
 
 export const thumbnailWithoutLoginRoute = answer(
   getContentThumbnail,
-  async ({ params, query }, { media }: Pick<Server, 'media'>) => {
+  async ({ params, query, remoteAddress }, { media }: Pick<Server, 'media'>) => {
     checkThawed(media)
-    const { timeout_ms: waitMs, allow_remote: askOthers } = query
-    return mediaAnswer(await media.thumbnail(params, thumbnailKind(query), { waitMs, askOthers }))
+    const options = unnamed(query, remoteAddress)
+    return mediaAnswer(await media.thumbnail(params, thumbnailKind(query), options))
   },
 )
 
 export const mediaConfigBeforeRoute = answer(getConfig, async (_, { media }: Needs) => ({
   'm.upload.size': media.uploadBytesMax,
 }))
+
+/** Of who is not logged in nothing but the address is known. */
+function unnamed(
+  {
+    timeout_ms: waitMs,
+    allow_remote: askOthers,
+  }: { readonly timeout_ms?: number; readonly allow_remote?: boolean },
+  remoteAddress: string,
+): DownloadOptions {
+  return { waitMs, askOthers, askedBy: remoteAddress }
+}
 
 /**
  * Servers SHOULD "freeze" the deprecated, unauthenticated, endpoints. Here all media is newer than the

@@ -229,6 +229,16 @@ const media = table({
     10_737_418_240,
     'How much of other servers’ media is kept, in bytes.',
   ),
+  fetch_bytes_per_second: setting(
+    orNull(integer(1, 1_099_511_627_776)),
+    89_088,
+    'How much media is fetched of one other server, and for one user, in bytes a second, once `fetch_burst_bytes` are used up; null is no limit. More where the line is fast and users share large files with few servers.',
+  ),
+  fetch_burst_bytes: setting(
+    integer(0, 1_125_899_906_842_624),
+    524_288_000,
+    'How much of that may be fetched at once after a pause, in bytes.',
+  ),
   without_login: setting(
     flag,
     false,

@@ -16,18 +16,27 @@ type Needs = Pick<Server, 'media' | 'serverName' | 'random'>
 
 const contentRoute = answer(
   getContent,
-  async ({ params: { mediaId }, query }, { media, serverName, random }: Needs) => {
-    const content = await media.download({ serverName, mediaId }, { waitMs: query.timeout_ms })
+  async ({ params: { mediaId }, query, origin }, { media, serverName, random }: Needs) => {
+    const content = await media.download(
+      { serverName, mediaId },
+      {
+        waitMs: query.timeout_ms,
+        askedBy: origin,
+      },
+    )
     return framed(content, Buffer.from(random.bytes(16)).toString('hex'))
   },
 )
 
 const thumbnailRoute = answer(
   getContentThumbnail,
-  async ({ params: { mediaId }, query }, { media, serverName, random }: Needs) => {
+  async ({ params: { mediaId }, query, origin }, { media, serverName, random }: Needs) => {
     const { width, height, method = 'scale', animated = false, timeout_ms: waitMs } = query
     const kind = { width, height, method, animated }
-    const content = await media.thumbnail({ serverName, mediaId }, kind, { waitMs })
+    const content = await media.thumbnail({ serverName, mediaId }, kind, {
+      waitMs,
+      askedBy: origin,
+    })
     return framed(content, Buffer.from(random.bytes(16)).toString('hex'))
   },
 )

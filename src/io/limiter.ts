@@ -5,11 +5,18 @@
  */
 
 export class Limiter {
+  readonly #max: number
   #free: number
   readonly #waiting: (() => void)[] = []
 
   constructor(max: number) {
+    this.#max = max
     this.#free = max
+  }
+
+  /** Whether nothing runs, and nothing waits. */
+  get isIdle(): boolean {
+    return this.#free === this.#max
   }
 
   /** How many pieces of work wait in line. */

@@ -8,9 +8,11 @@
 
 import type { RemoteMediaName, RemoteMediaSource } from '#federation/remote-media.ts'
 import type { Io } from '#io/io.ts'
+import type { RateLimit } from '#io/token-buckets.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Database } from '#storage/database.ts'
+import { FetchBudget } from './fetch-budget.ts'
 import {
   type Content,
   createLocalMedia,
@@ -32,6 +34,8 @@ export interface DownloadOptions {
   /** How long content is waited for that was not uploaded yet; 20 s if it is not said. */
   readonly waitMs?: number | undefined
   readonly askOthers?: boolean | undefined
+  /** Whose budget is charged for what is fetched: a user, or an address. */
+  readonly askedBy: string
 }
 
 export interface Media {
@@ -42,9 +46,9 @@ export interface Media {
   readonly withoutLogin: boolean
   /**
    * Content by its name. What another server has is fetched, unless `askOthers` is false. Throws 404
-   * `M_NOT_FOUND`, 502 `M_TOO_LARGE` or 504 `M_NOT_YET_UPLOADED`, or a `FederationError`.
+   * `M_NOT_FOUND`, 429, 502 `M_TOO_LARGE`, 503 or 504 `M_NOT_YET_UPLOADED`, or a `FederationError`.
    */
-  download(name: RemoteMediaName, options?: DownloadOptions): Promise<OpenContent>
+  download(name: RemoteMediaName, options: DownloadOptions): Promise<OpenContent>
   /**
    * A thumbnail, or the content itself if that is no larger. Throws as `download`, and 400
    * `M_UNKNOWN` or 413 `M_TOO_LARGE` for content of which there is none.
@@ -52,7 +56,7 @@ export interface Media {
   thumbnail(
     name: RemoteMediaName,
     kind: ThumbnailKind,
-    options?: DownloadOptions,
+    options: DownloadOptions,
   ): Promise<OpenContent>
   /** The preview of a link. Throws 400, 403 if there are none, 429, 502 or 504. */
   readonly urlPreview: PreviewOf
@@ -72,6 +76,8 @@ export interface MediaNeeds
   readonly mayKeepRemote: () => boolean
   /** How much of other servers' media is kept, in bytes. */
   readonly remoteBytesMax: number
+  /** How much is fetched of one other server, and for one user: bytes. No limit if it is not said. */
+  readonly fetchLimit: RateLimit | undefined
   /** Whether this server looks at links for its clients. */
   readonly urlPreviews: boolean
 }
@@ -84,6 +90,7 @@ const thumbnailBytesMax = 10_485_760
 export function createMedia(needs: MediaNeeds): Media {
   const { serverName, uploadBytesMax } = needs
   const mediaFiles = createMediaFiles(needs)
+  const budget = new FetchBudget(needs.clock, needs.fetchLimit)
   const local = createLocalMedia({ ...needs, mediaFiles })
   const remote = createRemoteMedia({
     ...needs,
@@ -92,15 +99,16 @@ export function createMedia(needs: MediaNeeds): Media {
     bytesMax: uploadBytesMax,
     keptBytesMax: needs.remoteBytesMax,
     mayKeep: needs.mayKeepRemote,
+    budget,
   })
   const thumbnails = createThumbnails({ ...needs, mediaFiles })
   const contentOf = async (
     name: RemoteMediaName,
-    { waitMs = waitMsDefault, askOthers = true }: DownloadOptions = {},
+    { waitMs = waitMsDefault, askOthers = true, askedBy }: DownloadOptions,
   ) => {
     if (name.serverName === serverName) return await local.content(name.mediaId, waitMs)
     if (!askOthers) throw unknownMedia()
-    return await remote.content(name, waitMs)
+    return await remote.content(name, { waitMs, askedBy })
   }
   const opened = async (content: Content): Promise<OpenContent> => {
     const file = await mediaFiles.open(content.sha256)
@@ -119,7 +127,7 @@ export function createMedia(needs: MediaNeeds): Media {
         const isTooLarge = error instanceof MatrixError && error.errcode === 'M_TOO_LARGE'
         if (!isTooLarge || name.serverName === serverName) throw error
         // What is too large for us may not be so for the server it is from.
-        return await theirThumbnail(needs, name, kind, options?.waitMs ?? waitMsDefault)
+        return await theirThumbnail({ ...needs, budget }, name, kind, options)
       }
     },
     urlPreview: createUrlPreviews({
@@ -134,13 +142,16 @@ export function createMedia(needs: MediaNeeds): Media {
 
 /** A thumbnail that another server makes. It is not kept. */
 async function theirThumbnail(
-  { remoteSource }: MediaNeeds,
+  { remoteSource, budget }: MediaNeeds & { readonly budget: FetchBudget },
   name: RemoteMediaName,
   kind: ThumbnailKind,
-  waitMs: number,
+  { waitMs = waitMsDefault, askedBy }: DownloadOptions,
 ): Promise<OpenContent> {
   const limits = { waitMs, bytesMax: thumbnailBytesMax }
-  const { body, contentType, fileName } = await remoteSource.thumbnail(name, kind, limits)
+  const fetch = { serverName: name.serverName, askedBy }
+  const { body, contentType, fileName } = await budget.charge(fetch, limits.bytesMax, () =>
+    remoteSource.thumbnail(name, kind, limits),
+  )
   const chunks = async function* () {
     yield body
   }

@@ -8,6 +8,7 @@
 import type { RemoteMediaName, RemoteMediaSource } from '#federation/remote-media.ts'
 import type { Clock } from '#io/clock.ts'
 import { Limiter } from '#io/limiter.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Database } from '#storage/database.ts'
 import {
@@ -18,12 +19,20 @@ import {
   remoteMediaBytes,
   touchRemoteMedia,
 } from '#storage/media.ts'
+import type { FetchBudget } from './fetch-budget.ts'
 import { type Content, usableType } from './local-media.ts'
 import type { MediaFiles } from './media-files.ts'
 
+export interface FetchOptions {
+  /** How long content is waited for that was not uploaded yet. */
+  readonly waitMs: number
+  /** A user, or an address. */
+  readonly askedBy: string
+}
+
 export interface RemoteMedia {
-  /** Content of another server, kept or fetched. Throws as `RemoteMediaSource` does. */
-  content(name: RemoteMediaName, waitMs: number): Promise<Content>
+  /** Content of another server, kept or fetched. Throws as `RemoteMediaSource` does, and 429 or 503. */
+  content(name: RemoteMediaName, options: FetchOptions): Promise<Content>
 }
 
 export interface RemoteMediaNeeds {
@@ -33,6 +42,7 @@ export interface RemoteMediaNeeds {
   readonly source: RemoteMediaSource
   /** The largest content that is fetched. */
   readonly bytesMax: number
+  readonly budget: FetchBudget
   /** Whether the disk has room for more. */
   readonly mayKeep: () => boolean
   /** How much is kept of all. */
@@ -41,6 +51,8 @@ export interface RemoteMediaNeeds {
 
 /** Content is held in memory while it comes, so only so many come at a time. */
 const fetchesMax = 8
+/** Of these so many are of one server, so that a slow one leaves room for others. */
+const fetchesOfServerMax = 3
 /** The use of a medium is noted this often. */
 const touchMs = 3_600_000
 const waitMsMax = 60_000
@@ -53,25 +65,41 @@ const retryMs = 60_000
 export function createRemoteMedia(needs: RemoteMediaNeeds): RemoteMedia {
   const { db, clock } = needs
   const fetching = new Map<string, Promise<Content>>()
-  const limiter = new Limiter(fetchesMax)
+  const inLine = createLine()
   const trim = createTrimmer(needs)
-  const fetchAndTrim = async (name: RemoteMediaName, waitMs: number) => {
-    const content = await fetch(needs, name, waitMs)
+  const fetchAndTrim = async (name: RemoteMediaName, options: FetchOptions) => {
+    const content = await fetch(needs, name, options)
     await trim(content.bytes)
     return content
   }
   return {
-    async content(name, waitMs) {
+    async content(name, { waitMs, askedBy }) {
       const kept = await keptContent(db, clock, name)
       if (kept !== undefined) return kept
       if (!needs.mayKeep()) throw noRoom()
       const key = `${name.serverName}/${name.mediaId}`
-      const wait = Math.min(waitMs, waitMsMax)
+      const options = { waitMs: Math.min(waitMs, waitMsMax), askedBy }
       const fetched = fetching.getOrInsertComputed(key, () =>
-        limiter.run(() => fetchAndTrim(name, wait)).finally(() => fetching.delete(key)),
+        inLine(name.serverName, () => fetchAndTrim(name, options)).finally(() =>
+          fetching.delete(key),
+        ),
       )
       return await fetched
     },
+  }
+}
+
+/** Lets so many fetches run at a time, and of each server a part of that. */
+function createLine(): <T>(server: ServerName, work: () => Promise<T>) => Promise<T> {
+  const all = new Limiter(fetchesMax)
+  const ofServers = new Map<ServerName, Limiter>()
+  return async (server, work) => {
+    const ofServer = ofServers.getOrInsertComputed(server, () => new Limiter(fetchesOfServerMax))
+    try {
+      return await ofServer.run(() => all.run(work))
+    } finally {
+      if (ofServer.isIdle) ofServers.delete(server)
+    }
   }
 }
 
@@ -99,11 +127,14 @@ async function keptContent(
 }
 
 async function fetch(
-  { clock, mediaFiles, source, bytesMax }: RemoteMediaNeeds,
+  { clock, mediaFiles, source, bytesMax, budget }: RemoteMediaNeeds,
   name: RemoteMediaName,
-  waitMs: number,
+  { waitMs, askedBy }: FetchOptions,
 ): Promise<Content> {
-  const fetched = await source.download(name, { waitMs, bytesMax })
+  const { serverName } = name
+  const fetched = await budget.charge({ serverName, askedBy }, bytesMax, () =>
+    source.download(name, { waitMs, bytesMax }),
+  )
   const { fileName } = fetched
   const contentType = usableType(fetched.contentType)
   const file = await mediaFiles.keep(inOnePiece(fetched.body), (tx, { sha256, bytes }) =>
