@@ -115,6 +115,7 @@ const paths: Readonly<Record<string, Path>> = {
 const unknown = '401 M_UNKNOWN_TOKEN'
 const locked = '401 M_USER_LOCKED'
 const refused = '403 M_FORBIDDEN'
+const gone = '403 M_USER_DEACTIVATED'
 const closed = '403 M_GUEST_ACCESS_FORBIDDEN'
 
 /** In the order of the paths. */
@@ -164,9 +165,9 @@ const expected: Readonly<Record<State, readonly string[]>> = {
   deactivated: [
     unknown,
     unknown,
-    refused,
-    refused,
-    refused,
+    gone,
+    gone,
+    gone,
     unknown,
     unknown,
     unknown,

@@ -51,12 +51,21 @@ async function byPassword(users: Users, body: LoginBody): Promise<UserId> {
   const userId = users.accounts.userIdNamed(name ?? '')
   const isRight = await users.accounts.checkPassword(userId, password)
   if (isRight && userId !== undefined) return userId
+  await refuseDeactivated(users, userId)
   throw new MatrixError(403, 'M_FORBIDDEN', 'The user or the password is not right.')
 }
 
 async function byToken(users: Users, token: string | undefined): Promise<UserId> {
   if (token === undefined) throw new MatrixError(400, 'M_MISSING_PARAM', "'token' is required.")
   const userId = users.loginTokens.take(token)
-  if (userId !== undefined && (await users.accounts.exists(userId))) return userId
+  await refuseDeactivated(users, userId)
+  if (userId !== undefined) return userId
   throw new MatrixError(403, 'M_FORBIDDEN', 'The token is not valid, or not any more.')
+}
+
+/** Whose account is closed has no password any more by which they could show that it was theirs. */
+async function refuseDeactivated(users: Users, userId: UserId | undefined): Promise<void> {
+  const account = userId && (await users.accounts.account(userId))
+  if (account?.deactivatedTs === undefined) return
+  throw new MatrixError(403, 'M_USER_DEACTIVATED', 'This account is closed.')
 }

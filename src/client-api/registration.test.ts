@@ -110,7 +110,7 @@ for (const [what, body, status, errcode] of [
     401,
     'M_UNKNOWN',
   ],
-  ['a stage that is no text', { password: 'x', auth: { type: 1 } }, 401, 'M_UNKNOWN'],
+  ['a stage that is no text', { password: 'x', auth: { type: 1 } }, 400, 'M_BAD_JSON'],
 ] as const) {
   test(`registering with ${what} is refused`, async (t) => {
     const { ask } = await clientWorld(t)

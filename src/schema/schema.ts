@@ -15,6 +15,7 @@ import {
   type TInteger,
   type TLiteral,
   type TNull,
+  type TNumber,
   type TObject,
   type TOptional,
   type TProperties,
@@ -58,6 +59,14 @@ export function integer({
   return Type.Integer({ minimum: min, maximum: max })
 }
 
+/** Any number that JSON can have, in the range in which JavaScript keeps integers exactly. */
+export function number({
+  min = Number.MIN_SAFE_INTEGER,
+  max = Number.MAX_SAFE_INTEGER,
+}: Bounds = {}): TNumber {
+  return Type.Number({ minimum: min, maximum: max })
+}
+
 export function boolean(): TBoolean {
   return Type.Boolean()
 }
@@ -72,12 +81,18 @@ export function array<T extends TSchema>(
 
 /** An object with these fields, and any others. */
 export function object<P extends TProperties>(properties: P): TObject<P> {
-  return Type.Object(properties)
+  return noNumber(Type.Object(properties))
 }
 
 /** An object whose keys are not known; all its values are alike. */
 export function record<T extends TSchema>(values: T): TRecord<'^.*$', T> {
-  return Type.Record(Type.String(), values)
+  return noNumber(Type.Record(Type.String(), values))
+}
+
+/** Numbers that keep their text are objects to JavaScript, and to nobody else. */
+function noNumber<T extends TSchema>(schema: T): T {
+  const isNone = (value: unknown) => !JSON.isRawJSON(value)
+  return Type.Refine(schema, isNone, () => 'must be object') as T
 }
 
 /** Any value. It may still hold raw bytes of JSON in an answer. */
@@ -89,7 +104,12 @@ export function unknown(): TUnknown {
 export const json: TUnsafe<Json> = Type.Unsafe<Json>({})
 
 /** Any JSON object. */
-export const jsonObject: TUnsafe<JsonObject> = Type.Unsafe<JsonObject>({ type: 'object' })
+export const jsonObject: TUnsafe<JsonObject> = noNumber(Type.Unsafe<JsonObject>({ type: 'object' }))
+
+/** The same object, typed as JSON: for one whose further fields are read too. */
+export function asJson(schema: TObject): TUnsafe<JsonObject> {
+  return schema as unknown as TUnsafe<JsonObject>
+}
 
 export function literal<const V extends string | number | boolean>(value: V): TLiteral<V> {
   return Type.Literal(value)

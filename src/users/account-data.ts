@@ -127,7 +127,7 @@ export function createAccountData(needs: {
     markFullyRead: (userId, roomId, eventId) =>
       write(userId, { roomId, type: 'm.fully_read', content: { event_id: eventId } }),
     update: async (userId, { roomId, type }, change) => {
-      checkSettable({ roomId, type })
+      checkSettable({ type })
       await turns.run(JSON.stringify([userId, roomId, type]), async () => {
         const content = change((await stored(userId, roomId, type)) ?? {})
         await write(userId, { roomId, type, content })
@@ -176,8 +176,8 @@ function checkSize(rules: JsonObject): void {
 }
 
 /** These are set by the server alone, or by operations of their own. */
-function checkSettable({ roomId, type }: Omit<AccountDataEntry, 'content'>): void {
-  const isServers = roomId === undefined ? type === 'm.push_rules' : type === 'm.fully_read'
+function checkSettable({ type }: Pick<AccountDataEntry, 'type'>): void {
+  const isServers = type === 'm.push_rules' || type === 'm.fully_read'
   if (isServers) {
     throw new MatrixError(405, 'M_BAD_JSON', `'${type}' cannot be set like this.`)
   }

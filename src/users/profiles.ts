@@ -105,7 +105,10 @@ export function createProfiles(needs: ProfileNeeds): Profiles {
       const isBasic = field === 'displayname' || field === 'avatar_url'
       await change(userId, field, isBasic && isEmpty ? undefined : value)
     },
-    delete: (userId, field) => change(userId, field, undefined),
+    delete: async (userId, field) => {
+      checkName(field)
+      await change(userId, field, undefined)
+    },
   }
 }
 
@@ -135,9 +138,7 @@ function checkField(field: string, value: Json): void {
       `A field's name has at most ${fieldBytesMax} bytes.`,
     )
   }
-  if (!fieldNames.test(field)) {
-    throw new MatrixError(400, 'M_INVALID_PARAM', 'This is not the name of a profile field.')
-  }
+  checkName(field)
   const limits = new Map([
     ['displayname', nameLengthMax],
     ['avatar_url', avatarUrlLengthMax],
@@ -151,6 +152,11 @@ function checkField(field: string, value: Json): void {
   if (value.length > limit) {
     throw new MatrixError(400, 'M_INVALID_PARAM', `'${field}' has at most ${limit} characters.`)
   }
+}
+
+function checkName(field: string): void {
+  if (Buffer.byteLength(field) <= fieldBytesMax && fieldNames.test(field)) return
+  throw new MatrixError(400, 'M_INVALID_PARAM', 'This is not the name of a profile field.')
 }
 
 function checkSize(profile: Profile, field: string, json: string): void {

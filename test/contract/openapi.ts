@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { parse } from 'yaml'
+import type { Json, JsonObject } from '../../src/protocol/json.ts'
 
 export const specFolder = '../shared/spec/data/api'
 
@@ -37,6 +38,10 @@ export interface SpecOperation {
   readonly query: SpecFields
   /** Absent if there is no JSON body. */
   readonly body: SpecFields | undefined
+  /** The schemas of the query's fields, and of the JSON body. */
+  readonly schemas: { readonly query: Readonly<Record<string, JsonObject>>; body?: JsonObject }
+  /** All statuses that are described, but 200. */
+  readonly otherStatuses: readonly number[]
   /** The JSON of the answer with status 200. */
   readonly response: SpecFields | undefined
 }
@@ -94,6 +99,15 @@ function partsOf(operation: Node, siblings: Node, filePath: string) {
       required: new Set(query.filter((one) => one.required === true).map((one) => text(one.name))),
     },
     body: jsonOf(operation.requestBody, filePath),
+    schemas: {
+      query: Object.fromEntries(
+        query.map((one) => [text(one.name), wholeSchema(node(one.schema ?? {}), filePath)]),
+      ),
+      ...bodySchemaOf(operation, filePath),
+    },
+    otherStatuses: Object.keys(node(operation.responses))
+      .map(Number)
+      .filter((status) => status !== 200),
     response: jsonOf(at(operation, 'responses', '200'), filePath),
   }
 }
@@ -109,6 +123,36 @@ function authOf(operation: Node): SpecOperation['auth'] {
 function jsonOf(message: unknown, filePath: string): SpecFields | undefined {
   const schema = at(message, 'content', 'application/json', 'schema')
   return schema === undefined ? undefined : fieldsOf(node(schema), filePath)
+}
+
+function bodySchemaOf(operation: Node, filePath: string): { body?: JsonObject } {
+  const schema = at(operation.requestBody, 'content', 'application/json', 'schema')
+  return schema === undefined ? {} : { body: wholeSchema(node(schema), filePath) }
+}
+
+/** A schema with all that it refers to in its place, and the parts of an `allOf` as one. */
+function wholeSchema(schema: Node, filePath: string): JsonObject {
+  const [resolved, home] = resolve(schema, filePath)
+  const { allOf, properties, items, additionalProperties, ...own } = resolved
+  const parts = list(allOf).map((part) => wholeSchema(node(part), home))
+  const fields = Object.entries(node(properties ?? {})).map(
+    ([name, field]) => [name, wholeSchema(node(field), home)] as const,
+  )
+  const type = own.type ?? parts.find((part) => part.type !== undefined)?.type
+  return {
+    ...(own as JsonObject),
+    ...(type !== undefined && { type: type as Json }),
+    required: [own, ...parts].flatMap((part) => list(part.required)) as Json[],
+    properties: Object.assign(
+      {},
+      ...parts.map((part) => part.properties),
+      Object.fromEntries(fields),
+    ),
+    ...(isObject(items) && { items: wholeSchema(items, home) }),
+    ...(isObject(additionalProperties) && {
+      additionalProperties: wholeSchema(additionalProperties, home),
+    }),
+  }
 }
 
 /** The fields of a schema and of all that it is made of. */
@@ -150,9 +194,13 @@ function at(value: unknown, ...keys: string[]): unknown {
   )
 }
 
+function isObject(value: unknown): value is Node {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 function node(value: unknown): Node {
-  assert.ok(typeof value === 'object' && value !== null && !Array.isArray(value))
-  return value as Node
+  assert.ok(isObject(value))
+  return value
 }
 
 function list(value: unknown): readonly unknown[] {

@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { authData } from './definitions/auth-data.ts'
 
 /** `POST /_matrix/client/v3/account/deactivate` */
 export const deactivateAccount = endpoint({
@@ -16,7 +17,7 @@ export const deactivateAccount = endpoint({
   path: '/_matrix/client/v3/account/deactivate',
   auth: 'optional-user',
   body: t.object({
-    auth: t.optional(t.jsonObject),
+    auth: t.optional(authData),
     id_server: t.optional(t.string()),
     erase: t.optional(t.boolean()),
   }),

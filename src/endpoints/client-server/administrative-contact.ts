@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { authData } from './definitions/auth-data.ts'
 import { emailRequest, phoneRequest, requestedToken } from './definitions/request-token.ts'
 
 const secret = t.string({ min: 1, max: 255 })
@@ -50,7 +51,7 @@ export const add3PID = endpoint({
   path: '/_matrix/client/v3/account/3pid/add',
   auth: 'user',
   body: t.object({
-    auth: t.optional(t.jsonObject),
+    auth: t.optional(authData),
     client_secret: secret,
     sid: t.string({ max: 255 }),
   }),

@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { authData } from './definitions/auth-data.ts'
 
 const crossSigningKey = t.object({
   user_id: t.userId,
@@ -26,7 +27,7 @@ export const uploadCrossSigningKeys = endpoint({
     master_key: t.optional(crossSigningKey),
     self_signing_key: t.optional(crossSigningKey),
     user_signing_key: t.optional(crossSigningKey),
-    auth: t.optional(t.jsonObject),
+    auth: t.optional(authData),
   }),
   keepsNumbers: true,
   response: t.object({}),

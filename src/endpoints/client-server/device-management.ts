@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { authData } from './definitions/auth-data.ts'
 
 const deviceId = t.string({ min: 1, max: 255 })
 
@@ -58,7 +59,7 @@ export const deleteDevice = endpoint({
   path: '/_matrix/client/v3/devices/{deviceId}',
   auth: 'user',
   params: { deviceId },
-  body: t.object({ auth: t.optional(t.jsonObject) }),
+  body: t.object({ auth: t.optional(authData) }),
   response: t.object({}),
 })
 
@@ -68,6 +69,6 @@ export const deleteDevices = endpoint({
   method: 'POST',
   path: '/_matrix/client/v3/delete_devices',
   auth: 'user',
-  body: t.object({ devices: t.array(deviceId), auth: t.optional(t.jsonObject) }),
+  body: t.object({ devices: t.array(deviceId), auth: t.optional(authData) }),
   response: t.object({}),
 })

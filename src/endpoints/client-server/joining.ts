@@ -9,8 +9,18 @@
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
 
+/** What an identity server signed for who was invited by their address. */
+const thirdPartySigned = t.asJson(
+  t.object({
+    sender: t.string({ max: 255 }),
+    mxid: t.string({ max: 255 }),
+    token: t.string({ max: 1_000 }),
+    signatures: t.record(t.record(t.string({ max: 1_000 }))),
+  }),
+)
+
 const body = t.object({
-  third_party_signed: t.optional(t.jsonObject),
+  third_party_signed: t.optional(thirdPartySigned),
   reason: t.optional(t.string()),
 })
 

@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { authData } from './definitions/auth-data.ts'
 
 /** `POST /_matrix/client/v1/login/get_token` */
 export const generateLoginToken = endpoint({
@@ -15,6 +16,6 @@ export const generateLoginToken = endpoint({
   method: 'POST',
   path: '/_matrix/client/v1/login/get_token',
   auth: 'user',
-  body: t.object({ auth: t.optional(t.jsonObject) }),
+  body: t.object({ auth: t.optional(authData) }),
   response: t.object({ login_token: t.string(), expires_in_ms: t.integer() }),
 })

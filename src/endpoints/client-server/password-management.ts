@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { authData } from './definitions/auth-data.ts'
 import { emailRequest, phoneRequest, requestedToken } from './definitions/request-token.ts'
 
 /** `POST /_matrix/client/v3/account/password` */
@@ -19,7 +20,7 @@ export const changePassword = endpoint({
   // have no addresses to prove.
   auth: 'user',
   body: t.object({
-    auth: t.optional(t.jsonObject),
+    auth: t.optional(authData),
     new_password: t.string(),
     logout_devices: t.optional(t.boolean()),
   }),

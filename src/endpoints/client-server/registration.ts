@@ -8,6 +8,7 @@
 
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
+import { authData } from './definitions/auth-data.ts'
 import { emailRequest, phoneRequest, requestedToken } from './definitions/request-token.ts'
 
 /** `POST /_matrix/client/v3/register` */
@@ -18,7 +19,7 @@ export const register = endpoint({
   auth: 'none',
   query: { kind: t.optional(t.oneOf('guest', 'user')) },
   body: t.object({
-    auth: t.optional(t.jsonObject),
+    auth: t.optional(authData),
     username: t.optional(t.string()),
     password: t.optional(t.string()),
     device_id: t.optional(t.string()),

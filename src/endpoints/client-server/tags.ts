@@ -32,7 +32,7 @@ export const setRoomTag = endpoint({
   path: tagPath,
   auth: 'user',
   params: tagParams,
-  body: t.jsonObject,
+  body: t.asJson(t.object({ order: t.optional(t.number()) })),
   response: t.object({}),
 })
 
