@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import type { EventId, RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
-import { sql, UnitFailed } from '../src/storage/database.ts'
+import { DatabaseFailed, sql, UnitFailed } from '../src/storage/database.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 
 const newest = roomVersions.get('12') ?? assert.fail()
@@ -132,6 +132,32 @@ test('PDUs of unknown rooms, denied servers and wrong signatures get an error ea
   assert.deepEqual(a.errors, [])
 })
 
+for (const edu_type of ['m.receipt', 'm.device_list_update', 'm.signing_key_update']) {
+  test(`${edu_type} that could not be stored is not acknowledged, and what is wrong with it is`, async () => {
+    const { world, a, b, roomId, pdus, ids } = await scene(1)
+    const failures = [
+      new UnitFailed('other', 'the disk is full'),
+      new DatabaseFailed('the connection broke'),
+    ]
+    const received: string[] = []
+    a.eduReceivers.set(edu_type, async (_, { name }) => {
+      const failure = failures.pop()
+      if (failure !== undefined) throw failure
+      if (name === 'wrong') throw new TypeError('it cannot be read')
+      received.push(String(name))
+    })
+    const edus = ['wrong', 'right'].map((name) => ({ edu_type, content: { name } }))
+    const body = transaction(pdus, edus)
+    assert.equal((await push(b, a, 't1', body)).status, 500)
+    // What was not acknowledged comes again, with all that was sent with it.
+    const again = await push(b, a, 't1', body)
+    assert.deepEqual([again.status, again.body.pdus], [200, { [ids[0] ?? '']: {} }])
+    assert.deepEqual(received, ['right'])
+    await world.settle()
+    assert.deepEqual(await a.messages(roomId), ['message 0'])
+  })
+}
+
 test('a message to a device that could not be stored is not acknowledged', async () => {
   const { a, b } = await scene(0)
   const received: unknown[] = []
@@ -140,9 +166,9 @@ test('a message to a device that could not be stored is not acknowledged', async
     if (isFull && n === 1) throw new UnitFailed('other', 'the disk is full')
     received.push(n)
   })
-  a.eduReceivers.set('m.receipt', () => Promise.reject(new UnitFailed('other', 'it does not fit')))
+  a.eduReceivers.set('m.typing', () => Promise.reject(new UnitFailed('other', 'it does not fit')))
   const edu = (n: number) => ({ edu_type: 'm.direct_to_device', content: { n } })
-  const body = transaction([], [{ edu_type: 'm.receipt', content: {} }, edu(1), edu(2)])
+  const body = transaction([], [{ edu_type: 'm.typing', content: {} }, edu(1), edu(2)])
   assert.equal((await push(b, a, 't1', body)).status, 500)
   assert.deepEqual(received, [2])
   isFull = false

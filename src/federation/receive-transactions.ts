@@ -225,8 +225,19 @@ const guesses = ['12', '11', '2']
   .filter((version) => version !== undefined)
 
 /**
+ * What is told once: if it cannot be stored, its sender is to send it again. All of it may come twice.
+ * Typing and presence are told again before long anyhow, and are not stored.
+ */
+const durableEdus: ReadonlySet<string> = new Set([
+  'm.direct_to_device',
+  'm.receipt',
+  'm.device_list_update',
+  'm.signing_key_update',
+])
+
+/**
  * Hands EDUs to those who registered for them. What one of them fails at is no other's business. Throws,
- * after all of them, if a message to a device could not be stored: its sender is to send it again.
+ * after all of them, if one could not be stored that is told once.
  */
 async function handOut(
   { eduReceivers, log }: ReceiverParts,
@@ -239,7 +250,7 @@ async function handOut(
       await eduReceivers.get(edu_type)?.(origin, content)
     } catch (error) {
       log.warn('an EDU could not be taken in', { origin, edu_type, error })
-      if (edu_type === 'm.direct_to_device' && isRefusedByStore(error)) refusals.push(error)
+      if (durableEdus.has(edu_type) && isRefusedByStore(error)) refusals.push(error)
     }
   }
   const underWay: Promise<void>[] = []
