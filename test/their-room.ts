@@ -73,11 +73,15 @@ export class TheirRoom<World extends OurSide = OurSide> {
       after?: readonly Pdu[]
       redacts?: EventId
       auth?: readonly Pdu[]
+      /** For how long it sticks. */
+      stickyMs?: number
+      /** When it was made, as it says. */
+      ts?: number
     } = {},
   ): Promise<Pdu> {
     const { version, roomId } = this
     const { rooms } = this.world
-    const { stateKey, redacts } = place
+    const { stateKey, redacts, stickyMs } = place
     const ends = await rooms.engine.forwardExtremities(roomId)
     const after = place.after ?? (await rooms.events(roomId, ends)).map(({ pdu }) => pdu)
     const [first] = after
@@ -100,7 +104,8 @@ export class TheirRoom<World extends OurSide = OurSide> {
         ...key,
         ...(redacts === undefined ? {} : { redacts }),
         depth: this.#depth,
-        origin_server_ts: 1_700_000_000_000 + this.#depth,
+        origin_server_ts: place.ts ?? 1_700_000_000_000 + this.#depth,
+        ...(stickyMs === undefined ? {} : { stickyMs }),
         prev_events: after.map(referenceTo),
         auth_events: (place.auth ?? selectAuthEvents(subject, authStateOf(events))).map(
           referenceTo,

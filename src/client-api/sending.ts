@@ -8,6 +8,7 @@ import { redactEvent } from '#endpoints/client-server/redaction.ts'
 import { sendMessage } from '#endpoints/client-server/room-send.ts'
 import { setRoomStateWithKey } from '#endpoints/client-server/room-state.ts'
 import { delayParameter } from '#endpoints/proposals/msc4140.ts'
+import { stickyParameter } from '#endpoints/proposals/msc4354.ts'
 import { answer } from '#http/endpoint.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
@@ -34,7 +35,7 @@ export const sendMessageRoute = answer(
     const redaction = eventType === 'm.room.redaction' ? redactsOf(body) : undefined
     const content = redaction?.content ?? body
     await checkSuspendedSending(needs, session, { roomId, redacts: redaction?.redacts })
-    const event = { sender: userId, type: eventType, content }
+    const event = { sender: userId, type: eventType, content, ...stickyIn(query) }
     const delayMs = query[delayParameter]
     if (delayMs !== undefined) {
       const delayed = { ...event, roomId, stateKey: undefined, delayMs }
@@ -98,7 +99,7 @@ export const setRoomStateRoute = answer(
     const delayMs = query[delayParameter]
     if (delayMs !== undefined) {
       const event = { sender: userId, roomId, type: eventType, stateKey, content: body, delayMs }
-      return { delay_id: await scheduleEvent(needs, event) }
+      return { delay_id: await scheduleEvent(needs, { ...event, ...stickyIn(query) }) }
     }
     if (eventType === 'm.room.canonical_alias') await checkCanonicalAlias(needs, roomId, body)
     if (eventType === 'm.room.member') {
@@ -110,10 +111,16 @@ export const setRoomStateRoute = answer(
       type: eventType,
       state_key: stateKey,
       content: body,
+      ...stickyIn(query),
     })
     return { event_id }
   },
 )
+
+function stickyIn(query: { readonly [stickyParameter]?: number | undefined }) {
+  const stickyMs = query[stickyParameter]
+  return stickyMs === undefined ? {} : { stickyMs }
+}
 
 /**
  * In rooms with a version older than 11 servers MUST move the `redacts` property inside the `content`

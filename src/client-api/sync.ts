@@ -30,6 +30,7 @@ export const syncRoute = answer(
       deviceId,
       since: since?.stream,
       toDeviceSince: since?.toDevice,
+      stickySince: since?.sticky,
       filter: await filterOf(needs, userId, query.filter),
       fullState: query.full_state ?? false,
       stateKey: stable ? 'state_after' : unstable ? 'org.matrix.msc4222.state_after' : 'state',

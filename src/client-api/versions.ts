@@ -46,6 +46,8 @@ const unstableFeatures = {
   'org.matrix.msc4155': true,
   // The state after the timeline, in `/sync`.
   'org.matrix.msc4222': true,
+  // Events that stick.
+  'org.matrix.msc4354': true,
   // Subscriptions to threads.
   'org.matrix.msc4306': true,
   // Not to be invited by anybody.

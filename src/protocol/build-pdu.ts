@@ -25,6 +25,7 @@ import type { Pdu } from './pdu.ts'
 import { redact } from './redaction.ts'
 import type { RoomVersion } from './room-version.ts'
 import { type JsonSigner, signatureOf, withSignature } from './signatures.ts'
+import { stickyField } from './sticky.ts'
 
 /** What an event of ours says, before it is hashed and signed. */
 export interface EventDraft {
@@ -42,6 +43,8 @@ export interface EventDraft {
   readonly content: JsonObject
   /** The event to redact; it is written where the version keeps it. */
   readonly redacts?: EventId
+  /** For how long the event sticks. */
+  readonly stickyMs?: number
 }
 
 /** An event that another one names. */
@@ -124,7 +127,7 @@ function signEvent(version: RoomVersion, event: JsonObject, signer: JsonSigner):
 }
 
 function eventOf(version: RoomVersion, draft: EventDraft): JsonObject {
-  const { event_id, room_id, state_key, redacts, content } = draft
+  const { event_id, room_id, state_key, redacts, content, stickyMs } = draft
   assert.equal(
     event_id !== undefined,
     version.eventId === 'in-event',
@@ -142,6 +145,7 @@ function eventOf(version: RoomVersion, draft: EventDraft): JsonObject {
     auth_events: draft.auth_events.map((reference) => referenceJson(version, reference)),
     content: redacts !== undefined && version.redactsInContent ? { ...content, redacts } : content,
     ...(redacts === undefined || version.redactsInContent ? undefined : { redacts }),
+    ...(stickyMs === undefined ? undefined : { [stickyField]: { duration_ms: stickyMs } }),
   }
 }
 

@@ -10,6 +10,7 @@ import { pduOf } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { redact } from '#protocol/redaction.ts'
 import { relationOf } from '#protocol/relations.ts'
+import { stickyMsOf } from '#protocol/sticky.ts'
 import type { Writer } from '#storage/database.ts'
 import {
   eventStatuses,
@@ -35,11 +36,13 @@ import { addRoom, setImported, setImporting, setRoomHead } from '#storage/rooms.
 import { indexTerms, removeTerms } from '#storage/search-terms.ts'
 import { unstagePdus } from '#storage/staging.ts'
 import { putCurrentState, putStateKey } from '#storage/states.ts'
+import { deleteStickyEvent } from '#storage/sticky-events.ts'
 import { membershipCodeOf } from './membership-codes.ts'
 import type { PartialRoom, StateOrigin } from './partial-room.ts'
 import type { Head, Room } from './room.ts'
 import type { EventStatus, LocalEvent, Position } from './rooms.ts'
 import { bytesOf } from './state-versions.ts'
+import { positionsOfSticky, writeSticky } from './sticky.ts'
 
 export interface NewEvent {
   readonly pdu: Pdu
@@ -48,6 +51,8 @@ export interface NewEvent {
   readonly rule: string | undefined
   /** Of a soft-failed event: the version of the state that was current when it was judged. */
   readonly currentState?: number
+  /** Of a soft-failed event: whether the room's policy server refused it. */
+  readonly byPolicy?: boolean
   readonly stateBefore: number | undefined
   readonly stateAfter: number | undefined
   /** Where it stands: at the end of the timeline, at a given place in its history, or nowhere. */
@@ -193,7 +198,7 @@ export class Batch {
   get positions(): number {
     const isAtEnd = ({ place }: NewEvent | Restated) => place === 'end'
     const placed = this.events.filter(isAtEnd).length + this.restated.filter(isAtEnd).length
-    return placed + this.lateRedactions.length
+    return placed + this.lateRedactions.length + positionsOfSticky(this.room, this.events)
   }
 
   get isEmpty(): boolean {
@@ -209,14 +214,25 @@ export class Batch {
 
   add(event: NewEvent): void {
     this.events.push(event)
-    const { pdu, status, stateBefore, stateAfter } = event
-    const number =
-      pdu.state_key === undefined ? undefined : this.room.numberEvent(pdu, status === 'rejected')
+    const { pdu, status, stateAfter } = event
     // What only refused events name is no gap in what anybody sees, unless one was known to be there.
     if (status === 'accepted' || this.room.missingParents.has(pdu.event_id)) {
       for (const missing of event.missingParents) this.room.missingParents.add(missing)
     }
     if (stateAfter !== undefined) this.#notePartial(event)
+    this.#enter(event)
+  }
+
+  /** What is thought of one of the events has changed. */
+  replace(at: number, event: NewEvent): void {
+    this.events[at] = event
+    this.#enter(event)
+  }
+
+  #enter({ pdu, status, stateBefore, stateAfter }: NewEvent): void {
+    const { state_key } = pdu
+    const number =
+      state_key === undefined ? undefined : this.room.numberEvent(pdu, status === 'rejected')
     this.room.enter(pdu, {
       eventId: pdu.event_id,
       status,
@@ -293,6 +309,7 @@ export class Batch {
       this.#writeRelation(tx, pdu, position)
       late.push(position)
     }
+    writeSticky(tx, room, [...replaced, ...placed], () => stream++)
     // A change of state alone has a position, too.
     const last = Math.max(first, stream - 1)
     this.#writeRest(tx, last)
@@ -432,6 +449,8 @@ export class Batch {
       const relation = relationOf(before.content)
       if (relation !== undefined) removeRelation(tx, roomNid, relation, eventId)
       removeTerms(tx, { roomNid, eventId }, before)
+      // A redacted sticky event is the same as a normal event.
+      if (stickyMsOf(before) !== undefined) deleteStickyEvent(tx, room.roomId, eventId)
     }
     for (const waiting of this.waitingRedactions) awaitRedacted(tx, room.roomNid, waiting)
     for (const eventId of this.noLongerAwaited) isRedactedNow(tx, room.roomNid, eventId)

@@ -68,13 +68,14 @@ export async function draftEvent(
 }
 
 function contentOf(event: LocalEvent) {
-  const { type, sender, content, state_key, redacts } = event
+  const { type, sender, content, state_key, redacts, stickyMs } = event
   return {
     type,
     sender,
     content,
     ...(state_key === undefined ? {} : { state_key }),
     ...(redacts === undefined ? {} : { redacts }),
+    ...(stickyMs === undefined ? {} : { stickyMs }),
   }
 }
 

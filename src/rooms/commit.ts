@@ -28,6 +28,7 @@ import type {
   StoredEvent,
 } from './rooms.ts'
 import { stateView } from './state-view.ts'
+import { offerSticky, reconsiderSticky } from './sticky.ts'
 import { stateForOutsiders, strip } from './stripped-state.ts'
 
 interface LocalChange extends NewMembership {
@@ -56,7 +57,9 @@ export async function commitBatch(
 ): Promise<RoomCommit | undefined> {
   const { room } = batch
   const changes = await stateChangesOf(batch)
+  await reconsiderSticky(batch, changes, { db })
   const memberChanges = await memberChangesOf(batch, changes)
+  const offered = await offerSticky(batch, memberChanges.newServers, { db, serverName })
   const local = await localChangesOf(batch, changes, { db, serverName })
   const news = await newsOf(batch, local, serverName)
   const newsWork = news && (await takeNews(news))
@@ -83,7 +86,7 @@ export async function commitBatch(
     stateChanges: changes,
     memberChanges,
     memberships: local.map(({ userId, membership }) => ({ userId, membership })),
-    destinations: destinationsOf(batch),
+    destinations: [...new Set([...destinationsOf(batch), ...offered])],
   }
 }
 

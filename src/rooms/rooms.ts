@@ -130,6 +130,8 @@ export interface LocalEvent {
   readonly state_key?: string
   readonly content: JsonObject
   readonly redacts?: EventId
+  /** For how long the event sticks, if it does: up to `stickyMsMax`. */
+  readonly stickyMs?: number
   /** Overrides the clock (application services). */
   readonly origin_server_ts?: number
   /** Statements for the commit of the event, to be durable with it: the client's transaction ID. */

@@ -63,7 +63,8 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
   }
   const stateBefore = await withClaims(room, pdu, await givenState(room, told, prevs))
   const isStateKnown = told !== 'unknown' && (room.partial === undefined || judging.place === 'end')
-  const { status, rule } = await judge(room, pdu, { ...judging, stateBefore, isStateKnown })
+  const circumstances = { ...judging, stateBefore, isStateKnown }
+  const { status, rule, byPolicy } = await judge(room, pdu, circumstances)
   if (status !== 'accepted' && judging.mustBeAccepted) {
     return { eventId, outcome: status, rule: rule ?? '' }
   }
@@ -77,6 +78,7 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
     status,
     rule,
     ...(status === 'soft_failed' && { currentState: room.head.state }),
+    ...(byPolicy && { byPolicy }),
     stateBefore,
     stateAfter: status === 'rejected' ? stateBefore : await stateAfterOf(room, pdu, stateBefore),
     place: status === 'accepted' && !isWithheld ? placeFor(judging) : 'nowhere',
@@ -129,7 +131,12 @@ export async function judge(
   room: Room,
   pdu: Pdu,
   { stateBefore, isStateKnown, place, isNewestState, withoutPolicy }: Circumstances,
-): Promise<{ status: Exclude<EventStatus, 'outlier'>; rule: string | undefined }> {
+): Promise<{
+  status: Exclude<EventStatus, 'outlier'>
+  rule: string | undefined
+  /** Whether it was the room's policy server that refused it. */
+  byPolicy?: boolean
+}> {
   const refused = (status: 'rejected' | 'soft_failed', verdict: Verdict) => ({
     status,
     rule: verdict.allowed ? undefined : verdict.rule,
@@ -151,7 +158,7 @@ export async function judge(
   // failed".
   if (place === 'end' && !withoutPolicy) {
     const onPolicy = await checkOnPolicy(room, pdu)
-    if (!onPolicy.allowed) return refused('soft_failed', onPolicy)
+    if (!onPolicy.allowed) return { ...refused('soft_failed', onPolicy), byPolicy: true }
   }
   return { status: 'accepted', rule: undefined }
 }

@@ -14,20 +14,22 @@ export interface DelayedEventRow {
   readonly type: string
   readonly state_key: string | null
   readonly content_json: string
+  /** For how long it sticks once it is sent. */
+  readonly sticky_ms: number | null
   readonly delay_ms: number
   readonly running_since_ts: number
   readonly send_ts: number
 }
 
-const columns = sql`delay_id, user_id, room_id, type, state_key, content_json, delay_ms,
-  running_since_ts, send_ts`
+const columns = sql`delay_id, user_id, room_id, type, state_key, content_json, sticky_ms,
+  delay_ms, running_since_ts, send_ts`
 
 export function addDelayedEvent(tx: Writer, event: DelayedEventRow): void {
   tx.run(sql`
-    INSERT INTO delayed_events (delay_id, user_id, room_id, type, state_key, content_json, delay_ms,
-      running_since_ts, send_ts)
+    INSERT INTO delayed_events (delay_id, user_id, room_id, type, state_key, content_json, sticky_ms,
+      delay_ms, running_since_ts, send_ts)
     VALUES (${event.delay_id}, ${event.user_id}, ${event.room_id}, ${event.type},
-      ${event.state_key}, ${event.content_json}, ${event.delay_ms}, ${event.running_since_ts},
+      ${event.state_key}, ${event.content_json}, ${event.sticky_ms}, ${event.delay_ms}, ${event.running_since_ts},
       ${event.send_ts})
   `)
 }

@@ -23,6 +23,7 @@ import {
   requeue,
 } from './outbox-quarantine.ts'
 import { saveServerKey, serverKeysOf } from './server-keys.ts'
+import { deleteExpiredStickyEvents, putStickyEvent } from './sticky-events.ts'
 
 const [a, b] = ['a.test' as ServerName, 'b.test' as ServerName]
 
@@ -33,13 +34,21 @@ forEachDatabase('outbox rows are kept in order, thinned out, put aside and remov
       addToOutbox(tx, { stream, roomId, eventId: `$${stream}`, destinations: [a, b] })
     }
     addToOutbox(tx, { stream: 30, sub: 1, roomId: '!two', eventId: '$31', destinations: [a] })
+    addToOutbox(tx, { stream: 3, roomId: '!one', eventId: '$sticky', destinations: [a] })
+    const sticky = { room_id: '!one', event_id: '$sticky', sender: '@a:a.test' } as const
+    putStickyEvent(tx, { ...sticky, stream: 3, expires_ts: 1 })
   })
   const left = async () => (await outboxOf(db, a, 10)).map((row) => row.event_id)
   assert.deepEqual(await outboxDestinations(db), [a, b])
-  assert.deepEqual(await left(), ['$2', '$9', '$10', '$30', '$31'])
-  assert.equal(await isOutboxLongerThan(db, a, 4), true)
-  assert.equal(await isOutboxLongerThan(db, a, 5), false)
+  assert.deepEqual(await left(), ['$2', '$sticky', '$9', '$10', '$30', '$31'])
+  assert.equal(await isOutboxLongerThan(db, a, 5), true)
+  assert.equal(await isOutboxLongerThan(db, a, 6), false)
   await db.write((tx) => keepNewestOfEachRoom(tx, a))
+  assert.deepEqual(await left(), ['$sticky', '$9', '$30', '$31'])
+  await db.write((tx) => {
+    deleteExpiredStickyEvents(tx, 1)
+    keepNewestOfEachRoom(tx, a)
+  })
   assert.deepEqual(await left(), ['$9', '$30', '$31'])
   const [first, second] = await outboxOf(db, a, 2)
   assert.ok(first && second)

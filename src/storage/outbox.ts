@@ -88,7 +88,7 @@ export function removeFromOutbox(
 }
 
 /**
- * Keeps of each room only what its newest commit brought. The destination learns from that which
+ * Keeps of each room only what its newest commit brought, and events that stick. The destination learns from that which
  * earlier events it lacks, and asks for them. A stream position belongs to one commit of one room,
  * so that the position alone tells which rows are the newest of their room.
  */
@@ -96,6 +96,9 @@ export function keepNewestOfEachRoom(tx: Writer, destination: ServerName): void 
   tx.run(sql`
     DELETE FROM outbox WHERE destination = ${destination} AND stream NOT IN (
       SELECT MAX(stream) FROM outbox WHERE destination = ${destination} GROUP BY room_id
+    ) AND NOT EXISTS (
+      SELECT 1 FROM sticky_events s
+      WHERE s.room_id = outbox.room_id AND s.event_id = outbox.event_id
     )
   `)
 }

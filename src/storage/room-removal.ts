@@ -35,6 +35,7 @@ export function takeRoomAway(tx: Writer, roomNid: number, roomId: RoomId): void 
   tx.run(sql`DELETE FROM room_aliases WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM delayed_events WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM thread_subscriptions WHERE room_id = ${roomId}`)
+  tx.run(sql`DELETE FROM sticky_events WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM sliding_rooms WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM published_rooms WHERE room_id = ${roomId}`)
 }

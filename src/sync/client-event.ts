@@ -9,6 +9,7 @@
 import type { EventId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import { stickyField, stickyMsOf } from '#protocol/sticky.ts'
 
 /** What one client is told of an event beside the event itself: its `unsigned`. */
 export interface EventView {
@@ -25,6 +26,8 @@ export interface EventView {
   readonly transactionId?: string | undefined
   /** What its children come to, by the type of their relation to it. */
   readonly relations?: JsonObject | undefined
+  /** When it expires, of an event that sticks. */
+  readonly expiresTs?: number | undefined
 }
 
 /** The event as clients see it. `/sync` leaves the room ID out, since it stands elsewhere there. */
@@ -39,6 +42,7 @@ export function clientEvent(pdu: Pdu, view: EventView, room: 'with' | 'without')
     ...(pdu.redacts !== undefined && { redacts: pdu.redacts }),
     event_id: pdu.event_id,
     origin_server_ts: pdu.origin_server_ts,
+    ...(stickyMsOf(pdu) !== undefined && { [stickyField]: pdu.json[stickyField] as JsonObject }),
     ...(room === 'with' && { room_id: pdu.room_id }),
     unsigned: unsignedOf(pdu, view, room),
   }
@@ -46,6 +50,7 @@ export function clientEvent(pdu: Pdu, view: EventView, room: 'with' | 'without')
 
 function unsignedOf(pdu: Pdu, view: EventView, room: 'with' | 'without'): JsonObject {
   const { membership, replacesState, prevContent, redactedBecause, transactionId, relations } = view
+  const { expiresTs } = view
   return {
     age: view.now - pdu.origin_server_ts,
     ...(membership !== undefined && { membership }),
@@ -56,6 +61,9 @@ function unsignedOf(pdu: Pdu, view: EventView, room: 'with' | 'without'): JsonOb
     }),
     ...(transactionId !== undefined && { transaction_id: transactionId }),
     ...(relations !== undefined && { 'm.relations': relations }),
+    ...(expiresTs !== undefined && {
+      msc4354_sticky_duration_ttl_ms: Math.max(0, expiresTs - view.now),
+    }),
   }
 }
 

@@ -8,7 +8,9 @@ import type { Clock } from '#io/clock.ts'
 import type { EventId, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import { stickyMsOf } from '#protocol/sticky.ts'
 import type { Database } from '#storage/database.ts'
+import { stickyExpiries } from '#storage/sticky-events.ts'
 import { transactionIdsOf } from '#storage/transactions.ts'
 import { bundledRelations } from './bundled-relations.ts'
 import { clientEvent, type EventView, federationEvent } from './client-event.ts'
@@ -44,11 +46,12 @@ export async function presentEvents(
   if (presentation.format === 'federation') {
     return events.map(({ stored }) => federationEvent(stored.pdu))
   }
-  const [redactions, replaced, transactionIds, relations] = await Promise.all([
+  const [redactions, replaced, transactionIds, relations, expiries] = await Promise.all([
     redactionsOf(needs, events, presentation),
     replacedEvents(needs, events, presentation),
     ownTransactionIds(needs, events, presentation),
     relationsOf(needs, events, presentation),
+    expiriesOf(needs, events, presentation),
   ])
   const now = needs.clock.now()
   return events.map(({ stored, membership, replaces }) => {
@@ -61,6 +64,7 @@ export async function presentEvents(
       redactedBecause: redactedBy && redactions.get(redactedBy),
       transactionId: transactionIds.get(pdu.event_id),
       relations: relations.get(pdu.event_id),
+      expiresTs: expiries.get(pdu.event_id),
     }
     return clientEvent(pdu, view, presentation.room)
   })
@@ -116,6 +120,19 @@ async function relationsOf(
     access,
     present: (children) => presentEvents(needs, children, inside),
   })
+}
+
+/** When those expire that stick. */
+async function expiriesOf(
+  { db }: PresentingNeeds,
+  events: readonly VisibleEvent[],
+  { access }: Presentation,
+): Promise<Map<EventId, number>> {
+  const ids = events
+    .filter(({ stored }) => stickyMsOf(stored.pdu) !== undefined)
+    .map(({ stored }) => stored.pdu.event_id)
+  const rows = ids.length === 0 ? [] : await stickyExpiries(db, access.roomId, ids)
+  return new Map(rows.map(({ event_id, expires_ts }) => [event_id, expires_ts]))
 }
 
 async function ownTransactionIds(

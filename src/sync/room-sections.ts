@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { RoomId } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { type Unread, type UnreadCount, unreadOfAll } from '#push/unread.ts'
 import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
@@ -23,6 +23,7 @@ import { type RoomAccess, stateWhenLeft, tryRoomAccess } from './room-access.ts'
 import { roomState } from './room-state.ts'
 import { type RoomSummaries, summaryJson } from './room-summary.ts'
 import { type RoomTimeline, roomTimeline } from './room-timeline.ts'
+import { presentSticky } from './sticky-events.ts'
 import { afterStream, formatToken } from './token.ts'
 
 export interface SectionNeeds extends PresentingNeeds {
@@ -51,6 +52,8 @@ export interface RoomPart extends SyncPart {
   readonly isCut: boolean
   readonly ephemeral: readonly JsonObject[]
   readonly accountData: readonly JsonObject[]
+  /** Events that stick, of which the client is to be told. */
+  readonly sticky: readonly EventId[]
   /** Whether the user has read more of the room since. */
   readonly isRead: boolean
 }
@@ -79,9 +82,10 @@ export async function joinedSection(
       ? [userId, ...(summary?.heroes ?? [])]
       : [...(summary?.heroes ?? [])]
   const state = await stateOf(needs, { part, timeline, end, members })
+  const sticky = await stickyEventsOf(needs, part, timeline)
   const isNews =
     part.stateSince === undefined ||
-    timeline.events.length > 0 ||
+    timeline.events.length + sticky.length > 0 ||
     timeline.limited ||
     state.length > 0 ||
     summary !== undefined ||
@@ -94,9 +98,22 @@ export async function joinedSection(
     [part.stateKey]: { events: state },
     timeline: await timelineJson(needs, { access, part, timeline }),
     ephemeral: { events: part.ephemeral },
+    ...(sticky.length > 0 && { msc4354_sticky: { events: sticky } }),
     account_data: { events: part.accountData },
     ...(await unreadSection(needs, part)),
   }
+}
+
+/** The `RoomFilter` does not apply to them. */
+async function stickyEventsOf(
+  needs: SectionNeeds,
+  { membership: { roomId, userId }, deviceId, sticky: eventIds, ...part }: RoomPart,
+  { events }: RoomTimeline,
+): Promise<JsonObject[]> {
+  const timeline = new Set(events.map(({ stored }) => stored.pdu.event_id))
+  const format = part.filter.eventFormat
+  const wanted = { userId, deviceId, roomId, eventIds, timeline, format }
+  return withFields(await presentSticky(needs, wanted), part)
 }
 
 /** Servers MUST include the number of unread notifications, and MUST update it as it changes. */
@@ -275,7 +292,10 @@ async function present(
   return withFields(await presentEvents(needs, events, presentation), part)
 }
 
-function withFields(events: JsonObject[], { filter: { eventFields } }: SyncPart): JsonObject[] {
+function withFields(
+  events: JsonObject[],
+  { filter: { eventFields } }: Pick<SyncPart, 'filter'>,
+): JsonObject[] {
   return eventFields === undefined ? events : events.map((event) => pickFields(event, eventFields))
 }
 

@@ -42,6 +42,7 @@ import {
 import { createRoomSummaries } from './room-summary.ts'
 import { createSlidingSync, type SlidingSync } from './sliding/sliding-sync.ts'
 import { freshlyJoined, inTurns, type Section, type Snapshot, settledSnapshot } from './snapshot.ts'
+import { type StickyNews, stickyEventsMax, stickyNews } from './sticky-events.ts'
 import { formatSince } from './token.ts'
 
 /** How long a client may wait for news. Longer is cut short, so that dead connections end. */
@@ -53,6 +54,8 @@ export interface SyncRequest {
   readonly since: number | undefined
   /** Up to where the device has its messages; what is before it is deleted. */
   readonly toDeviceSince: number | undefined
+  /** Up to where the client has the events that stick. */
+  readonly stickySince: number | undefined
   readonly filter: SyncFilter
   readonly fullState: boolean
   readonly stateKey: SyncPart['stateKey']
@@ -142,13 +145,14 @@ async function answer(needs: AnswerNeeds, request: SyncRequest): Promise<SyncAns
     const { to, memberships } = snapshot
     // A token from the future was given by nobody: the database has been put back to an earlier day.
     const from = since === undefined ? undefined : Math.min(since, to)
-    const news = await build(needs, { ...request, since: from }, snapshot)
+    const sticky = await stickyOf(needs, { ...request, since: from }, snapshot)
+    const news = await build(needs, { ...request, since: from }, snapshot, sticky)
     const fromDevice = Math.min(request.toDeviceSince ?? 0, to)
     const { messages, upTo } = await toDevice.waiting(request, { from: fromDevice, to })
     const isNews = news !== undefined || messages.length > 0 || fullState
     const timeoutMs = endMs - clock.monotonicMs()
     if (isNews || timeoutMs <= 0) {
-      const next_batch = formatSince({ stream: to, toDevice: upTo })
+      const next_batch = formatSince({ stream: to, toDevice: upTo, sticky: sticky.upTo })
       const keys = await keysLeft(needs.localKeys, request)
       return { body: { next_batch, ...news, ...keys }, toDevice: messages }
     }
@@ -166,20 +170,40 @@ async function acknowledge({ toDevice, streams }: AnswerNeeds, request: SyncRequ
   await toDevice.acknowledge(request, Math.min(request.toDeviceSince, streams.settled()))
 }
 
+/** The events that stick of which a client has not been told, in rooms that the user is in. */
+async function stickyOf(
+  needs: AnswerNeeds,
+  { since, stickySince, filter }: SyncRequest,
+  { to, memberships, ignored }: Snapshot,
+): Promise<StickyNews> {
+  const joined = memberships.filter((one) => isJoin(one) && filter.room.matchesRoom(one.roomId))
+  const fresh = since === undefined ? new Set<RoomId>() : await freshlyJoined(needs, joined, since)
+  return await stickyNews(needs, {
+    roomIds: joined.map(({ roomId }) => roomId),
+    fresh,
+    from: Math.min(stickySince ?? 0, to),
+    to,
+    limit: stickyEventsMax,
+    ignored,
+  })
+}
+
 /** All that a client is told; `undefined` if there is nothing since it last asked. */
 async function build(
   needs: AnswerNeeds,
   request: SyncRequest,
   snapshot: Snapshot,
+  { byRoom: sticky }: StickyNews,
 ): Promise<JsonObject | undefined> {
   const { since, filter, deviceId, stateKey } = request
   const { to, memberships, ignored } = snapshot
   const part: SyncPart = { deviceId, filter, to, ignored, stateKey }
   const accountData = await accountDataOf(needs, request, to)
   const wanted = memberships.filter(({ roomId }) => filter.room.matchesRoom(roomId))
+  const common = { request, part, accountData, sticky }
   const [join, leave, invite, knock] = await Promise.all([
-    joinedRooms(needs, { request, part, accountData, memberships: wanted.filter(isJoin) }),
-    leftRooms(needs, { request, part, accountData, memberships: wanted.filter(isLeft) }),
+    joinedRooms(needs, { ...common, memberships: wanted.filter(isJoin) }),
+    leftRooms(needs, { ...common, memberships: wanted.filter(isLeft) }),
     strippedRooms(needs, { request, memberships: wanted, membership: 'invite' }),
     strippedRooms(needs, { request, memberships: wanted, membership: 'knock' }),
   ])
@@ -246,12 +270,13 @@ interface RoomsRequest {
   readonly request: SyncRequest
   readonly part: SyncPart
   readonly accountData: ReadonlyMap<RoomId | undefined, readonly JsonObject[]>
+  readonly sticky: StickyNews['byRoom']
   readonly memberships: readonly LocalMembership[]
 }
 
 async function joinedRooms(
   needs: AnswerNeeds,
-  { request, part, accountData, memberships }: RoomsRequest,
+  { request, part, accountData, sticky, memberships }: RoomsRequest,
 ): Promise<Section[]> {
   const { since, fullState } = request
   const { rooms } = needs
@@ -270,6 +295,7 @@ async function joinedRooms(
       fresh.has(roomId) ||
       ephemeral.has(roomId) ||
       accountData.has(roomId) ||
+      sticky.has(roomId) ||
       read.has(roomId),
   )
   return await inTurns(concerned, async (membership) => {
@@ -284,6 +310,7 @@ async function joinedRooms(
       stateSince: isFresh || fullState ? undefined : since,
       ephemeral: ephemeral.get(roomId) ?? [],
       accountData: accountData.get(roomId) ?? [],
+      sticky: sticky.get(roomId) ?? [],
       isRead: read.has(roomId),
     })
   })
@@ -321,6 +348,7 @@ async function leftRooms(
       toldUpTo: fullState ? undefined : since,
       ephemeral: [],
       accountData: accountData.get(roomId) ?? [],
+      sticky: [],
       isRead: false,
     }
     return await leftSection(needs, part_)

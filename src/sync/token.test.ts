@@ -19,12 +19,15 @@ test('tokens are read as they are written', () => {
   for (const text of ['s0', 's123', 't123_0', 't123_-4', 't5_2']) {
     assert.equal(formatToken(parseToken(text, 'from')), text)
   }
-  assert.deepEqual(parseSince('s72594'), { stream: 72594, toDevice: 72594 })
-  assert.deepEqual(parseSince('s5_3'), { stream: 5, toDevice: 3 })
-  assert.deepEqual(parseSince('s5_9'), { stream: 5, toDevice: 5 })
+  assert.deepEqual(parseSince('s72594'), { stream: 72594, toDevice: 72594, sticky: 72594 })
+  assert.deepEqual(parseSince('s5_3'), { stream: 5, toDevice: 3, sticky: 5 })
+  assert.deepEqual(parseSince('s5_9'), { stream: 5, toDevice: 5, sticky: 5 })
+  assert.deepEqual(parseSince('s5_3_2'), { stream: 5, toDevice: 3, sticky: 2 })
+  assert.deepEqual(parseSince('s5_3_9'), { stream: 5, toDevice: 3, sticky: 5 })
   assert.deepEqual(parseToken('s5_3', 'from'), afterStream(5))
-  assert.equal(formatSince({ stream: 5, toDevice: 5 }), 's5')
-  assert.equal(formatSince({ stream: 5, toDevice: 3 }), 's5_3')
+  assert.equal(formatSince({ stream: 5, toDevice: 5, sticky: 5 }), 's5')
+  assert.equal(formatSince({ stream: 5, toDevice: 3, sticky: 5 }), 's5_3')
+  assert.equal(formatSince({ stream: 5, toDevice: 5, sticky: 2 }), 's5_5_2')
 })
 
 test('what is no token is refused', () => {
@@ -41,7 +44,7 @@ test('what is no token is refused', () => {
     't1_--1',
     's1_',
     's1_-2',
-    's1_2_3',
+    's1_2_3_4',
     'x',
     '{}',
   ]

@@ -7,6 +7,7 @@
  *   all else, also before history that is fetched later for an event at 124.
  * - `s123_45`: the same, but that the device has got messages from other devices only up to 45:
  *   `/sync` gives this where too many waited for one answer.
+ * - `s123_45_67`: the same, but that the client has got events that stick only up to 67.
  * - `t123_-4`: right before the event at `{stream: 123, sub: -4}`, and after all that stands, or
  *   ever comes to stand, before that event.
  *
@@ -47,16 +48,19 @@ export function formatToken(point: Point): string {
 export interface Since {
   readonly stream: number
   readonly toDevice: number
+  /** Up to where it has the events that stick. */
+  readonly sticky: number
 }
 
-export function formatSince({ stream, toDevice }: Since): string {
+export function formatSince({ stream, toDevice, sticky }: Since): string {
+  if (sticky < stream) return `s${stream}_${toDevice}_${sticky}`
   return toDevice < stream ? `s${stream}_${toDevice}` : `s${stream}`
 }
 
 /** Reads a token; `name` is that of the parameter. Throws a `MatrixError` for what is none. */
 export function parseToken(text: string, name: string): Point {
   const [, live, stream, sub] =
-    /^(?:s(\d{1,15})(?:_\d{1,15})?|t(\d{1,15})_(-?\d{1,9}))$/.exec(text) ?? []
+    /^(?:s(\d{1,15})(?:_\d{1,15}){0,2}|t(\d{1,15})_(-?\d{1,9}))$/.exec(text) ?? []
   if (live !== undefined) return afterStream(Number(live))
   if (stream === undefined || sub === undefined) {
     throw new MatrixError(400, 'M_INVALID_PARAM', `'${name}' is no token this server has given.`)
@@ -69,8 +73,9 @@ export function parseSince(text: string): Since {
   const point = parseToken(text, 'since')
   if (point.kind === 'stream') {
     const { stream } = point
-    const [, toDevice = stream] = text.split('_')
-    return { stream, toDevice: Math.min(Number(toDevice), stream) }
+    const [, toDevice = stream, sticky = stream] = text.split('_')
+    const least = (part: string | number) => Math.min(Number(part), stream)
+    return { stream, toDevice: least(toDevice), sticky: least(sticky) }
   }
   throw new MatrixError(400, 'M_INVALID_PARAM', `'since' is no 'next_batch' of a sync.`)
 }

@@ -50,6 +50,8 @@ export interface NewDelayedEvent {
   /** `undefined` for what is no state. */
   readonly stateKey: string | undefined
   readonly content: JsonObject
+  /** For how long it sticks once it is sent, if it does. */
+  readonly stickyMs?: number
   readonly delayMs: number
   /** Statements to be durable with it. */
   readonly alongside?: (tx: Writer, delayId: string) => void
@@ -113,6 +115,7 @@ class WaitingEvents implements DelayedEvents {
         type: event.type,
         state_key: event.stateKey ?? null,
         content_json: JSON.stringify(event.content),
+        sticky_ms: event.stickyMs ?? null,
         delay_ms: delayMs,
         running_since_ts: now,
         send_ts: now + delayMs,
@@ -207,6 +210,7 @@ class WaitingEvents implements DelayedEvents {
       type: row.type,
       ...(row.state_key !== null && { state_key: row.state_key }),
       content: JSON.parse(row.content_json) as JsonObject,
+      ...(row.sticky_ms !== null && { stickyMs: row.sticky_ms }),
       alongside: (tx) => deleteDelayedEvent(tx, row.delay_id),
     })
   }

@@ -9,6 +9,7 @@
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
 import { delayQuery } from '../proposals/msc4140.ts'
+import { stickyQuery } from '../proposals/msc4354.ts'
 
 /** `PUT /_matrix/client/v3/rooms/{roomId}/send/{eventType}/{txnId}` */
 export const sendMessage = endpoint({
@@ -22,7 +23,7 @@ export const sendMessage = endpoint({
     eventType: t.string({ min: 1, max: 255 }),
     txnId: t.string({ min: 1, max: 255 }),
   },
-  query: delayQuery,
+  query: { ...delayQuery, ...stickyQuery },
   body: t.jsonObject,
   // The content may be written with more escapes than the event will have.
   bodyBytesMax: 393_216,

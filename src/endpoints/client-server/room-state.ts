@@ -9,6 +9,7 @@
 import { endpoint } from '#http/endpoint.ts'
 import * as t from '#schema/schema.ts'
 import { delayQuery } from '../proposals/msc4140.ts'
+import { stickyQuery } from '../proposals/msc4354.ts'
 
 /** `PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}` */
 export const setRoomStateWithKey = endpoint({
@@ -24,7 +25,7 @@ export const setRoomStateWithKey = endpoint({
     eventType: t.string({ min: 1, max: 255 }),
     stateKey: t.string({ max: 255 }),
   },
-  query: delayQuery,
+  query: { ...delayQuery, ...stickyQuery },
   body: t.jsonObject,
   bodyBytesMax: 393_216,
   // Of what is sent later, there is an ID of the delay instead.

@@ -71,6 +71,13 @@ export const slidingSync = endpoint({
         account_data: t.optional(roomExtension),
         receipts: t.optional(roomExtension),
         typing: t.optional(roomExtension),
+        'org.matrix.msc4354.sticky_events': t.optional(
+          t.object({
+            enabled: t.optional(t.boolean()),
+            limit: t.optional(t.integer({ min: 1 })),
+            since: t.optional(t.string({ max: 255 })),
+          }),
+        ),
         'io.element.msc4308.thread_subscriptions': t.optional(
           t.object({
             enabled: t.optional(t.boolean()),

@@ -8,7 +8,7 @@
 import type { RoomId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import type { Database } from '#storage/database.ts'
+import type { Rooms } from '#rooms/rooms.ts'
 import type { ToDeviceMessage } from '#storage/to-device.ts'
 import type { AccountData, AccountDataEntry } from '#users/account-data.ts'
 import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
@@ -18,13 +18,15 @@ import type { ToDevice } from '#users/to-device.ts'
 import type { Typing } from '#users/typing.ts'
 import { type DeviceListNeeds, deviceListChanges } from '../device-lists.ts'
 import { keysLeft } from '../device-sections.ts'
-import type { Snapshot } from '../snapshot.ts'
+import type { PresentingNeeds } from '../present-events.ts'
+import { freshlyJoined, type Snapshot } from '../snapshot.ts'
+import { presentSticky, stickyEventsMax, stickyNews } from '../sticky-events.ts'
 import type { RoomExtension, SlidingSyncRequest } from './request.ts'
 import { subscriptionSection } from './thread-subscriptions.ts'
-import type { WantedRoom } from './wanted-rooms.ts'
+import type { Wanted, WantedRoom } from './wanted-rooms.ts'
 
-export interface ExtensionNeeds extends DeviceListNeeds {
-  readonly db: Database
+export interface ExtensionNeeds extends DeviceListNeeds, PresentingNeeds {
+  readonly rooms: Rooms
   readonly accountData: Pick<AccountData, 'changes'>
   readonly receipts: Pick<Receipts, 'changed'>
   readonly typing: Pick<Typing, 'changed'>
@@ -47,18 +49,21 @@ export interface AnswerPart extends Snapshot {
   /** Up to where the client knows all; `undefined` if it knows nothing. */
   readonly since: number | undefined
   readonly wanted: readonly WantedRoom[]
+  readonly matched: Wanted['matched']
   /** Up to where the client knows these rooms; those that it does not know are not in it. */
   readonly knownUpTo: ReadonlyMap<RoomId, number>
   /** What the answer says of rooms. */
   readonly rooms: ReadonlyMap<RoomId, JsonObject>
 }
 
+const stickyEventsName = 'org.matrix.msc4354.sticky_events'
 const threadSubscriptionsName = 'io.element.msc4308.thread_subscriptions'
 
 export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Promise<Extensions> {
   const { to_device, e2ee, account_data, receipts, typing } = part.request.extensions
   const threads = part.request.extensions[threadSubscriptionsName]
-  const [messages, keys, data, read, types, subscriptions] = await Promise.all([
+  const sticky = part.request.extensions[stickyEventsName]
+  const [messages, keys, data, read, types, subscriptions, stuck] = await Promise.all([
     to_device?.enabled ? toDeviceSection(needs, part) : undefined,
     e2ee?.enabled ? keySection(needs, part) : undefined,
     account_data?.enabled ? accountDataSection(needs, part, account_data) : undefined,
@@ -67,6 +72,7 @@ export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Pro
     threads?.enabled
       ? subscriptionSection(needs.threadSubscriptions, part, threads.limit)
       : undefined,
+    sticky?.enabled ? stickySection(needs, part, sticky) : undefined,
   ])
   return {
     sections: {
@@ -75,6 +81,7 @@ export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Pro
       ...(data && { account_data: data }),
       ...(read && { receipts: { rooms: read } }),
       ...(types && { typing: { rooms: types } }),
+      ...(stuck && { [stickyEventsName]: stuck }),
       ...(subscriptions && { [threadSubscriptionsName]: subscriptions }),
     },
     messages: messages?.messages ?? [],
@@ -84,7 +91,8 @@ export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Pro
       data !== undefined ||
       read !== undefined ||
       types !== undefined ||
-      subscriptions !== undefined,
+      subscriptions !== undefined ||
+      stuck !== undefined,
   }
 }
 
@@ -93,18 +101,18 @@ async function toDeviceSection(
   { request, to }: AnswerPart,
 ): Promise<{ messages: readonly ToDeviceMessage[]; nextBatch: string }> {
   const since = request.extensions.to_device?.since
-  const from = Math.min(readSince(since), to)
+  const from = Math.min(readSince('to_device', since), to)
   // By asking for what comes after them, the client says that it has the messages before.
   if (since !== undefined) await toDevice.acknowledge(request, from)
   const { messages, upTo } = await toDevice.waiting(request, { from, to })
   return { messages, nextBatch: `s${upTo}` }
 }
 
-function readSince(text: string | undefined): number {
+function readSince(name: string, text: string | undefined): number {
   if (text === undefined) return 0
   const [, stream] = /^s?(\d{1,15})$/.exec(text) ?? []
   if (stream !== undefined) return Number(stream)
-  const message = "'extensions.to_device.since' is no 'next_batch' of this extension."
+  const message = `'extensions.${name}.since' is no 'next_batch' of this extension.`
   throw new MatrixError(400, 'M_INVALID_PARAM', message)
 }
 
@@ -203,8 +211,7 @@ function shownReceipts(
   room: JsonObject | undefined,
   { userId }: SlidingSyncRequest,
 ): JsonObject {
-  const timeline = Array.isArray(room?.timeline) ? (room.timeline as readonly JsonObject[]) : []
-  const shown = new Set(timeline.map(({ event_id }) => event_id))
+  const shown = timelineOf(room)
   const kept: Record<string, JsonObject> = {}
   for (const [eventId, types] of Object.entries(content)) {
     if (shown.has(eventId)) {
@@ -233,6 +240,47 @@ async function typingSection(
     found[roomId] = { type: 'm.typing', content: { user_ids } }
   }
   return Object.keys(found).length > 0 ? found : undefined
+}
+
+/**
+ * Events that stick, in all rooms that a list or subscription is of. When there are too many to return in
+ * one response, the server returns a limited number of the oldest that have not yet been delivered.
+ *
+ * https://github.com/matrix-org/matrix-spec-proposals/pull/4480
+ */
+async function stickySection(
+  needs: ExtensionNeeds,
+  { request, memberships, matched, rooms, to, ignored }: AnswerPart,
+  { since, limit = stickyEventsMax }: { readonly since?: string; readonly limit?: number },
+): Promise<JsonObject | undefined> {
+  const from = Math.min(readSince(stickyEventsName, since), to)
+  const wanted = memberships.filter((one) => one.membership === 'join' && matched.has(one.roomId))
+  const { byRoom, upTo } = await stickyNews(needs, {
+    roomIds: wanted.map(({ roomId }) => roomId),
+    fresh: from === 0 ? new Set() : await freshlyJoined(needs, wanted, from),
+    from,
+    to,
+    limit: Math.min(limit, stickyEventsMax),
+    ignored,
+  })
+  if (byRoom.size === 0) return undefined
+  const found: Record<string, JsonObject> = {}
+  for (const [roomId, eventIds] of byRoom) {
+    const events = await presentSticky(needs, {
+      ...request,
+      roomId,
+      eventIds,
+      timeline: timelineOf(rooms.get(roomId)),
+    })
+    if (events.length > 0) found[roomId] = { events }
+  }
+  return { next_batch: `s${upTo}`, rooms: found }
+}
+
+/** The events that a room's timeline shows. */
+function timelineOf(room: JsonObject | undefined): ReadonlySet<unknown> {
+  const timeline = Array.isArray(room?.timeline) ? (room.timeline as readonly JsonObject[]) : []
+  return new Set(timeline.map(({ event_id }) => event_id))
 }
 
 function joined(rooms: readonly WantedRoom[]): RoomId[] {

@@ -45,6 +45,11 @@ export interface WantedExtensions {
   readonly account_data?: RoomExtension
   readonly receipts?: RoomExtension
   readonly typing?: RoomExtension
+  readonly 'org.matrix.msc4354.sticky_events'?: {
+    readonly enabled?: boolean
+    readonly limit?: number
+    readonly since?: string
+  }
   readonly 'io.element.msc4308.thread_subscriptions'?: {
     readonly enabled?: boolean
     readonly limit?: number

@@ -104,7 +104,7 @@ async function newsFor(
   const { to } = snapshot
   // A position from the future was given by nobody: the database has been put back to an earlier day.
   const since = open.since === undefined ? undefined : Math.min(open.since, to)
-  const { rooms: wanted, counts } = await wantedRooms(needs, request, snapshot, open)
+  const { rooms: wanted, matched, counts } = await wantedRooms(needs, request, snapshot, open)
   const knownUpTo = new Map<RoomId, number>()
   for (const [roomId, { upTo }] of open.rooms) {
     const known = upTo ?? since
@@ -118,7 +118,7 @@ async function newsFor(
     to,
     ignored: snapshot.ignored,
   })
-  const part = { ...snapshot, request, since, wanted, knownUpTo, rooms }
+  const part = { ...snapshot, request, since, wanted, matched, knownUpTo, rooms }
   const { sections, messages, isNews } = await extensionsOf(needs, part)
   return {
     rooms,

@@ -46,6 +46,8 @@ export interface WantedRoom {
 
 export interface Wanted {
   readonly rooms: readonly WantedRoom[]
+  /** The rooms that lists or subscriptions are of, whatever their ranges. */
+  readonly matched: ReadonlySet<RoomId>
   /** How many rooms each list has, whatever its ranges. */
   readonly counts: Readonly<Record<string, { readonly count: number }>>
 }
@@ -68,9 +70,11 @@ export async function wantedRooms(
   const ruleOf = (room: ListedRoom) =>
     rules.getOrInsertComputed(room, () => ({ wanted: [], lists: [] }))
   const counts: Record<string, { count: number }> = {}
+  const matched = new Set<RoomId>()
   for (const [name, list] of Object.entries(lists)) {
     const matching = await filtered(needs, userId, all, list.filters ?? {})
     counts[name] = { count: matching.length }
+    for (const { membership } of matching) matched.add(membership.roomId)
     for (const [first = 0, last = 0] of list.ranges ?? [[0, matching.length]]) {
       for (const room of matching.slice(first, last + 1)) {
         const rule = ruleOf(room)
@@ -81,7 +85,9 @@ export async function wantedRooms(
   }
   for (const room of all) {
     const wanted = subscriptions[room.membership.roomId]
-    if (wanted !== undefined) ruleOf(room).wanted.push(wanted)
+    if (wanted === undefined) continue
+    ruleOf(room).wanted.push(wanted)
+    matched.add(room.membership.roomId)
   }
   const rooms = [...rules].map(([{ membership, bump, isDm }, rule]) => ({
     membership,
@@ -91,7 +97,7 @@ export async function wantedRooms(
     lists: rule.lists,
     isSubscribed: subscriptions[membership.roomId] !== undefined,
   }))
-  return { rooms, counts }
+  return { rooms, matched, counts }
 }
 
 /**
