@@ -8,6 +8,7 @@ import { join } from 'node:path/posix'
 import type { Config } from '#config/settings.ts'
 import type { DirectoryRules } from '#directory/public-rooms.ts'
 import type { PolicyServerNeeds } from '#policy/policy-server.ts'
+import type { Audiences } from '#users/acquaintances.ts'
 import type { Support, Turn } from './server.ts'
 
 /** Who may make an account. */
@@ -35,6 +36,10 @@ export function directoryRules({ room_directory: rules }: Config): DirectoryRule
     withoutAuth: rules.without_auth,
     publication: rules.publication,
   }
+}
+
+export function audiencesOf({ federation }: Config): Audiences {
+  return { profiles: federation.profiles_for, keys: federation.keys_for }
 }
 
 export function policyRules(settings: Config['policy_server']): PolicyServerNeeds['rules'] {

@@ -26,6 +26,7 @@ import type { Search } from '#search/search.ts'
 import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Sync } from '#sync/sync.ts'
+import type { Acquaintances } from '#users/acquaintances.ts'
 import type { Aliases } from '#users/aliases.ts'
 import type { DelayedEvents } from '#users/delayed-events.ts'
 import type { EndToEnd } from '#users/end-to-end/end-to-end.ts'
@@ -88,6 +89,8 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   /** What other servers refused to take from us. */
   readonly outboxQuarantine: Quarantine
   readonly users: Users
+  /** What other servers may know of our users. */
+  readonly acquaintances: Acquaintances
   readonly endToEnd: EndToEnd
   readonly streams: Streams
   readonly sync: Sync

@@ -55,6 +55,7 @@ import { createSearch } from '#search/search.ts'
 import type { Database } from '#storage/database.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
+import { Acquaintances } from '#users/acquaintances.ts'
 import { type AliasNeeds, createAliases } from '#users/aliases.ts'
 import { createDelayedEvents } from '#users/delayed-events.ts'
 import { createEndToEnd, type EndToEndNeeds } from '#users/end-to-end/end-to-end.ts'
@@ -66,6 +67,7 @@ import { createTyping } from '#users/typing.ts'
 import { createUsers, type UserNeeds } from '#users/users.ts'
 import { blockedRooms } from './blocked-rooms.ts'
 import {
+  audiencesOf,
   directoryRules,
   mediaLimits,
   policyRules,
@@ -261,6 +263,7 @@ function buildServer(
       eduReceivers,
     }),
     users,
+    acquaintances: new Acquaintances(common, audiencesOf(config)),
     endToEnd,
     ...passing,
     push,

@@ -111,6 +111,16 @@ const federation = table({
     'The only servers to talk with. `*` and `?` are wildcards; null is all.',
   ),
   deny: setting(list(text), [], 'Servers not to talk with. `*` and `?` are wildcards.'),
+  profiles_for: setting(
+    oneOf('anyone', 'shared_rooms'),
+    'anyone',
+    'Which servers are told the profiles of users here: all, or those whose users share a room with them, did so or may do so, being invited. To others a user is then as one who does not exist, and is found by name alone, without a picture.',
+  ),
+  keys_for: setting(
+    oneOf('anyone', 'shared_rooms'),
+    'anyone',
+    'Which servers are told of their devices and keys, likewise. Clients look for the keys of whom they are about to invite, and begin the conversation without encryption if they find none: `shared_rooms` makes that so for all who are strangers.',
+  ),
   retry: section(retry, 'When to try a server again that did not answer.'),
 })
 

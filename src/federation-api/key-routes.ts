@@ -21,6 +21,7 @@ import { wellKnownRoute } from './wellknown.ts'
 
 type Needs = Pick<
   Server,
+  | 'acquaintances'
   | 'endToEnd'
   | 'federationAddress'
   | 'log'

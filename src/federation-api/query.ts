@@ -23,11 +23,15 @@ export const queryDirectoryRoute = answer(
 
 export const queryProfileRoute = answer(
   queryProfile,
-  async ({ query }, { users, serverName }: Pick<Server, 'users' | 'serverName'>) => {
+  async (
+    { query, origin },
+    { users, serverName, acquaintances }: Pick<Server, 'acquaintances' | 'serverName' | 'users'>,
+  ) => {
     // MUST be a user local to the receiving homeserver.
     const userId = parseUserId(query.user_id)
     const isOurs = userId !== undefined && serverNameOf(userId) === serverName
-    const profile = isOurs ? await users.profiles.local(userId) : undefined
+    const mayKnow = isOurs && (await acquaintances.mayKnow(origin, 'profiles', userId))
+    const profile = mayKnow ? await users.profiles.local(userId) : undefined
     if (profile === undefined) throw new MatrixError(404, 'M_NOT_FOUND', 'There is no such user.')
     if (query.field === undefined) return profile
     // If specified, the server MUST only return the given field in the response.

@@ -1,8 +1,8 @@
 /**
  * Gives other servers the keys of our users.
  *
- * SPEC: nothing says which servers may ask. We answer all: those who invite somebody, or are in a room
- * with somebody who is invited, need their keys before they share a room with them.
+ * SPEC: nothing says which servers may ask. Those who invite somebody, or are in a room with somebody who
+ * is invited, need their keys before they share a room with them.
  *
  * @module
  */
@@ -12,30 +12,38 @@ import {
   queryUserEncryptionKeys,
 } from '#endpoints/server-server/user-keys.ts'
 import { answer } from '#http/endpoint.ts'
-import type { UserId } from '#protocol/identifiers/ids.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Server } from '#server.ts'
 
-type Needs = Pick<Server, 'endToEnd'>
+type Needs = Pick<Server, 'acquaintances' | 'endToEnd'>
 
 export const userKeyRoutes = [
-  answer(queryUserEncryptionKeys, async ({ body }, { endToEnd }: Needs) =>
-    endToEnd.keyQueries.queryForServer(byUserId(body.device_keys)),
+  answer(queryUserEncryptionKeys, async ({ origin, body }, needs: Needs) =>
+    needs.endToEnd.keyQueries.queryForServer(await asked(needs, origin, body.device_keys)),
   ),
-  answer(claimUserEncryptionKeys, async ({ body }, { endToEnd }: Needs) => {
-    const claims = [...byUserId(body.one_time_keys)].flatMap(([userId, devices]) =>
+  answer(claimUserEncryptionKeys, async ({ origin, body }, needs: Needs) => {
+    const { endToEnd } = needs
+    const users = await asked(needs, origin, body.one_time_keys)
+    const claims = [...users].flatMap(([userId, devices]) =>
       Object.entries(devices).map(([deviceId, algorithm]) => ({ userId, deviceId, algorithm })),
     )
     return { one_time_keys: await endToEnd.keyQueries.claimForServer(claims) }
   }),
 ]
 
-/** What is no user is nobody's key that we have. */
-function byUserId<T>(record: Readonly<Record<string, T>>): Map<UserId, T> {
-  return new Map(
+/** What is asked of users whom the server may know. What is no user is nobody's key that we have. */
+async function asked<T>(
+  { acquaintances }: Needs,
+  origin: ServerName,
+  record: Readonly<Record<string, T>>,
+): Promise<Map<UserId, T>> {
+  const byUser = new Map(
     Object.entries(record).flatMap(([text, value]) => {
       const userId = parseUserId(text)
       return userId === undefined ? [] : [[userId, value] as const]
     }),
   )
+  const known = await acquaintances.known(origin, 'keys', byUser.keys())
+  return new Map([...byUser].filter(([userId]) => known.has(userId)))
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { type Reader, sql, type Writer } from './database.ts'
 
 export interface MembershipRow {
@@ -89,4 +89,27 @@ export async function localUsersOf(db: Reader, roomId: RoomId): Promise<UserId[]
     WHERE room_id = ${roomId} AND membership IN ('join', 'invite', 'knock') ORDER BY user_id
   `)
   return rows.map((row) => row.user_id)
+}
+
+/**
+ * Whether users of another server have, or had, to do with a room that a local user is in, was invited to
+ * or knocks on. Of rooms of which not all members are known here any server may be in, so that all have.
+ */
+export async function isAcquainted(
+  db: Reader,
+  userId: UserId,
+  server: ServerName,
+): Promise<boolean> {
+  const ofServer = `%:${server.replace(/[\\%_]/g, '\\$&')}`
+  const row = await db.first<{ room_id: RoomId }>(sql`
+    SELECT m.room_id FROM local_memberships m LEFT JOIN rooms r ON r.room_id = m.room_id
+    WHERE m.user_id = ${userId} AND m.membership IN ('join', 'invite', 'knock') AND (
+      NOT EXISTS (SELECT 1 FROM local_memberships j
+        WHERE j.room_id = m.room_id AND j.membership = 'join')
+      OR EXISTS (SELECT 1 FROM partial_rooms p WHERE p.room_nid = r.room_nid)
+      OR EXISTS (SELECT 1 FROM state_keys k WHERE k.room_nid = r.room_nid
+        AND k.type = 'm.room.member' AND k.state_key LIKE ${ofServer} ESCAPE '\\')
+    ) LIMIT 1
+  `)
+  return row !== undefined
 }

@@ -354,7 +354,7 @@ data_dir: /data
 listeners:
   - {host: ${this.address}, port: ${federationPort}, tls: {cert: ${host}, key: k}, apis: [federation]}
   - {host: ${this.address}, port: ${clientPort}, apis: [client, media]}
-federation: {allow_private_ips: true, retry: {min_ms: 5000, max_ms: 600000}}
+${this.#settings.includes('federation:') ? '' : 'federation: {allow_private_ips: true, retry: {min_ms: 5000, max_ms: 600000}}'}
 registration: {enabled: true}
 password_hash_cost: 1
 ${this.#settings.includes('rate_limits:') ? '' : 'rate_limits: false'}
