@@ -6,6 +6,7 @@
 
 import type { PublicRooms } from '#directory/public-rooms.ts'
 import type { Spaces } from '#directory/spaces.ts'
+import type { UserDirectory } from '#directory/user-directory.ts'
 import type { EduSender } from '#federation/edus.ts'
 import type { Notary } from '#federation/notary.ts'
 import type { TransactionReceiver } from '#federation/receive-transactions.ts'
@@ -101,6 +102,7 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly aliases: Aliases
   readonly publicRooms: PublicRooms
   readonly spaces: Spaces
+  readonly userDirectory: UserDirectory
   readonly media: Media
   readonly receipts: Receipts
   readonly push: Push

@@ -14,6 +14,7 @@ import type { Config } from '#config/settings.ts'
 import { createPublicRooms, type PublicRoomsNeeds } from '#directory/public-rooms.ts'
 import type { SpacesNeeds } from '#directory/space-rooms.ts'
 import { createSpaces } from '#directory/spaces.ts'
+import { createUserDirectory, type UserDirectoryNeeds } from '#directory/user-directory.ts'
 import type { EduReceiver } from '#federation/edus.ts'
 import { createFederation, type Federation } from '#federation/federation.ts'
 import { loadOwnKeys } from '#federation/key-rotation.ts'
@@ -136,6 +137,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
       await server.rooms.close()
       await server.delayedEvents.close()
       await server.search.close()
+      await server.userDirectory.close()
       await finish()
       await io.httpClient.close()
       await io.outboundHttpClient.close()
@@ -286,6 +288,7 @@ function buildServer(
     server,
     resume: async () => {
       server.search.start()
+      server.userDirectory.start()
       server.delayedEvents.start()
       await Promise.all([resume(), endToEnd.start(), push.start()])
     },
@@ -340,14 +343,21 @@ function nameOf(config: Config, { ownKeys, notary, keyring, remoteServers }: Fed
 
 function buildDirectory(
   config: Config,
-  common: Omit<AliasNeeds & PublicRoomsNeeds & SpacesNeeds, `remote${string}` | 'rules'>,
+  common: Omit<
+    AliasNeeds & PublicRoomsNeeds & SpacesNeeds & UserDirectoryNeeds,
+    `remote${string}` | 'rules' | 'searchesAllUsers'
+  >,
   { queries, remoteLists, remoteSpaces }: Federation,
-): Pick<Server, 'aliases' | 'publicRooms' | 'spaces'> {
+): Pick<Server, 'aliases' | 'publicRooms' | 'spaces' | 'userDirectory'> {
   const rules = directoryRules(config)
   return {
     aliases: createAliases({ ...common, remoteDirectory: queries }),
     publicRooms: createPublicRooms({ ...common, remotePublicRooms: remoteLists, rules }),
     spaces: createSpaces({ ...common, remoteSpaces }),
+    userDirectory: createUserDirectory({
+      ...common,
+      searchesAllUsers: config.user_directory.search_all_users,
+    }),
   }
 }
 

@@ -48,7 +48,7 @@ import {
   openSqlite,
   type SqliteDatabase,
 } from '../src/storage/sqlite.ts'
-import { openStreams } from '../src/storage/streams.ts'
+import { openStreams, type Streams } from '../src/storage/streams.ts'
 import { signedRequest } from './signed-request.ts'
 
 const port = 8448
@@ -122,6 +122,7 @@ export class FederationWorld {
 interface Life {
   readonly clock: StoppableClock
   readonly db: SqliteDatabase
+  readonly streams: Streams
   readonly federation: Federation
   readonly federated: FederatedRooms
   readonly engine: Engine
@@ -218,10 +219,11 @@ export class TestServer {
       retry: { minMs: 1000, maxMs: 60_000 },
     })
     const { keyring, remoteServers } = federation
+    const streams = await openStreams(db)
     const local = await createLocalRooms({
       ...io,
       db,
-      streams: await openStreams(db),
+      streams,
       signer,
       keyring,
       pduChecker: pduCheckerInPlace(clock),
@@ -272,6 +274,7 @@ export class TestServer {
     this.#life = {
       clock,
       db,
+      streams,
       federation,
       federated,
       engine,

@@ -10,6 +10,7 @@ import type { TestContext } from 'node:test'
 import { accountRoutes, roomRoutes } from '../src/client-api/routes.ts'
 import { createPublicRooms, type DirectoryRules } from '../src/directory/public-rooms.ts'
 import { createSpaces } from '../src/directory/spaces.ts'
+import { createUserDirectory } from '../src/directory/user-directory.ts'
 import type { Edu } from '../src/federation/edus.ts'
 import type { Route } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
@@ -75,6 +76,7 @@ export interface WorldOptions {
   /** Whether users are shown to be online; not unless a test is about it. */
   readonly presence?: boolean
   readonly directoryRules?: Partial<DirectoryRules>
+  readonly searchesAllUsers?: boolean
   /** Changes what the rooms do, for what only other servers could bring about. */
   readonly rooms?: (rooms: Rooms) => Rooms
 }
@@ -174,6 +176,11 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       rooms,
       remoteSpaces: { level: () => Promise.reject(unreachable) },
     }),
+    userDirectory: createUserDirectory({
+      ...base,
+      rooms,
+      searchesAllUsers: options.searchesAllUsers ?? false,
+    }),
     identityServers: createIdentityServers({
       outboundHttpClient,
       log,
@@ -215,6 +222,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     await server.delayedEvents.close()
     await rooms.close()
     await server.search.close()
+    await server.userDirectory.close()
     await successions.close()
     await db.close()
     assert.deepEqual(errors, [])

@@ -37,6 +37,7 @@ export const clientRateLimits: RateLimits = {
     joinRoomById: joining,
     knockRoom: joining,
     inviteUser: inviting,
+    searchUserDirectory: { name: 'users', perSecond: 5, burst: 50 },
     setPresence: { name: 'presence', perSecond: 1, burst: 20 },
     // What others may ask without a name, and what makes us ask others.
     onBindThirdPartyIdentifier: { name: 'onbind', perSecond: 0.5, burst: 20 },

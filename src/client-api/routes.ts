@@ -110,6 +110,7 @@ import { tagRoutes } from './tags.ts'
 import { thirdPartyLookupRoutes } from './third-party-lookup.ts'
 import { threadRootsRoute } from './threads-list.ts'
 import { sendToDeviceRoute } from './to-device.ts'
+import { searchUserDirectoryRoute } from './users.ts'
 import { versionsRoute } from './versions.ts'
 import { turnServerRoute } from './voip.ts'
 import { wellknownRoute } from './wellknown.ts'
@@ -209,6 +210,7 @@ export const roomRoutes: readonly Route<Server>[] = [
   roomVisibilityRoute,
   searchPublicRoomsRoute,
   searchRoute,
+  searchUserDirectoryRoute,
   sendMessageRoute,
   sendToDeviceRoute,
   setPresenceRoute,

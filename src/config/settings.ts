@@ -213,7 +213,11 @@ const turn = table({
 })
 
 const userDirectory = table({
-  search_all_users: setting(flag, false, 'Whether users without a common room are found.'),
+  search_all_users: setting(
+    flag,
+    false,
+    'Whether all users of this server are found, and not only those in rooms that are public or that one is in.',
+  ),
 })
 
 const outboundHttp = table({
@@ -342,6 +346,6 @@ export const settings = table({
 })
 
 /** Keys that change nothing in this version. */
-export const withoutEffect: readonly string[] = ['user_directory', 'email', 'app_services']
+export const withoutEffect: readonly string[] = ['email', 'app_services']
 
 export type Config = TableOf<typeof settings.fields>

@@ -109,3 +109,37 @@ export function wantedTerms(text: string): string[] {
   })
   return [...new Set(wanted)]
 }
+
+/** How many different terms a user is found by under one name. */
+const nameTermsMax = 32
+
+/** The terms of the name of a user, or of the part of an ID before the colon. */
+export function nameTerms(name: string): string[] {
+  return [...termsOf(spaced(name)).keys()].slice(0, nameTermsMax)
+}
+
+/** The words of such a name, and of what is searched for there. */
+export function nameWords(text: string): string[] {
+  return wordsOf(spaced(text))
+}
+
+/** What a user must be found by if a search is for these words: the one that is likely to be the rarest. */
+export function rarestTerm(words: readonly string[]): string | undefined {
+  const terms = words.flatMap((word) => wantedTerms(word))
+  return terms.toSorted((a, b) => b.length - a.length)[0]
+}
+
+/**
+ * Whether some word begins with the one that is searched for. In scripts without spaces it may stand
+ * anywhere, for where a word begins cannot be seen there.
+ */
+export function isAmong(wanted: string, words: readonly string[]): boolean {
+  return words.some((word) =>
+    isUnspaced.test(wanted) ? word.includes(wanted) : word.startsWith(wanted),
+  )
+}
+
+/** In names, unlike elsewhere, an underscore stands for a space. */
+function spaced(text: string): string {
+  return text.replaceAll('_', ' ')
+}

@@ -30,6 +30,7 @@ import { deleteBackups } from '#storage/key-backups.ts'
 import { deleteProfile, setProfileField } from '#storage/profiles.ts'
 import { useRegistrationToken } from '#storage/registration-tokens.ts'
 import { deleteThreadSubscriptions } from '#storage/thread-subscriptions.ts'
+import { deleteDirectoryUser, putDirectoryUser, shownBy } from '#storage/user-directory.ts'
 import type { DeviceLists } from './end-to-end/device-lists.ts'
 import type { Passwords } from './passwords.ts'
 import type { DeviceRequest, Issued, Sessions } from './sessions.ts'
@@ -141,6 +142,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
         deleteAllDevices(tx, userId)
         deleteCrossSigning(tx, userId)
         deleteProfile(tx, userId)
+        deleteDirectoryUser(tx, userId)
         if (!erase) return
         deleteAccountData(tx, userId)
         deleteThreadSubscriptions(tx, userId)
@@ -194,6 +196,7 @@ async function register(
     const { guest = false, admin = false, displayName } = request
     addAccount(tx, { userId, passwordHash, guest, admin, now })
     if (displayName) setProfileField(tx, userId, 'displayname', JSON.stringify(displayName))
+    putDirectoryUser(tx, userId, shownBy({ displayname: displayName ?? '' }))
     return request.device && sessions.issue(tx, userId, request.device)
   }
   const issued = await db.write(collect).catch(asRefusal)

@@ -18,6 +18,7 @@ import type { Rooms } from '#rooms/rooms.ts'
 import { accountOf } from '#storage/accounts.ts'
 import type { Database } from '#storage/database.ts'
 import { deleteProfileField, profileFieldsOf, setProfileField } from '#storage/profiles.ts'
+import { putDirectoryUser, shownBy } from '#storage/user-directory.ts'
 
 /** A profile: a field that is not set is absent. */
 export type Profile = JsonObject & {
@@ -85,8 +86,10 @@ export function createProfiles(needs: ProfileNeeds): Profiles {
     await db.write((tx) => {
       if (json === undefined) deleteProfileField(tx, userId, field)
       else setProfileField(tx, userId, field, json)
+      if (isBasic(field))
+        putDirectoryUser(tx, userId, shownBy({ ...profile, [field]: value ?? null }))
     })
-    if (field === 'displayname' || field === 'avatar_url') await propagate(userId)
+    if (isBasic(field)) await propagate(userId)
   }
   return {
     local: (userId) => localProfile(db, userId),
@@ -102,14 +105,18 @@ export function createProfiles(needs: ProfileNeeds): Profiles {
     set: async (userId, field, value) => {
       checkField(field, value)
       const isEmpty = value === null || value === ''
-      const isBasic = field === 'displayname' || field === 'avatar_url'
-      await change(userId, field, isBasic && isEmpty ? undefined : value)
+      await change(userId, field, isBasic(field) && isEmpty ? undefined : value)
     },
     delete: async (userId, field) => {
       checkName(field)
       await change(userId, field, undefined)
     },
   }
+}
+
+/** Whether the field is in member events too. */
+function isBasic(field: string): boolean {
+  return field === 'displayname' || field === 'avatar_url'
 }
 
 async function localProfile(db: Database, userId: UserId): Promise<Profile | undefined> {
