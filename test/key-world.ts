@@ -90,7 +90,7 @@ export async function openKeyring(
     ],
   }
   const backOff = await createBackOff({ db, clock, random: seededRandom(1), log })
-  const client = createFederationClient({ signer: us, httpClient, discovery, backOff })
+  const client = createFederationClient({ clock, signer: us, httpClient, discovery, backOff })
   const trustedKeyServers = options.notaries ?? []
   const common = { clock, log, signer: us, client, httpClient, discovery, trustedKeyServers }
   const { quorum, oldKeys, stolen = [] } = options

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { createBackOff } from '../src/federation/back-off.ts'
 import { createFederationClient } from '../src/federation/call.ts'
 import { createSender } from '../src/federation/sender/sender.ts'
-import { type HttpClient, HttpFailure } from '../src/io/http.ts'
+import { type Headers, type HttpClient, HttpFailure } from '../src/io/http.ts'
 import { silentLog } from '../src/io/log.ts'
 import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
 import { seededRandom } from '../src/io/simulated/simulated-random.ts'
@@ -32,7 +32,9 @@ export interface Transaction {
 }
 
 /** What a server says to a transaction: a status, with a body if it is not the usual one. */
-export type Script = (transaction: Transaction) => number | [number, string] | Promise<number>
+export type Script = (
+  transaction: Transaction,
+) => number | [status: number, body: string, headers?: Headers] | Promise<number>
 
 /**
  * `onPoint` is told right before and after each commit and each request, and may end the process
@@ -77,9 +79,10 @@ export async function openSender(
       world.underWay -= 1
       const answer = await world.script(transaction)
       onPoint('after a request')
-      const [status, text] = typeof answer === 'number' ? [answer, '{"pdus":{}}'] : answer
+      const [status, text, headers = {}] =
+        typeof answer === 'number' ? [answer, '{"pdus":{}}'] : answer
       if (status === 0) throw new HttpFailure('connect', 'nobody there')
-      return { status, headers: {}, body: Buffer.from(text) }
+      return { status, headers, body: Buffer.from(text) }
     },
     close: async () => {},
   }
@@ -92,7 +95,7 @@ export async function openSender(
   const signer = { serverName: us, keyId: 'ed25519:k', publicKey: key.publicKey, sign: key.sign }
   const random = seededRandom(image === undefined ? 1 : sent.length + clock.now())
   const backOff = await createBackOff({ db, clock, random, log: silentLog })
-  const client = createFederationClient({ signer, httpClient, discovery, backOff })
+  const client = createFederationClient({ clock, signer, httpClient, discovery, backOff })
   const sender = createSender({
     serverName: us,
     db,

@@ -25,7 +25,7 @@ const passedOn: readonly ErrCode[] = [
 
 export function explainFailure(error: unknown): MatrixError | undefined {
   if (!(error instanceof FederationError)) return undefined
-  const { destination, kind, status = 0, body, retryAfterMs: retry_after_ms } = error
+  const { destination, kind, status = 0, body, userWaitMs: retry_after_ms } = error
   const errcode = passedOn.find((one) => one === error.errcode)
   // A 401 would tell the client that its own token is wrong.
   if (

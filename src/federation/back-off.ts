@@ -1,7 +1,8 @@
 /**
  * Leaving servers alone that do not answer: for 15 seconds first, then twice as long each time, up
  * to six hours, and never longer. Any sign of life ends it at once: an answer to something we asked
- * all the same, or a request that is proved to come from that server.
+ * all the same, or a request that is proved to come from that server. Who says for how long they want
+ * to be left alone is left alone for as long, within the same bound.
  *
  * What is known is in memory, and in the store so that it outlives a restart.
  *
@@ -40,12 +41,14 @@ export interface Failing {
 }
 
 export interface BackOff {
+  /** No server is left alone for longer, whatever it asks for; jitter aside. */
+  readonly longestMs: number
   /** What is known of a server's failures; `undefined` for one that does well. */
   failing(server: ServerName): Failing | undefined
   /** How long to wait before asking a server again; 0 if it may be asked. */
   waitMs(server: ServerName): number
-  /** A server did not answer, or said that it cannot. */
-  failed(server: ServerName, reason: string): void
+  /** A server did not answer, or said that it cannot, perhaps for how long it is to be left alone. */
+  failed(server: ServerName, reason: string, askedMs?: number): void
   /** A server did something. */
   signOfLife(server: ServerName): void
   /** Calls `listener` for each server whose failures are over. */
@@ -87,12 +90,13 @@ export async function createBackOff(
     servers.set(stored.destination, { sinceTs, retryAtMs, intervalMs, reason })
   }
 
-  const failed = (server: ServerName, reason: string) => {
+  const failed: BackOff['failed'] = (server, reason, askedMs = 0) => {
     const last = servers.get(server)
     // Requests that were sent before the pause began fail in it: they say nothing new.
     if (last !== undefined && clock.monotonicMs() < last.retryAtMs) return
     const intervalMs = last === undefined ? times.minMs : Math.min(2 * last.intervalMs, times.maxMs)
-    const pauseMs = Math.round(intervalMs * (1 - jitter + 2 * jitter * random.fraction()))
+    const usualMs = Math.round(intervalMs * (1 - jitter + 2 * jitter * random.fraction()))
+    const pauseMs = Math.max(usualMs, Math.min(askedMs, times.maxMs))
     const sinceTs = last?.sinceTs ?? clock.now()
     const short = reason.slice(0, reasonLengthMax)
     servers.set(server, {
@@ -114,6 +118,7 @@ export async function createBackOff(
   }
 
   return {
+    longestMs: times.maxMs,
     failing: (server) => servers.peek(server),
     waitMs(server) {
       const known = servers.peek(server)

@@ -90,6 +90,7 @@ async function open(answer: Script, image = memoryImage()) {
   const random = { ...seededRandom(1), fraction: () => 0.5 }
   const backOff = await createBackOff({ db, clock, random, log: silentLog })
   const client = createFederationClient({
+    clock,
     signer,
     httpClient,
     discovery,
@@ -193,6 +194,24 @@ for (const [name, answer, expected, isLeftAlone] of cases) {
     if (isLeftAlone) assert.equal(await outcome(), 'backing-off')
   })
 }
+
+test('how long a server wants to be left alone is told, and kept to where it is down', async () => {
+  const { client, backOff, stage } = await open(() => ({
+    status: 429,
+    headers: { 'retry-after': '120' },
+    body: '{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":5}',
+  }))
+  const failure = async () =>
+    await client.call(them, put, request).then(
+      () => assert.fail(),
+      (error: unknown) => (error instanceof FederationError ? error : assert.fail()),
+    )
+  assert.equal((await failure()).retryAfterMs, 120_000)
+  assert.equal(backOff.waitMs(them), 0)
+  stage.answer = () => ({ status: 503, headers: { 'retry-after': '7200' } })
+  assert.equal((await failure()).retryAfterMs, 7_200_000)
+  assert.equal(backOff.waitMs(them), 7_200_000)
+})
 
 test('the next target is tried if one cannot be connected to, and only then', async () => {
   const { stage, outcome } = await open(({ hostname }) => {

@@ -12,6 +12,7 @@
 
 import assert from 'node:assert/strict'
 import type { Endpoint, RequestOf, ResponseOf } from '#http/endpoint.ts'
+import type { Clock } from '#io/clock.ts'
 import { HttpFailure, type IncomingAnswer } from '#io/http.ts'
 import { canonicalJsonBytes } from '#protocol/canonical-json.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
@@ -22,6 +23,7 @@ import { problemWith, sentence } from '#schema/check.ts'
 import { askServer, type WayOut } from './ask-server.ts'
 import type { BackOff } from './back-off.ts'
 import { authorizationOf } from './request-signing.ts'
+import { retryAfterMs } from './retry-after.ts'
 
 /** What an endpoint takes. Leave out `params`, `query` and `body` where it has none. */
 export type CallRequest<E extends Endpoint> = (E['params'] extends object
@@ -77,6 +79,7 @@ export interface FederationClient {
 }
 
 export interface FederationClientNeeds extends WayOut {
+  readonly clock: Pick<Clock, 'now'>
   readonly signer: Signer
   readonly backOff: BackOff
   /** Whether we federate with a server at all. */
@@ -203,16 +206,19 @@ async function ask(
 const downStatuses: ReadonlySet<number> = new Set([502, 503, 504])
 
 function bodyOfSuccess(
-  { backOff }: FederationClientNeeds,
+  { backOff, clock }: FederationClientNeeds,
   destination: ServerName,
-  { status, body }: IncomingAnswer,
+  answer: IncomingAnswer,
   { callerJudges }: CallOptions,
 ): Uint8Array {
+  const { status, body } = answer
+  const askedMs = retryAfterMs(answer, { now: clock.now(), mostMs: backOff.longestMs })
   if (downStatuses.has(status)) {
     const reason = `it answers with status ${status}`
-    if (!callerJudges) backOff.failed(destination, reason)
+    if (!callerJudges) backOff.failed(destination, reason, askedMs)
     const sentence = `${destination} cannot be reached: ${reason}.`
-    throw new FederationError(destination, 'unreachable', sentence, { status })
+    const details = { status, retryAfterMs: askedMs }
+    throw new FederationError(destination, 'unreachable', sentence, details)
   }
   if (!callerJudges) backOff.signOfLife(destination)
   if (status >= 200 && status < 300) return body
@@ -220,10 +226,14 @@ function bodyOfSuccess(
     const sentence = `${destination} answers with status ${status}, which means nothing here.`
     throw new FederationError(destination, 'bad-answer', sentence, { status })
   }
-  throw refusal(destination, status, body)
+  throw refusal(destination, answer, askedMs)
 }
 
-function refusal(destination: ServerName, status: number, bytes: Uint8Array): FederationError {
+function refusal(
+  destination: ServerName,
+  { status, body: bytes }: IncomingAnswer,
+  askedMs: number | undefined,
+): FederationError {
   const read = readJson(bytes, 'raw')
   const body: JsonObject | undefined = read.ok && isJsonObject(read.value) ? read.value : undefined
   const errcode = typeof body?.errcode === 'string' ? body.errcode.slice(0, 255) : undefined
@@ -231,6 +241,7 @@ function refusal(destination: ServerName, status: number, bytes: Uint8Array): Fe
   const sentence = `${destination} refuses with ${status} ${errcode ?? 'and no errcode'}${said}`
   return new FederationError(destination, 'refused', sentence, {
     status,
+    retryAfterMs: askedMs,
     ...(errcode !== undefined && { errcode }),
     ...(body !== undefined && { body }),
   })

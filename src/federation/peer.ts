@@ -18,7 +18,7 @@ import type { RoomVersion } from '#protocol/room-version.ts'
 import { admitPdus } from '#rooms/admit-pdus.ts'
 import type { Keyring, RemoteServers, Signer } from '#rooms/remote-servers.ts'
 import { authenticateRequest, type SignedIncoming } from './authenticate-request.ts'
-import type { BackOff } from './back-off.ts'
+import { type BackOff, usualRetryTimes } from './back-off.ts'
 import { createFederationClient, type FederationClient } from './call.ts'
 import { createDiscovery, type Discovery } from './discovery.ts'
 import { type KeyArchive, keysInMemory } from './key-archive.ts'
@@ -72,7 +72,7 @@ export function createPeer(options: PeerOptions, io: PeerIo): Peer {
   const { clock, httpClient, pduChecker } = io
   const log = io.log ?? silentLog
   const discovery = createDiscovery(io)
-  const client = createFederationClient({ signer, httpClient, discovery, backOff: patience })
+  const client = createFederationClient({ clock, signer, httpClient, discovery, backOff: patience })
   const keyring = createKeyring({
     clock,
     log,
@@ -105,6 +105,7 @@ export function createPeer(options: PeerOptions, io: PeerIo): Peer {
 
 /** Whoever calls decides by itself whom to ask again, and when. */
 const patience: BackOff = {
+  longestMs: usualRetryTimes.maxMs,
   failing: () => undefined,
   waitMs: () => 0,
   failed: () => {},

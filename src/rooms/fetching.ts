@@ -154,9 +154,9 @@ export class Avoidance {
     return failure !== undefined && failure.untilMs > this.#clock.monotonicMs()
   }
 
-  /** From a minute, doubled with each failure, to about a day. */
-  failed(server: ServerName, eventId: EventId): void {
-    this.#avoid(server, eventId, { leastMs: 60_000, doublings: 10 })
+  /** From a minute, doubled with each failure, to about a day; as long as the server asks for, at least. */
+  failed(server: ServerName, eventId: EventId, askedMs?: number): void {
+    this.#avoid(server, eventId, { leastMs: 60_000, doublings: 10, askedMs })
   }
 
   /** What a server led us to for an event took more than it may: from an hour to about ten days. */
@@ -167,11 +167,19 @@ export class Avoidance {
   #avoid(
     server: ServerName,
     eventId: EventId,
-    { leastMs, doublings }: { readonly leastMs: number; readonly doublings: number },
+    {
+      leastMs,
+      doublings,
+      askedMs = 0,
+    }: {
+      readonly leastMs: number
+      readonly doublings: number
+      readonly askedMs?: number | undefined
+    },
   ): void {
     const key = `${server} ${eventId}`
     const count = (this.#failures.get(key)?.count ?? 0) + 1
-    const waitMs = leastMs * 2 ** Math.min(count - 1, doublings)
+    const waitMs = Math.max(askedMs, leastMs * 2 ** Math.min(count - 1, doublings))
     this.#failures.set(key, { count, untilMs: this.#clock.monotonicMs() + waitMs })
   }
 }
@@ -227,7 +235,9 @@ export async function fromAnyServer<T>(
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
       // Whoever cannot be reached at all is left alone by whoever calls; this is about one event.
-      if (error.kind === 'refused' || error.kind === 'bad-answer') avoidance.failed(server, subject)
+      if (error.kind === 'refused' || error.kind === 'bad-answer') {
+        avoidance.failed(server, subject, error.retryAfterMs)
+      }
       parts.log.debug('a server did not give what is missing', {
         destination: server,
         eventId: subject,

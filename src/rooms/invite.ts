@@ -130,7 +130,7 @@ function refusal(error: FederationError): MatrixError {
   }
   if (status === 429) {
     const message = `${destination} says that there are too many invites.`
-    return MatrixError.limitExceeded(error.retryAfterMs ?? retryAfterMsDefault, message, cause)
+    return MatrixError.limitExceeded(error.userWaitMs ?? retryAfterMsDefault, message, cause)
   }
   if (error.kind === 'refused' && errcode === 'M_NOT_FOUND') {
     return new MatrixError(404, 'M_NOT_FOUND', `${destination} does not know this user.`, cause)

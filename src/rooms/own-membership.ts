@@ -112,7 +112,7 @@ function errorOf(failures: readonly FederationError[]): MatrixError {
     const failure = failures.find((one) => one.errcode === errcode)
     if (failure === undefined) continue
     const room_version = failure.body?.room_version
-    const { retryAfterMs: retry_after_ms } = failure
+    const { userWaitMs: retry_after_ms } = failure
     const extra = {
       ...(typeof room_version === 'string' && { room_version }),
       ...(retry_after_ms !== undefined && { retry_after_ms }),

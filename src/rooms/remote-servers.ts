@@ -18,6 +18,8 @@ export class FederationError extends Error {
   readonly kind: 'unreachable' | 'backing-off' | 'refused' | 'bad-answer'
   readonly status: number | undefined
   readonly errcode: string | undefined
+  /** For how long the server asks to be left alone, if it does; never longer than the longest back-off. */
+  readonly retryAfterMs: number | undefined
   /** The body of a refusal, if it was a JSON object (`room_version` of an incompatible version). */
   readonly body: JsonObject | undefined
 
@@ -25,7 +27,13 @@ export class FederationError extends Error {
     destination: ServerName,
     kind: FederationError['kind'],
     message: string,
-    options: { status?: number; errcode?: string; body?: JsonObject; cause?: unknown } = {},
+    options: {
+      status?: number
+      errcode?: string
+      retryAfterMs?: number | undefined
+      body?: JsonObject
+      cause?: unknown
+    } = {},
   ) {
     super(message, { cause: options.cause })
     this.name = 'FederationError'
@@ -33,18 +41,18 @@ export class FederationError extends Error {
     this.kind = kind
     this.status = options.status
     this.errcode = options.errcode
+    this.retryAfterMs = options.retryAfterMs
     this.body = options.body
   }
 
-  /** For how long it wants to be left alone, in milliseconds, if it asks for no more than an hour. */
-  get retryAfterMs(): number | undefined {
-    const asked = this.body?.retry_after_ms
-    const isTime = typeof asked === 'number' && asked >= 0 && asked <= retryAfterMsMax
-    return isTime ? Math.ceil(asked) : undefined
+  /** The same, if a user can be asked to wait for so long: an hour at most. */
+  get userWaitMs(): number | undefined {
+    const { retryAfterMs = Number.POSITIVE_INFINITY } = this
+    return retryAfterMs <= userWaitMsMax ? retryAfterMs : undefined
   }
 }
 
-const retryAfterMsMax = 3_600_000
+const userWaitMsMax = 3_600_000
 
 /** The template of a membership event, as `make_join`, `make_leave` and `make_knock` give it. */
 export interface MembershipTemplate {

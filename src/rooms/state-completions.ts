@@ -15,6 +15,7 @@
  * @module
  */
 
+import { LRUCache } from 'lru-cache'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { UnitFailed } from '#storage/database.ts'
@@ -45,6 +46,9 @@ const triesOfRefusal = 24
 /** After so many attempts, half a minute, those are passed over whose state nobody gives. */
 const triesForOthers = 4
 
+/** Of how many servers it is remembered that they want to be left alone. */
+const askedMax = 1000
+
 interface Running {
   /** Ends the pause between two attempts. */
   readonly nudge: () => void
@@ -73,6 +77,11 @@ export class StateCompletions {
   readonly #parts: RoomParts
   readonly #running = new Map<RoomId, Running>()
   readonly #closing = new AbortController()
+  /** Until when servers want to be left alone; of those alone that said so. */
+  readonly #asked = new LRUCache<ServerName, number>({
+    maxSize: askedMax,
+    sizeCalculation: () => 1,
+  })
 
   constructor(parts: RoomParts) {
     this.#parts = parts
@@ -275,6 +284,10 @@ export class StateCompletions {
     { join, tries }: { readonly join: EventId; readonly tries: number },
   ): Promise<readonly EventId[] | Failure> {
     const useless = (problem: string): Failure => ({ kind: 'of no use', problem })
+    const { clock } = this.#parts
+    if ((this.#asked.get(server) ?? 0) > clock.monotonicMs()) {
+      return { kind: 'not reached', problem: `${server} asked to be left alone for a while.` }
+    }
     try {
       const { state, lacking } = await stateBeforeFrom(fetch, server, join)
       if (state.length === 0) return useless(`The state that ${server} gives is of no use.`)
@@ -288,6 +301,9 @@ export class StateCompletions {
       return state
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
+      if (error.retryAfterMs !== undefined) {
+        this.#asked.set(server, clock.monotonicMs() + error.retryAfterMs)
+      }
       return { kind: failureKind(error), problem: `${server} gives no state: ${error.message}` }
     }
   }

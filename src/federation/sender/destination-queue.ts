@@ -43,7 +43,14 @@ import { quarantineEvent, quarantineMessage } from '#storage/outbox-quarantine.t
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import { collectDevices, type DeviceEduSource } from './device-lane.ts'
-import { divide, type Outcome, outcomeOf, type Refusal, type Suspect } from './divide.ts'
+import {
+  divide,
+  type Failed,
+  type Outcome,
+  outcomeOf,
+  type Refusal,
+  type Suspect,
+} from './divide.ts'
 import { edusMax, fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'
 
 /** The bytes of stored events, by ID; those that are not there are left out. */
@@ -91,6 +98,8 @@ const longSilenceMs = 3_600_000
 const longQueue = 1000
 /** How soon after a failure the next attempt may be, also if the server gives a sign of life. */
 const pauseMsMin = 1000
+/** Who asks us to wait again and again is asked twice as rarely each time, so often, whatever it says. */
+const limitsMax = 6
 /**
  * When what a server stumbled over is tried again: it may have been something else. Each time the pause
  * is three times as long, and after the last one, about five weeks in all, it waits for somebody.
@@ -108,6 +117,9 @@ export class DestinationQueue {
   /** When the server last answered, while it does not. */
   #silentSinceTs: number | undefined
   #failedAtMs = Number.NEGATIVE_INFINITY
+  #notBeforeMs = Number.NEGATIVE_INFINITY
+  /** How often in a row it has asked us to wait. */
+  #limits = 0
   readonly #refusals = new Map<Lane, number>()
   #timer: Timer | undefined
   #running: Promise<void> | undefined
@@ -133,7 +145,8 @@ export class DestinationQueue {
     if (this.#timer === undefined) return
     this.#timer.cancel()
     this.#timer = undefined
-    const leftMs = this.#failedAtMs + pauseMsMin - this.#needs.clock.monotonicMs()
+    const soonMs = this.#failedAtMs + pauseMsMin - this.#needs.clock.monotonicMs()
+    const leftMs = Math.max(soonMs, this.#askedToWaitMs)
     if (leftMs > 0) this.#pause(leftMs)
     else this.wake()
   }
@@ -182,7 +195,7 @@ export class DestinationQueue {
   async #sendAll(): Promise<number | undefined> {
     const { backOff } = this.#needs
     while (!this.#abort.signal.aborted) {
-      const waitMs = backOff.waitMs(this.#destination)
+      const waitMs = Math.max(backOff.waitMs(this.#destination), this.#askedToWaitMs)
       if (waitMs > 0) return waitMs
       this.#woken = false
       let isDone = true
@@ -199,6 +212,11 @@ export class DestinationQueue {
       if (isDone && !this.#woken) return undefined
     }
     return undefined
+  }
+
+  /** For how long the server still wants to be left alone, also if it gives a sign of life. */
+  get #askedToWaitMs(): number {
+    return this.#notBeforeMs - this.#needs.clock.monotonicMs()
   }
 
   async #collect(lane: Lane): Promise<Transaction | undefined> {
@@ -272,8 +290,26 @@ export class DestinationQueue {
     }
     const isAboutThem = outcome.kind === 'refused' && !this.#isPatient(lane, outcome)
     if (isAboutThem && (await this.#isWell())) return await this.#divide(lane, items, outcome)
-    this.#needs.backOff.failed(this.#destination, outcome.reason)
+    this.#failed(outcome)
     return false
+  }
+
+  /** The server is left alone: for ever longer, and for as long as it asks. */
+  #failed({ reason, askedMs = 0, isLimit = false }: Omit<Failed, 'kind'>): void {
+    const { backOff, clock, log } = this.#needs
+    const server = this.#destination
+    if (!isLimit || askedMs === 0) {
+      backOff.failed(server, reason, askedMs)
+      this.#notBeforeMs = clock.monotonicMs() + Math.min(askedMs, backOff.longestMs)
+      return
+    }
+    // Who limits us does well, and may be asked for other things meanwhile.
+    const leastMs = pauseMsMin * 2 ** Math.min(this.#limits, limitsMax)
+    const pauseMs = Math.min(Math.max(askedMs, leastMs), backOff.longestMs)
+    this.#limits += 1
+    this.#notBeforeMs = clock.monotonicMs() + pauseMs
+    this.#silentSinceTs ??= clock.now()
+    log.info('a server asks us to wait', { server, reason, pauseMs })
   }
 
   /** Whether a failure inside the server is still taken for one that has nothing to do with us. */
@@ -298,7 +334,7 @@ export class DestinationQueue {
       return outcome
     })
     if (failure !== undefined) {
-      this.#needs.backOff.failed(this.#destination, failure)
+      this.#failed(failure)
       return false
     }
     this.#refusals.delete(lane)
@@ -365,6 +401,7 @@ export class DestinationQueue {
   #afterDelivery(backOff: BackOff): void {
     backOff.signOfLife(this.#destination)
     this.#silentSinceTs = undefined
+    this.#limits = 0
   }
 
   /** Gives how long to wait. */
@@ -373,7 +410,8 @@ export class DestinationQueue {
     const failing = backOff.failing(this.#destination)
     this.#failedAtMs = this.#needs.clock.monotonicMs()
     this.#silentSinceTs ??= failing?.sinceTs
-    const pauseMs = Math.max(backOff.waitMs(this.#destination), pauseMsMin)
+    const leftMs = Math.max(backOff.waitMs(this.#destination), this.#askedToWaitMs)
+    const pauseMs = Math.max(leftMs, pauseMsMin)
     if (pauseMs > shortPauseMs) {
       this.#retained.clear()
       this.#passing.clear()

@@ -19,10 +19,16 @@ export interface Refusal {
 }
 
 /** What came of a transaction. A failure says nothing of what was in it. */
-export type Outcome =
-  | { readonly kind: 'delivered' }
-  | { readonly kind: 'failed'; readonly reason: string }
-  | Refusal
+export type Outcome = { readonly kind: 'delivered' } | Failed | Refusal
+
+export interface Failed {
+  readonly kind: 'failed'
+  readonly reason: string
+  /** For how long the server asks to be left alone, if it does. */
+  readonly askedMs?: number | undefined
+  /** Whether it does so because we send too much, and is well. */
+  readonly isLimit?: boolean
+}
 
 /**
  * Statuses that may be about what a transaction holds, and the refusal at which that is believed. A
@@ -40,11 +46,11 @@ const suspicious = new Map([
 const silencePatience = 3
 
 export function outcomeOf(error: FederationError): Outcome {
-  const { status, message: reason, cause } = error
+  const { status, message: reason, cause, retryAfterMs: askedMs } = error
   const isSilence =
     cause instanceof HttpFailure && (cause.kind === 'timeout' || cause.kind === 'broken')
   const patience = isSilence ? silencePatience : suspicious.get(status ?? 0)
-  if (patience === undefined) return { kind: 'failed', reason }
+  if (patience === undefined) return { kind: 'failed', reason, askedMs, isLimit: status === 429 }
   return { kind: 'refused', reason, isSure: patience === 1, patience }
 }
 
@@ -65,28 +71,32 @@ export async function divide(
   items: readonly Item[],
   refusal: Refusal,
   send: (part: readonly Item[]) => Promise<Outcome>,
-): Promise<{ readonly suspects: readonly Suspect[]; readonly failure?: string }> {
+): Promise<{ readonly suspects: readonly Suspect[]; readonly failure?: Failed }> {
   const suspects: Suspect[] = []
   let isAnyDelivered = false
   /** Gives why the server fails, if it does. */
-  const split = async (part: readonly Item[], why: Refusal): Promise<string | undefined> => {
+  const split = async (part: readonly Item[], why: Refusal): Promise<Failed | undefined> => {
     const [only] = part
     if (part.length === 1 && only !== undefined) {
       suspects.push({ item: only, refusal: why })
-      return !isAnyDelivered && suspects.length === suspectsMax ? why.reason : undefined
+      return !isAnyDelivered && suspects.length === suspectsMax ? failed(why) : undefined
     }
     const half = part.length >> 1
     return (await sendPart(part.slice(0, half))) ?? (await sendPart(part.slice(half)))
   }
-  const sendPart = async (part: readonly Item[]): Promise<string | undefined> => {
+  const sendPart = async (part: readonly Item[]): Promise<Failed | undefined> => {
     const outcome = await send(part)
     if (outcome.kind === 'refused') return await split(part, outcome)
-    if (outcome.kind === 'failed') return outcome.reason
+    if (outcome.kind === 'failed') return outcome
     isAnyDelivered = true
     return undefined
   }
   const failure = await split(items, refusal)
   if (failure !== undefined) return { suspects, failure }
   const isAllRefused = items.length > 1 && !isAnyDelivered
-  return isAllRefused ? { suspects, failure: refusal.reason } : { suspects }
+  return isAllRefused ? { suspects, failure: failed(refusal) } : { suspects }
+}
+
+function failed({ reason }: Refusal): Failed {
+  return { kind: 'failed', reason }
 }

@@ -221,6 +221,59 @@ test('a server that sends us much and refuses what we send is not asked for each
   assert.ok(sent.length <= 12, `${sent.length} attempts in 10 s`)
 })
 
+const limited = '{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":90000}'
+const hourMs = 60 * minuteMs
+
+const asking: [what: string, answer: ReturnType<Script>, leastMs: number, mostMs: number][] = [
+  ['429 with a time in the body', [429, limited], 90_000, 92_000],
+  ['429 with a header', [429, '{}', { 'retry-after': '600' }], 10 * minuteMs, 11 * minuteMs],
+  ['429 with both', [429, limited, { 'retry-after': '600' }], 10 * minuteMs, 11 * minuteMs],
+  ['503 with a header', [503, '<html>', { 'retry-after': '3600' }], hourMs, hourMs + minuteMs],
+  [
+    '429 with a date',
+    [429, '{}', { 'retry-after': 'Tue, 14 Nov 2023 22:43:20 GMT' }],
+    29 * minuteMs,
+    31 * minuteMs,
+  ],
+  ['429 with a year', [429, '{}', { 'retry-after': '31536000' }], 6 * hourMs, 6.1 * hourMs],
+  ['429 with nonsense', [429, '{}', { 'retry-after': 'tomorrow' }], 10_000, 20_000],
+  ['429 with a time that is over', [429, '{"retry_after_ms":-5}'], 10_000, 20_000],
+]
+
+for (const [what, answer, leastMs, mostMs] of asking) {
+  test(`a server is left alone for as long as it asks: ${what}`, async () => {
+    const { time, sent, queue, backOff, world, left } = await open(() => answer)
+    await queue(['$a'])
+    await time.run(1000)
+    world.script = () => 200
+    const first = sent.length
+    // Where it asks for nothing that can be understood, a sign of life would end the waiting.
+    const isAsked = leastMs > 20_000
+    for (let ms = 0; ms < mostMs + 1000; ms += mostMs / 100) {
+      if (isAsked) backOff.signOfLife(them)
+      await time.run(mostMs / 100)
+    }
+    assert.deepEqual(await left(), [])
+    const waitedMs = (sent[first]?.atMs ?? 0) - (sent[first - 1]?.atMs ?? 0)
+    assert.ok(waitedMs >= leastMs && waitedMs <= mostMs, `${waitedMs} ms`)
+  })
+}
+
+test('a server that limits us is asked for other things, and never hammered', async () => {
+  const { time, sent, queue, backOff, world, left } = await open(() => [
+    429,
+    '{"retry_after_ms":1}',
+  ])
+  await queue(['$a'])
+  await time.run(100)
+  assert.equal(backOff.failing(them), undefined)
+  await time.run(10 * minuteMs)
+  assert.ok(sent.length >= 10 && sent.length <= 20, `${sent.length} attempts in ten minutes`)
+  world.script = () => 200
+  await time.run(2 * minuteMs)
+  assert.deepEqual(await left(), [])
+})
+
 test('after a long silence a server gets the newest event of each room', async () => {
   const { time, sent, world, queue, left } = await open(() => 0)
   await queue(ids(5, '$a'), { room: '!a' })

@@ -244,7 +244,8 @@ class KeptDevices implements RemoteDevices {
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
       this.#needs.log.info('a device list cannot be fetched', { userId, reason: error.message })
-      this.#fetchAfter(userId, pauseMs, Math.min(pauseMs * 2, pauseMsMax))
+      const delayMs = Math.max(pauseMs, error.retryAfterMs ?? 0)
+      this.#fetchAfter(userId, delayMs, Math.min(pauseMs * 2, pauseMsMax))
     }
   }
 
