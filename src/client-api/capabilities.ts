@@ -8,6 +8,7 @@ import { getCapabilities } from '#endpoints/client-server/capabilities.ts'
 import { answer } from '#http/endpoint.ts'
 import { roomVersions } from '#protocol/room-version.ts'
 import type { Server } from '#server.ts'
+import { delayMaxMs, eventsMax } from '#users/delayed-events.ts'
 
 export const capabilitiesRoute = answer(
   getCapabilities,
@@ -27,6 +28,7 @@ export const capabilitiesRoute = answer(
         'm.set_avatar_url': mayChange,
         'm.3pid_changes': { enabled: false },
         'm.forget_forced_upon_leave': { enabled: false },
+        'org.matrix.msc4140.delayed_events': { max_delay_ms: delayMaxMs, max_scheduled: eventsMax },
         ...(account?.admin && { 'm.account_moderation': { suspend: true, lock: true } }),
       },
     }

@@ -116,6 +116,48 @@ test('state that somebody else has set meanwhile stays as it is', async (t) => {
   assert.deepEqual(await alice.get(delayed), { delayed_events: [] })
 })
 
+test('clients of today give the event whole, and look at what waits', async (t) => {
+  const it = await started(t)
+  const [alice, bob] = [await it.user('alice'), await it.user('bob')]
+  const roomId = await alice.createRoom()
+  const base = '/_matrix/client/unstable/org.matrix.msc4140'
+  const target = (txn: string, type = 'm.room.message') =>
+    `${base}/rooms/${encodeURIComponent(roomId)}/delayed_event/${type}/${txn}`
+  const content = { msgtype: 'm.text', body: 'later' }
+  const { delay_id } = await alice.put(target('t1'), { delay_ms: 10_000, content })
+  assert.deepEqual(await alice.put(target('t1'), { delay_ms: 10_000, content }), { delay_id })
+  const start = it.time.clock().now()
+  const shown = { delay_id, room_id: roomId, type: 'm.room.message', content }
+  assert.deepEqual(await alice.get(`${base}/delayed_events/${delay_id}`), {
+    ...shown,
+    delay: 10_000,
+    delay_ms: 10_000,
+    running_since: start,
+    scheduled_at: start,
+  })
+  assert.equal(await bob.refused('GET', `${base}/delayed_events/${delay_id}`), '404 M_NOT_FOUND')
+  // State, and what the delay was called before.
+  const state = { delay: 5_000, state_key: '', content: { name: 'renamed' } }
+  const renaming = await alice.put(target('t2', 'm.room.name'), state)
+  const { delayed_events } = await alice.get(`${base}/delayed_events`)
+  assert.deepEqual(
+    delayed_events.map((event: { delay_id: string }) => event.delay_id),
+    [renaming.delay_id, delay_id],
+  )
+  for (const wrong of [{ content }, { delay_ms: 0, content }, { delay_ms: 5 }]) {
+    assert.match(await alice.refused('PUT', target('t3'), wrong), /^400 M_/)
+  }
+  assert.equal(await bob.refused('PUT', target('t4'), { delay_ms: 5, content }), '403 M_FORBIDDEN')
+  await settled(it, 10_000)
+  assert.deepEqual(await said(alice, roomId), ['later'])
+  assert.deepEqual(await alice.get(at(roomId, '/state/m.room.name')), { name: 'renamed' })
+  const { capabilities } = await alice.get('/capabilities')
+  assert.deepEqual(capabilities['org.matrix.msc4140.delayed_events'], {
+    max_delay_ms: 86_400_000,
+    max_scheduled: 100,
+  })
+})
+
 test('what waits survives a crash, and what became due meanwhile is sent once', async (t) => {
   const image = memoryImage()
   const before = await started(t, { image })

@@ -30,6 +30,7 @@ export const clientRateLimits: RateLimits = {
     uploadCrossSigningKeys: entry,
     generateLoginToken: entry,
     sendMessage: sending,
+    sendDelayedEvent: sending,
     setRoomStateWithKey: sending,
     redactEvent: sending,
     createRoom: joining,

@@ -61,8 +61,8 @@ import {
   unbanRoute,
 } from './membership.ts'
 import { dehydratedDeviceRoutes } from './msc3814.ts'
-import { delayedEventRoutes } from './msc4140.ts'
-import { rtcTransportsRoute } from './msc4143.ts'
+import { delayedEventRoutes, sendDelayedEventRoute } from './msc4140.ts'
+import { rtcTransportsRoutes } from './msc4143.ts'
 import { slidingSyncRoute } from './msc4186.ts'
 import { threadSubscriptionRoutes } from './msc4306.ts'
 import { threadSubscriptionChangesRoute } from './msc4308.ts'
@@ -170,7 +170,8 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
 /** What concerns rooms. */
 export const roomRoutes: readonly Route<Server>[] = [
   ...delayedEventRoutes,
-  rtcTransportsRoute,
+  sendDelayedEventRoute,
+  ...rtcTransportsRoutes,
   banRoute,
   createRoomRoute,
   deleteRoomAliasRoute,

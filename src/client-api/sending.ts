@@ -8,7 +8,6 @@ import { redactEvent } from '#endpoints/client-server/redaction.ts'
 import { sendMessage } from '#endpoints/client-server/room-send.ts'
 import { setRoomStateWithKey } from '#endpoints/client-server/room-state.ts'
 import { delayParameter } from '#endpoints/proposals/msc4140.ts'
-import { stickyParameter } from '#endpoints/proposals/msc4354.ts'
 import { answer } from '#http/endpoint.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
@@ -20,6 +19,7 @@ import type { Server } from '#server.ts'
 import { roomAccess } from '#sync/room-access.ts'
 import { checkCanonicalAlias } from './canonical-alias.ts'
 import { scheduleEvent } from './msc4140.ts'
+import { stickyIn } from './msc4354.ts'
 import { hasLevel } from './power.ts'
 import { checkRelation } from './relations.ts'
 import { checkSuspendedSending, checkSuspendedState } from './suspension.ts'
@@ -116,11 +116,6 @@ export const setRoomStateRoute = answer(
     return { event_id }
   },
 )
-
-function stickyIn(query: { readonly [stickyParameter]?: number | undefined }) {
-  const stickyMs = query[stickyParameter]
-  return stickyMs === undefined ? {} : { stickyMs }
-}
 
 /**
  * In rooms with a version older than 11 servers MUST move the `redacts` property inside the `content`

@@ -43,7 +43,7 @@ export async function delayedEvent(
   `)
 }
 
-/** All of a user's, the oldest first. */
+/** All of a user's, in the order in which they are due. */
 export async function delayedEventsOf(
   db: Reader,
   userId: UserId,
@@ -51,7 +51,7 @@ export async function delayedEventsOf(
 ): Promise<DelayedEventRow[]> {
   return await db.all<DelayedEventRow>(sql`
     SELECT ${columns} FROM delayed_events WHERE user_id = ${userId}
-    ORDER BY running_since_ts, delay_id LIMIT ${limit}
+    ORDER BY send_ts, delay_id LIMIT ${limit}
   `)
 }
 

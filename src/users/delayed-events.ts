@@ -34,9 +34,9 @@ import type { Accounts } from './accounts.ts'
 import { Turns } from './turns.ts'
 
 /** For how long an event can be put off. */
-const delayMaxMs = 24 * 3_600_000
+export const delayMaxMs = 24 * 3_600_000
 /** How many events a user may have waiting. */
-const eventsMax = 100
+export const eventsMax = 100
 /** How many are sent at once, and how soon one is tried again that could not be. */
 const atOnce = 20
 const retryMs = 30_000
@@ -57,12 +57,16 @@ export interface NewDelayedEvent {
   readonly alongside?: (tx: Writer, delayId: string) => void
 }
 
+export type { DelayedEventRow } from '#storage/delayed-events.ts'
+
 export type DelayAction = 'cancel' | 'restart' | 'send'
 
 export interface DelayedEvents {
   /** Gives the ID by which it can be put off or taken back. Throws 400 for too long, or too many. */
   schedule(event: NewDelayedEvent): Promise<string>
-  /** A user's events that wait. */
+  /** One of a user's events that wait. Throws 404 if none does under the ID. */
+  get(delayId: string, userId: UserId): Promise<DelayedEventRow>
+  /** A user's events that wait, in the order in which they are to be sent. */
   list(userId: UserId): Promise<DelayedEventRow[]>
   /** Throws 404 if nothing waits under the ID, or not of `userId`, if that is given. */
   act(delayId: string, action: DelayAction, userId?: UserId): Promise<void>
@@ -126,6 +130,12 @@ class WaitingEvents implements DelayedEvents {
     return delayId
   }
 
+  async get(delayId: string, userId: UserId): Promise<DelayedEventRow> {
+    const row = await delayedEvent(this.#needs.db, delayId)
+    if (row?.user_id === userId) return row
+    throw noneWaits()
+  }
+
   list(userId: UserId): Promise<DelayedEventRow[]> {
     return delayedEventsOf(this.#needs.db, userId, eventsMax)
   }
@@ -135,7 +145,7 @@ class WaitingEvents implements DelayedEvents {
     await this.#turns.run(delayId, async () => {
       const row = await delayedEvent(db, delayId)
       if (row === undefined || (userId !== undefined && row.user_id !== userId)) {
-        throw new MatrixError(404, 'M_NOT_FOUND', 'No event waits under this ID.')
+        throw noneWaits()
       }
       const since = clock.now()
       const again = { since, sendTs: since + row.delay_ms }
@@ -235,6 +245,10 @@ class WaitingEvents implements DelayedEvents {
       .finally(() => this.#underWay.delete(done))
     this.#underWay.add(done)
   }
+}
+
+function noneWaits(): MatrixError {
+  return new MatrixError(404, 'M_NOT_FOUND', 'No event waits under this ID.')
 }
 
 function tooLong(): MatrixError {
