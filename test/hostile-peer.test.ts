@@ -497,7 +497,7 @@ for (const version of versionsToTry) {
       const stored = await a.rooms.event(room.roomId, pdu.event_id)
       assert.deepEqual([stored?.status, stored?.pdu.content], ['accepted', {}])
     }
-    for (const [table, rows] of await rowsOf(a)) assert.ok(!rows.includes('canary'), table)
+    for (const [table, rows] of await rowsOf(a.life.db)) assert.ok(!rows.includes('canary'), table)
     assert.deepEqual(a.errors, [])
   })
 }

@@ -1,5 +1,6 @@
 /**
- * Accounts in each state there is, against each way to use one; and how administrators bring them there.
+ * How administrators lock and suspend accounts, and what that means to whose they are. What every way to
+ * use an account gives in every state is in `test/account-matrix.test.ts`.
  */
 
 import assert from 'node:assert/strict'
@@ -7,8 +8,6 @@ import { type TestContext, test } from 'node:test'
 import { testDisk } from '../../test/databases.ts'
 import { at, type RoomClientWorld, roomClientWorld } from '../../test/room-client-world.ts'
 import type { UserId } from '../protocol/identifiers/ids.ts'
-
-type State = 'active' | 'locked' | 'suspended' | 'deactivated' | 'guest'
 
 async function world(t: TestContext) {
   return await roomClientWorld(t, { db: await testDisk().open() })
@@ -28,188 +27,15 @@ async function administrator(it: RoomClientWorld) {
   return it.client(userId, issued?.access_token ?? assert.fail())
 }
 
-/** A user who has each kind of token, and whose account is brought into a state after that. */
-async function userIn(it: RoomClientWorld, state: State) {
-  const guest = state === 'guest'
-  const device = { refreshable: true }
-  const { userId, issued } = await it.users.accounts.register({
-    username: 'subject',
-    ...(!guest && { password: 'secret' }),
-    guest,
-    device,
-  })
-  const access = issued?.access_token ?? assert.fail()
-  const refresh = issued?.refresh_token ?? assert.fail()
-  const login = it.users.loginTokens.create(userId)
-  const openId = await it.users.openId.create(userId)
-  const admin = await administrator(it)
-  if (state === 'locked') await admin.put(moderation(userId, 'lock'), { locked: true })
-  if (state === 'suspended') await admin.put(moderation(userId, 'suspend'), { suspended: true })
-  if (state === 'deactivated') await it.users.deactivate(userId, { erase: false })
-  return { userId, access, refresh, login, openId, admin }
-}
-
-type Subject = Awaited<ReturnType<typeof userIn>>
-type Path = (it: RoomClientWorld, subject: Subject) => Promise<string>
-
-const asked =
-  (method: string, target: string, bodyOf: (subject: Subject) => unknown, withToken = true): Path =>
-  async ({ ask }, subject) => {
-    const token = withToken ? { token: subject.access } : {}
-    const { status, body } = await ask(method, target, { body: bodyOf(subject), ...token })
-    return status === 200 ? '200' : `${status} ${body.errcode}`
-  }
-const nothing = () => ({})
-const password = { type: 'm.login.password', password: 'secret' }
-
-const paths: Readonly<Record<string, Path>> = {
-  'an access token': asked('GET', '/account/whoami', nothing),
-  'an access token where none is needed': asked('GET', '/publicRooms', nothing),
-  'a password': asked(
-    'POST',
-    '/login',
-    ({ userId: user }) => ({ ...password, identifier: { type: 'm.id.user', user } }),
-    false,
-  ),
-  'a wrong password': asked(
-    'POST',
-    '/login',
-    ({ userId: user }) => ({
-      ...password,
-      password: '',
-      identifier: { type: 'm.id.user', user },
-    }),
-    false,
-  ),
-  'a login token': asked(
-    'POST',
-    '/login',
-    ({ login: token }) => ({ type: 'm.login.token', token }),
-    false,
-  ),
-  'a refresh token': asked(
-    'POST',
-    '/refresh',
-    ({ refresh: refresh_token }) => ({ refresh_token }),
-    false,
-  ),
-  'a password asked for once more': asked('POST', '/account/password', () => ({
-    new_password: 'other',
-    auth: password,
-  })),
-  'a login token to be made': asked('POST', '/_matrix/client/v1/login/get_token', () => ({
-    auth: password,
-  })),
-  'an OpenID token': async ({ users }, { openId }) =>
-    (await users.openId.userOf(openId)) === undefined ? 'nobody' : '200',
-  'their name, by somebody else': asked(
-    'POST',
-    '/register',
-    () => ({ username: 'subject', password: 'x', auth: { type: 'm.login.dummy' } }),
-    false,
-  ),
-  'logging out': asked('POST', '/logout', nothing),
-  'logging out everywhere': asked('POST', '/logout/all', nothing),
-}
-
-const unknown = '401 M_UNKNOWN_TOKEN'
-const locked = '401 M_USER_LOCKED'
-const refused = '403 M_FORBIDDEN'
-const gone = '403 M_USER_DEACTIVATED'
-const closed = '403 M_GUEST_ACCESS_FORBIDDEN'
-
-/** In the order of the paths. */
-const expected: Readonly<Record<State, readonly string[]>> = {
-  active: [
-    '200',
-    '200',
-    '200',
-    refused,
-    '200',
-    '200',
-    '200',
-    '200',
-    '200',
-    '400 M_USER_IN_USE',
-    '200',
-    '200',
-  ],
-  locked: [
-    locked,
-    locked,
-    locked,
-    refused,
-    locked,
-    locked,
-    locked,
-    locked,
-    'nobody',
-    '400 M_USER_IN_USE',
-    '200',
-    '200',
-  ],
-  suspended: [
-    '200',
-    '200',
-    '200',
-    refused,
-    '200',
-    '200',
-    '200',
-    '200',
-    '200',
-    '400 M_USER_IN_USE',
-    '200',
-    '200',
-  ],
-  deactivated: [
-    unknown,
-    unknown,
-    gone,
-    gone,
-    gone,
-    unknown,
-    unknown,
-    unknown,
-    'nobody',
-    '400 M_USER_IN_USE',
-    unknown,
-    unknown,
-  ],
-  guest: [
-    '200',
-    '200',
-    refused,
-    refused,
-    '200',
-    '200',
-    closed,
-    closed,
-    '200',
-    '400 M_USER_IN_USE',
-    '200',
-    '200',
-  ],
-}
-
-for (const [state, outcomes] of Object.entries(expected)) {
-  for (const [index, [path, use]] of Object.entries(paths).entries()) {
-    test(`${state}: ${path}`, async (t) => {
-      const it = await world(t)
-      assert.equal(await use(it, await userIn(it, state as State)), outcomes[index])
-    })
-  }
-}
-
 test('who is locked out is told so softly, and has their session back afterwards', async (t) => {
   const it = await world(t)
-  const { admin, userId, access, refresh } = await userIn(it, 'locked')
-  const { body } = await it.ask('GET', '/sync', { token: access })
-  assert.equal(body.soft_logout, true)
-  await admin.put(moderation(userId, 'lock'), { locked: false })
-  assert.equal((await it.ask('GET', '/account/whoami', { token: access })).status, 200)
-  const refreshed = await it.ask('POST', '/refresh', { body: { refresh_token: refresh } })
-  assert.equal(refreshed.status, 200)
+  const bob = await it.user('bob')
+  const admin = await administrator(it)
+  await admin.put(moderation(bob.userId, 'lock'), { locked: true })
+  const { body } = await it.ask('GET', '/sync', { token: bob.token })
+  assert.deepEqual([body.errcode, body.soft_logout], ['M_USER_LOCKED', true])
+  await admin.put(moderation(bob.userId, 'lock'), { locked: false })
+  assert.equal((await bob.get('/account/whoami')).user_id, bob.userId)
 })
 
 test('who is suspended can read, leave and take back, and do nothing that others see', async (t) => {

@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
 import type { RoomVersion } from '../../src/protocol/room-version.ts'
-import { sql } from '../../src/storage/database.ts'
+import { type Database, sql } from '../../src/storage/database.ts'
 import { eventStatuses } from '../../src/storage/events.ts'
 import { FederationWorld, type TestServer } from '../federation-world.ts'
 import { idOf, type RawEvent, sealed, textOf } from '../scripted-peer/forged-event.ts'
@@ -110,7 +110,7 @@ async function cellOf(
 }
 
 /** All that a server has stored, as texts of rows by table. */
-export async function rowsOf({ life: { db } }: TestServer): Promise<Map<string, string>> {
+export async function rowsOf(db: Database): Promise<Map<string, string>> {
   const tables = await db.all<{ name: string }>(
     sql`SELECT name FROM sqlite_master WHERE type = 'table'`,
   )
@@ -143,7 +143,7 @@ export async function assertFates(
   { status: expected = 'accepted' as (typeof eventStatuses)[number] } = {},
 ): Promise<void> {
   const { a, version } = scene
-  const rows = await rowsOf(a)
+  const rows = await rowsOf(a.life.db)
   const verdicts = await verdictsOf(a)
   const tablesWith = (text: string) =>
     [...rows].filter(([, row]) => row.includes(text)).map(([table]) => table)

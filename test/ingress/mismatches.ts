@@ -121,7 +121,7 @@ export async function withMismatches(scene: Scene): Promise<unknown[]> {
         operation === 'invite' ? body : textOf(whole),
       )
     }
-    const before = await rowsOf(a)
+    const before = await rowsOf(a.life.db)
     const signedBefore = a.signed.length
     const label = `version ${version.id}, ${operation} ${api}`
     for (const [what, change] of mismatches) {
@@ -131,7 +131,7 @@ export async function withMismatches(scene: Scene): Promise<unknown[]> {
       assert.ok(status === 400 || status === 404, `${label}: ${what}: ${status} ${body.errcode}`)
       cells.push(what)
     }
-    assert.deepEqual(eventsIn(await rowsOf(a)), eventsIn(before), label)
+    assert.deepEqual(eventsIn(await rowsOf(a.life.db)), eventsIn(before), label)
     assert.deepEqual(eventsSigned(a.signed.slice(signedBefore)), [], label)
     const { status, text } = await hand({ event, roomId: room })
     assert.equal(status, 200, `${label}: ${text}`)

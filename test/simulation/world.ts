@@ -353,9 +353,9 @@ server_name: ${this.name}
 data_dir: /data
 listeners:
   - {host: ${this.address}, port: ${federationPort}, tls: {cert: ${host}, key: k}, apis: [federation]}
-  - {host: ${this.address}, port: ${clientPort}, apis: [client, media]}
+  - {host: ${this.address}, port: ${clientPort}, apis: [client, media, admin]}
 ${this.#settings.includes('federation:') ? '' : 'federation: {allow_private_ips: true, retry: {min_ms: 5000, max_ms: 600000}}'}
-registration: {enabled: true}
+${this.#settings.includes('registration:') ? '' : 'registration: {enabled: true}'}
 password_hash_cost: 1
 ${this.#settings.includes('rate_limits:') ? '' : 'rate_limits: false'}
 ${this.#settings.includes('presence:') ? '' : 'presence: false'}
