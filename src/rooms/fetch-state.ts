@@ -146,8 +146,14 @@ async function fetchUnknown(
   const wanted = new Set(unknown)
   const found = new Map<EventId, Pdu>()
   for (const pdu of pdus) if (wanted.has(pdu.event_id)) found.set(pdu.event_id, pdu)
+  if (budget.isSpent) return found
   // It gave all that it has.
-  if (!budget.isSpent) for (const id of unknown) if (!found.has(id)) avoidance.refused(server, id)
+  const isProven = pdus.length === state.length + authChain.length
+  for (const id of unknown) {
+    if (found.has(id)) continue
+    if (isProven) avoidance.refused(server, id)
+    else avoidance.unproven(server, id)
+  }
   return found
 }
 

@@ -99,6 +99,23 @@ test('who could not give an event is asked again after a minute, then two, up to
   assert.ok(!avoidance.isAvoided(a, '$other'))
 })
 
+test('what does not pass the door is a refusal only if its keys do not come for a while', async () => {
+  const time = new VirtualTime()
+  const avoidance = new Avoidance(time.clock())
+  for (const minutes of [0, 1, 8.9]) {
+    await time.run(minutes * 60_000)
+    avoidance.unproven(a, '$e')
+    assert.ok(!avoidance.isRefused(a, '$e'), `after ${minutes}`)
+  }
+  await time.run(60_000)
+  // Time alone says nothing: the server must have been asked again.
+  assert.ok(!avoidance.isRefused(a, '$e'))
+  avoidance.unproven(b, '$e')
+  avoidance.unproven(a, '$e')
+  assert.ok(avoidance.isRefused(a, '$e'))
+  assert.ok(!avoidance.isRefused(b, '$e'))
+})
+
 test('only what a server says of an event counts as its refusal', async () => {
   const time = new VirtualTime()
   const avoidance = new Avoidance(time.clock())
@@ -110,7 +127,7 @@ test('only what a server says of an event counts as its refusal', async () => {
     return nothing
   }
   const cases: [eventId: EventId, isRefusal: boolean, answer: () => Promise<Uint8Array>][] = [
-    ['$none', true, async () => nothing],
+    ['$none', false, async () => nothing],
     ['$404', true, () => failure('refused', 404)],
     ['$429', false, () => failure('refused', 429)],
     ['$502', false, () => failure('refused', 502)],

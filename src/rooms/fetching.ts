@@ -125,6 +125,9 @@ export class FetchBudget {
   }
 }
 
+/** For how long the keys of what does not pass the door are waited for. */
+const doubtMs = 600_000
+
 /** Which events a server could not give, and until when it is not asked for them again. */
 export class Avoidance {
   readonly #clock: Clock
@@ -135,6 +138,8 @@ export class Avoidance {
 
   /** What servers said that they have not got, or gave in a form that never passes the door. */
   readonly #refusals = new LRUCache<string, true>({ maxSize: 10_000, sizeCalculation: () => 1 })
+  /** Since when servers give what does not pass the door. */
+  readonly #unproven = new LRUCache<string, number>({ maxSize: 10_000, sizeCalculation: () => 1 })
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -147,6 +152,18 @@ export class Avoidance {
 
   refused(server: ServerName, eventId: EventId): void {
     this.#refusals.set(`${server} ${eventId}`, true)
+  }
+
+  /**
+   * What a server gave does not pass the door. The keys by which it is signed may only be out of reach
+   * now, so that this counts as a refusal if it is still so after a while.
+   */
+  unproven(server: ServerName, eventId: EventId): void {
+    const key = `${server} ${eventId}`
+    const now = this.#clock.monotonicMs()
+    const sinceMs = this.#unproven.get(key) ?? now
+    this.#unproven.set(key, sinceMs)
+    if (now - sinceMs >= doubtMs) this.refused(server, eventId)
   }
 
   isAvoided(server: ServerName, eventId: EventId): boolean {
@@ -282,7 +299,7 @@ async function fetchEvent(fetch: Fetch, eventId: EventId): Promise<Pdu | undefin
       const bytes = await parts.remoteServers.event(server, { eventId })
       const [pdu] = await admitAffordable(fetch, [bytes], { origin: server, route: 'event' })
       if (pdu?.event_id === eventId) return pdu
-      if (!budget.isSpent) avoidance.refused(server, eventId)
+      if (!budget.isSpent) avoidance.unproven(server, eventId)
       return undefined
     } catch (error) {
       if (isRefusal(error)) avoidance.refused(server, eventId)

@@ -32,5 +32,6 @@ export const regressionSeeds: readonly { readonly seed: number; readonly showed:
   { seed: 3000674, showed: 'who joins as all others leave is given no members by anybody' },
   { seed: 8000538, showed: 'who joined without a part of the state gives it so to others' },
   { seed: 9600013, showed: 'one side takes back a kick, and the other hears none of it' },
+  { seed: 47110992, showed: 'a state was taken without whose keys were out of reach for a while' },
   { seed: 271, showed: 'a state was taken without what was not fetched in time' },
 ]

@@ -322,7 +322,7 @@ export class SimulatedServer {
     const isShown = process.env.HANSA_TEST_LOG !== undefined
     const line = (level: string) => (message: string, fields?: Record<string, unknown>) => {
       const atMs = this.world.time.elapsedMs
-      if (message === stateWithHoles) this.#blind.add(String(fields?.roomId))
+      if (message === stateWithHoles) this.#noteHoles(String(fields?.roomId) as RoomId)
       if (message === droppedOfRoom) this.#noteDropped(String(fields?.roomId) as RoomId)
       if (message === joinedPartially || message === judgedOtherwise) this.world.count(message)
       const rejudged = message === judgedOtherwise ? (fields?.some as readonly string[]) : undefined
@@ -337,6 +337,13 @@ export class SimulatedServer {
       info: line('info'),
       debug: process.env.DBG ? line('debug') : () => {},
     }
+  }
+
+  /** Here and in later stays a state is not what others have. */
+  #noteHoles(roomId: RoomId): void {
+    this.#blind.add(roomId)
+    const stay = this.stays.get(roomId)
+    if (stay !== undefined) this.stays.set(roomId, { ...stay, isBlind: true })
   }
 
   /** State of a room is not known here, of which somebody is in it, or about to be. */
