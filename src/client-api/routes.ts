@@ -68,8 +68,10 @@ import { threadSubscriptionRoutes } from './msc4306.ts'
 import { threadSubscriptionChangesRoute } from './msc4308.ts'
 import { mutualRoomsRoutes } from './mutual-rooms.ts'
 import { notificationsRoute } from './notifications.ts'
+import { initialSyncRoute, oneEventRoute, roomInitialSyncRoute } from './old-sync.ts'
 import { openIdTokenRoute } from './openid.ts'
 import { changePasswordRoute } from './password-management.ts'
+import { peekEventsRoute } from './peeking-events.ts'
 import { policyServerRoute } from './policy-server.ts'
 import { presenceRoute, setPresenceRoute } from './presence.ts'
 import {
@@ -193,7 +195,11 @@ export const roomRoutes: readonly Route<Server>[] = [
   ...mutualRoomsRoutes,
   turnServerRoute,
   notificationsRoute,
+  initialSyncRoute,
+  oneEventRoute,
   oneRoomEventRoute,
+  peekEventsRoute,
+  roomInitialSyncRoute,
   postPusherRoute,
   postReceiptRoute,
   presenceRoute,

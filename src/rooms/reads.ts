@@ -14,6 +14,7 @@ import {
   newestPositions,
   type PlacedEventRow,
   roomOfEvent,
+  roomsOfEvent,
 } from '#storage/events.ts'
 import {
   localUsersOf,
@@ -83,6 +84,7 @@ export type RoomReads = Pick<
   | 'graph'
   | 'explain'
   | 'explainWaiting'
+  | 'roomsWithEvent'
 >
 
 const beginning: Position = { stream: -1, sub: 0 }
@@ -161,6 +163,7 @@ export function createReads(parts: ReadParts): RoomReads {
       return found ? await membersWith(found, found.published.state, code) : []
     },
     graph: (roomId, options) => roomGraph(parts, roomId, options),
+    roomsWithEvent: (eventId) => roomsOfEvent(db, eventId),
     explainWaiting: (eventId) => explainWaiting(db, eventId),
     explain: async (eventId, roomId) => {
       const named = roomId ?? (await roomOfEvent(db, eventId))

@@ -392,6 +392,8 @@ export interface Rooms {
    * administrators, who need not say which room it is of.
    */
   explain(eventId: EventId, roomId?: RoomId): Promise<EventExplanation | undefined>
+  /** The rooms with an event of this ID: in the first room versions there may be several. */
+  roomsWithEvent(eventId: EventId): Promise<RoomId[]>
   /** Why an event has no place in its room yet: a sentence, if it is one of `waitingEvents`. */
   explainWaiting(eventId: EventId): Promise<string | undefined>
 

@@ -320,6 +320,15 @@ export async function refusedEventRows(
   `)
 }
 
+/** The rooms with an event of this ID, some of them if they are many. */
+export async function roomsOfEvent(db: Reader, eventId: EventId): Promise<RoomId[]> {
+  const rows = await db.all<{ room_id: RoomId }>(sql`
+    SELECT rooms.room_id AS room_id FROM events JOIN rooms ON rooms.room_nid = events.room_nid
+    WHERE events.event_id = ${eventId} ORDER BY rooms.room_nid LIMIT 50
+  `)
+  return rows.map((row) => row.room_id)
+}
+
 /** The room of an event. */
 export async function roomOfEvent(db: Reader, eventId: EventId): Promise<RoomId | undefined> {
   const row = await db.first<{ room_id: RoomId }>(sql`

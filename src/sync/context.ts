@@ -23,6 +23,17 @@ export async function visibleEvent(
   access: RoomAccess,
   eventId: EventId,
 ): Promise<VisibleEvent> {
+  const event = await tryVisibleEvent(rooms, access, eventId)
+  if (event !== undefined) return event
+  throw new MatrixError(404, 'M_NOT_FOUND', 'There is no such event, or you may not see it.')
+}
+
+/** The same, or `undefined` if there is none. */
+export async function tryVisibleEvent(
+  rooms: HistoryRooms,
+  access: RoomAccess,
+  eventId: EventId,
+): Promise<VisibleEvent | undefined> {
   const stored = await rooms.event(access.roomId, eventId)
   if (stored?.position !== undefined) {
     const [visible] = await visibleEvents(rooms, access, [stored])
@@ -34,7 +45,7 @@ export async function visibleEvent(
       return { stored, membership: undefined, replaces: undefined }
     }
   }
-  throw new MatrixError(404, 'M_NOT_FOUND', 'There is no such event, or you may not see it.')
+  return undefined
 }
 
 export interface ContextRequest {

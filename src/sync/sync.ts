@@ -28,7 +28,14 @@ import type { Typing } from '#users/typing.ts'
 import type { Wishes } from '#users/wishes.ts'
 import { type DeviceListChanges, deviceListChanges } from './device-lists.ts'
 import { keysLeft } from './device-sections.ts'
+import { type EventsAnswer, type EventsRequest, eventStream } from './event-stream.ts'
 import type { SyncFilter } from './filter.ts'
+import {
+  type InitialSyncRequest,
+  initialSync,
+  type RoomInitialSyncRequest,
+  roomInitialSync,
+} from './initial-sync.ts'
 import { createNotifier, type Notifier } from './notifier.ts'
 import { presenceEvents } from './presence.ts'
 import {
@@ -72,6 +79,10 @@ export interface SyncAnswer {
 export interface Sync {
   sync(request: SyncRequest): Promise<SyncAnswer>
   readonly slidingSync: SlidingSync
+  /** The stream event by event. Throws 403 `M_FORBIDDEN` for a room that the user may not read. */
+  events(request: EventsRequest): Promise<EventsAnswer>
+  initialSync(request: InitialSyncRequest): ReturnType<typeof initialSync>
+  roomInitialSync(request: RoomInitialSyncRequest): ReturnType<typeof roomInitialSync>
   /** Whose devices a user should look at again, between two tokens of theirs. */
   deviceListChanges(
     userId: UserId,
@@ -102,6 +113,9 @@ export function createSync(needs: SyncNeeds): Sync {
   const sections: SectionNeeds = { ...needs, summaries: createRoomSummaries(needs.rooms) }
   return {
     sync: (request) => answer({ ...sections, ...needs, notifier }, request),
+    events: (request) => eventStream({ ...needs, notifier }, request),
+    initialSync: (request) => initialSync(needs, request),
+    roomInitialSync: (request) => roomInitialSync(needs, request),
     slidingSync: createSlidingSync({ ...sections, ...needs, notifier }),
     deviceListChanges: async (userId, { from, to }) => {
       const settled = needs.streams.settled()
