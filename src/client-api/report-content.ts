@@ -9,6 +9,8 @@ import { answer } from '#http/endpoint.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
+import { visibleEvent } from '#sync/context.ts'
+import { tryRoomAccess } from '#sync/room-access.ts'
 
 type Needs = Pick<Server, 'rooms' | 'serverName' | 'users'>
 
@@ -21,11 +23,10 @@ export const reportRoutes = [
   }),
   answer(reportEvent, async ({ params, body, session }, { rooms, users }: Needs) => {
     const { roomId, eventId } = params
-    const membership = await rooms.membership(session.userId, roomId)
-    const event = await rooms.event(roomId, eventId)
-    if (membership?.membership !== 'join' || event === undefined) {
-      throw notFound('There is no such event, or you are not in its room.')
-    }
+    const access = await tryRoomAccess(rooms, session.userId, roomId)
+    if (access?.kind !== 'joined') throw notFound('There is no such event.')
+    // Of what they may not see they are not told that it is there.
+    await visibleEvent(rooms, access, eventId)
     await users.reports.add(session.userId, { roomId, eventId }, body.reason ?? '')
     return {}
   }),

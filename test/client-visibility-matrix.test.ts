@@ -1,0 +1,409 @@
+/**
+ * What clients read of a room, by their relation to it, by its history visibility and by every route
+ * that reads; and that what they may not see is answered like what is not there.
+ *
+ * `visibility-matrix.test.ts` has the routes that page through history, with the same story: something
+ * is said before the reader is invited (`b`), while they knock (`k`) or are invited (`i`), while they
+ * are in (`j`), after they left (`l`), and after they came again (`a`). Here all that is said after
+ * the first message belongs to its thread, and edits it: whoever sees the first is told of the others
+ * with it, and must not be of those they may not see.
+ *
+ * https://spec.matrix.org/v1.19/client-server-api/#room-history-visibility
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import {
+  at,
+  type Body,
+  query,
+  type RoomClientWorld,
+  roomClientWorld,
+  type TestUser,
+} from './room-client-world.ts'
+
+/** How far the reader's story goes. */
+const relations = {
+  stranger: 'b',
+  guest: 'b',
+  knocked: 'bk',
+  invited: 'bi',
+  joined: 'bij',
+  left: 'bijl',
+  banned: 'bijl',
+  forgotten: 'bijl',
+  again: 'bijla',
+} as const
+type Relation = keyof typeof relations
+const allRelations = Object.keys(relations) as Relation[]
+const isIn = (relation: Relation) => relation === 'joined' || relation === 'again'
+const wasIn = (relation: Relation) => isIn(relation) || relation === 'left' || relation === 'banned'
+
+const visibilities = ['world_readable', 'shared', 'invited', 'joined'] as const
+type Visibility = (typeof visibilities)[number]
+
+/** The times of which the reader sees what was said, by the spec; `-` is none. */
+function seenBy(relation: Relation, visibility: Visibility): string {
+  if (visibility === 'world_readable') return relations[relation]
+  if (!wasIn(relation)) return '-'
+  const beforeLeaving: Record<string, string> = { shared: 'bij', invited: 'ij', joined: 'j' }
+  return `${beforeLeaving[visibility]}${relation === 'again' ? afterLeaving[visibility] : ''}`
+}
+/** Who comes again has the rooms' history where it is shared, else from their coming on. */
+const afterLeaving: Record<string, string> = { shared: 'la', invited: 'a', joined: 'a' }
+
+interface Told {
+  readonly roomId: string
+  readonly visibility: Visibility
+  readonly reader: TestUser
+  /** Of the reader, from before all of it. */
+  readonly since: string
+  readonly messages: ReadonlyMap<string, string>
+  readonly topics: ReadonlyMap<string, string>
+  /** An event of the other room. */
+  readonly otherEventId: string
+}
+
+async function tell(
+  world: RoomClientWorld,
+  alice: TestUser,
+  visibility: Visibility,
+  relation: Relation,
+): Promise<Told> {
+  const reader = relation === 'guest' ? await guest(world) : await world.user(relation)
+  const { next_batch: since } = await reader.sync()
+  const state = (type: string, content: object) => ({ type: `m.room.${type}`, content })
+  const rules = [
+    state('history_visibility', { history_visibility: visibility }),
+    state('join_rules', { join_rule: relation === 'knocked' ? 'knock' : 'invite' }),
+  ]
+  const roomId: string = await alice.createRoom({ initial_state: rules })
+  const otherRoomId = await alice.createRoom()
+  const otherEventId = await alice.say(otherRoomId, 'canary x.')
+  const on = { user_id: reader.userId }
+  const messages = new Map<string, string>()
+  const topics = new Map<string, string>()
+  let root: string | undefined
+  for (const time of relations[relation]) {
+    if (time === 'k') await reader.post(`/knock/${encodeURIComponent(roomId)}`)
+    if (time === 'i') await alice.post(at(roomId, '/invite'), on)
+    if (time === 'j') await reader.post(at(roomId, '/join'))
+    if (time === 'l') await alice.post(at(roomId, relation === 'banned' ? '/ban' : '/kick'), on)
+    if (time === 'a') {
+      await alice.post(at(roomId, '/invite'), on)
+      await reader.post(at(roomId, '/join'))
+    }
+    await world.time.run(1000)
+    const topic = await alice.put(at(roomId, '/state/m.room.topic'), { topic: `topic ${time}.` })
+    topics.set(time, topic.event_id)
+    const said = {
+      msgtype: 'm.text',
+      body: `canary ${time}.`,
+      'm.mentions': { user_ids: [reader.userId] },
+    }
+    const send = async (id: string, content: object): Promise<string> =>
+      (await alice.put(at(roomId, `/send/m.room.message/${id}`), content)).event_id
+    if (root === undefined) {
+      root = await send(`${roomId}${time}`, said)
+      messages.set(time, root)
+    } else {
+      const inThread = { rel_type: 'm.thread', event_id: root }
+      messages.set(time, await send(`${roomId}${time}`, { ...said, 'm.relates_to': inThread }))
+      const edit = { rel_type: 'm.replace', event_id: root }
+      await send(`${roomId}${time}e`, { ...said, 'm.new_content': said, 'm.relates_to': edit })
+    }
+    const read = `/receipt/m.read/${encodeURIComponent(messages.get(time) ?? '')}`
+    await alice.post(at(roomId, read), {})
+    await world.time.run(1000)
+  }
+  if (relation === 'forgotten') await reader.post(at(roomId, '/forget'))
+  return { roomId, visibility, reader, since, messages, topics, otherEventId }
+}
+
+async function guest(world: RoomClientWorld): Promise<TestUser> {
+  const { userId, issued } = await world.users.accounts.register({ guest: true, device: {} })
+  return world.client(userId as `@${string}:${string}`, issued?.access_token ?? assert.fail())
+}
+
+/** The times of which something is in an answer, in the order of the story. */
+function found(answer: unknown, word = 'canary'): string {
+  const text = JSON.stringify(answer) ?? ''
+  return [...'bkijlax'].filter((time) => text.includes(`${word} ${time}.`)).join('') || '-'
+}
+
+const without = (times: string, gone: string) =>
+  [...times].filter((time) => !gone.includes(time)).join('') || '-'
+
+type Ask = (
+  method: string,
+  target: string,
+  body?: object,
+) => Promise<{ status: number; body: Body }>
+
+interface Reading {
+  readonly ask: Ask
+  readonly told: Told
+  readonly relation: Relation
+  readonly seen: string
+}
+
+/** What of the story a route shows, and what it must. */
+type Route = (reading: Reading) => Promise<readonly [shown: string, expected: string]>
+
+const v1 = (roomId: string, rest: string) => `/_matrix/client/v1${at(roomId, rest)}`
+const slidingPath = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?timeout=0'
+const timeline = { limit: 100 }
+
+/** The room's section of a sync, whatever the reader's relation to it. */
+const syncing =
+  (parameters: (told: Told) => object, pick: (rooms: Body, roomId: string) => unknown) =>
+  async ({ ask, told }: Reading): Promise<unknown> => {
+    const { body } = await ask('GET', `/sync?${query({ timeout: '0', ...parameters(told) })}`)
+    return pick(body.rooms ?? {}, told.roomId)
+  }
+const sections = (rooms: Body, roomId: string) =>
+  ['join', 'leave'].map((section) => rooms[section]?.[roomId])
+const includeLeave = { room: { include_leave: true, timeline } }
+/** Of what a stay ended they are told up to its end. */
+const upToNow = (relation: Relation, seen: string) =>
+  !wasIn(relation) ? '-' : isIn(relation) ? seen : without(seen, 'l')
+
+/** In a sync a room ends where their stay did. */
+const stayTime = (relation: Relation) =>
+  !wasIn(relation) ? '-' : isIn(relation) ? (relations[relation].at(-1) ?? '-') : 'j'
+
+const stateTime = (relation: Relation, visibility: Visibility): string => {
+  const now = relations[relation].at(-1) ?? '-'
+  if (visibility === 'world_readable') return now
+  return stayTime(relation)
+}
+
+const sliding =
+  (body: (roomId: string) => object, pick: (answer: Body, roomId: string) => unknown) =>
+  async ({ ask, told }: Reading): Promise<unknown> => {
+    const answer = await ask('POST', slidingPath, body(told.roomId))
+    assert.equal(answer.status, 200)
+    return pick(answer.body, told.roomId)
+  }
+const wanted = { timeline_limit: 100, required_state: [['*', '*']] }
+const bySlidingList = sliding(
+  () => ({ lists: { all: { ranges: [[0, 99]], ...wanted } } }),
+  ({ rooms }, roomId) => rooms[roomId]?.timeline,
+)
+const bySubscription = sliding(
+  (roomId) => ({ room_subscriptions: { [roomId]: wanted } }),
+  ({ rooms }, roomId) => rooms[roomId]?.timeline,
+)
+
+/** The first message is told with the last of its thread, and its last edit. */
+const rootAndLast = (seen: string) => found(`canary b. canary ${seen.at(-1)}.`)
+
+/** What belongs to the first message, if that can be seen. */
+const ofRoot =
+  (rest: string): Route =>
+  async ({ ask, told, seen }) => {
+    const root = encodeURIComponent(told.messages.get('b') ?? '')
+    const { body } = await ask('GET', v1(told.roomId, `/relations/${root}${rest}limit=100`))
+    return [found(body), seen.includes('b') ? without(seen, 'b') : '-']
+  }
+
+const messageRoutes: Readonly<Record<string, Route>> = {
+  'the first sync': async (reading) => [
+    found(await syncing(() => ({ filter: includeLeave }), sections)(reading)),
+    upToNow(reading.relation, reading.seen),
+  ],
+  'the first sync, with few members': async (reading) => {
+    const state = { lazy_load_members: true }
+    const filter = { room: { ...includeLeave.room, state } }
+    return [
+      found(await syncing(() => ({ filter }), sections)(reading)),
+      upToNow(reading.relation, reading.seen),
+    ]
+  },
+  'a sync since before all of it': async (reading) => [
+    found(await syncing(({ since }) => ({ since, filter: includeLeave }), sections)(reading)),
+    upToNow(reading.relation, reading.seen),
+  ],
+  'a sync since before all of it, with all state': async (reading) => [
+    found(
+      await syncing(
+        ({ since }) => ({ since, full_state: 'true', filter: includeLeave }),
+        sections,
+      )(reading),
+    ),
+    upToNow(reading.relation, reading.seen),
+  ],
+  'a list of sliding sync': async (reading) => [
+    found(await bySlidingList(reading)),
+    upToNow(reading.relation, reading.seen),
+  ],
+  'a subscription of sliding sync': async (reading) => [
+    found(await bySubscription(reading)),
+    upToNow(reading.relation, reading.seen),
+  ],
+  relations: ofRoot('?'),
+  'relations, of relations too': ofRoot('?recurse=true&'),
+  'relations of a kind': ofRoot('/m.thread?'),
+  'relations of another kind': ofRoot('/m.replace?'),
+  'relations of a kind and type': ofRoot('/m.thread/m.room.message?'),
+  'relations, the first ones first': ofRoot('?dir=f&'),
+  threads: async ({ ask, told, seen }) => {
+    const { body } = await ask('GET', v1(told.roomId, '/threads?limit=100'))
+    return [found(body), seen.includes('b') && seen !== 'b' ? rootAndLast(seen) : '-']
+  },
+  'the first message with its thread': async ({ ask, told, seen }) => {
+    const root = encodeURIComponent(told.messages.get('b') ?? '')
+    const { body } = await ask('GET', at(told.roomId, `/event/${root}`))
+    return [found(body), seen.includes('b') ? rootAndLast(seen) : '-']
+  },
+  search: async ({ ask, relation, seen }) => {
+    const criteria = { search_term: 'canary', event_context: { before_limit: 5, after_limit: 5 } }
+    const { status, body } = await ask('POST', '/search?', {
+      search_categories: { room_events: { ...criteria, filter: { limit: 50 } } },
+    })
+    if (relation === 'guest') return [String(status), '403']
+    // The rooms that they have to do with are searched.
+    return [found(body), ['stranger', 'forgotten'].includes(relation) ? '-' : seen]
+  },
+  notifications: async ({ ask, relation }) => {
+    const { status, body } = await ask('GET', '/notifications?limit=100')
+    if (relation === 'guest') return [String(status), '403']
+    // What they were notified of goes with their stay.
+    return [found(body), isIn(relation) ? (relations[relation].at(-1) ?? '') : '-']
+  },
+}
+
+/** Whose topic a route shows, and whose it must. */
+const stateRoutes: Readonly<Record<string, (reading: Reading, now: string) => ReturnType<Route>>> =
+  {
+    state: async ({ ask, told }, now) => [
+      topicIn(await ask('GET', at(told.roomId, '/state'))),
+      now,
+    ],
+    'one piece of state': async ({ ask, told }, now) => [
+      topicIn(await ask('GET', at(told.roomId, '/state/m.room.topic/'))),
+      now,
+    ],
+    'one piece of state as an event': async ({ ask, told }, now) => [
+      topicIn(await ask('GET', at(told.roomId, '/state/m.room.topic/?format=event'))),
+      now,
+    ],
+    'the required state of sliding sync': async (reading) => [
+      topicIn(
+        await sliding(
+          () => ({ lists: { all: { ranges: [[0, 99]], ...wanted, timeline_limit: 0 } } }),
+          ({ rooms }, roomId) => rooms[roomId]?.required_state,
+        )(reading),
+      ),
+      stayTime(reading.relation),
+    ],
+    'the state of a sync': async (reading) => [
+      topicIn(
+        await syncing(
+          ({ since }) => ({
+            since,
+            full_state: 'true',
+            filter: { room: { include_leave: true, timeline: { types: [] } } },
+          }),
+          sections,
+        )(reading),
+      ),
+      stayTime(reading.relation),
+    ],
+    summary: async ({ ask, told, relation }) => [
+      topicIn(
+        await ask('GET', `/_matrix/client/v1/room_summary/${encodeURIComponent(told.roomId)}`),
+      ),
+      previewed(relation, told.visibility),
+    ],
+    hierarchy: async ({ ask, told, relation }) => {
+      const { status, body } = await ask('GET', v1(told.roomId, '/hierarchy'))
+      if (relation === 'guest') return [String(status), '403']
+      return [topicIn(body), previewed(relation, told.visibility)]
+    },
+  }
+
+/** Routes that name an event, and show it or do something about it. */
+const eventRoutes: Readonly<
+  Record<
+    string,
+    (roomId: string, eventId: string) => [method: string, target: string, body?: object]
+  >
+> = {
+  event: (roomId, eventId) => ['GET', at(roomId, `/event/${eventId}`)],
+  context: (roomId, eventId) => ['GET', at(roomId, `/context/${eventId}`)],
+  relations: (roomId, eventId) => ['GET', v1(roomId, `/relations/${eventId}`)],
+  'relations of a kind': (roomId, eventId) => ['GET', v1(roomId, `/relations/${eventId}/m.thread`)],
+  'relations of a kind and type': (roomId, eventId) => [
+    'GET',
+    v1(roomId, `/relations/${eventId}/m.thread/m.room.message`),
+  ],
+  report: (roomId, eventId) => ['POST', at(roomId, `/report/${eventId}`), { reason: 'x' }],
+}
+
+const topicIn = (answer: unknown) => found(answer, 'topic')
+
+/** What a room is called now may be known to who could come in, or look in. */
+function previewed(relation: Relation, visibility: Visibility): string {
+  const mayEnter = isIn(relation) || relation === 'invited' || relation === 'knocked'
+  return mayEnter || visibility === 'world_readable' ? (relations[relation].at(-1) ?? '-') : '-'
+}
+
+/** Events that the reader may not see are answered like one that is not there, to the byte. */
+async function hiddenEvents({ ask, told, seen }: Reading): Promise<string[]> {
+  const hidden = [...told.messages].filter(([time]) => !seen.includes(time))
+  const wrong: string[] = []
+  for (const [name, route] of Object.entries(eventRoutes)) {
+    const answerFor = async (eventId: string) => {
+      const answer = await ask(...route(told.roomId, encodeURIComponent(eventId)))
+      return `${answer.status} ${JSON.stringify(answer.body)}`
+    }
+    const none = await answerFor('$none')
+    if (!/^40[34] /.test(none)) wrong.push(`${name}: ${none} for what is not there`)
+    for (const eventId of [...hidden.map(([, id]) => id), told.otherEventId]) {
+      const answer = await answerFor(eventId)
+      if (answer !== none) wrong.push(`${name}: ${answer}, not ${none}`)
+    }
+  }
+  return wrong
+}
+
+/** A topic that is seen does not tell of one before it that is not. */
+async function topicsBefore({ ask, told, seen, relation }: Reading): Promise<string[]> {
+  const wrong: string[] = []
+  const times = relations[relation]
+  for (const [time, eventId] of told.topics) {
+    const { body } = await ask('GET', at(told.roomId, `/event/${encodeURIComponent(eventId)}`))
+    const both = [times[times.indexOf(time) - 1] ?? '', time].filter((one) => seen.includes(one))
+    const expected = seen.includes(time) ? both.join('') : '-'
+    const shown = topicIn(body)
+    if (shown !== expected) wrong.push(`the topic at ${time}: ${shown}, not ${expected}`)
+  }
+  return wrong
+}
+
+for (const visibility of visibilities) {
+  test(`what clients read by all routes where history is ${visibility}`, async (t) => {
+    const world = await roomClientWorld(t)
+    const alice = await world.user('alice')
+    const wrong: string[] = []
+    for (const relation of allRelations) {
+      const told = await tell(world, alice, visibility, relation)
+      const ask: Ask = (method, target, body) =>
+        world.ask(method, target, { token: told.reader.token, body })
+      const reading = { ask, told, relation, seen: seenBy(relation, visibility) }
+      const compare = (name: string, [shown, expected]: readonly [string, string]) => {
+        if (shown !== expected) wrong.push(`${relation}: ${name}: ${shown}, not ${expected}`)
+      }
+      for (const [name, route] of Object.entries(messageRoutes)) compare(name, await route(reading))
+      for (const [name, route] of Object.entries(stateRoutes)) {
+        compare(name, await route(reading, stateTime(relation, visibility)))
+      }
+      const others = [...(await topicsBefore(reading)), ...(await hiddenEvents(reading))]
+      wrong.push(...others.map((one) => `${relation}: ${one}`))
+    }
+    assert.deepEqual(wrong, [])
+  })
+}
