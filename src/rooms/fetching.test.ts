@@ -153,3 +153,28 @@ test('only what a server says of an event counts as its refusal', async () => {
   }
   assert.ok(!avoidance.isAvoided(a, '$late'))
 })
+
+test('who could not give an event is passed over for it, and for nothing else', async () => {
+  const time = new VirtualTime()
+  const asked: string[] = []
+  const avoidance = new Avoidance(time.clock())
+  const parts = {
+    log: silentLog,
+    remoteServers: {
+      event: async (server: ServerName, { eventId }: { eventId: EventId }) => {
+        asked.push(`${server} ${eventId}`)
+        throw new FederationError(server, 'refused', 'it has none', { status: 404 })
+      },
+    },
+  }
+  const fetchAll = async (eventIds: EventId[]) => {
+    const budget = new FetchBudget(time.clock())
+    await fetchEvents({ parts, servers: [a, b], budget, avoidance } as unknown as Fetch, eventIds)
+  }
+  await fetchAll(['$e'])
+  await fetchAll(['$e', '$other'])
+  assert.deepEqual(asked, ['a $e', 'b $e', 'a $other', 'b $other'])
+  await time.run(60_001)
+  await fetchAll(['$e'])
+  assert.deepEqual(asked.slice(4), ['a $e', 'b $e'])
+})

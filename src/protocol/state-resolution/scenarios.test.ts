@@ -255,11 +255,28 @@ for (const version of roomVersions.values()) {
   }
 }
 
+for (const version of roomVersions.values()) {
+  if (version.stateResolution === 'v1') continue
+  test(`v${version.id}: an event that was rejected wins no conflict`, () => {
+    const events = [
+      ...everyday,
+      topic('good', alice, 'levels alice'),
+      topic('bad', alice, 'levels alice'),
+    ]
+    const states = ['alice levels public good', 'alice levels public bad']
+    const resolved = (rejected: readonly string[]) =>
+      check(version, events, states, rejected).find((name) => name === 'good' || name === 'bad')
+    assert.equal(resolved([]), 'bad')
+    assert.equal(resolved(['bad']), 'good')
+  })
+}
+
 /** The names of the events of the resolved state, without the create event. */
 function check(
   version: RoomVersion,
   sketches: readonly Sketch[],
   states: readonly string[],
+  rejected: readonly string[] = [],
 ): string[] {
   const world = new RoomWorld(version, { creator: alice })
   const idOf = (name: string): EventId =>
@@ -278,7 +295,8 @@ function check(
     add(world.make({ ...sketch, content, event_id: idOf(name), auth_events, origin_server_ts: ts }))
   }
   const ids = states.map((state) => `create ${state}`.split(' ').map(idOf))
-  const resolved = resolveState(ids, (id) => events.get(id))
+  const isRejected = (id: EventId) => rejected.some((name) => idOf(name) === id)
+  const resolved = resolveState(ids, (id) => events.get(id), isRejected)
   const names = new Map([
     ['create', 'create'],
     ...sketches.map(({ name }) => [name, name] as const),
