@@ -445,6 +445,32 @@ test('what was missed while a room was out of sight is told when it is back', as
   assert.deepEqual(Object.keys(wide.extensions.account_data.rooms), [two])
 })
 
+test('who joins by an invite is told of receipts and typing from before', async (t) => {
+  const { alice, bob } = await twoUsers(t)
+  const roomId = await alice.createRoom({ preset: 'private_chat', invite: [bob.userId] })
+  const target = `/rooms/${encodeURIComponent(roomId)}`
+  const extensions = { receipts: { enabled: true }, typing: { enabled: true } }
+  const client = new Client(bob, { lists: { all: list([0, 9]) }, extensions })
+  assert.equal((await client.next()).rooms[roomId].membership, 'invite')
+  const { event_id: said } = await alice.put(`${target}/send/m.room.message/x`, {
+    msgtype: 'm.text',
+    body: 'before',
+  })
+  await alice.post(`${target}/receipt/m.read/${encodeURIComponent(said)}`)
+  const typing = `${target}/typing/${encodeURIComponent(alice.userId)}`
+  await alice.put(typing, { typing: true, timeout: 30_000 })
+  // An answer from after that, which says nothing of a room that its user is not in.
+  await bob.createRoom()
+  const still = await client.next()
+  assert.deepEqual([still.rooms[roomId], still.extensions.receipts], [undefined, undefined])
+  await bob.post(`/join/${encodeURIComponent(roomId)}`)
+  const { rooms, extensions: told } = await client.next()
+  assert.equal(rooms[roomId].initial, true)
+  const receipts = told.receipts.rooms[roomId].content
+  assert.deepEqual(Object.keys(receipts[said]['m.read']), [alice.userId])
+  assert.deepEqual(told.typing.rooms[roomId].content.user_ids, [alice.userId])
+})
+
 test('what is unread is counted, and told when it is read elsewhere', async (t) => {
   const { alice, bob } = await twoUsers(t)
   const roomId = await sharedRoom(alice, bob)

@@ -118,6 +118,8 @@ async function newsFor(
     to,
     ignored: snapshot.ignored,
   })
+  // A client that was told of a room before it was in it, as by an invite, knows nothing of what is in it.
+  for (const [roomId, room] of rooms) if (room.initial === true) knownUpTo.delete(roomId)
   const part = { ...snapshot, request, since, wanted, matched, knownUpTo, rooms }
   const { sections, messages, isNews } = await extensionsOf(needs, part)
   return {
