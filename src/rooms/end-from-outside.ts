@@ -16,7 +16,7 @@ import { isJsonObject } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
-import { insiders } from './leave.ts'
+import { endOutside, insiders } from './leave.ts'
 import type { RoomParts } from './parts.ts'
 import type { LocalMembership } from './rooms.ts'
 
@@ -40,7 +40,8 @@ export async function endFromOutside(
   if (!checked?.ok || checked.redacted || !ends(checked.pdu, membership)) return undefined
   const { pdu } = checked
   const ended = pdu.content.membership === 'ban' ? 'ban' : 'leave'
-  await engine.recordOutside({ roomId, userId, membership: ended, event: pdu, strippedState: [] })
+  const strippedState = [endOutside(userId, pdu)]
+  await engine.recordOutside({ roomId, userId, membership: ended, event: pdu, strippedState })
   return pdu.event_id
 }
 

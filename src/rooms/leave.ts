@@ -9,9 +9,11 @@
  * @module
  */
 
+import { encodeBase64 } from '#protocol/base64.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
+import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { eventOfTemplate, helpersOf, helpOfOne } from './own-membership.ts'
@@ -19,6 +21,8 @@ import type { RoomParts } from './parts.ts'
 import type { LocalMembership, Rooms } from './rooms.ts'
 
 export type LeaveRequest = Parameters<Rooms['leave']>[0]
+
+type End = Pick<Pdu, 'event_id' | 'sender' | 'origin_server_ts' | 'content'>
 
 /** Asking more servers would make the user wait, and the invite ends anyhow. */
 const helpersMax = 3
@@ -55,7 +59,8 @@ export async function leave(parts: RoomParts, request: LeaveRequest): Promise<vo
 }
 
 /**
- * If no server helps, it ends on this server alone: then there is no event but the one that it ends.
+ * If no server helps, it ends on this server alone: then there is no event in the room but the one that it
+ * ends. The user's clients are told of one all the same, or they would go on showing the invite.
  */
 async function leaveFromOutside(
   parts: RoomParts,
@@ -63,15 +68,29 @@ async function leaveFromOutside(
   membership: LocalMembership,
 ): Promise<void> {
   const { roomId, userId } = request
-  const alone = { event_id: membership.eventId, sender: userId }
-  const event = (await leaveThroughOthers(parts, request, membership)) ?? alone
+  const { clock, random } = parts
+  const event = await leaveThroughOthers(parts, request, membership)
+  const alone = () => ({
+    event_id: `$${encodeBase64(random.bytes(32), 'base64url')}` as const,
+    sender: userId,
+    origin_server_ts: clock.now(),
+    content: { ...request.content, membership: 'leave' },
+  })
   await parts.engine.recordOutside({
     roomId,
     userId,
     membership: 'leave',
-    event,
-    strippedState: [],
+    event: event ?? { event_id: membership.eventId, sender: userId },
+    strippedState: [endOutside(userId, event ?? alone())],
   })
+}
+
+/** What the clients of a user are told of the end of their invite or knock. */
+export function endOutside(
+  userId: UserId,
+  { event_id, sender, origin_server_ts, content }: End,
+): JsonObject {
+  return { type: 'm.room.member', state_key: userId, event_id, sender, origin_server_ts, content }
 }
 
 async function leaveThroughOthers(

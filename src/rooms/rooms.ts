@@ -117,7 +117,10 @@ export interface LocalMembership {
   /** When it became so, in the stream. */
   readonly stream: number
   readonly forgotten: boolean
-  /** For invites and knocks: the stripped state the client is shown. */
+  /**
+   * For invites and knocks: the stripped state the client is shown. For what ended while this server was
+   * not in the room: the event by which it did, in the clients' format.
+   */
   readonly strippedState: readonly JsonObject[]
   /** Whether this server is in the room, so that its timeline can be read. */
   readonly serverInRoom: boolean

@@ -145,21 +145,18 @@ export interface LeftPart extends RoomPart {
 
 /** A room the user has left, or was banned from. */
 export async function leftSection(needs: SectionNeeds, part: LeftPart): Promise<JsonObject> {
-  const { userId, roomId, eventId } = part.membership
+  const { userId, roomId } = part.membership
   const access = await tryRoomAccess(needs.rooms, userId, roomId)
   const end = access?.left && (await stateWhenLeft(needs.rooms, roomId, access.left))
   const accountData = { events: part.accountData }
   if (access?.left === undefined || end === undefined) {
     // They were never in the room as far as we know it: they rejected an invite, or took back a
     // knock. That event is all there is to tell.
-    const last = await needs.rooms.event(roomId, eventId)
-    // Unless it ended without one.
-    const isEnd = last?.pdu.content.membership === 'leave' || last?.pdu.content.membership === 'ban'
-    const events = isEnd ? [{ stored: last, membership: undefined, replaces: undefined }] : []
-    const presented = await present(needs, { access: strangerTo(roomId, part), part, events })
+    const events = await endOfInvite(needs, part)
     return {
-      [part.stateKey]: { events: [] },
-      timeline: { events: presented, limited: false },
+      // Who asks for the state after the timeline does not take it from the timeline.
+      [part.stateKey]: { events: part.stateKey === 'state' ? [] : events },
+      timeline: { events, limited: false },
       account_data: accountData,
     }
   }
@@ -176,6 +173,17 @@ export async function leftSection(needs: SectionNeeds, part: LeftPart): Promise<
     timeline: await timelineJson(needs, { access: bounded, part, timeline }),
     account_data: accountData,
   }
+}
+
+/** The event by which an invite or a knock ended; none if only state resolution took it away. */
+async function endOfInvite(needs: SectionNeeds, part: LeftPart): Promise<JsonObject[]> {
+  const { roomId, eventId, strippedState } = part.membership
+  const stored = await needs.rooms.event(roomId, eventId)
+  if (stored === undefined) return withFields([...strippedState], part)
+  const { membership } = stored.pdu.content
+  if (membership !== 'leave' && membership !== 'ban') return withFields([...strippedState], part)
+  const events = [{ stored, membership: undefined, replaces: undefined }]
+  return await present(needs, { access: strangerTo(roomId, part), part, events })
 }
 
 /**
