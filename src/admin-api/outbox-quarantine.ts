@@ -9,7 +9,7 @@ import {
   getOutboxQuarantine,
   retryOutboxQuarantine,
 } from '#endpoints/admin/outbox-quarantine.ts'
-import type { QuarantinePlace } from '#federation/sender/quarantine.ts'
+import type { QuarantinePlace, QuarantineRow } from '#federation/sender/quarantine.ts'
 import { answer, type Route } from '#http/endpoint.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
@@ -26,17 +26,7 @@ export const outboxQuarantineRoutes: readonly Route<Needs>[] = [
       const rows = await outboxQuarantine.list({ after: placeOf(from), limit })
       const last = rows.at(-1)
       return {
-        items: rows.map((row) => ({
-          destination: row.destination,
-          stream: row.stream,
-          ...(row.event_id !== '' && { event_id: row.event_id }),
-          ...(row.room_id !== '' && { room_id: row.room_id }),
-          ...(row.user_id !== null && { sender: row.user_id }),
-          reason: row.reason,
-          refused_ts: row.refused_ts,
-          refusals: row.refusals,
-          ...(row.retry_ts !== null && { retry_ts: row.retry_ts }),
-        })),
+        items: rows.map(shownRefusal),
         ...(last !== undefined && rows.length === limit && { next: textOf(last) }),
       }
     },
@@ -48,6 +38,21 @@ export const outboxQuarantineRoutes: readonly Route<Needs>[] = [
     count: await outboxQuarantine.drop({ ...params, stream }),
   })),
 ]
+
+/** What was refused, as it is shown. */
+export function shownRefusal(row: QuarantineRow) {
+  return {
+    destination: row.destination,
+    stream: row.stream,
+    ...(row.event_id !== '' && { event_id: row.event_id }),
+    ...(row.room_id !== '' && { room_id: row.room_id }),
+    ...(row.user_id !== null && { sender: row.user_id }),
+    reason: row.reason,
+    refused_ts: row.refused_ts,
+    refusals: row.refusals,
+    ...(row.retry_ts !== null && { retry_ts: row.retry_ts }),
+  }
+}
 
 function textOf({ destination, stream, sub, event_id }: QuarantinePlace): string {
   return `${stream} ${sub} ${destination} ${event_id}`

@@ -12,13 +12,13 @@ import { checkConfig } from './config.ts'
 import { doctor } from './doctor.ts'
 import { explain } from './explain.ts'
 import { rotateKey } from './key.ts'
+import { dropOutbox, listOutbox, retryOutbox } from './outbox.ts'
 import { compareRooms } from './room.ts'
 import { start } from './start.ts'
 import { createUser, listUsers, resetPassword } from './user.ts'
 
 const program = new Command('hansa')
   .description('A Matrix homeserver whose centre is federation.')
-  .exitOverride()
   .configureHelp({ showGlobalOptions: true })
 
 const configOption = ['--config <file>', 'the configuration', 'hansa.yaml'] as const
@@ -133,6 +133,40 @@ program
       .option(...configOption)
       .action(compareRooms),
   )
+
+program
+  .command('outbox')
+  .description('what other servers refused to take')
+  .addCommand(
+    new Command('list')
+      .description('all of it, with the reason')
+      .argument('[server]', 'only that of one server')
+      .option('--json', 'print it as JSON', false)
+      .option(...configOption)
+      .action(listOutbox),
+  )
+  .addCommand(
+    new Command('retry')
+      .description('send it again')
+      .argument('<server>', 'the server that refused it')
+      .option('--stream <number>', 'only what has this position; all, if it is not given')
+      .option(...configOption)
+      .action(retryOutbox),
+  )
+  .addCommand(
+    new Command('drop')
+      .description('give it up for good')
+      .argument('<server>', 'the server that refused it')
+      .option('--stream <number>', 'only what has this position; all, if it is not given')
+      .option(...configOption)
+      .action(dropOutbox),
+  )
+
+/** What a command says of its arguments is thrown, however deep it stands. */
+program.exitOverride()
+for (const group of program.commands) {
+  for (const one of [group, ...group.commands]) one.exitOverride()
+}
 
 /** What is printed and the exit code for something that was thrown. */
 function failure(error: unknown): { message: string; code: number } {

@@ -103,6 +103,14 @@ export function removeFromQuarantine(tx: Writer, row: QuarantinePlace): void {
   `)
 }
 
+/** Says that it is to go back into line now, by whoever looks for what is due. */
+export function makeDue(tx: Writer, row: QuarantinePlace, now: number): void {
+  tx.run(sql`
+    UPDATE outbox_quarantine SET retry_ts = ${now} WHERE destination = ${row.destination}
+    AND stream = ${row.stream} AND sub = ${row.sub} AND event_id = ${row.event_id}
+  `)
+}
+
 /** What is to go back into line by now, what is due first at first. */
 export async function dueQuarantine(
   db: Reader,

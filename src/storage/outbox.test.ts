@@ -16,6 +16,7 @@ import {
 } from './outbox.ts'
 import {
   dueQuarantine,
+  makeDue,
   quarantineEvent,
   quarantineList,
   quarantineMessage,
@@ -100,6 +101,11 @@ forEachDatabase(
     assert.deepEqual(await dueQuarantine(db, 49, 5), [])
     const [due, later] = await dueQuarantine(db, 60, 5)
     assert.ok(due && later)
+    const [never] = all
+    assert.ok(never)
+    await db.write((tx) => makeDue(tx, never, 40))
+    const [first, ...others] = await dueQuarantine(db, 49, 5)
+    assert.deepEqual([first, others], [{ ...never, retry_ts: 40 }, []])
     await db.write((tx) => {
       requeue(tx, due)
       removeFromQuarantine(tx, later)

@@ -7,6 +7,7 @@
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Database } from '#storage/database.ts'
 import {
+  makeDue,
   type QuarantinePlace,
   type QuarantineRow,
   quarantineList,
@@ -27,6 +28,8 @@ export interface Quarantine {
   list(range: { readonly after: QuarantinePlace; readonly limit: number }): Promise<QuarantineRow[]>
   /** Puts some back into line. Gives how much it was. */
   retry(choice: QuarantineChoice): Promise<number>
+  /** Has some put back into line by the server that sends, within a minute. Gives how much it was. */
+  retrySoon(choice: QuarantineChoice, now: number): Promise<number>
   /** Gives some up for good. Gives how much it was. */
   drop(choice: QuarantineChoice): Promise<number>
 }
@@ -45,6 +48,7 @@ export function createQuarantine(
       if (count > 0) wake([choice.destination])
       return count
     },
+    retrySoon: (choice, now) => forEachChosen(db, choice, (tx, row) => makeDue(tx, row, now)),
     drop: (choice) => forEachChosen(db, choice, removeFromQuarantine),
   }
 }
