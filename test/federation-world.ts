@@ -7,6 +7,7 @@
  * @module
  */
 
+import './watched-waits.ts'
 import assert from 'node:assert/strict'
 import type { EduReceiver } from '../src/federation/edus.ts'
 import { createFederation, type Federation } from '../src/federation/federation.ts'

@@ -53,7 +53,7 @@ const waitingMax = 200
 const answersMax = 5
 
 export function createNotary(needs: NotaryNeeds): Notary {
-  const limiter = new Limiter(refreshingMax)
+  const limiter = new Limiter(refreshingMax, 'questions of a notary')
   return {
     async answer(questions) {
       let refreshesLeft = refreshedMax

@@ -101,7 +101,7 @@ class StoredKeyring implements ArchivingKeyring {
     sizeCalculation: () => 1,
   })
   readonly #asking = new Map<ServerName, Promise<void>>()
-  readonly #limiter = new Limiter(askedMax)
+  readonly #limiter = new Limiter(askedMax, 'questions for server keys')
 
   constructor(needs: KeyringNeeds) {
     this.#needs = needs

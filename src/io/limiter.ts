@@ -4,12 +4,17 @@
  * @module
  */
 
+import { holding, waiting } from './wait-order.ts'
+
 export class Limiter {
+  readonly #kind: string
   readonly #max: number
   #free: number
   readonly #waiting: (() => void)[] = []
 
-  constructor(max: number) {
+  /** `kind` says what the work is: see `wait-order.ts`. */
+  constructor(max: number, kind: string) {
+    this.#kind = kind
     this.#max = max
     this.#free = max
   }
@@ -25,10 +30,11 @@ export class Limiter {
   }
 
   async run<T>(work: () => Promise<T>): Promise<T> {
+    waiting(this.#kind)
     if (this.#free === 0) await new Promise<void>((resolve) => this.#waiting.push(resolve))
     else this.#free -= 1
     try {
-      return await work()
+      return await holding(this.#kind, work)
     } finally {
       const next = this.#waiting.shift()
       // The place goes from hand to hand, so that nobody new slips in between.

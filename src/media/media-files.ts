@@ -12,6 +12,7 @@
 import { createHash } from 'node:crypto'
 import type { Files, StoredFile } from '#io/files.ts'
 import type { Random } from '#io/random.ts'
+import { Turns } from '#io/turns.ts'
 import type { Database, Writer } from '#storage/database.ts'
 import {
   deleteThumbnailsOf,
@@ -59,7 +60,7 @@ export function createMediaFiles(needs: MediaFilesNeeds): MediaFiles {
   const incoming = `${needs.folder}/incoming`
   const folderOf = (sha256: string) => `${needs.folder}/${sha256.slice(0, 2)}/${sha256.slice(2, 4)}`
   const pathOf = (sha256: string) => `${folderOf(sha256)}/${sha256}`
-  const inTurn = createTurns()
+  const turns = new Turns('files')
   const removeUnnamed = async (sha256: string): Promise<string[]> => {
     const orphans = (await isContentNamed(db, sha256)) ? [] : await thumbnailFiles(db, sha256)
     await db.write((tx) => {
@@ -71,8 +72,8 @@ export function createMediaFiles(needs: MediaFilesNeeds): MediaFiles {
     return orphans
   }
   const settle = async (sha256: string) => {
-    const orphans = await inTurn(sha256, () => removeUnnamed(sha256))
-    for (const orphan of orphans) await inTurn(orphan, () => removeUnnamed(orphan))
+    const orphans = await turns.run(sha256, () => removeUnnamed(sha256))
+    for (const orphan of orphans) await turns.run(orphan, () => removeUnnamed(orphan))
   }
   /** Removes what arrived wherever it is; it may not have come to its place. */
   const giveUp = async ({ path, file }: Arrived) => {
@@ -86,7 +87,7 @@ export function createMediaFiles(needs: MediaFilesNeeds): MediaFiles {
       const arrived = await receive(needs, incoming, chunks)
       const { file } = arrived
       const { sha256 } = file
-      await inTurn(sha256, async () => {
+      await turns.run(sha256, async () => {
         let isNamed = false
         try {
           await db.write((tx) => noteLooseFile(tx, sha256))
@@ -141,19 +142,4 @@ async function receive(
   }
   await files.writeChunks(path, hashed())
   return { path, file: { sha256: hash.digest('hex'), bytes } }
-}
-
-/** Runs what is done with one file one after the other. */
-function createTurns(): <T>(sha256: string, act: () => Promise<T>) => Promise<T> {
-  const last = new Map<string, Promise<unknown>>()
-  return async (sha256, act) => {
-    const before = last.get(sha256)
-    const turn = (before ?? Promise.resolve()).then(act, act)
-    last.set(sha256, turn)
-    try {
-      return await turn
-    } finally {
-      if (last.get(sha256) === turn) last.delete(sha256)
-    }
-  }
 }

@@ -91,10 +91,13 @@ export function createRemoteMedia(needs: RemoteMediaNeeds): RemoteMedia {
 
 /** Lets so many fetches run at a time, and of each server a part of that. */
 function createLine(): <T>(server: ServerName, work: () => Promise<T>) => Promise<T> {
-  const all = new Limiter(fetchesMax)
+  const all = new Limiter(fetchesMax, 'fetches of media')
   const ofServers = new Map<ServerName, Limiter>()
   return async (server, work) => {
-    const ofServer = ofServers.getOrInsertComputed(server, () => new Limiter(fetchesOfServerMax))
+    const ofServer = ofServers.getOrInsertComputed(
+      server,
+      () => new Limiter(fetchesOfServerMax, 'fetches of media of a server'),
+    )
     try {
       return await ofServer.run(() => all.run(work))
     } finally {

@@ -26,7 +26,7 @@ export interface PushSender {
 const requestsMax = 100
 
 export function createPushSender(needs: Omit<PusherQueueNeeds, 'limiter'>): PushSender {
-  return new Sender({ ...needs, limiter: new Limiter(requestsMax) })
+  return new Sender({ ...needs, limiter: new Limiter(requestsMax, 'pushes') })
 }
 
 class Sender implements PushSender {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { detached } from '#io/wait-order.ts'
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
@@ -128,7 +129,7 @@ function tellOne(
   commit: RoomCommit,
 ): void {
   try {
-    listener(commit)
+    detached(() => listener(commit))
   } catch (error) {
     log.error('a commit could not be told', { roomId: commit.roomId, error })
   }

@@ -10,6 +10,7 @@
  */
 
 import { LRUCache } from 'lru-cache'
+import { detached, holding, waiting } from '#io/wait-order.ts'
 import type { RoomId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Batch } from './batch.ts'
@@ -64,7 +65,10 @@ export class RoomQueues {
   async room(roomId: RoomId): Promise<Room | undefined> {
     const known = this.#known(roomId)
     if (known !== undefined) return known
-    const loading = this.#loading.getOrInsertComputed(roomId, () => this.#load(roomId))
+    waiting('loading of a room')
+    const loading = this.#loading.getOrInsertComputed(roomId, () =>
+      detached(() => holding('loading of a room', () => this.#load(roomId))),
+    )
     try {
       const room = await loading
       if (room !== undefined && this.#known(roomId) === undefined) this.#rooms.set(roomId, room)
@@ -95,7 +99,9 @@ export class RoomQueues {
       room: undefined,
     }))
     queue.jobs.push({ run, outcome, forgets })
-    queue.working ??= this.#work(roomId, queue)
+    waiting('queue of a room')
+    // Whoever begins the work does it for all, and waits for their own part of it alone.
+    queue.working ??= detached(() => this.#work(roomId, queue))
     return (await outcome.promise) as T
   }
 
@@ -104,9 +110,12 @@ export class RoomQueues {
    * another attempt has just made it.
    */
   async make<T>(roomId: RoomId, make: () => Promise<T>): Promise<T | undefined> {
+    waiting('making of a room')
     const before = this.#making.get(roomId) ?? Promise.resolve()
-    const making = before.then(async () =>
-      (await this.room(roomId)) === undefined ? await make() : undefined,
+    const making = before.then(() =>
+      holding('making of a room', async () =>
+        (await this.room(roomId)) === undefined ? await make() : undefined,
+      ),
     )
     const over = making.then(ignore, ignore)
     this.#making.set(roomId, over)
@@ -122,8 +131,9 @@ export class RoomQueues {
     const { room } = batch
     const { roomId } = room
     // Whoever has begun to look for it may find what is about to be written, and make a second one.
+    waiting('loading of a room')
     while (this.#loading.has(roomId)) await this.#loading.get(roomId)
-    const adding = this.#commit(batch).then(() => {
+    const adding = holding('loading of a room', () => this.#commit(batch)).then(() => {
       this.#rooms.set(roomId, room)
       return room
     })
@@ -137,7 +147,9 @@ export class RoomQueues {
   }
 
   async #work(roomId: RoomId, queue: Queue): Promise<void> {
-    while (queue.jobs.length > 0) await this.#turn(roomId, queue)
+    while (queue.jobs.length > 0) {
+      await holding('queue of a room', () => this.#turn(roomId, queue))
+    }
     this.#queues.delete(roomId)
     if (queue.room !== undefined) this.#rooms.set(roomId, queue.room)
   }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Turns } from '#io/turns.ts'
 import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
@@ -26,7 +27,6 @@ import {
 } from '#storage/account-data.ts'
 import type { Database, Writer } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
-import { Turns } from './turns.ts'
 
 const entriesMax = 10_000
 const bytesMax = 10_000_000
@@ -81,7 +81,7 @@ export function createAccountData(needs: {
 }): AccountData {
   const { db, streams } = needs
   const listeners: ((userId: UserId, stream: number) => void)[] = []
-  const turns = new Turns()
+  const turns = new Turns('account data')
 
   const get: AccountData['get'] = async (userId, roomId, type) => {
     if (isPushRules({ roomId, type })) return rulesContent(userId, await pushRules(userId))

@@ -13,6 +13,7 @@
 import type { Clock, Timer } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
 import type { Random } from '#io/random.ts'
+import { Turns } from '#io/turns.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
@@ -31,7 +32,6 @@ import {
   restartDelayedEvent,
 } from '#storage/delayed-events.ts'
 import type { Accounts } from './accounts.ts'
-import { Turns } from './turns.ts'
 
 /** For how long an event can be put off. */
 export const delayMaxMs = 24 * 3_600_000
@@ -91,7 +91,7 @@ export function createDelayedEvents(needs: Needs): DelayedEvents {
 class WaitingEvents implements DelayedEvents {
   readonly #needs: Needs
   /** Nobody puts off or takes back what is being sent. */
-  readonly #turns = new Turns()
+  readonly #turns = new Turns('delayed events')
   readonly #underWay = new Set<Promise<void>>()
   #timer: Timer | undefined
   #isOpen = false

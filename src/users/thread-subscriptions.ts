@@ -9,6 +9,7 @@
  * @module
  */
 
+import { Turns } from '#io/turns.ts'
 import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Database } from '#storage/database.ts'
@@ -22,7 +23,6 @@ import {
   threadSubscription,
   usersWithSubscriptions,
 } from '#storage/thread-subscriptions.ts'
-import { Turns } from './turns.ts'
 
 /** How many threads of a user are known, those they have left among them. */
 const threadsMax = 20_000
@@ -77,7 +77,7 @@ export function createThreadSubscriptions(needs: {
   readonly streams: Pick<Streams, 'write'>
 }): ThreadSubscriptions {
   const { db } = needs
-  const turns = new Turns()
+  const turns = new Turns('thread subscriptions')
   const listeners: ((userId: UserId, stream: number) => void)[] = []
   const write = async (userId: UserId, row: Omit<ThreadSubscriptionRow, 'stream'>) => {
     const stream = await needs.streams.write(1, (tx, stream) => {

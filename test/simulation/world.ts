@@ -8,6 +8,7 @@
  * @module
  */
 
+import '../watched-waits.ts'
 import { createHash, type Hash } from 'node:crypto'
 import { loadConfig } from '../../src/config/load.ts'
 import { simulatedArgon2id } from '../../src/io/argon2id.ts'

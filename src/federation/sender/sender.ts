@@ -62,7 +62,7 @@ class QueueingSender implements Sender {
   readonly quarantine: Quarantine
   readonly #needs: SenderNeeds
   readonly #queues = new Map<ServerName, DestinationQueue>()
-  readonly #limiter = new Limiter(underWayMax)
+  readonly #limiter = new Limiter(underWayMax, 'transactions')
   readonly #closing = new AbortController()
   /** Makes transaction IDs of this process differ from those of every other one. */
   readonly #prefix: string

@@ -27,6 +27,7 @@ import {
   type OutgoingAnswer,
   type OutgoingRequest,
 } from '../http.ts'
+import { detached, waiting } from '../wait-order.ts'
 import { simulatedBody } from './simulated-body.ts'
 import type { StoppableClock } from './simulated-clock.ts'
 import type { SeededRandom } from './simulated-random.ts'
@@ -176,6 +177,7 @@ export class SimulatedNetwork {
   }
 
   #request(from: string, clock: StoppableClock, request: OutgoingRequest): Promise<IncomingAnswer> {
+    waiting('another server')
     return new Promise((resolve, reject) => {
       if (clock.isStopped) return
       const timer = clock.after(request.timeoutMs, () =>
@@ -253,16 +255,19 @@ export class SimulatedNetwork {
   ): void {
     const { from, request, done, fail } = exchange
     const { address: to, deaths } = host
-    const answered = handler({
-      method: request.method,
-      target: request.target,
-      headers: incomingHeaders(request),
-      remoteAddress: from,
-      encrypted: request.protocol === 'https:',
-      startsConnection: true,
-      ...simulatedBody(request.body),
-      signal: notAborted,
-    })
+    // What the other server does, it does by itself.
+    const answered = detached(() =>
+      handler({
+        method: request.method,
+        target: request.target,
+        headers: incomingHeaders(request),
+        remoteAddress: from,
+        encrypted: request.protocol === 'https:',
+        startsConnection: true,
+        ...simulatedBody(request.body),
+        signal: notAborted,
+      }),
+    )
     const sendBack = async (answer: OutgoingAnswer) => {
       const body = await wholeBody(answer.body)
       if (host.deaths > deaths) return

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { Turns } from '#io/turns.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
@@ -28,7 +29,6 @@ import {
 import { type Database, UnitFailed, type Writer } from '#storage/database.ts'
 import { noteChangeOfDevice } from '#storage/device-lists.ts'
 import type { Streams } from '#storage/streams.ts'
-import { Turns } from '../turns.ts'
 import {
   type CrossSigningUpload,
   checkSignedBy,
@@ -65,7 +65,7 @@ export interface CrossSigningNeeds {
 }
 
 export function createCrossSigning(needs: CrossSigningNeeds): CrossSigning {
-  const turns = new Turns()
+  const turns = new Turns('cross-signing keys')
   return {
     upload: (userId, upload, prove) =>
       turns.run(userId, () => takeKeys(needs, readUpload(userId, upload), { userId, prove })),

@@ -9,6 +9,7 @@
  */
 
 import type { Clock } from '#io/clock.ts'
+import { Turns } from '#io/turns.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
@@ -18,7 +19,6 @@ import { deleteDevices, expectNoSigningKey } from '#storage/devices.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { ToDeviceMessage } from '#storage/to-device.ts'
 import type { ToDevice } from '../to-device.ts'
-import { Turns } from '../turns.ts'
 import type { KeyUpload, LocalKeys } from './device-keys.ts'
 import type { DeviceLists } from './device-lists.ts'
 import { parseStored, storedJson } from './stored-keys.ts'
@@ -71,7 +71,7 @@ export interface DehydratedDeviceNeeds {
 
 export function createDehydratedDevices(needs: DehydratedDeviceNeeds): DehydratedDevices {
   const { db, streams, toDevice, deviceLists } = needs
-  const turns = new Turns()
+  const turns = new Turns('dehydrated devices')
   const found = async (userId: UserId) => {
     const row = await dehydratedDeviceOf(db, userId)
     if (row !== undefined) return row

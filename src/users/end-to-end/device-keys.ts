@@ -9,6 +9,7 @@
  * @module
  */
 
+import { Turns } from '#io/turns.ts'
 import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
@@ -30,7 +31,6 @@ import {
   type UploadedKey,
 } from '#storage/device-keys.ts'
 import { expectDevice } from '#storage/devices.ts'
-import { Turns } from '../turns.ts'
 import type { DeviceLists } from './device-lists.ts'
 import type { UserKeySet } from './remote-lists.ts'
 import { ownSignatures, shownCrossSigning } from './shown-keys.ts'
@@ -96,7 +96,7 @@ export interface LocalKeysNeeds {
 
 export function createLocalKeys(needs: LocalKeysNeeds): LocalKeys {
   const { db } = needs
-  const turns = new Turns()
+  const turns = new Turns('device keys')
   const counts = async (device: DeviceRef) => Object.fromEntries(await oneTimeKeyCounts(db, device))
   return {
     upload: async (device, upload) => {

@@ -11,6 +11,7 @@
  */
 
 import type { EduSender } from '#federation/edus.ts'
+import { Turns } from '#io/turns.ts'
 import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import {
@@ -30,7 +31,6 @@ import {
 } from '#storage/device-lists.ts'
 import { addToDeviceOutbox } from '#storage/device-outbox.ts'
 import type { Streams } from '#storage/streams.ts'
-import { Turns } from '../turns.ts'
 
 /** Called with a user whose keys changed, the rooms they are in, and where in the stream that is. */
 export type DeviceListListener = (
@@ -64,7 +64,7 @@ const updatesKept = 100
 
 export function createDeviceLists(needs: DeviceListNeeds): DeviceLists {
   const { db } = needs
-  const turns = new Turns()
+  const turns = new Turns('device lists')
   const listeners: DeviceListListener[] = []
   const tellClients: DeviceLists['tellClients'] = (userId, roomIds, stream) => {
     for (const listener of listeners) listener(userId, roomIds, stream)

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { Turns } from '#io/turns.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
@@ -29,7 +30,6 @@ import {
   setBackupAuth,
   setBackupCount,
 } from '#storage/key-backups.ts'
-import { Turns } from '../turns.ts'
 import { parseStored, storedJson } from './stored-keys.ts'
 
 /** What a user may have here. A key has about a thousand bytes. */
@@ -103,7 +103,7 @@ export interface KeyBackups {
 }
 
 export function createKeyBackups({ db }: { readonly db: Database }): KeyBackups {
-  const turns = new Turns()
+  const turns = new Turns('key backups')
   return {
     create: (userId, configuration) => turns.run(userId, () => create(db, userId, configuration)),
     describe: async (userId, version) => description(await backupOf(db, userId, version)),

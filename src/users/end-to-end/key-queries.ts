@@ -157,7 +157,7 @@ async function askServers<T, Found>(
   },
   ask: (server: ServerName, asked: readonly T[]) => Promise<readonly Found[]>,
 ): Promise<{ found: Found[]; failures: Record<string, JsonObject> }> {
-  const limiter = new Limiter(serversMax)
+  const limiter = new Limiter(serversMax, 'questions for keys')
   const failures: [string, JsonObject][] = []
   const askOne = async (server: ServerName, ofServer: readonly T[]) => {
     try {

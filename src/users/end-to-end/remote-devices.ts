@@ -17,6 +17,8 @@ import type { RemoteKeys } from '#federation/user-keys.ts'
 import type { Clock, Timer } from '#io/clock.ts'
 import { Limiter } from '#io/limiter.ts'
 import type { Log } from '#io/log.ts'
+import { Turns } from '#io/turns.ts'
+import { detached } from '#io/wait-order.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
@@ -37,7 +39,6 @@ import {
   staleDeviceLists,
 } from '#storage/remote-devices.ts'
 import type { Streams } from '#storage/streams.ts'
-import { Turns } from '../turns.ts'
 import {
   newSigningKeys,
   ownUser,
@@ -101,8 +102,8 @@ interface Fetched {
 
 class KeptDevices implements RemoteDevices {
   readonly #needs: RemoteDeviceNeeds
-  readonly #turns = new Turns()
-  readonly #limiter = new Limiter(fetchesMax)
+  readonly #turns = new Turns('remote devices')
+  readonly #limiter = new Limiter(fetchesMax, 'fetches of devices')
   readonly #fetching = new Map<UserId, Promise<Fetched>>()
   /** The newest update that was heard of while a list was being fetched. */
   readonly #heard = new Map<UserId, number>()
@@ -225,9 +226,10 @@ class KeptDevices implements RemoteDevices {
     if (this.#isClosed || this.#waiting.has(userId) || this.#waiting.size >= waitingMax) return
     const start = () => {
       this.#waiting.set(userId, undefined)
-      this.#limiter
-        .run(() => this.#fetchAlone(userId, pauseMs))
-        .catch((error: unknown) => log.error('a device list is not kept', { userId, error }))
+      // Nobody waits for it.
+      detached(() => this.#limiter.run(() => this.#fetchAlone(userId, pauseMs))).catch(
+        (error: unknown) => log.error('a device list is not kept', { userId, error }),
+      )
     }
     this.#waiting.set(userId, undefined)
     if (delayMs === 0) start()
