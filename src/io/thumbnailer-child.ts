@@ -6,7 +6,12 @@
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import type { ThumbnailAnswer, Thumbnailer, ThumbnailRequest } from './thumbnailer.ts'
+import {
+  type ThumbnailAnswer,
+  type Thumbnailer,
+  type ThumbnailRequest,
+  tooLargeExitCode,
+} from './thumbnailer.ts'
 
 /** From the request to the answer; the process itself gives up a little earlier. */
 const answerMsMax = 15_000
@@ -41,11 +46,11 @@ export function thumbnailerChild(): Thumbnailer {
       timer = setTimeout(end, idleMsMax).unref()
       return
     }
-    child ??= start(answer, (ended) => {
+    child ??= start(answer, (ended, code) => {
       if (child !== ended) return
       child = undefined
       // It died of this one, or could not start at all.
-      answer({ kind: 'unavailable' })
+      answer({ kind: code === tooLargeExitCode ? 'too-large' : 'unavailable' })
     })
     timer = setTimeout(() => {
       end()
@@ -74,7 +79,7 @@ export function thumbnailerChild(): Thumbnailer {
 
 function start(
   onAnswer: (answer: ThumbnailAnswer) => void,
-  onEnd: (child: ChildProcess) => void,
+  onEnd: (child: ChildProcess, code: number | null) => void,
 ): ChildProcess {
   const child = fork(new URL('./thumbnailer-process.ts', import.meta.url), {
     // It reads files, and does nothing else to this machine.
@@ -83,8 +88,8 @@ function start(
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
   child.on('message', onAnswer)
-  child.on('error', () => onEnd(child))
-  child.on('exit', () => onEnd(child))
+  child.on('error', () => onEnd(child, null))
+  child.on('exit', (code) => onEnd(child, code))
   // What is under way keeps the server alive anyway.
   child.unref()
   child.channel?.unref()

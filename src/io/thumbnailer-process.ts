@@ -5,12 +5,18 @@
  * @module
  */
 
+import { open } from 'node:fs/promises'
 import sharp from 'sharp'
-import type { ThumbnailAnswer, ThumbnailRequest } from './thumbnailer.ts'
+import { type ThumbnailAnswer, type ThumbnailRequest, tooLargeExitCode } from './thumbnailer.ts'
 
 /** About 128 MB when decoded; an animation counts with all its frames. */
 const pixelsMax = 32_000_000
 const secondsMax = 10
+/** How much memory the process may take in all, and how often it looks: decoders are not to be trusted. */
+const memoryBytesMax = 536_870_912
+const memoryLookMs = 20
+/** How much of a file is searched for what makes it an animation. */
+const headBytesMax = 65_536
 
 sharp.cache(false)
 sharp.concurrency(1)
@@ -34,7 +40,8 @@ async function make(request: ThumbnailRequest): Promise<ThumbnailAnswer> {
   }
   if (first.autoOrient.width <= width && first.autoOrient.height <= height) {
     // An animation that must not move is drawn again, whatever its size.
-    if (pages === 1 || request.animated) return { kind: 'original' }
+    const stands = pages === 1 && !(first.format === 'png' && (await isAnimatedPng(path)))
+    if (stands || request.animated) return { kind: 'original' }
   }
   const moves = request.animated && pages > 1
   const image = sharp(path, { limitInputPixels: pixelsMax, animated: moves })
@@ -51,14 +58,44 @@ async function make(request: ThumbnailRequest): Promise<ThumbnailAnswer> {
   return made(await image.jpeg({ quality: 80 }).toBuffer(), 'image/jpeg')
 }
 
+/** Whether a PNG has an `acTL` chunk before its first `IDAT`. Its first frame alone is read here. */
+async function isAnimatedPng(path: string): Promise<boolean> {
+  const file = await open(path)
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(headBytesMax), 0, headBytesMax, 0)
+    const signatureBytes = 8
+    for (let at = signatureBytes; at + 8 <= bytesRead; at += 12 + buffer.readUInt32BE(at)) {
+      const type = buffer.toString('latin1', at + 4, at + 8)
+      if (type === 'acTL') return true
+      if (type === 'IDAT') return false
+    }
+    return false
+  } finally {
+    await file.close()
+  }
+}
+
 function made(bytes: Uint8Array, contentType: string): ThumbnailAnswer {
   return { kind: 'made', bytes, contentType }
 }
 
+function failure({ message }: Error): ThumbnailAnswer {
+  return message.startsWith('timeout') ? { kind: 'too-large' } : { kind: 'not-an-image' }
+}
+
+/** Ends the process when it takes more memory than it may: what it works at is too large. */
+function watchMemory(): void {
+  setInterval(() => {
+    if (process.memoryUsage.rss() <= memoryBytesMax) return
+    process.exit(tooLargeExitCode)
+  }, memoryLookMs).unref()
+}
+
+watchMemory()
 process.on('message', (request: ThumbnailRequest) => {
   make(request).then(
     (answer) => process.send?.(answer),
-    () => process.send?.({ kind: 'not-an-image' } satisfies ThumbnailAnswer),
+    (error: Error) => process.send?.(failure(error)),
   )
 })
 process.on('disconnect', () => process.exit(0))

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { crc32, deflateSync } from 'node:zlib'
 import sharp from 'sharp'
 import { thumbnailerChild } from './thumbnailer-child.ts'
 
@@ -150,6 +152,171 @@ const cases: readonly Case[] = [
     expected: 'not-an-image',
   },
 ]
+
+/** A chunk of a PNG. */
+function chunk(type: string, data: Uint8Array): Buffer {
+  const body = Buffer.concat([Buffer.from(type), data])
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(data.length)
+  const sum = Buffer.alloc(4)
+  sum.writeUInt32BE(crc32(body))
+  return Buffer.concat([length, body, sum])
+}
+
+const signature = Buffer.from('89504e470d0a1a0a', 'hex')
+
+/** A PNG that says that it has this size, and has few bytes. */
+function pngOf(side: number, ...more: readonly Buffer[]): Buffer {
+  const header = Buffer.alloc(13)
+  header.writeUInt32BE(side, 0)
+  header.writeUInt32BE(side, 4)
+  header.set([8, 2], 8)
+  const row = Buffer.alloc(1 + Math.min(side, 1000) * 3)
+  const rows = deflateSync(Buffer.concat(Array.from({ length: Math.min(side, 1000) }, () => row)))
+  const chunks = [
+    chunk('IHDR', header),
+    ...more,
+    chunk('IDAT', rows),
+    chunk('IEND', Buffer.alloc(0)),
+  ]
+  return Buffer.concat([signature, ...chunks])
+}
+
+/** With other bytes in the place of those behind a mark. */
+function patched(image: Buffer, mark: string, offset: number, hex: string): Buffer {
+  const at = image.indexOf(Buffer.from(mark, 'hex'))
+  assert.ok(at > 0, `no ${mark} in the image`)
+  const copy = Buffer.from(image)
+  copy.set(Buffer.from(hex, 'hex'), at + offset)
+  return copy
+}
+
+/** A GIF of so many frames, each of a few bytes. */
+function gifOf(side: number, frames: number): Buffer {
+  const size = Buffer.alloc(4)
+  size.writeUInt16LE(side, 0)
+  size.writeUInt16LE(side, 2)
+  const screen = Buffer.concat([
+    Buffer.from('GIF89a'),
+    size,
+    Buffer.from('800000000000ffffff', 'hex'),
+  ])
+  // A frame of one pixel.
+  const control = Buffer.from('21f90400010000002c000000000100010000020144003b'.slice(0, -2), 'hex')
+  return Buffer.concat([
+    screen,
+    ...Array.from({ length: frames }, () => control),
+    Buffer.from('3b', 'hex'),
+  ])
+}
+
+/** Entities that come to a billion characters. */
+const entities = `<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa">${Array.from(
+  { length: 8 },
+  (_, at) => `<!ENTITY ${'bcdefghi'[at]} "${`&${'abcdefgh'[at]};`.repeat(10)}">`,
+).join('')}]><svg xmlns="http://www.w3.org/2000/svg"><text>&i;</text></svg>`
+
+/** What costs little to send and would cost much to decode, by the decoder that it is for. */
+const bombs: readonly (readonly [
+  what: string,
+  image: () => Promise<Buffer>,
+  still: string,
+  animated?: string,
+])[] = [
+  ['png of nine hundred million pixels', async () => pngOf(30_000), 'too-large'],
+  [
+    'png with a text of half a gigabyte',
+    async () => {
+      const text = Buffer.concat([Buffer.from('t\0\0'), deflateSync(Buffer.alloc(500_000_000))])
+      return pngOf(1000, chunk('zTXt', text))
+    },
+    'made',
+  ],
+  [
+    'png with a colour profile of half a gigabyte',
+    async () => {
+      const text = Buffer.concat([Buffer.from('p\0\0'), deflateSync(Buffer.alloc(500_000_000))])
+      return pngOf(1000, chunk('iCCP', text))
+    },
+    'made',
+  ],
+  [
+    'jpeg of four thousand million pixels',
+    async () => patched(await jpeg(100, 100)(), 'ffc00011', 5, 'ffdcffdc'),
+    'too-large',
+  ],
+  [
+    'webp of two hundred million pixels',
+    async () => {
+      const small = await draw(100, 100, 4).webp({ lossless: true }).toBuffer()
+      // Two times fourteen bits behind the signature of the lossless stream.
+      return patched(small, '5650384c', 9, 'febfff1f')
+    },
+    'too-large',
+  ],
+  [
+    'gif of four thousand million pixels',
+    async () => patched(gifOf(65_535, 1), '2c00000000', 5, 'ffffffff'),
+    'too-large',
+  ],
+  ['gif of a thousand large frames', async () => gifOf(2_000, 1_000), 'made', 'too-large'],
+  ['svg of a billion characters', async () => Buffer.from(entities), 'not-an-image'],
+  ['tiff', () => draw(100, 100).tiff().toBuffer(), 'not-an-image'],
+  ['avif', () => draw(100, 100).avif().toBuffer(), 'not-an-image'],
+  ['pdf', async () => Buffer.from('%PDF-1.4\n1 0 obj<<>>endobj\ntrailer<<>>'), 'not-an-image'],
+]
+
+for (const [index, [what, image, still, animated = still]] of bombs.entries()) {
+  test(`a bomb does no harm: ${what}`, async () => {
+    const path = join(folder, `bomb ${index}`)
+    await writeFile(path, await image())
+    const asked = { path, width: 32, height: 32, method: 'scale' } as const
+    assert.equal((await thumbnailer.make({ ...asked, animated: false })).kind, still)
+    assert.equal((await thumbnailer.make({ ...asked, animated: true })).kind, animated)
+    for (const pid of children()) {
+      const [, kilobytes] =
+        /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+      assert.ok(Number(kilobytes) < 900_000, `the process took ${kilobytes} kB`)
+    }
+  })
+}
+
+/** The processes that this one has started, where the system tells. */
+function children(): number[] {
+  const path = `/proc/${process.pid}/task/${process.pid}/children`
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8')
+    .split(' ')
+    .map(Number)
+    .filter((pid) => pid > 0)
+}
+
+test('a process that dies is replaced, and takes nothing else with it', async (t) => {
+  const path = join(folder, 'large')
+  await writeFile(path, await draw(5000, 5000).png({ compressionLevel: 0 }).toBuffer())
+  const ask = () =>
+    thumbnailer.make({ path, width: 32, height: 32, method: 'crop', animated: false })
+  assert.equal((await ask()).kind, 'made')
+  const [pid] = children()
+  if (pid === undefined) return t.skip('the system does not tell which processes there are')
+  const [first, second] = [ask(), ask()]
+  process.kill(pid, 'SIGSEGV')
+  assert.deepEqual([(await first).kind, (await second).kind], ['unavailable', 'made'])
+  assert.notEqual(children()[0], pid)
+})
+
+test('a small animation in a PNG stands still unless it is asked to move', async () => {
+  const control = Buffer.from('0000000200000000', 'hex')
+  const path = join(folder, 'animated png')
+  await writeFile(path, pngOf(20, chunk('acTL', control)))
+  const asked = { path, width: 32, height: 32, method: 'scale' } as const
+  assert.equal((await thumbnailer.make({ ...asked, animated: true })).kind, 'original')
+  const still = await thumbnailer.make({ ...asked, animated: false })
+  assert.equal(still.kind, 'made')
+  assert.ok(still.kind === 'made' && !Buffer.from(still.bytes).includes('acTL'))
+  await writeFile(path, pngOf(20))
+  assert.equal((await thumbnailer.make({ ...asked, animated: false })).kind, 'original')
+})
 
 for (const [index, { what, image, expected, animated = false, ...asked }] of cases.entries()) {
   test(what, async () => {

@@ -32,6 +32,9 @@ export interface Thumbnailer {
   close(): Promise<void>
 }
 
+/** With which the process that makes them ends when an image takes too much memory. */
+export const tooLargeExitCode = 70
+
 /** Makes none. */
 export const noThumbnails: Thumbnailer = {
   make: async () => ({ kind: 'unavailable' }),

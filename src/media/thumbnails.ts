@@ -25,6 +25,8 @@ interface Needs {
 
 /** The sides of thumbnails; among them those of the sizes that servers SHOULD produce. */
 const sides = [32, 64, 96, 128, 240, 320, 480, 600, 640, 800, 1200, 1600]
+/** What is asked for that is larger than these is as large as it is, but stands still. */
+const wholeSide = 16_384
 
 export interface Thumbnails {
   /**
@@ -39,7 +41,6 @@ export function createThumbnails(needs: Needs): Thumbnails {
   return {
     async of(content, asked) {
       const kind = rounded(asked)
-      if (kind === undefined) return content
       const kept = await thumbnailOf(needs.db, content.sha256, kind)
       if (kept !== undefined) {
         const { sha256, bytes, content_type: contentType } = kept
@@ -54,12 +55,10 @@ export function createThumbnails(needs: Needs): Thumbnails {
   }
 }
 
-/** The size to make; `undefined` if none of ours is as large. */
-function rounded({ width, height, ...rest }: ThumbnailKind): ThumbnailKind | undefined {
-  const up = (length: number) => sides.find((side) => side >= length)
-  const [roundWidth, roundHeight] = [up(width), up(height)]
-  if (roundWidth === undefined || roundHeight === undefined) return undefined
-  return { ...rest, width: roundWidth, height: roundHeight }
+/** The size to make. */
+function rounded({ width, height, ...rest }: ThumbnailKind): ThumbnailKind {
+  const up = (length: number) => sides.find((side) => side >= length) ?? wholeSide
+  return { ...rest, width: up(width), height: up(height) }
 }
 
 async function make(
