@@ -50,7 +50,8 @@ async function runOn(
 ): Promise<{ start: Sample; samples: Sample[] }> {
   const folder = mkdtempSync(join(tmpdir(), 'hansa-bench-'))
   const startMs = performance.now()
-  const subject = await Subject.start(kind, { ...options, folder })
+  const { asksHeap } = workload
+  const subject = await Subject.start(kind, { ...options, folder, asksHeap })
   try {
     const startS = (performance.now() - startMs) / 1000
     await sleep(options.idleMs)

@@ -13,7 +13,7 @@ import type { Kind } from './subject.ts'
 import type { Sizes, Workload } from './workload.ts'
 import { backfill } from './workloads/backfill.ts'
 import { edus } from './workloads/edus.ts'
-import { fanOut } from './workloads/fan-out.ts'
+import { fanOut, fanOutMemory } from './workloads/fan-out.ts'
 import { inboundOne, inboundTwenty } from './workloads/inbound.ts'
 import { joins } from './workloads/join.ts'
 import {
@@ -33,6 +33,7 @@ const allWorkloads: readonly Workload[] = [
   localSendsTwenty,
   edus,
   fanOut,
+  fanOutMemory,
   backfill,
   ...joins,
   ...syncs,

@@ -13,7 +13,7 @@ import { prepareHansa } from '../test/rig/hansa.ts'
 import type { ServerProcess } from '../test/rig/processes.ts'
 import { findPython } from '../test/rig/python.ts'
 import { prepareSynapse } from '../test/rig/synapse.ts'
-
+import { heapProbeFlag } from './heap-probe.ts'
 import { makeStore, type Store, type StoreKind } from './store.ts'
 
 export type Kind = 'hansa' | 'synapse'
@@ -23,6 +23,8 @@ export interface SubjectOptions {
   readonly authority: Certificate
   /** Where a CPU profile of Hansa is written. */
   readonly profile?: string | undefined
+  /** Whether Hansa can be asked what its heap holds. */
+  readonly asksHeap?: boolean | undefined
   readonly database?: StoreKind
   /** Its address, where another one is measured beside it. */
   readonly host?: string
@@ -42,7 +44,14 @@ export class Subject {
   /** Starts one with its files in `folder`. */
   static async start(
     kind: Kind,
-    { folder, authority, profile, database = 'sqlite', host = '127.0.0.21' }: SubjectOptions,
+    {
+      folder,
+      authority,
+      profile,
+      asksHeap,
+      database = 'sqlite',
+      host = '127.0.0.21',
+    }: SubjectOptions,
   ): Promise<Subject> {
     const store = await makeStore(database, kind, folder)
     const options = { folder, host, authority }
@@ -50,7 +59,10 @@ export class Subject {
       ? prepareHansa({
           ...options,
           more: `database: ${store.setting}`,
-          nodeFlags: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
+          nodeFlags: [
+            ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
+            ...(asksHeap ? [heapProbeFlag(host)] : []),
+          ],
         })
       : prepareSynapse({
           ...options,
@@ -79,6 +91,11 @@ export class Subject {
   /** The bytes of its database that are in use. */
   databaseBytes(): Promise<number> {
     return this.#store.bytes()
+  }
+
+  /** All that it has logged. */
+  log(): string {
+    return this.#process.logTail(Number.POSITIVE_INFINITY)
   }
 
   logTail(): string {

@@ -32,6 +32,13 @@ export const measures = {
   /** While all of them wait. */
   'MiB waiting': 'less',
   'KiB/poll': 'less',
+  /** What is held by objects and buffers when the heap has been cleaned up. */
+  'MiB held, 1st message': 'less',
+  'MiB held, last message': 'less',
+  'MiB held, all delivered': 'less',
+  /** How much that grows from when all connections are made to the last message. */
+  'bytes held/delivery': 'less',
+  'MiB after 1st message': 'less',
   'MiB after': 'less',
   'peak MiB': 'less',
   /** Processors that other programs kept busy meanwhile. */
@@ -58,6 +65,8 @@ export interface Bench {
 export interface Workload {
   readonly name: string
   readonly about: string
+  /** Whether Hansa is to be started so that it can be asked what its heap holds. */
+  readonly asksHeap?: true
   run(bench: Bench): Promise<Sample[]>
 }
 

@@ -17,9 +17,17 @@ import { makeAuthority } from '../src/io/certificates.ts'
 test('workloads of the bench run on a Hansa', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'hansa-bench-'))
   const authority = await makeAuthority('Bench', Date.now())
-  const subject = await Subject.start('hansa', { folder, authority })
+  const subject = await Subject.start('hansa', { folder, authority, asksHeap: true })
   try {
-    const names = ['inbound-one', 'local-sends-alone', 'join-1k', 'edus', 'fan-out', 'backfill']
+    const names = [
+      'inbound-one',
+      'local-sends-alone',
+      'join-1k',
+      'edus',
+      'fan-out',
+      'fan-out-memory',
+      'backfill',
+    ]
     const sizes = ['--events', '120', '--members', '60', '--repetitions', '1']
     const { workloads, ...options } = readOptions([...names, ...sizes, '--no-synapse'])
     for (const workload of workloads) {

@@ -20,6 +20,9 @@ import type { RoomVersion } from '#protocol/room-version.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import { PeerRoom } from './peer-room.ts'
 
+/** A server that is away hangs up, or is silent. */
+type Away = 'in silence' | 'for good'
+
 interface Question {
   readonly method: string
   /** What follows `/_matrix/`, cut at its slashes and decoded. */
@@ -34,6 +37,8 @@ export class PeerServer {
   readonly asked = new Map<string, number>()
   /** The content hashes of the events that were pushed to it. */
   readonly received = new Set<string>()
+  /** How it does not answer, while it does not. */
+  #away: Away | undefined
   readonly #server: Server
   readonly #rooms = new Map<RoomId, PeerRoom>()
   /** The members `auth_chain` and `state` of the answer to `send_join`, as long as they are true. */
@@ -78,6 +83,18 @@ export class PeerServer {
     this.#prepared.set(room.roomId, joinMembers(room))
   }
 
+  /** From here on it does not answer. */
+  leaves(away: Away): void {
+    this.#away = away
+    this.#server.closeAllConnections()
+  }
+
+  /** It answers again, but not what it was asked meanwhile. */
+  returns(): void {
+    this.#away = undefined
+    this.#server.closeAllConnections()
+  }
+
   forgetRoom(roomId: RoomId): void {
     this.#rooms.delete(roomId)
     this.#prepared.delete(roomId)
@@ -91,6 +108,8 @@ export class PeerServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (this.#away === 'for good') request.destroy()
+    if (this.#away !== undefined) return
     const body = Buffer.concat(await Array.fromAsync(request))
     const url = new URL(request.url ?? '/', 'https://peer')
     const path = url.pathname.split('/').slice(2).map(decodeURIComponent)

@@ -3,7 +3,8 @@
  * until nothing is left or the server fails.
  *
  * The durable part of the queue is in the store: rows are read when they are sent, and deleted after
- * a 200. In memory is one transaction at most, and the few EDUs that need not survive.
+ * a 200. In memory is at most one transaction of each lane that failed, and the few EDUs that need not
+ * survive: 100 EDUs of the first lane, 50 PDUs and 50 EDUs of the second, and 50 EDUs that wait.
  *
  * There are two lanes, and a transaction holds what is of one: messages to devices and what is new of
  * devices and keys go first, events and all else second, one transaction of each in turn. So what
@@ -51,7 +52,7 @@ import {
   type Refusal,
   type Suspect,
 } from './divide.ts'
-import { edusMax, fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'
+import { fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'
 
 /** The bytes of stored events, by ID; those that are not there are left out. */
 export type PduSource = (
@@ -85,8 +86,8 @@ export interface QueueNeeds {
   readonly newTransactionId: () => string
 }
 
-/** How many EDUs that need not survive are kept for one server. */
-const passingMax = 100
+/** How many EDUs that need not survive are kept for one server, and how many go with events at a time. */
+const passingMax = 50
 /** How many lasting EDUs are kept for a server that is silent for long. */
 const lastingMax = 1000
 /** How many messages to devices are. */
@@ -238,7 +239,7 @@ export class DestinationQueue {
   async #collectEvents(): Promise<Omit<Transaction, 'id'>> {
     const { db } = this.#needs
     await this.#catchUp()
-    const room = edusMax - this.#passing.size
+    const room = passingMax - this.#passing.size
     const lasting = await edusFor(db, this.#destination, room)
     const edus: Item[] = lasting.map((row) => ({
       kind: 'edu',
