@@ -16,14 +16,14 @@ import {
   type Database,
   DatabaseFailed,
   DatabaseRefused,
-  type Parameter,
   type Sql,
   type Writer,
 } from './database.ts'
 import { type Migration, programMigrations } from './migrate.ts'
+import { packUnits } from './packed-units.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
-import type { FromWriter, SentStep, ToWriter, WriterStart } from './sqlite-writer.ts'
-import { collectUnit, type PendingUnit, type Step } from './units.ts'
+import type { FromWriter, ToWriter, WriterStart } from './sqlite-writer.ts'
+import { collectUnit, type PendingUnit } from './units.ts'
 
 /** As many units may wait for the disk; what else arrives then is refused. */
 const pendingMax = 200_000
@@ -139,13 +139,16 @@ class SqliteWorker implements Database {
       statements.push([...texts])
       return number
     }
-    const sent = units.map(({ steps }) => steps.map((step) => sentStep(step, numbered)))
+    const packed = packUnits(
+      units.map(({ steps }) => steps),
+      numbered,
+    )
     this.#sent.push(...units)
-    this.#post({ statements, units: sent })
+    this.#post({ statements, units: packed }, [packed.bytes.buffer])
   }
 
-  #post(message: ToWriter): void {
-    this.#worker.postMessage(message)
+  #post(message: ToWriter, handedOver: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(message, handedOver)
   }
 
   #receive(message: FromWriter): void {
@@ -168,15 +171,4 @@ class SqliteWorker implements Database {
     this.#onIdle()
     this.#onFatal(this.#failure)
   }
-}
-
-function sentStep(step: Step, numbered: (texts: readonly string[]) => number): SentStep {
-  return [numbered(step.texts), step.values.map(compact), step.otherwise, step.returning]
-}
-
-/** A view of some bytes of a larger buffer would take the whole buffer with it to the thread. */
-function compact(value: Parameter): Parameter {
-  return value instanceof Uint8Array && value.byteLength < value.buffer.byteLength
-    ? Uint8Array.prototype.slice.call(value)
-    : value
 }

@@ -12,19 +12,12 @@
 import assert from 'node:assert/strict'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { Failpoint } from '#io/failpoints.ts'
-import { DatabaseRefused, type Parameter } from './database.ts'
+import { DatabaseRefused } from './database.ts'
 import type { Migration } from './migrate.ts'
+import { type PackedUnits, unpackUnits } from './packed-units.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
 import { lockSqlite } from './sqlite-lock.ts'
 import { type Step, takeGroup, type UnitOutcome } from './units.ts'
-
-/** A step on its way: the number of its statement, its values, and what is to be made of it. */
-export type SentStep = readonly [
-  statement: number,
-  values: readonly Parameter[],
-  otherwise: string | undefined,
-  returning: true | undefined,
-]
 
 export interface WriterStart {
   readonly path: string
@@ -37,7 +30,7 @@ export type ToWriter =
   | {
       /** Statements that were not sent before; they are numbered in the order of being sent. */
       readonly statements: readonly (readonly string[])[]
-      readonly units: readonly (readonly SentStep[])[]
+      readonly units: PackedUnits
     }
   | 'close'
 
@@ -65,9 +58,7 @@ function write(port: MessagePort, start: WriterStart): void {
       return
     }
     statements.push(...message.statements)
-    for (const unit of message.units) {
-      queue.push({ steps: unit.map((step) => stepOf(step, statements)) })
-    }
+    for (const steps of unpackUnits(message.units, statements)) queue.push({ steps })
   }
   const receiveWaiting = () => {
     for (let next = receiveMessageOnPort(port); next; next = receiveMessageOnPort(port)) {
@@ -89,18 +80,6 @@ function write(port: MessagePort, start: WriterStart): void {
     port.close()
   })
   tell('ready')
-}
-
-function stepOf(
-  [statement, values, otherwise, returning]: SentStep,
-  statements: readonly (readonly string[])[],
-): Step {
-  return {
-    texts: statements[statement] as readonly string[],
-    values,
-    ...(otherwise !== undefined && { otherwise }),
-    ...(returning && { returning }),
-  }
 }
 
 function isPlain(outcomes: readonly UnitOutcome[]): boolean {
