@@ -7,6 +7,7 @@
  * @module
  */
 
+import { LRUCache } from 'lru-cache'
 import type { Clock } from '#io/clock.ts'
 import { Slices } from '#io/slices.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
@@ -20,6 +21,7 @@ import {
   addNotifiedEvent,
   beginToRead,
   mainThread,
+  notifyNobody,
   removeNotifiedEvent,
   touchReadPositions,
 } from '#storage/notifications.ts'
@@ -44,8 +46,8 @@ export interface UnreadChanges {
   readonly read: readonly UserId[]
   /** Whether an event is redacted of which anybody may have been notified. */
   readonly isRedacted: boolean
-  /** Who is notified of what: positions in the stream. */
-  readonly notified: readonly { readonly userId: UserId; readonly stream: number }[]
+  /** Who is notified, once for each event. */
+  readonly notified: readonly UserId[]
 }
 
 /** How many users are asked about between two looks at the time: some tenths of a millisecond's worth. */
@@ -72,18 +74,27 @@ interface Plan {
 
 /** What is to be written about news in their commit. */
 export function newsTaker(needs: NotifyNeeds): NewsTaker {
+  const lastSaid = new LRUCache<RoomId, string>({ maxSize: lastSaidMax, sizeCalculation: () => 1 })
   return async (news) => {
     const plan = await planFor(needs, news)
     const { roomId, noted, redacted, turned } = plan
     if (noted.length + redacted.length + turned.length === 0) return undefined
-    const notified: UnreadChanges['notified'][number][] = []
+    const notified: UserId[] = []
+    let last = lastSaid.get(roomId)
     return {
       write: (tx, places) => {
-        for (const one of noted) notified.push(...writeNoted(tx, needs.clock.now(), one, places))
+        for (const one of noted) {
+          const said = saidIn(one)
+          if (said !== undefined && said === last) continue
+          lastSaid.delete(roomId)
+          last = said
+          notified.push(...writeNoted(tx, needs.clock.now(), one, places))
+        }
         writeTurned(tx, plan, places)
-        writeRedacted(tx, plan, places)
+        writeRedacted(tx, needs, plan, places)
       },
       committed: () => {
+        if (last !== undefined) lastSaid.set(roomId, last)
         const senders = noted.map(({ event }) => event.sender)
         const read = [...senders, ...turned.map(({ userId }) => userId)]
         needs.changed({ roomId, read, isRedacted: redacted.length > 0, notified })
@@ -91,6 +102,21 @@ export function newsTaker(needs: NotifyNeeds): NewsTaker {
     }
   }
 }
+
+/**
+ * Who has said something that notifies nobody, and in which thread. What they say next there is not
+ * written: all that a row of it would say is that they have read up to there, and nothing is in between.
+ */
+function saidIn({ event, threadId, groups }: Noted): string | undefined {
+  return groups.some(isTold) ? undefined : `${event.sender} ${threadId}`
+}
+
+function isTold({ actions }: AudienceGroup): boolean {
+  return actions !== undefined
+}
+
+/** Of how many rooms it is known what was noted last. */
+const lastSaidMax = 10_000
 
 async function planFor(needs: NotifyNeeds, news: RoomNews): Promise<Plan> {
   const { roomId, localMembers, memberships, redacted } = news
@@ -103,7 +129,7 @@ async function planFor(needs: NotifyNeeds, news: RoomNews): Promise<Plan> {
     // Who sends something has read what is before it. Names and pictures are changed in all rooms at
     // once: nothing is read by that.
     const isOwn = localMembers.has(event.sender) && event.type !== 'm.room.member'
-    if (!isOwn && groups.every(({ actions }) => actions === undefined)) continue
+    if (!isOwn && !groups.some(isTold)) continue
     noted.push({ event, threadId, groups, highlights })
   }
   const turned = memberships.filter(
@@ -131,10 +157,9 @@ async function audienceOf(
       ? undefined
       : await threadSubscriptions.among(userIds, { roomId: news.roomId, rootId: threadId })
   const view = new EventView(event, news, subscriptions)
-  let asked = 0
-  for (const [userId, { rules, ignored, invitesOf }] of await wishes.ofAll(userIds)) {
-    asked += 1
-    if (asked % usersPerStep === 0 && slices.isOver) await slices.next()
+  for (const [place, { rules, ignored, invitesOf }] of (await wishes.ofAll(userIds)).entries()) {
+    const userId = userIds[place] as UserId
+    if (place % usersPerStep === usersPerStep - 1 && slices.isOver) await slices.next()
     const displayName = rules.needsDisplayName ? await displayNameOf(news, userId) : undefined
     const isInvite = event.type === 'm.room.member' && event.state_key === userId
     const isUnwanted =
@@ -144,14 +169,26 @@ async function audienceOf(
       : notificationFor(rules, view, { userId, displayName, work: workMax })
     byNotification.getOrInsertComputed(notification, () => []).push(userId)
   }
-  const isMember = (userId: UserId) => news.localMembers.has(userId)
   const groups = [...byNotification].map(([notification, users]) => ({
     actions: notification?.actions,
-    members: users.filter(isMember),
-    outsiders: users.filter((userId) => !isMember(userId)),
+    ...divided(users, news, event),
   }))
   const highlights = [...byNotification.keys()].some((one) => one?.highlight === true)
   return { groups, highlights }
+}
+
+/** Only who is invited may be outside. */
+function divided(
+  users: UserId[],
+  { localMembers }: RoomNews,
+  { type }: NewEventFacts,
+): Pick<AudienceGroup, 'members' | 'outsiders'> {
+  if (type !== 'm.room.member') return { members: users, outsiders: [] }
+  const isMember = (userId: UserId) => localMembers.has(userId)
+  return {
+    members: users.filter(isMember),
+    outsiders: users.filter((userId) => !isMember(userId)),
+  }
 }
 
 /**
@@ -163,13 +200,11 @@ function usersFor(
   { type, state_key, content, sender }: NewEventFacts,
   serverName: ServerName,
 ): UserId[] {
-  const users = new Set(localMembers)
-  if (type === 'm.room.member' && content.membership === 'invite') {
-    const target = parseUserId(state_key ?? '')
-    if (target !== undefined && serverNameOf(target) === serverName) users.add(target)
-  }
-  users.delete(sender)
-  return [...users]
+  const users = [...localMembers].filter((userId) => userId !== sender)
+  if (type !== 'm.room.member' || content.membership !== 'invite') return users
+  const target = parseUserId(state_key ?? '')
+  if (target === undefined || serverNameOf(target) !== serverName) return users
+  return target === sender || localMembers.has(target) ? users : [...users, target]
 }
 
 async function displayNameOf(news: RoomNews, userId: UserId): Promise<string | undefined> {
@@ -182,7 +217,7 @@ function writeNoted(
   ts: number,
   { event, threadId, groups, highlights }: Noted,
   places: NewsPlaces,
-): UnreadChanges['notified'] {
+): UserId[] {
   const stream = places.of(event.event_id)
   if (stream === undefined) return []
   addNotifiedEvent(tx, {
@@ -195,9 +230,7 @@ function writeNoted(
     highlights: highlights ? 1 : 0,
     audience: packAudience(groups),
   })
-  const told = groups.filter(({ actions }) => actions !== undefined)
-  const users = told.flatMap(({ members, outsiders }) => [...members, ...outsiders])
-  return users.map((userId) => ({ userId, stream }))
+  return groups.filter(isTold).flatMap(({ members, outsiders }) => [...members, ...outsiders])
 }
 
 function writeTurned(tx: Writer, { roomId, turned }: Plan, places: NewsPlaces): void {
@@ -207,10 +240,18 @@ function writeTurned(tx: Writer, { roomId, turned }: Plan, places: NewsPlaces): 
   }
 }
 
-function writeRedacted(tx: Writer, { roomId, redacted }: Plan, places: NewsPlaces): void {
+function writeRedacted(
+  tx: Writer,
+  { serverName }: NotifyNeeds,
+  { roomId, redacted }: Plan,
+  places: NewsPlaces,
+): void {
   for (const { event, stream: before } of redacted) {
     const stream = before ?? places.of(event.event_id)
-    if (stream !== undefined) removeNotifiedEvent(tx, roomId, stream)
+    if (stream === undefined) continue
+    // Who has said something of ours has read what was before it, also when that is redacted.
+    if (serverNameOf(event.sender) === serverName) notifyNobody(tx, roomId, stream)
+    else removeNotifiedEvent(tx, roomId, stream)
   }
   if (redacted.length > 0 && places.last !== undefined) {
     touchReadPositions(tx, roomId, places.last)

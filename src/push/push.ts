@@ -41,7 +41,7 @@ export function createPush(needs: PushNeeds): Push {
   const trim = createTrimmer(needs)
   const changed = (changes: UnreadChanges) => {
     unread.changed(changes)
-    for (const { userId } of changes.notified) sender.notified(userId, changes.roomId)
+    for (const userId of changes.notified) sender.notified(userId, changes.roomId)
     for (const userId of changes.read) sender.read(userId)
     trim(changes.roomId)
   }

@@ -34,6 +34,11 @@ async function send(user: TestUser, room: string, content: object, type = 'm.roo
   return String(event_id)
 }
 
+async function redact(user: TestUser, room: string, eventId: string): Promise<void> {
+  txn += 1
+  await user.put(at(room, `/redact/${encodeURIComponent(eventId)}/u${txn}`), {})
+}
+
 const threads = query({ filter: { room: { timeline: { unread_thread_notifications: true } } } })
 
 const sectionOf = async (user: TestUser, room: string, more = ''): Promise<Body> =>
@@ -127,6 +132,31 @@ test('who says something has read what is before it', async (t) => {
   const profile = `/profile/${encodeURIComponent(bob.userId)}/displayname`
   await bob.put(profile, { displayname: 'Bobby' })
   assert.equal(await unreadOf(bob, room), '1/0')
+})
+
+test('who says something has read what is before it, also if that is redacted', async (t) => {
+  const { alice, bob, room } = await threeInRoom({ t })
+  await alice.say(room, 'a')
+  // These notify nobody.
+  const first = await send(bob, room, {}, 'm.reaction')
+  await send(bob, room, {}, 'm.reaction')
+  assert.equal(await unreadOf(bob, room), '0/0')
+  await alice.say(room, 'b')
+  assert.equal(await unreadOf(bob, room), '1/0')
+  await send(bob, room, {}, 'm.reaction')
+  assert.equal(await unreadOf(bob, room), '0/0')
+  const last = await send(bob, room, {}, 'm.reaction')
+  for (const eventId of [first, last]) await redact(bob, room, eventId)
+  assert.equal(await unreadOf(bob, room), '0/0')
+})
+
+test('who redacts what they said has read what was before it', async (t) => {
+  const { alice, bob, carol, room } = await threeInRoom({ t })
+  await alice.say(room, 'a')
+  const said = await bob.say(room, 'b')
+  await redact(bob, room, said)
+  assert.equal(await unreadOf(bob, room), '0/0')
+  assert.equal(await unreadOf(carol, room), '1/0')
 })
 
 test('threads are counted for themselves where a client asks for it', async (t) => {

@@ -119,7 +119,7 @@ export function createUnread(needs: UnreadNeeds): Unread {
         totals.clear()
         counts.clear()
       }
-      for (const { userId } of notified) {
+      for (const userId of notified) {
         changes += 1
         const total = totals.get(userId)
         if (total !== undefined) totals.set(userId, total + 1)

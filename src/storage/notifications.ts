@@ -39,6 +39,14 @@ export function removeNotifiedEvent(tx: Writer, roomId: RoomId, stream: number):
   tx.run(sql`DELETE FROM notified_events WHERE room_id = ${roomId} AND stream = ${stream}`)
 }
 
+/** The same of what one of our users has sent, by which it is known up to where they have read. */
+export function notifyNobody(tx: Writer, roomId: RoomId, stream: number): void {
+  tx.run(sql`
+    UPDATE notified_events SET highlights = 0, audience = '[]'
+    WHERE room_id = ${roomId} AND stream = ${stream}
+  `)
+}
+
 /** Keeps the newest rows of a room. */
 export function trimNotifiedEvents(tx: Writer, roomId: RoomId, count: number): void {
   tx.run(sql`

@@ -67,6 +67,26 @@ export async function transactionIdsOf(
   return new Map(rows.map((row) => [row.event_id, row.txn_id]))
 }
 
+/** The first ones after one, in an order of their own. */
+export async function nextTransactions(
+  db: Reader,
+  after: TransactionKey | undefined,
+  limit: number,
+): Promise<TransactionKey[]> {
+  const { userId = '', deviceId = '', path = '', txnId = '' } = after ?? {}
+  const rows = await db.all<Record<'user_id' | 'device_id' | 'path' | 'txn_id', string>>(sql`
+    SELECT user_id, device_id, path, txn_id FROM transactions
+    WHERE (user_id, device_id, path, txn_id) > (${userId}, ${deviceId}, ${path}, ${txnId})
+    ORDER BY user_id, device_id, path, txn_id LIMIT ${limit}
+  `)
+  return rows.map(({ user_id, device_id, path, txn_id }) => ({
+    userId: user_id as UserId,
+    deviceId: device_id,
+    path,
+    txnId: txn_id,
+  }))
+}
+
 export function deleteTransactionsBefore(tx: Writer, sentTs: number): void {
   tx.run(sql`DELETE FROM transactions WHERE sent_ts < ${sentTs}`)
 }

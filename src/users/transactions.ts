@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from '#io/clock.ts'
+import type { Log } from '#io/log.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
 import type { Database, Writer } from '#storage/database.ts'
 import {
@@ -16,6 +17,7 @@ import {
   idOfTransaction,
   type TransactionKey,
 } from '#storage/transactions.ts'
+import { MetTransactions, nameOf } from './met-transactions.ts'
 
 /** How long a device is told of, and kept from, what it sent. */
 const keptMs = 7 * 24 * 3_600_000
@@ -40,21 +42,29 @@ export interface Transactions {
 export function createTransactions({
   db,
   clock,
+  log,
 }: {
   readonly db: Database
-  readonly clock: Pick<Clock, 'now'>
+  readonly clock: Pick<Clock, 'now' | 'sleep'>
+  readonly log: Pick<Log, 'warn'>
 }): Transactions {
   const underWay = new Map<string, Promise<string>>()
+  const met = new MetTransactions()
+  met.read(db, clock).catch((error: unknown) => {
+    log.warn('the transactions of clients were not read, and each new one is looked for', { error })
+  })
   let sends = 0
   const run = async <Id extends string>(
     key: TransactionKey,
+    name: string,
     send: (alongside: Alongside<Id>) => Promise<Id>,
   ): Promise<Id> => {
-    const known = await idOfTransaction(db, key)
+    const known = met.mayHave(name) ? await idOfTransaction(db, key) : undefined
     if (known !== undefined) return known as Id
     sends += 1
     return await send((tx, id, stream) => {
       const now = clock.now()
+      met.add(name)
       addTransaction(tx, key, { id, now, stream })
       if (sends % sendsBetweenDeletions === 1) deleteTransactionsBefore(tx, now - keptMs)
     })
@@ -64,10 +74,10 @@ export function createTransactions({
       key: TransactionKey,
       send: (alongside: Alongside<Id>) => Promise<Id>,
     ) => {
-      const name = JSON.stringify([key.userId, key.deviceId, key.path, key.txnId])
+      const name = nameOf(key)
       const first = underWay.get(name)
       if (first !== undefined) return (await first) as Id
-      const sending = run(key, send)
+      const sending = run(key, name, send)
       underWay.set(name, sending)
       try {
         return await sending

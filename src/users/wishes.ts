@@ -31,7 +31,8 @@ export interface UserWishes {
 
 export interface Wishes {
   of(userId: UserId): Promise<UserWishes>
-  ofAll(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, UserWishes>>
+  /** In the order of the users. */
+  ofAll(userIds: readonly UserId[]): Promise<readonly UserWishes[]>
   /** Throws a 403 `M_INVITE_BLOCKED` if a user of ours does not want to be invited by the sender. */
   assertInvitable(userId: UserId, sender: UserId): Promise<void>
 }
@@ -68,23 +69,18 @@ export function createWishes({
       const read = wishesFrom(userId, own, known)
       const size = own.reduce((sum, { content_json }) => sum + content_json.length, bytesOfUser)
       if (before === forgettings && size <= bytesMax) wishes.set(userId, read, { size })
-      return [userId, read] as const
+      return read
     })
   }
   const ofAll: Wishes['ofAll'] = async (userIds) => {
-    const found = new Map<UserId, UserWishes>()
-    const missing: UserId[] = []
-    for (const userId of userIds) {
-      const kept = wishes.get(userId)
-      if (kept === undefined) missing.push(userId)
-      else found.set(userId, kept)
-    }
-    if (missing.length === 0) return found
-    for (const [userId, one] of await read(missing)) found.set(userId, one)
-    return found
+    const kept = userIds.map((userId) => wishes.get(userId))
+    const missing = userIds.filter((_, place) => kept[place] === undefined)
+    const found = missing.length === 0 ? [] : await read(missing)
+    let next = 0
+    return kept.map((one) => one ?? (found[next++] as UserWishes))
   }
   const of: Wishes['of'] = async (userId) =>
-    wishes.get(userId) ?? (await ofAll([userId])).get(userId) ?? wishesFrom(userId, [], known)
+    wishes.get(userId) ?? ((await read([userId]))[0] as UserWishes)
   accountData.onChange((userId) => {
     forgettings += 1
     wishes.delete(userId)
