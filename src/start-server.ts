@@ -21,6 +21,7 @@ import { loadOwnKeys } from '#federation/key-rotation.ts'
 import type { OldKey } from '#federation/own-keys.ts'
 import { isWorthless } from '#federation/published-keys.ts'
 import { createTransactionReceiver } from '#federation/receive-transactions.ts'
+import { authorizationOf } from '#federation/request-signing.ts'
 import { loadSigningKey, SigningKeyRefused } from '#federation/signing-key.ts'
 import { mediaRoutes as mediaRoutesForServers } from '#federation-api/content-repository.ts'
 import { directoryRoutes } from '#federation-api/directory-routes.ts'
@@ -222,7 +223,10 @@ function buildServer(
 } {
   const { streams, signer, federation, local, pressure, shares, blocks } = parts
   const { serverName } = signer
-  const identityServers = createIdentityServers(io)
+  const identityServers = createIdentityServers({
+    ...io,
+    signRequest: (request) => authorizationOf(signer, request),
+  })
   const { edus, outboxQuarantine, keyring, remoteServers } = federation
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,

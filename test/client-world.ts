@@ -10,6 +10,7 @@ import { registerRoutes } from '../src/admin-api/register.ts'
 import { accountRoutes } from '../src/client-api/routes.ts'
 import type { Session } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
+import { createIdentityServers } from '../src/identity/identity-servers.ts'
 import { simulatedArgon2id } from '../src/io/argon2id.ts'
 import { type Log, silentLog } from '../src/io/log.ts'
 import { simulatedBody } from '../src/io/simulated/simulated-body.ts'
@@ -91,6 +92,11 @@ export async function clientWorld(
   const server = {
     users,
     endToEnd,
+    identityServers: createIdentityServers({
+      log,
+      outboundHttpClient: { request: noServers, close: async () => {} },
+      signRequest: () => '',
+    }),
     serverName,
     livekitServiceUrls: [],
     policyServer: undefined,

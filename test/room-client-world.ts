@@ -12,6 +12,7 @@ import { createPublicRooms, type DirectoryRules } from '../src/directory/public-
 import { createSpaces } from '../src/directory/spaces.ts'
 import { createUserDirectory } from '../src/directory/user-directory.ts'
 import type { Edu } from '../src/federation/edus.ts'
+import { authorizationOf } from '../src/federation/request-signing.ts'
 import type { Route } from '../src/http/endpoint.ts'
 import { serve } from '../src/http/serve.ts'
 import { createIdentityServers } from '../src/identity/identity-servers.ts'
@@ -184,6 +185,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     identityServers: createIdentityServers({
       outboundHttpClient,
       log,
+      signRequest: (request) => authorizationOf(signer, request),
     }),
     clientTransactions: createTransactions(base),
     search: createSearch({ ...base, rooms }),

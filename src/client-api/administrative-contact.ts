@@ -26,6 +26,7 @@ import {
 import { answer } from '#http/endpoint.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
+import { unbind } from './binding.ts'
 import { proveIdentity } from './prove-identity.ts'
 
 /** The homeserver does not support adding addresses of this medium. */
@@ -58,8 +59,13 @@ export const administrativeContactRoutes = [
     await proveIdentity(users, session, { operation: 'add3pid', auth: body.auth })
     throw notValidated()
   }),
-  // The homeserver does not know of an identity server that the address was added through.
-  answer(delete3pidFromAccount, async () => ({ id_server_unbind_result: 'no-support' as const })),
+  answer(
+    delete3pidFromAccount,
+    async ({ body, session }, needs: Pick<Server, 'identityServers' | 'users'>) => {
+      const asked = { ...body, server: body.id_server }
+      return { id_server_unbind_result: await unbind(needs, session.userId, asked) }
+    },
+  ),
   answer(requestTokenTo3PIDEmail, notSupported),
   answer(requestTokenTo3PIDMSISDN, notSupported),
   answer(requestTokenToRegisterEmail, notSupported),

@@ -38,6 +38,10 @@ export const clientRateLimits: RateLimits = {
     joinRoomById: joining,
     knockRoom: joining,
     inviteUser: inviting,
+    // What makes us ask servers that the user names.
+    bind3PID: { name: 'binding', perSecond: 0.2, burst: 20 },
+    unbind3pidFromAccount: { name: 'binding', perSecond: 0.2, burst: 20 },
+    delete3pidFromAccount: { name: 'binding', perSecond: 0.2, burst: 20 },
     searchUserDirectory: { name: 'users', perSecond: 5, burst: 50 },
     setPresence: { name: 'presence', perSecond: 1, burst: 20 },
     // What others may ask without a name, and what makes us ask others.

@@ -17,6 +17,7 @@ import {
   thumbnailRoute,
   urlPreviewRoute,
 } from './authed-content-repo.ts'
+import { bindingRoutes } from './binding.ts'
 import { capabilitiesRoute } from './capabilities.ts'
 import {
   contentWithNameWithoutLoginRoute,
@@ -122,6 +123,7 @@ type AccountNeeds = Pick<
   Server,
   | 'defaultRoomVersion'
   | 'endToEnd'
+  | 'identityServers'
   | 'livekitServiceUrls'
   | 'policyServer'
   | 'publicBaseUrl'
@@ -135,6 +137,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountAdminRoutes,
   ...accountDataRoutes,
   ...administrativeContactRoutes,
+  ...bindingRoutes,
   ...thirdPartyLookupRoutes,
   ...crossSigningRoutes,
   ...dehydratedDeviceRoutes,

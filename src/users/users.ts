@@ -14,6 +14,7 @@ import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import { type AccountData, createAccountData } from './account-data.ts'
 import { type Accounts, createAccounts } from './accounts.ts'
+import { type BoundAddresses, createBoundAddresses } from './bound-addresses.ts'
 import { createDevices, type Devices } from './devices.ts'
 import type { DeviceLists } from './end-to-end/device-lists.ts'
 import { createFilters, type Filters } from './filters.ts'
@@ -42,6 +43,7 @@ export interface RegistrationPolicy {
 export interface Users {
   readonly accounts: Accounts
   readonly sessions: Sessions
+  readonly boundAddresses: BoundAddresses
   readonly devices: Devices
   readonly profiles: Profiles
   readonly accountData: AccountData
@@ -88,6 +90,7 @@ export function createUsers(needs: UserNeeds): Users {
   return {
     accounts,
     sessions,
+    boundAddresses: createBoundAddresses(needs),
     devices: createDevices({ ...needs, sessions }),
     profiles: createProfiles(needs),
     accountData,

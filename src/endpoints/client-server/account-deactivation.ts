@@ -18,7 +18,7 @@ export const deactivateAccount = endpoint({
   auth: 'optional-user',
   body: t.object({
     auth: t.optional(authData),
-    id_server: t.optional(t.string()),
+    id_server: t.optional(t.serverName),
     erase: t.optional(t.boolean()),
   }),
   response: t.object({ id_server_unbind_result: t.oneOf('success', 'no-support') }),

@@ -58,6 +58,35 @@ export const add3PID = endpoint({
   response: t.object({}),
 })
 
+/** `POST /_matrix/client/v3/account/3pid/bind` */
+export const bind3PID = endpoint({
+  operationId: 'bind3PID',
+  method: 'POST',
+  path: '/_matrix/client/v3/account/3pid/bind',
+  auth: 'user',
+  body: t.object({
+    client_secret: secret,
+    id_server: t.serverName,
+    id_access_token: t.string({ max: 1_000 }),
+    sid: t.string({ max: 255 }),
+  }),
+  response: t.object({}),
+})
+
+/** `POST /_matrix/client/v3/account/3pid/unbind` */
+export const unbind3pidFromAccount = endpoint({
+  operationId: 'unbind3pidFromAccount',
+  method: 'POST',
+  path: '/_matrix/client/v3/account/3pid/unbind',
+  auth: 'user',
+  body: t.object({
+    id_server: t.optional(t.serverName),
+    medium: t.oneOf('email', 'msisdn'),
+    address: t.string({ max: 500 }),
+  }),
+  response: t.object({ id_server_unbind_result: t.oneOf('no-support', 'success') }),
+})
+
 /** `POST /_matrix/client/v3/account/3pid/delete` */
 export const delete3pidFromAccount = endpoint({
   operationId: 'delete3pidFromAccount',
@@ -65,7 +94,7 @@ export const delete3pidFromAccount = endpoint({
   path: '/_matrix/client/v3/account/3pid/delete',
   auth: 'user',
   body: t.object({
-    id_server: t.optional(t.string({ max: 255 })),
+    id_server: t.optional(t.serverName),
     medium: t.oneOf('email', 'msisdn'),
     address: t.string({ max: 500 }),
   }),
