@@ -18,6 +18,7 @@ import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Position, Rooms, StoredEvent } from '#rooms/rooms.ts'
 import type { RoomEventFilter } from './filter.ts'
+import { ignoredUsers } from './ignored-users.ts'
 import { type PresentingNeeds, presentEvents, presentState } from './present-events.ts'
 import { type RoomAccess, readableState } from './room-access.ts'
 import {
@@ -90,6 +91,10 @@ export async function collect(
   from: Point,
 ): Promise<{ events: VisibleEvent[]; end: Point | undefined }> {
   const walk = await new Walk(needs, access, { direction, from, to }).begin()
+  const ignored = new Set<string>(await ignoredUsers(needs.db, access.userId))
+  const isWanted = ({ stored: { pdu } }: VisibleEvent) =>
+    // Servers must still send state events sent by ignored users to clients.
+    filter.matches(pdu) && (pdu.state_key !== undefined || !ignored.has(pdu.sender))
   const events: VisibleEvent[] = []
   let budget = Math.max(lookedAtMin, limit * lookedAtFactor)
   while (budget > 0) {
@@ -98,7 +103,7 @@ export async function collect(
     if (batch.length === 0) return { events, end: undefined }
     budget -= batch.length
     for (const event of await visibleEvents(needs.rooms, access, batch)) {
-      if (!filter.matches(event.stored.pdu)) continue
+      if (!isWanted(event)) continue
       events.push(event)
       if (events.length === limit) {
         return { events, end: await walk.endAt(event.stored) }
