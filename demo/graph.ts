@@ -16,16 +16,36 @@ const style = readFileSync(new URL('page.css', import.meta.url), 'utf8')
 
 /** The whole page. It needs nothing from anywhere else. */
 export function drawRoom(room: DrawnRoom): string {
-  const picture = new Picture(room)
+  return page(
+    room.title,
+    html`<header><h1>${room.title}</h1>
+${facts(room)}</header>
+${roomSections(room)}`,
+  )
+}
+
+/** A page in the style of this house. `styles` are added to it. */
+export function page(title: string, body: Html, styles = ''): string {
   return html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
-<title>${room.title}</title><style>${new Html(style)}</style></head>
+<title>${title}</title><style>${new Html(style + styles)}</style></head>
 <body>
-<header><h1>${room.title}</h1>
-<p class="facts">Room <code>${room.roomId}</code> · version ${room.version} · ${room.events.length} events</p>
-${verdictLine(room)}</header>
-<section><h2>What happened</h2>
+${body}
+</body></html>
+`.text
+}
+
+/** What room it is, and whether its servers agree about it. */
+export function facts(room: DrawnRoom): Html {
+  return html`<p class="facts">Room <code>${room.roomId}</code> · version ${room.version} · ${room.events.length} events</p>
+${verdictLine(room)}`
+}
+
+/** The graph, who won what, what was refused, and the states side by side. */
+export function roomSections(room: DrawnRoom): Html {
+  const picture = new Picture(room)
+  return html`<section><h2>What happened</h2>
 <p>Time runs down. Each event follows those that its lines come from: where lines part, servers did
 not know of each other’s events; where they meet, an event has seen both sides.</p>
 ${legend(picture)}
@@ -34,9 +54,7 @@ ${timeline(picture)}</section>
 ${contested(picture)}</section>
 ${refused(picture)}
 <section><h2>The state of each server</h2>
-${stateTable(picture)}</section>
-</body></html>
-`.text
+${stateTable(picture)}</section>`
 }
 
 /** The keys that not all servers have the same event for. */
@@ -78,7 +96,7 @@ function contested(picture: Picture): Html {
   if (contests.length === 0) return html`<p>Nothing was contested.</p>`
   const meetings = Map.groupBy(contests, ({ meeting }) => meeting)
   const byTime = picture.room.meetings.filter((meeting) => meetings.has(meeting))
-  return html`<p>These places in the state had different events on the two sides. Both servers tried
+  return html`<p>These places in the state had different events on the two sides. The servers tried
 them in the same order, each on what those before it had made of the state; the last one that the
 rules allow keeps the place.</p>
 <div class="contests">${contests.map((contest) => contestHtml(picture, contest))}</div>

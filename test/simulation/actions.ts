@@ -4,13 +4,16 @@
  * @module
  */
 
+import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
 import type { SimulatedClient } from './client.ts'
 import { forge, fork } from './forge.ts'
 import type { Run } from './run.ts'
 
 /** Who acts, where, and perhaps on whom. */
-interface Actor {
+export interface Actor {
   readonly run: Run
+  /** For this act alone. */
+  readonly random: SeededRandom
   readonly client: SimulatedClient
   readonly roomId: string
   readonly other: SimulatedClient
@@ -51,42 +54,35 @@ const actions: Readonly<Record<string, Action>> = {
   redact: { weight: 3, act: redact },
   typing: { weight: 1, act: ({ client, roomId }) => client.startTyping(roomId) },
   receipt: { weight: 1, act: receipt },
-  forge: {
-    weight: 2,
-    act: ({ run, client, roomId, other }) => forge(run, { client, roomId, other }),
-  },
+  forge: { weight: 2, act: ({ run, ...forgery }) => forge(run, forgery) },
   'to device': { weight: 5, act: toDevice },
-  fork: {
-    weight: 3,
-    act: ({ run, client, roomId, other }) => fork(run, { client, roomId, other }),
-  },
+  fork: { weight: 3, act: ({ run, ...forgery }) => fork(run, forgery) },
   'read back': { weight: 1, act: ({ client, roomId }) => client.readToTheStart(roomId) },
 }
 
 const weights = Object.values(actions).reduce((sum, { weight }) => sum + weight, 0)
 
-/** Begins something random, and gives what it is. */
-export function act(
-  run: Run,
-  client: SimulatedClient,
-  roomId: string,
-): [what: string, outcome: Promise<unknown>] {
-  const { random } = run.world
-  const actor = { run, client, roomId, other: random.pick(run.clients) }
+/** Draws what is done. */
+export function drawAct(random: SeededRandom): string {
   let left = random.below(weights)
-  for (const [what, { weight, act: begin }] of Object.entries(actions)) {
+  for (const [what, { weight }] of Object.entries(actions)) {
     left -= weight
-    if (left < 0) return [what, begin(actor)]
+    if (left < 0) return what
   }
   throw new RangeError('no action is left')
 }
 
-function below({ run }: Actor, limit: number): number {
-  return run.world.random.below(limit)
+/** Begins to do something. */
+export async function act(what: string, actor: Actor): Promise<unknown> {
+  return await actions[what]?.act(actor)
 }
 
-function pick<T>({ run }: Actor, things: readonly T[]): T {
-  return run.world.random.pick(things)
+function below({ random }: Actor, limit: number): number {
+  return random.below(limit)
+}
+
+function pick<T>({ random }: Actor, things: readonly T[]): T {
+  return random.pick(things)
 }
 
 function serverNames({ world }: Run): string[] {

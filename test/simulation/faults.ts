@@ -236,12 +236,18 @@ export class Faults {
   readonly #run: Run
   readonly #random: SeededRandom
   readonly #hardness = new Map<string, number>()
+  /** For what comes between, by the two addresses: more or less of it on one link changes no other. */
+  readonly #links = new Map<string, SeededRandom>()
 
   constructor(run: Run, { chance }: { readonly chance: number }) {
     this.#run = run
     this.#random = run.world.random.fork('faults')
     for (const name of Object.keys(faults)) {
-      if (this.#random.happens(chance)) this.#hardness.set(name, this.#random.fraction())
+      const own = this.#random.fork(name)
+      const hardness = own.fraction()
+      if (own.happens(chance) && run.script.includes(`fault ${name}`)) {
+        this.#hardness.set(name, hardness)
+      }
     }
   }
 
@@ -251,20 +257,22 @@ export class Faults {
     world.note(`goes wrong: ${[...this.#hardness.keys()].join(', ')}`)
     for (const [name, hardness] of this.#hardness) {
       count(this.#run, `fault ${name}`)
-      faults[name]?.hold?.(this.#run, hardness, this.#random)
+      faults[name]?.hold?.(this.#run, hardness, this.#random.fork(`hold ${name}`))
     }
     world.isTroubled = true
     world.network.interfere = (exchange) => this.#comeBetween(exchange)
   }
 
   /** Before a step of the run. */
-  async strike(): Promise<void> {
+  async strike(step: number): Promise<void> {
     for (const [name, hardness] of this.#hardness) {
       const [chance, act] = faults[name]?.strike ?? [0]
-      if (act === undefined || !this.#random.happens(chance * hardness)) continue
+      const random = this.#random.fork(`${step} ${name}`)
+      if (act === undefined || !random.happens(chance * hardness)) continue
+      if (!this.#run.script.includes(`before step ${step}: ${name}`)) continue
       this.#run.world.note(`strikes: ${name}`)
       count(this.#run, name)
-      await act(this.#run, this.#random)
+      await act(this.#run, random)
     }
   }
 
@@ -272,13 +280,16 @@ export class Faults {
     // Clients are on the same machine as their server.
     const { world } = this.#run
     if (!world.servers.some(({ address }) => address === from)) return undefined
+    const random = this.#links.getOrInsertComputed(`${from} ${to}`, (link) => {
+      return this.#random.fork(link)
+    })
     for (const [name, hardness] of this.#hardness) {
       const { only, between: [chance, make] = [0] } = faults[name] ?? {}
       if (only?.test(request.target) === false) continue
-      if (make === undefined || !this.#random.happens(chance * hardness)) continue
+      if (make === undefined || !random.happens(chance * hardness)) continue
       world.note(`${name}: ${from} > ${to} ${request.target}`)
       count(this.#run, name)
-      return make(this.#random)
+      return make(random)
     }
     return undefined
   }

@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { selectAuthEvents } from '../../src/protocol/auth-rules/auth-events.ts'
 import { authStateOf } from '../../src/protocol/auth-rules/auth-state.ts'
 import { checkAuthRules } from '../../src/protocol/auth-rules/check.ts'
@@ -26,6 +27,7 @@ import { count, type Run } from './run.ts'
 import type { SimulatedServer } from './world.ts'
 
 interface Forgery {
+  readonly random: SeededRandom
   readonly client: SimulatedClient
   readonly roomId: string
   readonly other: SimulatedClient
@@ -61,10 +63,9 @@ const forkDepthMax = 30
 const dayMs = 86_400_000
 
 /** Sends some of the others a fork from an earlier time, and perhaps each of them another one. */
-export async function fork(run: Run, { client, roomId }: Forgery): Promise<void> {
-  const { random } = run.world
+export async function fork(run: Run, { random, client, roomId }: Forgery): Promise<void> {
   const { server } = client
-  const place = server.isUp ? await placeInPast(run, server, roomId as RoomId) : undefined
+  const place = server.isUp ? await placeInPast(random, server, roomId as RoomId) : undefined
   if (place === undefined) return
   const some = run.world.servers.filter((one) => one !== server && random.happens(0.6))
   const equivocates = random.happens(0.5)
@@ -96,7 +97,7 @@ async function placeAtEnd(server: SimulatedServer, roomId: RoomId): Promise<Plac
 }
 
 async function placeInPast(
-  run: Run,
+  random: SeededRandom,
   server: SimulatedServer,
   roomId: RoomId,
 ): Promise<Place | undefined> {
@@ -108,7 +109,7 @@ async function placeInPast(
     limit: forkDepthMax,
   })
   if (version === undefined || timeline.length === 0) return undefined
-  const { pdu } = run.world.random.pick(timeline)
+  const { pdu } = random.pick(timeline)
   const state: StateView | undefined = await rooms.stateAfter(roomId, pdu.event_id)
   return state && { version, prevs: [pdu], state: await state.events() }
 }
@@ -142,8 +143,7 @@ const wrongAuth: Readonly<Record<string, (auth: readonly Pdu[], place: Place) =>
   }
 
 async function refusedPdu(run: Run, forgery: Forgery, place: Place): Promise<Pdu | undefined> {
-  const { random } = run.world
-  const { client, roomId } = forgery
+  const { random, client, roomId } = forgery
   if (random.happens(0.5)) {
     const message: Claim = { type: 'm.room.message', content: { body: 'forged' } }
     const [name, change] = random.pick(Object.entries(wrongAuth))
@@ -153,7 +153,7 @@ async function refusedPdu(run: Run, forgery: Forgery, place: Place): Promise<Pdu
     count(run, `forgery: ${name}`)
     return signed(run, { client, roomId, place, claim: message, auth })
   }
-  const claim = claimed(run, forgery)
+  const claim = claimed(forgery)
   const auth = authOf(client, place, claim)
   const pdu = signed(run, { client, roomId, place, claim, auth })
   const create = place.state.filter(({ type }) => type === 'm.room.create')
@@ -200,9 +200,9 @@ function signed(
   return built.ok ? built.pdu : undefined
 }
 
-function claimed(run: Run, { client, other }: Forgery): Claim {
+function claimed({ random, client, other }: Forgery): Claim {
   const users = { [client.userId]: 100 }
-  return run.world.random.pick([
+  return random.pick([
     { type: 'm.room.power_levels', state_key: '', content: { users } },
     { type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } },
     { type: 'm.room.topic', state_key: '', content: { topic: 'forged' } },

@@ -6,20 +6,29 @@
  * must survive has to have happened, or the run shows less than it says.
  *
  * - `--from N`: the first seed; by default one that nobody has run yet.
- * - `--regression`: first the seeds that once found something.
+ * - `--regression`: first the scenarios and the seeds that once found something.
+ * - `--shrink`: makes what fails small, and keeps it in `test/simulation/regress/`.
+ * - `--scenario FILE`: runs what was kept there.
+ * - `--html FILE`: with one seed or scenario, draws what happened.
  * - `--report`: what is found is told, and is no failure: for fresh seeds beside a gate.
  * - `--trace`, `--show`: what is said, and what each server holds in the end.
  *
  * @module
  */
 
+import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { judgedOtherwise } from '../../src/rooms/complete-room.ts'
 import { joinedPartially } from '../../src/rooms/join.ts'
 import { faultNames } from './faults.ts'
+import { showRooms } from './held-rooms.ts'
 import { randomRun } from './random-run.ts'
+import { readScenario, regressScenarios, writeScenario } from './regress.ts'
 import { regressionSeeds } from './regression-seeds.ts'
-import type { RunOutcome } from './run.ts'
+import { Recorder } from './report.ts'
+import type { Run, RunOutcome } from './run.ts'
+import type { Scenario } from './scenario.ts'
+import { shrink } from './shrink.ts'
 import type { Counters } from './world.ts'
 
 const { values } = parseArgs({
@@ -30,6 +39,9 @@ const { values } = parseArgs({
     minutes: { type: 'string' },
     from: { type: 'string' },
     regression: { type: 'boolean', default: false },
+    shrink: { type: 'boolean', default: false },
+    scenario: { type: 'string' },
+    html: { type: 'string' },
     report: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     show: { type: 'boolean', default: false },
@@ -78,13 +90,20 @@ function often(): string[] {
   ]
 }
 
-/** The seeds to run. */
-function* seedsToRun(startMs: number): Generator<number> {
-  if (values.seed !== undefined) {
-    yield Number(values.seed)
+/** What is run: single scenarios and seeds, or seeds one after the other. */
+function* toRun(startMs: number): Generator<Scenario> {
+  if (values.scenario !== undefined) {
+    yield readScenario(values.scenario)
     return
   }
-  if (values.regression) for (const { seed } of regressionSeeds) yield seed
+  if (values.seed !== undefined) {
+    yield { seed: Number(values.seed) }
+    return
+  }
+  if (values.regression) {
+    yield* regressScenarios()
+    for (const { seed } of regressionSeeds) yield { seed }
+  }
   const first = Number(values.from ?? Math.floor(Date.now() / 1000))
   const seconds = Number(values.seconds ?? Number(values.minutes) * 60)
   const endMs = Number.isNaN(seconds) ? undefined : startMs + seconds * 1000
@@ -92,18 +111,42 @@ function* seedsToRun(startMs: number): Generator<number> {
   console.log(`seeds from ${first} on`)
   for (let index = 0; index < count; index += 1) {
     if (endMs !== undefined && performance.now() > endMs) return
-    yield first + index
+    yield { seed: first + index }
   }
 }
 
-/** One seed, twice if `twice`. */
-async function run(seed: number, twice: boolean): Promise<RunOutcome> {
-  const onTrace = values.trace ? (line: string) => console.log(line) : undefined
-  const outcome = await randomRun(seed, { onTrace, show: values.show })
+const isSingle = values.seed !== undefined || values.scenario !== undefined
+
+/** One scenario, twice if `twice`. */
+async function run(scenario: Scenario, twice: boolean): Promise<RunOutcome> {
+  const recorder = isSingle && values.html !== undefined ? new Recorder() : undefined
+  const onTrace = (line: string) => {
+    if (values.trace) console.log(line)
+    recorder?.note(line)
+  }
+  const onEnd = async (run: Run) => {
+    if (values.show) await showRooms(run)
+    if (recorder !== undefined) writeFileSync(values.html ?? '', await recorder.page(run))
+  }
+  const outcome = await randomRun(scenario, isSingle ? { onTrace, onEnd } : {})
   if (!twice) return outcome
-  const again = await randomRun(seed)
+  const again = await randomRun(scenario)
   if (again.trace === outcome.trace) return outcome
   return { ...outcome, problems: [...outcome.problems, 'two runs of this seed differ'] }
+}
+
+/** Says what was wrong, and makes it small if that is wished. */
+async function tell({ keeps }: Scenario, outcome: RunOutcome): Promise<void> {
+  const { seed, problems } = outcome
+  const how = keeps ? `--scenario test/simulation/regress/${seed}.json` : `--seed ${seed}`
+  console.log(`seed ${seed} failed; npm run simulate -- ${how}`)
+  for (const problem of problems.slice(0, 10)) console.log(`  ${problem}`)
+  if (!values.shrink) return
+  const scenario = await shrink(seed, outcome, randomRun, {
+    onStep: (left) => process.stderr.write(`\r  ${left} parts of ${outcome.met.length} left `),
+  })
+  console.log(`\n  kept in ${writeScenario(scenario)}:`)
+  for (const part of scenario.keeps) console.log(`    ${part}`)
 }
 
 function add(total: Counters, counters: Counters): void {
@@ -121,14 +164,13 @@ async function main(): Promise<void> {
   const startMs = performance.now()
   let seeds = 0
   let failed = 0
-  for (const seed of seedsToRun(startMs)) {
-    const outcome = await run(seed, values.seed !== undefined || seeds % 20 === 0)
+  for (const scenario of toRun(startMs)) {
+    const outcome = await run(scenario, isSingle || seeds % 20 === 0)
     seeds += 1
     add(total, outcome.counters)
     if (outcome.problems.length === 0) continue
     failed += 1
-    console.log(`seed ${seed} failed; npm run simulate -- --seed ${seed}`)
-    for (const problem of outcome.problems.slice(0, 10)) console.log(`  ${problem}`)
+    await tell(scenario, outcome)
   }
   show(total)
   console.log(`${seeds} seeds in ${Math.round((performance.now() - startMs) / 1000)} s`)

@@ -9,29 +9,35 @@
 import { HttpFailure } from '../../src/io/http.ts'
 import { calmNetwork } from '../../src/io/simulated/simulated-network.ts'
 import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
-import { act } from './actions.ts'
+import { act, drawAct } from './actions.ts'
 import { Refused, type SimulatedClient } from './client.ts'
 import { Faults } from './faults.ts'
-import { countHeld, showRooms } from './held-rooms.ts'
+import { countHeld } from './held-rooms.ts'
 import { checkInvariants } from './invariants.ts'
-import { count, type Run, type RunOutcome } from './run.ts'
+import { count, type Run, type RunOutcome, type SimulatedRoom } from './run.ts'
+import { type Scenario, Script } from './scenario.ts'
 import { type SimulatedServer, World } from './world.ts'
 
 /** How rarely servers look at their machines in a run of days. */
 const machineSteadyMs = 60_000
 
-/** Runs the world of a seed from its beginning to its end. Never throws for what the seed brings. */
+/** Runs the world of a scenario from its beginning to its end. Never throws for what that brings. */
 export async function randomRun(
-  seed: number,
-  { onTrace, show }: { onTrace?: ((line: string) => void) | undefined; show?: boolean } = {},
+  scenario: Scenario,
+  { onTrace, onEnd }: RunOptions = {},
 ): Promise<RunOutcome> {
+  const { seed } = scenario
   const world = new World(seed)
   world.onTrace = onTrace
   world.machineSteadyMs = machineSteadyMs
+  const script = new Script(scenario)
   const run: Run = {
     world,
+    script,
     clients: [],
+    people: [],
     rooms: [],
+    places: [],
     acknowledged: [],
     deviceMessages: [],
     deviceTexts: 0,
@@ -49,42 +55,74 @@ export async function randomRun(
   } catch (error) {
     run.problems.push(`the run ended early: ${error instanceof Error ? error.stack : error}`)
   }
-  if (show) await showRooms(run)
+  for (const part of script.missing()) run.problems.push(`never came to this: ${part}`)
+  await onEnd?.(run)
   await world.end()
-  return { seed, trace: world.trace(), problems: run.problems, counters: run.counters }
+  const { problems, counters } = run
+  return { seed, trace: world.trace(), problems, counters, met: script.met }
+}
+
+interface RunOptions {
+  readonly onTrace?: ((line: string) => void) | undefined
+  /** Is shown the world as it is in the end. */
+  readonly onEnd?: ((run: Run) => Promise<void>) | undefined
 }
 
 /** Starts servers, registers people, makes rooms and has some of them join. */
 async function settleIn(run: Run): Promise<void> {
-  const { world } = run
+  const { world, script } = run
   const random = world.random.fork('settle')
   const names = ['alpha', 'beta', 'gamma', 'delta'].slice(0, 2 + random.below(3))
   for (const name of names) {
-    await world.addServer(name, { skewMs: random.below(2000) - 1000 })
+    if (!script.includes(`server ${name}`)) continue
+    const skewMs = random.fork(`clock of ${name}`).below(2000) - 1000
+    await world.addServer(name, { skewMs })
   }
-  for (const server of world.servers) {
-    for (let index = 0; index < 1 + random.below(2); index += 1) {
-      run.clients.push(await server.register(`user${index}`))
+  for (const name of names) {
+    const server = world.servers.find(({ host }) => host === `${name}.test`)
+    const people = 1 + random.fork(`people of ${name}`).below(2)
+    for (let index = 0; index < people; index += 1) {
+      const isThere = server !== undefined && script.includes(`user${index} at ${name}`)
+      const client = isThere ? await server.register(`user${index}`) : undefined
+      run.people.push(client)
+      if (client !== undefined) run.clients.push(client)
     }
   }
-  for (let index = 0; index < 1 + random.below(2); index += 1) {
-    const version = String(1 + random.below(12))
-    const creator = random.pick(run.clients)
-    // Of a room with a name, who joins is given no members; of another one, five.
-    const name = world.random.fork(`name ${index}`).happens(0.6) ? { name: 'The Hall' } : {}
-    const roomId = await world.time.await(
-      creator.createRoom({ preset: 'public_chat', room_version: version, ...name }),
-    )
-    run.rooms.push({ roomId, version })
-    count(run, `version ${version}`)
-    const others = run.clients.filter((client) => client !== creator)
-    const admins = others.filter(() => random.happens(0.4))
-    for (const client of others) {
-      if (!random.happens(0.8)) continue
-      await attempt(run, 'join', client.join(roomId, [creator.server.name]))
-    }
+  const rooms = 1 + random.fork('rooms').below(2)
+  for (let index = 0; index < rooms; index += 1) {
+    const room = await makeRoom(run, `room ${index}`, random.fork(`room ${index}`))
+    run.places.push(room)
+    if (room !== undefined) run.rooms.push(room)
+  }
+}
+
+/** Unless it, or who is to create it, is left out. */
+async function makeRoom(
+  run: Run,
+  title: string,
+  random: SeededRandom,
+): Promise<SimulatedRoom | undefined> {
+  const { world, script } = run
+  const version = String(1 + random.below(12))
+  const creator = random.pick(run.people)
+  if (creator === undefined || !script.includes(title)) return undefined
+  // Of a room with a name, who joins is given no members; of another one, five.
+  const name = random.fork('name').happens(0.6) ? { name: 'The Hall' } : {}
+  const roomId = await world.time.await(
+    creator.createRoom({ preset: 'public_chat', room_version: version, ...name }),
+  )
+  count(run, `version ${version}`)
+  const others = run.clients.filter((client) => client !== creator)
+  const of = (client: SimulatedClient) => random.fork(client.userId)
+  for (const client of others) {
+    const isIn = of(client).happens(0.8) && script.includes(`${client.userId} joins ${title}`)
+    if (isIn) await attempt(run, 'join', client.join(roomId, [creator.server.name]))
+  }
+  const admins = others.filter((client) => of(client).fork('admin').happens(0.4))
+  if (admins.length > 0 && script.includes(`admins of ${title}`)) {
     await attempt(run, 'admins', raise(creator, roomId, admins))
   }
+  return { roomId, version }
 }
 
 async function raise(
@@ -122,24 +160,37 @@ async function liveAndFail(run: Run): Promise<void> {
   const random = world.random.fork('life')
   const faults = new Faults(run, { chance: 0.3 * random.fraction() })
   faults.begin()
-  if (world.random.fork('no state').happens(0.4)) {
+  if (random.fork('no state').happens(0.4) && run.script.includes('no state is given')) {
     world.network.faults = { ...world.network.faults, isLost: asksForState }
   }
   const steps = 40 + random.below(60)
   for (let step = 0; step < steps; step += 1) {
-    await faults.strike()
-    await mend(run)
-    const client = random.pick(run.clients)
-    const room = random.pick(run.rooms)
-    const [what, action] = act(run, client, room.roomId)
-    world.note(`${client.userId} ${what} ${room.roomId}`)
-    void outcome(run, what, action)
-    if (random.happens(0.5)) {
-      const syncer = random.pick(run.clients)
-      void outcome(run, 'sync', syncer.sync({ limit: 1 + random.below(10) }))
-    }
-    await world.time.run(pauseMs(random))
+    await faults.strike(step)
+    const own = random.fork(`step ${step}`)
+    await mend(run, own.fork('mend'))
+    takeStep(run, step, own)
+    await world.time.run(pauseMs(own.fork('pause')))
   }
+}
+
+/** Somebody begins something, and perhaps somebody looks at what is new. */
+function takeStep(run: Run, step: number, random: SeededRandom): void {
+  const [client, other] = [random.pick(run.people), random.pick(run.people)]
+  const room = random.pick(run.places)
+  const what = drawAct(random)
+  if (client !== undefined && other !== undefined && room !== undefined) {
+    const { roomId } = room
+    if (run.script.includes(`step ${step}: ${what} of ${client.userId}`)) {
+      run.world.note(`${client.userId} ${what} ${roomId}`)
+      const actor = { run, client, other, roomId, random: random.fork('act') }
+      void outcome(run, what, act(what, actor))
+    }
+  }
+  const looks = random.fork('sync')
+  const syncer = looks.pick(run.people)
+  if (syncer === undefined || looks.happens(0.5)) return
+  if (!run.script.includes(`step ${step}: sync of ${syncer.userId}`)) return
+  void outcome(run, 'sync', syncer.sync({ limit: 1 + looks.below(10) }))
 }
 
 /** By these a room is completed that was joined without its members. */
@@ -154,9 +205,8 @@ function pauseMs(random: SeededRandom): number {
 }
 
 /** Perhaps somebody starts a server again, or mends the network. */
-async function mend(run: Run): Promise<void> {
+async function mend(run: Run, random: SeededRandom): Promise<void> {
   const { world } = run
-  const { random } = world
   const down = world.servers.filter((server) => !server.isUp)
   if (down.length > 0 && random.happens(0.2)) await startAgain(run, random.pick(down))
   if (random.happens(0.08)) world.heal()

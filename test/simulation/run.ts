@@ -5,6 +5,7 @@
  */
 
 import type { SimulatedClient } from './client.ts'
+import type { Script } from './scenario.ts'
 import type { Counters, World } from './world.ts'
 
 export interface RunOutcome {
@@ -12,6 +13,8 @@ export interface RunOutcome {
   readonly trace: string
   readonly problems: readonly string[]
   readonly counters: Counters
+  /** The parts of the run that came about: `scenario.ts`. */
+  readonly met: readonly string[]
 }
 
 /** An event that a server acknowledged to a client. */
@@ -31,8 +34,13 @@ export interface SimulatedRoom {
 /** All that a run has made, for its actions and for the invariants. */
 export interface Run {
   readonly world: World
+  readonly script: Script
   readonly clients: SimulatedClient[]
+  /** All whom the seed draws; those who are left out of a scenario are not there. */
+  readonly people: (SimulatedClient | undefined)[]
   readonly rooms: SimulatedRoom[]
+  /** All that the seed draws; those left out are not there. */
+  readonly places: (SimulatedRoom | undefined)[]
   readonly acknowledged: Acknowledged[]
   /** What servers promised to bring to devices. */
   readonly deviceMessages: { readonly to: SimulatedClient; readonly text: string }[]

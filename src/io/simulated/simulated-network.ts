@@ -104,6 +104,8 @@ export class SimulatedNetwork {
   readonly #addresses = new Map<string, string>()
   readonly #cuts = new Set<string>()
   readonly #random: SeededRandom
+  /** For each link between two addresses, in one direction: what one does changes no other. */
+  readonly #links = new Map<string, SeededRandom>()
   readonly #clock: Clock
 
   /** `clock` is the true time of the world. */
@@ -211,14 +213,15 @@ export class SimulatedNetwork {
     const { tlsName = request.hostname } = request
     this.onRequest?.(from, to, request)
     if (this.faults.isLost?.(request)) return
-    if (this.#random.happens(this.faults.requestLoss)) return
-    const arrivals = this.#random.happens(this.faults.repetition) ? 2 : 1
+    const random = this.#randomOf(from, to)
+    if (random.happens(this.faults.requestLoss)) return
+    const arrivals = random.happens(this.faults.repetition) ? 2 : 1
     for (let arrival = 0; arrival < arrivals; arrival += 1) {
-      this.#clock.after(this.#delayMs(), () => {
+      this.#clock.after(this.#delayMs(random), () => {
         if (this.#cuts.has(`${from} ${to}`)) return
         const interference = this.interfere?.({ from, to, request })
         if (interference !== undefined && !('replace' in interference)) {
-          this.#answerInstead(exchange, interference)
+          this.#answerInstead(exchange, interference, this.#delayMs(this.#randomOf(to, from)))
           return
         }
         const host = this.#hosts.get(to)
@@ -241,8 +244,9 @@ export class SimulatedNetwork {
   #answerInstead(
     { done, fail }: Pending,
     instead: Exclude<Interference, { readonly replace: unknown }>,
+    delayMs: number,
   ): void {
-    this.#clock.after(this.#delayMs(), () =>
+    this.#clock.after(delayMs, () =>
       'failure' in instead ? fail(instead.failure) : done(instead.answer),
     )
   }
@@ -271,8 +275,9 @@ export class SimulatedNetwork {
     const sendBack = async (answer: OutgoingAnswer) => {
       const body = await wholeBody(answer.body)
       if (host.deaths > deaths) return
-      if (this.#random.happens(this.faults.answerLoss)) return
-      this.#clock.after(this.#delayMs(), () => {
+      const random = this.#randomOf(to, from)
+      if (random.happens(this.faults.answerLoss)) return
+      this.#clock.after(this.#delayMs(random), () => {
         if (this.#cuts.has(`${to} ${from}`)) return
         if (body.length > request.answerBytesMax) {
           fail(new HttpFailure('too-large', `more than ${request.answerBytesMax} bytes`))
@@ -290,9 +295,13 @@ export class SimulatedNetwork {
     })
   }
 
-  #delayMs(): number {
+  #randomOf(from: string, to: string): SeededRandom {
+    return this.#links.getOrInsertComputed(`${from} ${to}`, (link) => this.#random.fork(link))
+  }
+
+  #delayMs(random: SeededRandom): number {
     const { delayMsMin, delayMsMax } = this.faults
-    return delayMsMin + (delayMsMax - delayMsMin) * this.#random.fraction() ** 3
+    return delayMsMin + (delayMsMax - delayMsMin) * random.fraction() ** 3
   }
 }
 
