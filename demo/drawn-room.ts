@@ -53,6 +53,8 @@ export type DrawnState = ReadonlyMap<string, string>
 
 export interface DrawnRoom {
   readonly title: string
+  /** What the names of the places of its events in a page begin with. */
+  readonly anchor: string
   readonly roomId: string
   readonly version: string
   readonly servers: readonly DrawnServer[]
@@ -73,12 +75,13 @@ export function stateKeyText(type: string, stateKey: string): string {
 /** Puts together what servers told of one room. */
 export function drawnRoom(told: {
   readonly title: string
+  readonly anchor?: string
   readonly servers: readonly DrawnServer[]
   readonly chapters: readonly Chapter[]
   readonly graphs: ReadonlyMap<string, RoomGraph>
   readonly states: ReadonlyMap<string, DrawnState>
 }): DrawnRoom {
-  const { graphs, ...rest } = told
+  const { graphs, anchor = 'e', ...rest } = told
   const [first] = graphs.values()
   const events = inOrder(eventsOf(graphs))
   const order = new Map<string, number>(events.map(({ event_id }, at) => [event_id, at]))
@@ -86,6 +89,7 @@ export function drawnRoom(told: {
     Math.max(...meeting.parents.map((parent) => order.get(parent) ?? 0))
   return {
     ...rest,
+    anchor,
     roomId: first?.room_id ?? '',
     version: first?.room_version ?? '',
     events,

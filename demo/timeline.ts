@@ -45,7 +45,7 @@ export class Picture {
   /** A link to an event's place in the picture. */
   link(eventId: string): Html {
     const number = this.numberOf(eventId)
-    return html`<a class="number" href="#e${number}">${number}</a>`
+    return html`<a class="number" href="#${this.room.anchor}${number}">${number}</a>`
   }
 
   /** Where an event was refused, and why. */
@@ -122,7 +122,7 @@ function cardHtml(picture: Picture, event: DrawnEvent): Html {
   const side = picture.serverOf(event) === 0 ? 's0 left' : 's1 right'
   const number = picture.numberOf(event.event_id)
   const act = words.act(event)
-  return html`<div class="side ${side}"><div class="card" id="e${number}" title="${tooltip(event)}">
+  return html`<div class="side ${side}"><div class="card" id="${picture.room.anchor}${number}" title="${tooltip(event)}">
 <div class="line"><span class="number">${number}</span><span class="act"><b>${words.name(event.sender)}</b> ${act}</span></div>
 ${noteLines(picture, event)}</div></div>`
 }

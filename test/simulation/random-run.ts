@@ -141,13 +141,19 @@ async function attempt(run: Run, what: string, action: Promise<unknown>): Promis
   await run.world.time.await(outcome(run, what, action))
 }
 
-async function outcome(run: Run, what: string, action: Promise<unknown>): Promise<void> {
+async function outcome(
+  run: Run,
+  what: string,
+  action: Promise<unknown>,
+  by?: SimulatedClient,
+): Promise<void> {
+  const who = by === undefined ? '' : `${by.userId} `
   try {
     const value = await action
     count(run, `${what} done`)
-    run.world.note(`${what} done: ${typeof value === 'string' ? value : ''}`)
+    run.world.note(`${who}${what} done${typeof value === 'string' ? `: ${value}` : ''}`)
   } catch (error) {
-    run.world.note(`${what} failed: ${error instanceof Error ? error.message : error}`)
+    run.world.note(`${who}${what} failed: ${error instanceof Error ? error.message : error}`)
     if (error instanceof Refused) count(run, `${what} refused`)
     else if (error instanceof HttpFailure) count(run, `${what} lost`)
     else run.problems.push(`${what}: ${error instanceof Error ? error.stack : error}`)
@@ -183,7 +189,7 @@ function takeStep(run: Run, step: number, random: SeededRandom): void {
     if (run.script.includes(`step ${step}: ${what} of ${client.userId}`)) {
       run.world.note(`${client.userId} ${what} ${roomId}`)
       const actor = { run, client, other, roomId, random: random.fork('act') }
-      void outcome(run, what, act(what, actor))
+      void outcome(run, what, act(what, actor), client)
     }
   }
   const looks = random.fork('sync')

@@ -9,9 +9,11 @@
 import { authStateOf } from '../../src/protocol/auth-rules/auth-state.ts'
 import { checkAuthRules } from '../../src/protocol/auth-rules/check.ts'
 import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
+import type { Pdu } from '../../src/protocol/pdu.ts'
 import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import { placeOf, referenceResolution, type StateMap } from '../state-resolution-reference.ts'
 import { heldIds } from './held-rooms.ts'
+import { type KnownRoom, takenBack } from './resets.ts'
 import { count, type Run, type SimulatedRoom } from './run.ts'
 import type { SimulatedServer } from './world.ts'
 
@@ -24,11 +26,18 @@ export async function sameAsRecomputed(
   // Version 1 resolves by another algorithm.
   if (version === '1') return
   const events = await run.world.time.await(heldEvents(server, roomId as RoomId))
-  for (const [eventId, state] of recomputed(events)) {
+  const known = recomputed(events)
+  const problemWith = (eventId: EventId, what: string) =>
+    run.problems.push(`version ${version}: at ${server.name} ${eventId} ${what}`)
+  for (const { before, place, from, to, reason } of takenBack(known)) {
+    count(run, `taken back: ${reason ?? `by nothing, ${resolutionOf(known.event(from))}`}`)
+    if (reason !== undefined || version !== '12') continue
+    problemWith(before, `resets ${place} from ${from} to ${to ?? 'nothing'}`)
+  }
+  for (const [eventId, state] of known.before) {
     const stored = events.get(eventId)
     if (stored === undefined) continue
-    const problem = (what: string) =>
-      run.problems.push(`version ${version}: at ${server.name} ${eventId} ${what}`)
+    const problem = (what: string) => problemWith(eventId, what)
     const kept = await run.world.time.await(stateBefore(server, roomId as RoomId, eventId))
     count(run, 'states recomputed')
     const wrong = [...new Set([...state.keys(), ...kept.keys()])].filter(
@@ -60,8 +69,12 @@ async function stateBefore(
   return new Map(ids.map((one) => [JSON.stringify([one.type, one.stateKey]), one.eventId]))
 }
 
-/** The states before the events of which all that was before them is here. */
-function recomputed(events: ReadonlyMap<EventId, StoredEvent>): Map<EventId, StateMap> {
+function resolutionOf({ version }: Pdu): string {
+  return `state resolution ${version.stateResolution}`
+}
+
+/** The states before and after the events of which all that was before them is here. */
+function recomputed(events: ReadonlyMap<EventId, StoredEvent>): KnownRoom {
   const event = (id: EventId) => {
     const stored = events.get(id)
     if (stored === undefined) throw new Error(`${id} is not here`)
@@ -82,7 +95,7 @@ function recomputed(events: ReadonlyMap<EventId, StoredEvent>): Map<EventId, Sta
       after.set(pdu.event_id, isRejected(pdu.event_id) ? state : withEvent(state, pdu.event_id))
     }
   }
-  return before
+  return { event, before, after }
 
   function resolved(states: readonly StateMap[]): StateMap {
     const [first = new Map()] = states

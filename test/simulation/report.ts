@@ -40,7 +40,7 @@ export class Recorder {
   async page(run: Run): Promise<string> {
     const title = `Seed ${run.world.seed}`
     const rooms: Html[] = []
-    for (const room of run.rooms) rooms.push(await roomHtml(run, room))
+    for (const [at, room] of run.rooms.entries()) rooms.push(await roomHtml(run, room, at + 1))
     const body = html`<header><h1>${title}</h1>
 <p class="facts">${run.world.servers.map(({ name }) => name).join(', ')}</p>
 ${problemsHtml(run.problems)}</header>
@@ -80,8 +80,12 @@ function problemsHtml(problems: readonly string[]): Html {
 }
 
 /** A row for each happening, a column for each server. */
-function happeningsHtml({ world }: Run, happenings: readonly Happening[]): Html {
+function happeningsHtml({ world, rooms }: Run, happenings: readonly Happening[]): Html {
   const names = world.servers.map(({ name }) => name)
+  const shortened = (text: string, server: string) =>
+    rooms
+      .reduce((said, { roomId }, at) => said.replaceAll(roomId, `in room ${at + 1}`), text)
+      .replaceAll(`:${server}`, '')
   const down = new Set(names)
   const rows = happenings.map((happening) => {
     const { atMs, text, server, kind } = happening
@@ -89,7 +93,7 @@ function happeningsHtml({ world }: Run, happenings: readonly Happening[]): Html 
     const cells = names.map((name) => {
       const isHere = name === server
       const marks = [isHere ? kind : '', down.has(name) ? 'off' : ''].join(' ')
-      return html`<td class="${marks}">${isHere ? text.replaceAll(`:${name}`, '') : ''}</td>`
+      return html`<td class="${marks}">${isHere ? shortened(text, name) : ''}</td>`
     })
     if (server !== undefined && kind === 'down') down.add(server)
     const all = html`<td class="${kind}" colspan="${names.length}">${text}</td>`
@@ -106,7 +110,11 @@ function elapsed(atMs: number): string {
   return `${hours}:${String(minutes).padStart(2, '0')}:${(seconds % 60).toFixed(3).padStart(6, '0')}`
 }
 
-async function roomHtml(run: Run, { roomId, version }: SimulatedRoom): Promise<Html> {
+async function roomHtml(
+  run: Run,
+  { roomId, version }: SimulatedRoom,
+  number: number,
+): Promise<Html> {
   const servers = run.world.servers.filter(({ isUp }) => isUp)
   const graphs = new Map<string, RoomGraph>()
   const states = new Map<string, Map<string, string>>()
@@ -124,7 +132,8 @@ async function roomHtml(run: Run, { roomId, version }: SimulatedRoom): Promise<H
     states.set(name, new Map(keyed))
   }
   const drawn = drawnRoom({
-    title: `A room of version ${version}`,
+    title: `Room ${number}, version ${version}`,
+    anchor: `room-${number}-event-`,
     servers: [...graphs.keys()].map((name) => ({ name, title: name })),
     chapters: [],
     graphs,
@@ -139,10 +148,10 @@ ${roomSections(drawn)}`
 async function partingHtml(
   run: Run,
   servers: readonly SimulatedServer[],
-  { events, roomId }: DrawnRoom,
+  { events, roomId, anchor }: DrawnRoom,
 ): Promise<Html> {
   for (const [at, { event_id, verdicts }] of events.entries()) {
-    const number = html`<a class="number" href="#e${at + 1}">${at + 1}</a>`
+    const number = html`<a class="number" href="#${anchor}${at + 1}">${at + 1}</a>`
     const thoughts = servers.flatMap(({ name }) => {
       const verdict = verdicts.get(name)
       return verdict && verdict.status !== 'outlier' ? [{ name, ...verdict }] : []

@@ -45,7 +45,7 @@ export async function shrink(
     if (size > 1) size = Math.ceil(size / 2)
     else if (!isLess) break
   }
-  return { seed, showed: kindOf(failure.problems[0] ?? ''), keeps: [...keeps] }
+  return { seed, showed: failure.problems[0] ?? '', keeps: [...keeps] }
 }
 
 /** A problem without what differs from run to run: names of events, rooms, users and servers, and numbers. */
