@@ -89,7 +89,8 @@ function between(room: Room, conflicted: Set<EventId>): EventId[] {
   })
 }
 
-function isPowerEvent({ type, state_key, sender, content }: Pdu): boolean {
+/** https://spec.matrix.org/v1.19/rooms/v2/#definitions */
+export function isPowerEvent({ type, state_key, sender, content }: Pdu): boolean {
   if (['m.room.power_levels', 'm.room.join_rules'].includes(type)) return state_key === ''
   const takesAway = content.membership === 'leave' || content.membership === 'ban'
   return type === 'm.room.member' && takesAway && sender !== state_key
@@ -108,7 +109,8 @@ function powerOrdering(room: Room, ids: Set<EventId>): EventId[] {
   return ordering
 }
 
-function senderLevel(room: Room, id: EventId): number | bigint {
+/** The power of an event's sender by its auth events. */
+export function senderLevel(room: Pick<Room, 'event'>, id: EventId): number | bigint {
   const { version, sender, room_id, auth_events } = room.event(id)
   const find = (type: string) =>
     auth_events.map(room.event).find((pdu) => pdu.type === type && pdu.state_key === '')

@@ -25,7 +25,7 @@ import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts
 import type { SimulatedServer } from './world.ts'
 
 /** To recompute all states of a room takes as long as the rest of a run. */
-const recomputedShare = 1
+const recomputedShare = 0.3
 
 export async function checkInvariants(run: Run): Promise<void> {
   const recomputing = run.world.random.fork('recompute')

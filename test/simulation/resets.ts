@@ -16,16 +16,19 @@ import { authStateOf } from '../../src/protocol/auth-rules/auth-state.ts'
 import { checkAuthRules } from '../../src/protocol/auth-rules/check.ts'
 import type { EventId } from '../../src/protocol/identifiers/ids.ts'
 import type { Pdu } from '../../src/protocol/pdu.ts'
-import type { StateMap } from '../state-resolution-reference.ts'
+import { isPowerEvent, type StateMap, senderLevel } from '../state-resolution-reference.ts'
 
 /** Why a value was taken back. */
 export type Reason =
-  /** The auth rules do not allow it in what the state has become. */
+  /** The auth rules do not allow it after what other branches brought. */
   | 'refused'
-  /** Its sender says that it is older than what it had replaced. */
+  // Or it is allowed, and was tried before what it had replaced: that is how state resolution orders them.
   | 'older by its clock'
   /** It leans on power levels that come earlier, or that lost. */
   | 'leans on older power'
+  /** It may take power away, and what it had replaced may not. */
+  | 'power comes first'
+  | 'its sender has more power'
 
 export interface TakenBack {
   /** Before this event the branches met. */
@@ -69,16 +72,60 @@ function reasonFor(
   to: EventId | undefined,
 ): Reason | undefined {
   const pdu = room.event(from)
-  const state = authStateOf([...resolved.values()].map(room.event))
-  if (!checkAuthRules(pdu, state).allowed) return 'refused'
-  if (to === undefined) return undefined
-  const mainline = mainlineFrom(room, resolved.get(JSON.stringify(['m.room.power_levels', ''])))
-  const [was, is] = [positionOf(room, mainline, from), positionOf(room, mainline, to)]
-  if (was > is) return 'leans on older power'
-  if (was === is && pdu.origin_server_ts <= room.event(to).origin_server_ts) {
+  if (!checkAuthRules(pdu, authStateOf(besides(room, resolved, from))).allowed) return 'refused'
+  return to === undefined ? undefined : orderedBefore(room, resolved, from, to)
+}
+
+/** Why state resolution tries an event before another one, if it does. */
+function orderedBefore(
+  room: KnownRoom,
+  resolved: StateMap,
+  one: EventId,
+  other: EventId,
+): Reason | undefined {
+  const [pdu, later] = [room.event(one), room.event(other)]
+  if (isPowerEvent(pdu) !== isPowerEvent(later)) {
+    return isPowerEvent(pdu) ? 'power comes first' : undefined
+  }
+  const isOlder = pdu.origin_server_ts <= later.origin_server_ts
+  const powerLevels = resolved.get(JSON.stringify(['m.room.power_levels', '']))
+  // Where the power levels are not contested, 2.1 has none when it looks for the mainline.
+  if (isOlder && pdu.version.stateResolution === 'v2.1' && !isPowerEvent(pdu)) {
     return 'older by its clock'
   }
-  return undefined
+  const place = isPowerEvent(pdu) ? levelOf(room) : positionIn(room, powerLevels)
+  const [first, second] = [place(one), place(other)]
+  if (first > second)
+    return isPowerEvent(pdu) ? 'its sender has more power' : 'leans on older power'
+  return first === second && isOlder ? 'older by its clock' : undefined
+}
+
+function levelOf(room: KnownRoom): (id: EventId) => number | bigint {
+  return (id) => senderLevel(room, id)
+}
+
+/** How far back on the mainline events lean on it. */
+function positionIn(room: KnownRoom, powerLevels: EventId | undefined): (id: EventId) => number {
+  const mainline = mainlineFrom(room, powerLevels)
+  return (id) => {
+    for (let next = powerBehind(room, id); next !== undefined; next = powerBehind(room, next)) {
+      if (mainline.includes(next)) return mainline.indexOf(next)
+    }
+    return Number.POSITIVE_INFINITY
+  }
+}
+
+/**
+ * A state without what came after an event, but for what takes power away: that may take the event back
+ * from whom it hits, even if they did no wrong before. Else, it counts what was before the event.
+ */
+function besides(room: KnownRoom, resolved: StateMap, eventId: EventId): Pdu[] {
+  const own = room.before.get(eventId)
+  return [...resolved].flatMap(([place, value]) => {
+    const isLater = value !== eventId && isBefore(room, eventId, value)
+    const id = isLater && !isPowerEvent(room.event(value)) ? own?.get(place) : value
+    return id === undefined ? [] : room.event(id)
+  })
 }
 
 /** Whether an event is in the history of another. */
@@ -101,12 +148,4 @@ function mainlineFrom(room: KnownRoom, powerLevels: EventId | undefined): EventI
   for (let next = powerLevels; next !== undefined; next = powerBehind(room, next))
     mainline.push(next)
   return mainline
-}
-
-/** How far back on the mainline an event leans on it. */
-function positionOf(room: KnownRoom, mainline: readonly EventId[], id: EventId): number {
-  for (let next = powerBehind(room, id); next !== undefined; next = powerBehind(room, next)) {
-    if (mainline.includes(next)) return mainline.indexOf(next)
-  }
-  return Number.POSITIVE_INFINITY
 }
