@@ -53,7 +53,7 @@ export async function forge(run: Run, forgery: Forgery): Promise<void> {
   const pdu = place && (await refusedPdu(run, forgery, place))
   if (pdu === undefined) return
   count(run, 'forgery')
-  run.forged.push({ roomId: forgery.roomId, eventId: pdu.event_id })
+  run.forged.push({ roomId: forgery.roomId, eventId: pdu.event_id, pdu })
   const others = run.world.servers.filter((one) => one !== server)
   await Promise.all(others.map((other) => sendTo(server, other, pdu)))
 }
@@ -142,24 +142,63 @@ const wrongAuth: Readonly<Record<string, (auth: readonly Pdu[], place: Place) =>
     ],
   }
 
-async function refusedPdu(run: Run, forgery: Forgery, place: Place): Promise<Pdu | undefined> {
-  const { random, client, roomId } = forgery
-  if (random.happens(0.5)) {
-    const message: Claim = { type: 'm.room.message', content: { body: 'forged' } }
+/** Makes an event that must be refused, unless what it tries happens to be allowed. */
+type Attempt = (
+  run: Run,
+  forgery: Forgery,
+  place: Place,
+) => Promise<Pdu | undefined> | Pdu | undefined
+
+const attempts: Readonly<Record<string, Attempt>> = {
+  'wrong auth events': (run, forgery, place) => {
+    const { random, client } = forgery
     const [name, change] = random.pick(Object.entries(wrongAuth))
     const right = authOf(client, place, message)
     const auth = change(right, place)
     if (auth.length === right.length) return undefined
     count(run, `forgery: ${name}`)
-    return signed(run, { client, roomId, place, claim: message, auth })
-  }
-  const claim = claimed(forgery)
-  const auth = authOf(client, place, claim)
-  const pdu = signed(run, { client, roomId, place, claim, auth })
-  const create = place.state.filter(({ type }) => type === 'm.room.create')
-  const isAllowed = pdu && checkAuthRules(pdu, authStateOf([...create, ...auth])).allowed
-  return isAllowed ? undefined : pdu
+    return signed(run, { ...forgery, place, claim: message, auth })
+  },
+  'no power': (run, forgery, place) => {
+    const claim = claimed(forgery)
+    const auth = authOf(forgery.client, place, claim)
+    const pdu = signed(run, { ...forgery, place, claim, auth })
+    const create = place.state.filter(({ type }) => type === 'm.room.create')
+    const isAllowed = pdu && checkAuthRules(pdu, authStateOf([...create, ...auth])).allowed
+    return isAllowed ? undefined : pdu
+  },
+  // Its auth events allow it, and the state before it does not.
+  'auth events of the past': async (run, forgery, place) => {
+    const { random, client, roomId } = forgery
+    const past = await placeInPast(random, client.server, roomId as RoomId)
+    const claim = random.pick([message, topic])
+    const auth = past === undefined ? [] : authOf(client, past, claim)
+    const pdu = signed(run, { ...forgery, place, claim, auth })
+    const allows = (events: readonly Pdu[]) =>
+      pdu !== undefined && checkAuthRules(pdu, authStateOf(events)).allowed
+    return past !== undefined && allows(past.state) && !allows(place.state) ? pdu : undefined
+  },
+  'auth events that were rejected': (run, forgery, place) => {
+    const { client, roomId } = forgery
+    const rejected = run.forged.findLast(({ pdu }) => {
+      return pdu.room_id === roomId && pdu.type === 'm.room.power_levels'
+    })
+    if (rejected === undefined) return undefined
+    const others = authOf(client, place, topic).filter(({ type }) => type !== 'm.room.power_levels')
+    const auth = [...others, rejected.pdu]
+    return signed(run, { ...forgery, place, claim: topic, auth })
+  },
 }
+
+async function refusedPdu(run: Run, forgery: Forgery, place: Place): Promise<Pdu | undefined> {
+  const [name, attempt] = forgery.random.pick(Object.entries(attempts))
+  const pdu = await attempt(run, forgery, place)
+  if (pdu !== undefined) count(run, `forgery: ${name}`)
+  return pdu
+}
+
+const message: Claim = { type: 'm.room.message', content: { body: 'forged' } }
+const topic: Claim = { type: 'm.room.topic', state_key: '', content: { topic: 'forged' } }
 
 function authOf({ userId }: SimulatedClient, { version, state }: Place, claim: Claim) {
   const subject = { version, sender: userId as UserId, ...claim }
@@ -205,7 +244,7 @@ function claimed({ random, client, other }: Forgery): Claim {
   return random.pick([
     { type: 'm.room.power_levels', state_key: '', content: { users } },
     { type: 'm.room.join_rules', state_key: '', content: { join_rule: 'public' } },
-    { type: 'm.room.topic', state_key: '', content: { topic: 'forged' } },
+    topic,
     { type: 'm.room.member', state_key: other.userId, content: { membership: 'ban' } },
     { type: 'm.room.member', state_key: other.userId, content: { membership: 'join' } },
     { type: 'm.room.name', state_key: client.userId, content: { name: 'forged' } },

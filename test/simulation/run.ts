@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Pdu } from '../../src/protocol/pdu.ts'
 import type { SimulatedClient } from './client.ts'
 import type { Script } from './scenario.ts'
 import type { Counters, World } from './world.ts'
@@ -46,7 +47,7 @@ export interface Run {
   readonly deviceMessages: { readonly to: SimulatedClient; readonly text: string }[]
   deviceTexts: number
   /** Events that no room allows and a server sent all the same. */
-  readonly forged: { readonly roomId: string; readonly eventId: string }[]
+  readonly forged: { readonly roomId: string; readonly eventId: string; readonly pdu: Pdu }[]
   /** How many events were made past the rooms of their servers. */
   forgedIds: number
   readonly counters: Counters
