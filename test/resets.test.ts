@@ -12,7 +12,12 @@ import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { RoomWorld, versionNamed } from './room-world.ts'
 import { type TakenBack, takenBack } from './simulation/resets.ts'
-import { placeOf, referenceResolution, type StateMap } from './state-resolution-reference.ts'
+import {
+  placeOf,
+  referenceResolution,
+  type StateMap,
+  type Trial,
+} from './state-resolution-reference.ts'
 
 const [alice, bob, charlie] = ['@alice:a', '@bob:a', '@charlie:a'] as const
 
@@ -21,6 +26,7 @@ class Graph {
   readonly world: RoomWorld
   readonly before = new Map<EventId, StateMap>()
   readonly after = new Map<EventId, StateMap>()
+  readonly trials = new Map<StateMap, Trial[]>()
   #last: EventId[] = []
 
   constructor(version: string) {
@@ -53,8 +59,11 @@ class Graph {
     const { key: state_key = '', after: prev_events = this.#last, ts, auth } = at
     const states = prev_events.flatMap((id) => this.after.get(id) ?? [])
     const [only = new Map()] = states
-    const known = states.length > 1 ? referenceResolution(states, this.event, () => false) : only
-    const before = at.seeing ?? known
+    const trials: Trial[] = []
+    const before =
+      at.seeing ??
+      (states.length > 1 ? referenceResolution(states, this.event, () => false, trials) : only)
+    this.trials.set(before, trials)
     // Auth events are chosen from the state that the world holds.
     for (const pdu of [...this.world.stateEvents()]) this.world.forget(pdu.type, pdu.state_key)
     for (const id of before.values()) this.world.put(this.event(id))
@@ -121,7 +130,7 @@ for (const version of roomVersions.values()) {
     const from = graph.topic(bob, 'new', { ts: 1 })
     const other = graph.member(charlie, 'leave', { after: [to] })
     assert.deepEqual(graph.meet(from, other), [
-      { place: topicPlace, from, to, reason: 'older by its clock' },
+      { place: topicPlace, from, to, reason: 'tried earlier' },
     ])
   })
 
@@ -134,9 +143,17 @@ for (const version of roomVersions.values()) {
     const from = graph.add('m.room.join_rules', alice, { join_rule: 'invite' })
     const other = graph.member(charlie, 'leave', { after: [to] })
     const place = JSON.stringify(['m.room.join_rules', ''])
-    assert.deepEqual(graph.meet(from, other), [
-      { place, from, to, reason: 'its sender has more power' },
-    ])
+    assert.deepEqual(graph.meet(from, other), [{ place, from, to, reason: 'tried earlier' }])
+  })
+
+  test(`v${id}: what was refused for a kick stays so when who was kicked is back`, () => {
+    const graph = new Graph(id)
+    const [place = '', to] = [...firstRules(graph)][0] ?? []
+    const [before = ''] = [...graph.after.keys()].slice(-1)
+    const from = graph.add('m.room.join_rules', bob, { join_rule: 'invite' })
+    graph.member(bob, 'leave', { by: alice, after: [before as EventId] })
+    const back = graph.member(bob, 'join')
+    assert.deepEqual(graph.meet(from, back), [{ place, from, to, reason: 'refused' }])
   })
 
   test(`v${id}: where one branch replaces what both had, nothing is taken back`, () => {

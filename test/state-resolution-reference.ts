@@ -15,6 +15,15 @@ export type StateMap = ReadonlyMap<string, EventId>
 interface Room {
   readonly event: (id: EventId) => Pdu
   readonly isRejected: (id: EventId) => boolean
+  readonly trials: Trial[]
+}
+
+/** An event that was tried, in the order of trying. */
+export interface Trial {
+  readonly eventId: EventId
+  readonly allowed: boolean
+  /** What the state had become when it was tried. */
+  readonly state: StateMap
 }
 
 /** Where an event stands in a state map. */
@@ -26,8 +35,10 @@ export function referenceResolution(
   states: readonly StateMap[],
   event: (id: EventId) => Pdu,
   isRejected: (id: EventId) => boolean,
+  /** Is given what was tried. */
+  trials: Trial[] = [],
 ): StateMap {
-  const room = { event, isRejected }
+  const room = { event, isRejected, trials }
   const unconflicted = new Map<string, EventId>()
   const conflicted = new Set<EventId>()
   for (const place of new Set(states.flatMap((state) => [...state.keys()]))) {
@@ -109,8 +120,7 @@ function powerOrdering(room: Room, ids: Set<EventId>): EventId[] {
   return ordering
 }
 
-/** The power of an event's sender by its auth events. */
-export function senderLevel(room: Pick<Room, 'event'>, id: EventId): number | bigint {
+function senderLevel(room: Room, id: EventId): number | bigint {
   const { version, sender, room_id, auth_events } = room.event(id)
   const find = (type: string) =>
     auth_events.map(room.event).find((pdu) => pdu.type === type && pdu.state_key === '')
@@ -150,7 +160,9 @@ function authChecks(room: Room, base: StateMap, ids: readonly EventId[]): StateM
         return isImplied && stateKey === '' ? room.event(`$${room_id.slice(1)}`) : undefined
       },
     })
-    if (verdict.allowed && !room.isRejected(id)) state.set(placeOf(pdu), id)
+    const allowed = verdict.allowed && !room.isRejected(id)
+    room.trials.push({ eventId: id, allowed, state: new Map(state) })
+    if (allowed) state.set(placeOf(pdu), id)
   }
   return state
 }

@@ -11,7 +11,12 @@ import { checkAuthRules } from '../../src/protocol/auth-rules/check.ts'
 import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
 import type { Pdu } from '../../src/protocol/pdu.ts'
 import type { StoredEvent } from '../../src/rooms/rooms.ts'
-import { placeOf, referenceResolution, type StateMap } from '../state-resolution-reference.ts'
+import {
+  placeOf,
+  referenceResolution,
+  type StateMap,
+  type Trial,
+} from '../state-resolution-reference.ts'
 import { heldIds } from './held-rooms.ts'
 import { type KnownRoom, takenBack } from './resets.ts'
 import { count, type Run, type SimulatedRoom } from './run.ts'
@@ -83,6 +88,7 @@ function recomputed(events: ReadonlyMap<EventId, StoredEvent>): KnownRoom {
   const isRejected = (id: EventId) => events.get(id)?.status === 'rejected'
   const before = new Map<EventId, StateMap>()
   const after = new Map<EventId, StateMap>()
+  const trials = new Map<StateMap, Trial[]>()
   const ordered = [...events.values()].filter(({ status }) => status !== 'outlier')
   let size = -1
   while (size !== after.size) {
@@ -95,13 +101,15 @@ function recomputed(events: ReadonlyMap<EventId, StoredEvent>): KnownRoom {
       after.set(pdu.event_id, isRejected(pdu.event_id) ? state : withEvent(state, pdu.event_id))
     }
   }
-  return { event, before, after }
+  return { event, before, after, trials }
 
   function resolved(states: readonly StateMap[]): StateMap {
     const [first = new Map()] = states
-    return states.every((state) => state === first)
-      ? first
-      : referenceResolution(states, event, isRejected)
+    if (states.every((state) => state === first)) return first
+    const tried: Trial[] = []
+    const state = referenceResolution(states, event, isRejected, tried)
+    trials.set(state, tried)
+    return state
   }
   function withEvent(state: StateMap, id: EventId): StateMap {
     const pdu = event(id)

@@ -16,19 +16,14 @@ import { authStateOf } from '../../src/protocol/auth-rules/auth-state.ts'
 import { checkAuthRules } from '../../src/protocol/auth-rules/check.ts'
 import type { EventId } from '../../src/protocol/identifiers/ids.ts'
 import type { Pdu } from '../../src/protocol/pdu.ts'
-import { isPowerEvent, type StateMap, senderLevel } from '../state-resolution-reference.ts'
+import { isPowerEvent, placeOf, type StateMap, type Trial } from '../state-resolution-reference.ts'
 
 /** Why a value was taken back. */
 export type Reason =
   /** The auth rules do not allow it after what other branches brought. */
   | 'refused'
-  // Or it is allowed, and was tried before what it had replaced: that is how state resolution orders them.
-  | 'older by its clock'
-  /** It leans on power levels that come earlier, or that lost. */
-  | 'leans on older power'
-  /** It may take power away, and what it had replaced may not. */
-  | 'power comes first'
-  | 'its sender has more power'
+  /** It is allowed, and what it had replaced was tried later: so state resolution orders them. */
+  | 'tried earlier'
 
 export interface TakenBack {
   /** Before this event the branches met. */
@@ -46,6 +41,8 @@ export interface KnownRoom {
   /** The states before and after each event whose history is known. */
   readonly before: ReadonlyMap<EventId, StateMap>
   readonly after: ReadonlyMap<EventId, StateMap>
+  /** How a state before an event was resolved. */
+  readonly trials: ReadonlyMap<StateMap, readonly Trial[]>
 }
 
 export function takenBack(room: KnownRoom): TakenBack[] {
@@ -71,61 +68,40 @@ function reasonFor(
   from: EventId,
   to: EventId | undefined,
 ): Reason | undefined {
-  const pdu = room.event(from)
-  if (!checkAuthRules(pdu, authStateOf(besides(room, resolved, from))).allowed) return 'refused'
-  return to === undefined ? undefined : orderedBefore(room, resolved, from, to)
-}
-
-/** Why state resolution tries an event before another one, if it does. */
-function orderedBefore(
-  room: KnownRoom,
-  resolved: StateMap,
-  one: EventId,
-  other: EventId,
-): Reason | undefined {
-  const [pdu, later] = [room.event(one), room.event(other)]
-  if (isPowerEvent(pdu) !== isPowerEvent(later)) {
-    return isPowerEvent(pdu) ? 'power comes first' : undefined
+  const trials = room.trials.get(resolved) ?? []
+  const at = trials.findIndex(({ eventId }) => eventId === from)
+  const trial = trials[at]
+  if (trial === undefined) return undefined
+  if (trial.allowed) {
+    return trials.slice(at).some(({ eventId }) => eventId === to) ? 'tried earlier' : undefined
   }
-  const isOlder = pdu.origin_server_ts <= later.origin_server_ts
-  const powerLevels = resolved.get(JSON.stringify(['m.room.power_levels', '']))
-  // Where the power levels are not contested, 2.1 has none when it looks for the mainline.
-  if (isOlder && pdu.version.stateResolution === 'v2.1' && !isPowerEvent(pdu)) {
-    return 'older by its clock'
-  }
-  const place = isPowerEvent(pdu) ? levelOf(room) : positionIn(room, powerLevels)
-  const [first, second] = [place(one), place(other)]
-  if (first > second)
-    return isPowerEvent(pdu) ? 'its sender has more power' : 'leans on older power'
-  return first === second && isOlder ? 'older by its clock' : undefined
-}
-
-function levelOf(room: KnownRoom): (id: EventId) => number | bigint {
-  return (id) => senderLevel(room, id)
-}
-
-/** How far back on the mainline events lean on it. */
-function positionIn(room: KnownRoom, powerLevels: EventId | undefined): (id: EventId) => number {
-  const mainline = mainlineFrom(room, powerLevels)
-  return (id) => {
-    for (let next = powerBehind(room, id); next !== undefined; next = powerBehind(room, next)) {
-      if (mainline.includes(next)) return mainline.indexOf(next)
-    }
-    return Number.POSITIVE_INFINITY
-  }
+  const state = authStateOf(besides(room, trial))
+  return checkAuthRules(room.event(from), state).allowed ? undefined : 'refused'
 }
 
 /**
- * A state without what came after an event, but for what takes power away: that may take the event back
- * from whom it hits, even if they did no wrong before. Else, it counts what was before the event.
+ * The state in which an event was tried, without what came after it, but for what takes power away: that may
+ * take the event back from whom it hits, even if they did no wrong before. Else, it counts what was
+ * before the event.
  */
-function besides(room: KnownRoom, resolved: StateMap, eventId: EventId): Pdu[] {
+function besides(room: KnownRoom, { eventId, state }: Trial): Pdu[] {
   const own = room.before.get(eventId)
-  return [...resolved].flatMap(([place, value]) => {
+  const counted = new Map(
+    room.event(eventId).auth_events.map((id) => [placeOf(room.event(id)), id]),
+  )
+  for (const [place, value] of state) {
     const isLater = value !== eventId && isBefore(room, eventId, value)
     const id = isLater && !isPowerEvent(room.event(value)) ? own?.get(place) : value
-    return id === undefined ? [] : room.event(id)
-  })
+    if (id !== undefined) counted.set(place, id)
+  }
+  return [...create(state, own), ...[...counted.values()].map(room.event)]
+
+  /** Since version 12 no event names it. */
+  function create(...states: (StateMap | undefined)[]): Pdu[] {
+    const place = JSON.stringify(['m.room.create', ''])
+    const id = states.map((one) => one?.get(place)).find((found) => found !== undefined)
+    return id === undefined ? [] : [room.event(id)]
+  }
 }
 
 /** Whether an event is in the history of another. */
@@ -137,15 +113,4 @@ function isBefore({ event, before }: KnownRoom, earlier: EventId, later: EventId
     if (before.has(id)) for (const prev of event(id).prev_events) history.add(prev)
   }
   return false
-}
-
-function powerBehind({ event }: KnownRoom, id: EventId): EventId | undefined {
-  return event(id).auth_events.find((auth) => event(auth).type === 'm.room.power_levels')
-}
-
-function mainlineFrom(room: KnownRoom, powerLevels: EventId | undefined): EventId[] {
-  const mainline: EventId[] = []
-  for (let next = powerLevels; next !== undefined; next = powerBehind(room, next))
-    mainline.push(next)
-  return mainline
 }
