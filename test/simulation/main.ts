@@ -6,7 +6,7 @@
  * must survive has to have happened, or the run shows less than it says.
  *
  * - `--from N`: the first seed; by default one that nobody has run yet.
- * - `--regression`: first the scenarios and the seeds that once found something.
+ * - `--regression`: first the scenarios that once failed.
  * - `--shrink`: makes what fails small, and keeps it in `test/simulation/regress/`.
  * - `--scenario FILE`: runs what was kept there.
  * - `--html FILE`: with one seed or scenario, draws what happened.
@@ -24,7 +24,6 @@ import { faultNames } from './faults.ts'
 import { showRooms } from './held-rooms.ts'
 import { randomRun } from './random-run.ts'
 import { readScenario, regressScenarios, writeScenario } from './regress.ts'
-import { regressionSeeds } from './regression-seeds.ts'
 import { Recorder } from './report.ts'
 import type { Run, RunOutcome } from './run.ts'
 import type { Scenario } from './scenario.ts'
@@ -100,10 +99,7 @@ function* toRun(startMs: number): Generator<Scenario> {
     yield { seed: Number(values.seed) }
     return
   }
-  if (values.regression) {
-    yield* regressScenarios()
-    for (const { seed } of regressionSeeds) yield { seed }
-  }
+  if (values.regression) yield* regressScenarios()
   const first = Number(values.from ?? Math.floor(Date.now() / 1000))
   const seconds = Number(values.seconds ?? Number(values.minutes) * 60)
   const endMs = Number.isNaN(seconds) ? undefined : startMs + seconds * 1000
