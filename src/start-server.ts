@@ -115,6 +115,7 @@ export async function startServer(config: Config, around: Surroundings): Promise
   const local = await createLocalRooms({ ...io, ...federation, signer, db, streams, shares })
   const policySigner = await policySignerOf(config, io)
   pressure.onShortage(() => local.forgetIdle())
+  federation.backOff.onReturn((server) => local.serverReturned(server))
   const parts = { streams, signer, federation, local, policySigner, pressure, shares, blocks }
   const { server, resume, finish } = buildServer(config, around, parts)
   await server.media.resume()

@@ -5,7 +5,7 @@
  */
 
 import { detached } from '#io/wait-order.ts'
-import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { isBeyondPolicy } from '#protocol/policy-signature.ts'
@@ -64,6 +64,8 @@ export interface LocalRooms
   setPolicyAsker(ask: AskPolicyServer): void
   /** Goes on with what was under way before a restart. */
   resume(): Promise<void>
+  /** A server answers again: what sleeps and came from it may have a place now. */
+  serverReturned(server: ServerName): void
   /** Lets go of what is in memory and can be read again. */
   forgetIdle(): void
 }
@@ -114,6 +116,7 @@ export async function createLocalRooms(needs: EngineNeeds): Promise<LocalRooms> 
       filler = given
     },
     resume: () => staged.resume(),
+    serverReturned: (server) => staged.serverReturned(server),
     forgetIdle: () => parts.queues.forgetIdle(),
     close: async () => {
       staged.end()

@@ -3,7 +3,7 @@
  *
  * The table is the queue; in memory is only what is being worked on. What lacks events waits while
  * they are fetched, outside the room's queue; what still lacks them then **sleeps** in the table,
- * until one of them comes or some time has passed. When our own store fails, all of the room sleeps.
+ * until one of them comes, a server that sent it answers again, or some time has passed. When our own store fails, all of the room sleeps.
  * An event that we fail at, by a mistake of ours, is set aside with what is wrong with it.
  *
  * A room has a limit. Who brings more waits while much is being worked off; then what others follow is
@@ -56,6 +56,8 @@ const shareMsMax = 5000
 const awaitedMax = 20_000
 /** How long those sleep that lack events: from the first time on, and at most. */
 const sleepMs = { first: 8000, factor: 4, most: 6 * 3_600_000 }
+/** For how long they sleep at least if a server that sent some of them answers again. */
+const sleepMsMin = 60_000
 /** The same after a failure of our own. */
 const failureMs = { first: 1000, factor: 2, most: 600_000 }
 
@@ -80,7 +82,9 @@ export class StagedRoom {
   #arriving = 0
   /** Whose missing events were fetched last: others go first. */
   #lastOrigin: ServerName | undefined
-  #hasSleepers = false
+  /** The servers that sent those who sleep. */
+  readonly #sleepersOf = new Set<ServerName>()
+  #restsSinceMs = 0
   /** How many have gone to sleep since the table was last trimmed. */
   #untrimmed = 0
   #receiving: Promise<void> | undefined
@@ -138,7 +142,7 @@ export class StagedRoom {
   wake(): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    this.#hasSleepers = false
+    this.#sleepersOf.clear()
     this.#awaited.clear()
     this.#fetchesLeft = fetchesPerPass
     this.#readFrom(0)
@@ -150,6 +154,13 @@ export class StagedRoom {
     if (this.#ended || !eventIds.some((eventId) => this.#awaited.has(eventId))) return
     this.#fruitless = 0
     this.wake()
+  }
+
+  /** A server answers that did not: what it sent, it can tell more of. */
+  returned(server: ServerName): void {
+    const isAsleep = this.#timer !== undefined && !this.isWorking
+    const sleptMs = this.#parts.clock.monotonicMs() - this.#restsSinceMs
+    if (isAsleep && sleptMs >= sleepMsMin && this.#sleepersOf.has(server)) this.wake()
   }
 
   /** Whether there is much that is being worked off. */
@@ -205,10 +216,11 @@ export class StagedRoom {
   /** When all is done that can be, what is left sleeps for some time. */
   #rest(): void {
     if (this.isWorking || this.#ended || this.#timer !== undefined) return
-    if (!this.#hasSleepers) {
+    if (this.#sleepersOf.size === 0) {
       this.#done()
       return
     }
+    this.#restsSinceMs = this.#parts.clock.monotonicMs()
     this.#timer = this.#parts.clock.after(pauseMs(sleepMs, this.#fruitless), () => this.wake())
     this.#fruitless += 1
   }
@@ -358,7 +370,7 @@ export class StagedRoom {
   }
 
   #sleep({ item, outcome }: Lacking): void {
-    this.#hasSleepers = true
+    this.#sleepersOf.add(item.origin)
     this.#untrimmed += 1
     if (item.tries === 0) this.#sleepLess()
     for (const eventId of [...outcome.prevEvents, ...outcome.authEvents]) {

@@ -92,6 +92,52 @@ test('an event whose history cannot be had for a week is there when it can', asy
   assert.deepEqual(await world.waiting(), [])
 })
 
+test('an event whose history cannot be had is tried again when who sent it answers again', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('12'))
+  const parent = await room.message(bob)
+  const child = await room.message(bob, [parent])
+  let asked = 0
+  let isThere = false
+  world.rooms.setGapFiller({
+    fill: async () => {
+      asked += 1
+      if (isThere) await world.rooms.engine.receive(room.roomId, [parent], { origin: there })
+    },
+  })
+  await world.rooms.engine.takeIn(there, [child.bytes])
+  await world.time.run(24 * hourMs)
+  const before = asked
+  isThere = true
+  world.rooms.serverReturned('elsewhere.test' as ServerName)
+  await world.rooms.engine.settled()
+  assert.equal(asked, before)
+  world.rooms.serverReturned(there)
+  await world.rooms.engine.settled()
+  assert.equal(asked, before + 1)
+  assert.equal(await world.statusOf(child), 'accepted')
+})
+
+test('a server that comes and goes is not asked each time', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('12'))
+  const child = await room.message(bob, [await room.message(bob)])
+  let asked = 0
+  world.rooms.setGapFiller({
+    fill: async () => {
+      asked += 1
+    },
+  })
+  await world.rooms.engine.takeIn(there, [child.bytes])
+  await world.time.run(24 * hourMs)
+  const before = asked
+  for (let count = 0; count < 600; count += 1) {
+    world.rooms.serverReturned(there)
+    await world.time.run(1000)
+  }
+  assert.ok(asked - before <= 11, `asked ${asked - before} times in ten minutes`)
+})
+
 test('an event that waits is there as soon as what it waits for comes by itself', async () => {
   const world = await openWorld()
   const room = await roomWithThem(world, versionOf('11'))

@@ -118,6 +118,11 @@ export class StagedWork {
     this.#rooms.get(roomId)?.wake()
   }
 
+  /** A server answers again. */
+  serverReturned(server: ServerName): void {
+    for (const room of this.#rooms.values()) room.returned(server)
+  }
+
   /** See `Rooms.waitingEvents`. */
   async list(range: { readonly after: number; readonly limit: number }): Promise<WaitingEvent[]> {
     const rows = await stagedList(this.#parts.db, range)

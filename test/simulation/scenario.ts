@@ -14,6 +14,8 @@ export interface Scenario {
   readonly keeps?: readonly string[]
   /** What was wrong when it was written. */
   readonly showed?: string
+  /** What had been broken on purpose to find it; absent if nothing was. */
+  readonly without?: string
 }
 
 /** Says of each part of a run whether it comes about, and remembers those that do. */

@@ -20,7 +20,7 @@ export async function shrink(
   failure: Failure,
   live: (scenario: Scenario) => Promise<Failure>,
   { runsMax = 1000, onStep }: { runsMax?: number; onStep?: (left: number) => void } = {},
-): Promise<Required<Scenario>> {
+): Promise<Required<Omit<Scenario, 'without'>>> {
   const kinds = new Set(failure.problems.map(kindOf))
   let keeps = failure.met
   let runs = 0
