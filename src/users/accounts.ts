@@ -6,6 +6,7 @@
 
 import type { Clock } from '#io/clock.ts'
 import type { Random } from '#io/random.ts'
+import { TokenBuckets } from '#io/token-buckets.ts'
 import { accountLocked } from '#protocol/account-locked.ts'
 import { localpartOf, serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
@@ -35,6 +36,9 @@ import type { DeviceLists } from './end-to-end/device-lists.ts'
 import type { Passwords } from './passwords.ts'
 import type { DeviceRequest, Issued, Sessions } from './sessions.ts'
 import { randomWord } from './tokens.ts'
+
+/** Wrong passwords for one account. Who knows it gets it wrong a few times, who does not wants millions. */
+const guessLimit = { perSecond: 0.05, burst: 50 }
 
 export interface Account {
   readonly userId: UserId
@@ -72,7 +76,10 @@ export interface Accounts {
   list(after: string, limit: number): Promise<Account[]>
   /** The local user that `text`, a user ID or a localpart, names; or `undefined`. */
   userIdNamed(text: string): UserId | undefined
-  /** Whether it is the user's password; takes the same time for users there are not. */
+  /**
+   * Whether it is the user's password; takes the same time for users there are not. Throws a 429 when
+   * too many were wrong lately, wherever they came from.
+   */
   checkPassword(userId: UserId | undefined, password: string): Promise<boolean>
   setPassword(userId: UserId, password: string): Promise<void>
   /** Locks an account, or lifts that. */
@@ -101,6 +108,7 @@ export interface AccountNeeds {
 
 export function createAccounts(needs: AccountNeeds): Accounts {
   const { db, clock, passwords, sessions, serverName } = needs
+  const guesses = new TokenBuckets(clock)
   const account = async (userId: UserId) => {
     const row = await accountOf(db, userId)
     return row && accountFrom(row)
@@ -117,9 +125,17 @@ export function createAccounts(needs: AccountNeeds): Accounts {
     list: async (after, limit) => (await accountsAfter(db, after, limit)).map(accountFrom),
     userIdNamed: (text) => userIdNamed(serverName, text),
     checkPassword: async (userId, password) => {
+      const guessing = { key: userId ?? '', limit: guessLimit }
+      // It is taken back if it was no guess. So as many at once are no more than one after the other.
+      const waitMs = guesses.take(guessing)
+      if (waitMs > 0) {
+        throw MatrixError.limitExceeded(waitMs, 'Too many passwords were wrong.')
+      }
       const row = userId && (await accountOf(db, userId))
       const hash = row?.deactivated_ts === null ? row.password_hash : undefined
-      return await passwords.verify(hash ?? undefined, password)
+      const isRight = await passwords.verify(hash ?? undefined, password)
+      if (isRight) guesses.spend(-1, guessing)
+      return isRight
     },
     setPassword: async (userId, password) => {
       const hash = await passwords.hash(password)

@@ -24,6 +24,8 @@ export interface Ask {
   readonly body?: unknown
   /** Other headers than those of the token. */
   readonly headers?: Readonly<Record<string, string>>
+  /** The address of who asks, if that matters. */
+  readonly from?: string
 }
 
 export type Scene = Awaited<ReturnType<typeof clientScene>>
@@ -37,17 +39,16 @@ export async function clientScene(t: TestContext, settings = '') {
   const run = <T>(promise: Promise<T>) => world.time.await(promise)
   const [alice, bob] = [await server.register('alice'), await server.register('bob')]
   const { users } = server.running.server
-  const client = world.network.client('10.0.0.99', world.time.clock())
 
   /** Sends `GET /path`, or another method, and gives what is answered. */
   const ask = async (
     request: string,
-    { token, body, headers = {} }: Ask = {},
+    { token, body, headers = {}, from = '10.0.0.99' }: Ask = {},
   ): Promise<Answered> => {
     const [method = '', target = ''] = request.split(' ')
     const isRaw = body instanceof Uint8Array || typeof body === 'string'
     const answer = await run(
-      client.request({
+      world.network.client(from, world.time.clock()).request({
         method,
         protocol: 'http:',
         hostname: server.address,
