@@ -436,13 +436,13 @@ async function listenAll(
 ): Promise<{ socket: Listening; url: string; apis: readonly string[] }[]> {
   const shell = shellOf(config, around, { server, federation })
   const sockets = []
-  for (const { host, port, tls, apis } of config.listeners) {
+  for (const { host, port, tls, apis, trusted_proxies: proxies } of config.listeners) {
     const served = apis.filter((api) => api !== 'federation' || config.federation.enabled)
     const routes = served.flatMap((api) => routesOf[api] ?? [])
     const handler = serve(routes, server, shell)
     const isForServers = served.every((api) => api === 'federation')
     const takesConnections = () => !isForServers || !server.pressure.refusesConnections
-    const options = { host, port, takesConnections, ...(tls && { tls }) }
+    const options = { host, port, proxies, takesConnections, ...(tls && { tls }) }
     const socket = await around.io.listen(options, handler)
     const shownHost = host.includes(':') ? `[${host}]` : host
     const url = `${tls ? 'https' : 'http'}://${shownHost}:${socket.port}`

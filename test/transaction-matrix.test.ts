@@ -155,11 +155,11 @@ const ways: readonly (readonly [way: string, times: number, again: Again])[] = [
     },
   ],
   [
-    'after a day',
+    'after an hour',
     1,
     async ({ scene, session }, put) => {
       const first = await put({})
-      await scene.world.time.run(24 * 3_600_000)
+      await scene.world.time.run(3_600_000)
       const { body } = await scene.ask(`POST ${v3}/refresh`, {
         body: { refresh_token: session.refresh },
       })

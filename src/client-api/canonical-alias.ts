@@ -37,6 +37,14 @@ export async function checkCanonicalAlias(
   }
 }
 
+/** Throws a 400 if the state of a new room names aliases that do not lead to it: but for its own, none do. */
+export function checkAliasesOfNewRoom(content: JsonObject, own: RoomAlias | undefined): void {
+  const other = aliasesIn(content).find((alias) => alias !== own)
+  if (other === undefined) return
+  const problem = `The alias ${JSON.stringify(other)} does not point to this room.`
+  throw new MatrixError(400, 'M_INVALID_ROOM_STATE', problem)
+}
+
 function aliasesIn({ alias, alt_aliases }: JsonObject): Json[] {
   const others = Array.isArray(alt_aliases) ? (alt_aliases as readonly Json[]) : []
   // A canonical alias of nothing at all is how one is taken away.

@@ -17,6 +17,7 @@ import { MatrixError } from '#protocol/matrix-error.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { AlongsideRoom, LocalEvent } from '#rooms/rooms.ts'
 import type { Server } from '#server.ts'
+import { checkAliasesOfNewRoom } from './canonical-alias.ts'
 import { requireMayPublish } from './list-public-rooms.ts'
 import { profileContent } from './room-content.ts'
 import { type AddressedInvite, inviteAddress } from './third-party-membership.ts'
@@ -77,13 +78,18 @@ function planOf(needs: Needs, creator: UserId, body: Body): Plan {
     const message = `'${type}' cannot be set by 'initial_state'.`
     throw new MatrixError(400, 'M_INVALID_ROOM_STATE', message)
   }
+  const alias = aliasOf(needs, body)
+  for (const { type, state_key = '', content } of body.initial_state ?? []) {
+    if (type !== 'm.room.canonical_alias' || state_key !== '') continue
+    checkAliasesOfNewRoom(content, alias)
+  }
   return {
     creator,
     version,
     // A visibility of public equates to a preset of public_chat and private visibility equates to a
     // preset of private_chat.
     preset: body.preset ?? (body.visibility === 'public' ? 'public_chat' : 'private_chat'),
-    alias: aliasOf(needs, body),
+    alias,
     invited: [...new Set(body.invite ?? [])].filter((userId) => userId !== creator),
     body,
   }

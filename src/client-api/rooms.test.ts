@@ -167,6 +167,42 @@ test('a repeated request sends nothing, and other devices, paths and users are o
   assert.equal(await seen(token), undefined)
 })
 
+test('an alias becomes canonical where it leads now, and nowhere else', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const alice = await user('alice')
+  const roomId = await alice.createRoom({ room_alias_name: 'here' })
+  const other = await alice.createRoom({ room_alias_name: 'there' })
+  const directory = (name: string) => `/directory/room/${encodeURIComponent(`#${name}:hansa.test`)}`
+  const canonical = at(roomId, '/state/m.room.canonical_alias/')
+  const set = (content: object) => alice.refused('PUT', canonical, content)
+  const [here, there] = ['#here:hansa.test', '#there:hansa.test']
+  await alice.put(directory('gone'), { room_id: roomId })
+  await alice.del(directory('gone'))
+  await alice.put(directory('moved'), { room_id: roomId })
+  await alice.del(directory('moved'))
+  await alice.put(directory('moved'), { room_id: other })
+  const bad = '400 M_BAD_ALIAS'
+  for (const alias of [there, '#gone:hansa.test', '#moved:hansa.test', '#never:hansa.test']) {
+    assert.equal(await set({ alias }), bad, alias)
+    assert.equal(await set({ alias: here, alt_aliases: [here, alias] }), bad, alias)
+    const initial = [{ type: 'm.room.canonical_alias', state_key: '', content: { alias } }]
+    const made = await alice.refused('POST', '/createRoom', { initial_state: initial })
+    assert.equal(made, '400 M_INVALID_ROOM_STATE', alias)
+  }
+  // It comes back where it leads again.
+  await alice.del(directory('moved'))
+  await alice.put(directory('moved'), { room_id: roomId })
+  await alice.put(canonical, { alias: here, alt_aliases: ['#moved:hansa.test'] })
+  // Who deletes an alias takes it out of the event, and it does not come back there.
+  await alice.del(directory('moved'))
+  assert.deepEqual(await alice.get(canonical), { alias: here })
+  await alice.put(directory('moved'), { room_id: other })
+  assert.equal(await set({ alias: here, alt_aliases: ['#moved:hansa.test'] }), bad)
+  const own = { alias: '#new:hansa.test' }
+  const state = [{ type: 'm.room.canonical_alias', state_key: '', content: own }]
+  await alice.createRoom({ room_alias_name: 'new', initial_state: state })
+})
+
 test('aliases lead to rooms, and only true ones become canonical', async (t) => {
   const { user } = await roomClientWorld(t)
   const [alice, bob] = [await user('alice'), await user('bob')]

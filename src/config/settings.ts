@@ -7,6 +7,7 @@
  * @module
  */
 
+import { isNetwork } from '#io/proxies.ts'
 import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseRoomId } from '#protocol/identifiers/room-id.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
@@ -55,6 +56,10 @@ const tls = table({
   key: required(text, 'Its private key: a PEM file.'),
 })
 
+const network = textThat<string>('an address, or a network such as 10.0.0.0/8', isNetwork)
+
+const onThisMachine = ['127.0.0.0/8', '::1']
+
 const listener = table({
   host: setting(text, '127.0.0.1', 'The address to listen on. `0.0.0.0` and `::` are all of them.'),
   port: required(integer(0, 65535), 'The port; 0 is any free one.'),
@@ -63,6 +68,11 @@ const listener = table({
     list(oneOf('client', 'federation', 'media', 'admin', 'metrics')),
     ['client', 'federation', 'media'],
     'Which APIs are served here. `metrics` has no operations in this version.',
+  ),
+  trusted_proxies: setting(
+    list(network, 100),
+    onThisMachine,
+    'Proxies that are believed when they say in `X-Forwarded-For` for whom they ask. Whoever is at such an address can seem to be anybody.',
   ),
 })
 
@@ -284,6 +294,7 @@ export const settings = table({
         port: 8008,
         tls: null,
         apis: ['client', 'federation', 'media', 'admin'],
+        trusted_proxies: onThisMachine,
       },
     ],
     'Where this server listens.',

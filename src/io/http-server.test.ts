@@ -26,19 +26,23 @@ test('a request arrives as it was sent: method, exact target, headers, body', as
   assert.deepEqual(seen, [['PUT', '/a%2Fb/$c?d=%20&e', '1', '127.0.0.1'], false, 'abc'])
 })
 
-// What a proxy on this machine says it speaks for, and whom we take it for.
-for (const [forwarded, expected] of [
-  ['10.1.2.3', '10.1.2.3'],
-  ['1.1.1.1, 2001:db8::1', '2001:db8::1'],
-  ['10.1.2.3, evil', '127.0.0.1'],
-  ['', '127.0.0.1'],
+// Whether this machine is a proxy, for whom it says it speaks, and whom we take it for.
+for (const [proxies, forwarded, expected] of [
+  [['127.0.0.1'], '10.1.2.3', '10.1.2.3'],
+  [['127.0.0.1'], '1.1.1.1, 2001:db8::1', '2001:db8::1'],
+  [['127.0.0.1'], '10.1.2.3, evil', '127.0.0.1'],
+  [['127.0.0.1'], '', '127.0.0.1'],
+  [[], '10.1.2.3', '127.0.0.1'],
+  [['10.0.0.0/8'], '10.1.2.3', '127.0.0.1'],
 ] as const) {
-  test(`a proxy that speaks for '${forwarded}' -> ${expected}`, async (t) => {
+  test(`with ${proxies} for proxies, '${forwarded}' -> ${expected}`, async (t) => {
     let found = ''
-    const server = await started(t, async (request) => {
+    const options = { host: '127.0.0.1', port: 0, proxies }
+    const handler: HttpHandler = async (request) => {
       found = request.remoteAddress
       return ok
-    })
+    }
+    const server = await started(t, handler, options)
     const headers = `Host: a\r\nX-Forwarded-For: ${forwarded}\r\nConnection: close`
     await exchange(server.port, `GET / HTTP/1.1\r\n${headers}\r\n\r\n`)
     assert.equal(found, expected)

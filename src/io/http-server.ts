@@ -7,7 +7,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { type AddressInfo, isIP, type Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { MatrixError } from '../protocol/matrix-error.ts'
 import type {
   Headers,
@@ -18,6 +18,7 @@ import type {
   OutgoingAnswer,
 } from './http.ts'
 import { networkOf } from './network-of.ts'
+import { Proxies, plainAddress } from './proxies.ts'
 
 const limits = {
   /** From the first byte of a connection or of the next request to the end of the head. */
@@ -32,9 +33,8 @@ const limits = {
 }
 
 const connectionsMax = 10_000
-/** From one address; a proxy on this machine speaks for many and is not counted. */
+/** From one address; a proxy speaks for many and is not counted. */
 const connectionsPerAddressMax = 500
-const proxies: ReadonlySet<string> = new Set(['127.0.0.1', '::1'])
 /** How long a body may take; one that is read in pieces has a second more for each 16 KiB. */
 const bodyMsMax = 60_000
 const chunkMsPerByte = 1_000 / 16_384
@@ -43,6 +43,7 @@ const stalledMsMax = 60_000
 
 export const listen: Listen = async (options, handler) => {
   let closing = false
+  const proxies = new Proxies(options.proxies ?? [])
   const known = new WeakSet<Socket>()
   const serveOne = (request: IncomingMessage, response: ServerResponse) => {
     // A connection that is kept alive would hold up the end.
@@ -51,7 +52,7 @@ export const listen: Listen = async (options, handler) => {
     })
     const startsConnection = !known.has(request.socket)
     known.add(request.socket)
-    void answerOne(request, response, { handler, startsConnection })
+    void answerOne(request, response, { handler, proxies, startsConnection })
   }
   const tlsServer =
     options.tls && createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, serveOne)
@@ -59,7 +60,8 @@ export const listen: Listen = async (options, handler) => {
   server.maxConnections = connectionsMax
   server.maxRequestsPerSocket = 0
   server.on('clientError', refuseMalformed)
-  server.on('connection', connectionLimit(options.takesConnections ?? (() => true)))
+  const { takesConnections = () => true } = options
+  server.on('connection', connectionLimit(proxies, takesConnections))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host: options.host, port: options.port }, () => {
@@ -80,7 +82,10 @@ export const listen: Listen = async (options, handler) => {
 }
 
 /** Hangs up on who opens too many connections, and on all who are not taken at the moment. */
-function connectionLimit(takesConnections: () => boolean): (socket: Socket) => void {
+function connectionLimit(
+  proxies: Proxies,
+  takesConnections: () => boolean,
+): (socket: Socket) => void {
   const counts = new Map<string, number>()
   return (socket) => {
     const address = plainAddress(socket.remoteAddress ?? '')
@@ -118,7 +123,11 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
 async function answerOne(
   request: IncomingMessage,
   response: ServerResponse,
-  { handler, startsConnection }: { handler: HttpHandler; startsConnection: boolean },
+  {
+    handler,
+    proxies,
+    startsConnection,
+  }: { handler: HttpHandler; proxies: Proxies; startsConnection: boolean },
 ): Promise<void> {
   const aborter = new AbortController()
   response.on('close', () => {
@@ -129,7 +138,8 @@ async function answerOne(
   request.on('error', () => {})
   response.setTimeout(0)
   try {
-    const answer = await handler({ ...incoming(request, aborter.signal), startsConnection })
+    const asked = incoming(request, proxies, aborter.signal)
+    const answer = await handler({ ...asked, startsConnection })
     await send(request, response, answer)
   } catch {
     // The handler answers its own errors: what comes here is an answer that broke half-way.
@@ -137,35 +147,22 @@ async function answerOne(
   }
 }
 
-function incoming(request: IncomingMessage, signal: AbortSignal): IncomingRequest {
+function incoming(
+  request: IncomingMessage,
+  proxies: Proxies,
+  signal: AbortSignal,
+): IncomingRequest {
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
   return {
     method: request.method ?? '',
     target: request.url ?? '',
     headers: request.headers as Headers,
-    remoteAddress: addressOf(request),
+    remoteAddress: proxies.clientOf(request.socket.remoteAddress ?? '', forwarded),
     encrypted: 'encrypted' in request.socket,
     body: (bytesMax) => readBody(request, bytesMax),
     chunks: (bytesMax) => readChunks(request, { bytesMax, msPerByte: chunkMsPerByte }),
     signal,
   }
-}
-
-/** The peer's address, or that for which a proxy on this machine speaks. */
-function addressOf(request: IncomingMessage): string {
-  const address = plainAddress(request.socket.remoteAddress ?? '')
-  if (!isThisMachine(address)) return address
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
-  const last = forwarded.slice(forwarded.lastIndexOf(',') + 1).trim()
-  return isIP(last) === 0 ? address : last
-}
-
-function isThisMachine(address: string): boolean {
-  return address === '::1' || address.startsWith('127.')
-}
-
-/** An IPv4 peer of a socket that listens on IPv6 is still an IPv4 peer. */
-function plainAddress(address: string): string {
-  return address.startsWith('::ffff:') ? address.slice('::ffff:'.length) : address
 }
 
 async function readBody(request: IncomingMessage, bytesMax: number): Promise<Uint8Array> {

@@ -97,6 +97,8 @@ export interface ListenOptions {
   /** 0 for any free port. */
   readonly port: number
   readonly tls?: { readonly cert: string; readonly key: string }
+  /** Addresses and networks of proxies, which are believed about whom they speak for; none, if not said. */
+  readonly proxies?: readonly string[]
   /** Whether new connections are taken at the moment; always, if it is not said. */
   readonly takesConnections?: () => boolean
 }
