@@ -193,7 +193,7 @@ forEachDatabase(
   },
 )
 
-test('forged signatures, and those of keys that there are not, are failures; the rest is kept', async (t) => {
+test('forged signatures, and those of keys that there are not, are failures, and the rest is kept', async (t) => {
   const world = await clientWorld(t)
   const [a, b] = [await userOf(world, 'alice'), await userOf(world, 'bob')]
   const mallory = await userOf(world, 'mallory')
