@@ -86,9 +86,49 @@ test('this server joins through a Synapse, which leaves members out', { skip }, 
 
 test('a Synapse joins through this server, which leaves members out', { skip }, async () => {
   const federation = started as Federation
-  const [synapse, home] = federation.members
+  const [synapse, home, third] = federation.members
   await federation.explaining(async () => {
     const room = await hall(federation, home, home)
     await joinsLater(federation, room, { home, away: synapse })
+    assertPartly(synapse, room.roomId, 1)
+    // It knows the room by then, and asks for less again when it comes back.
+    const dora = await federation.user(third, 'dora')
+    await dora.join(room.roomId, [home.process.serverName])
+    await joinedBeside(federation, room, { dora, home, away: synapse })
+    assertPartly(synapse, room.roomId, 2)
   })
 })
+
+/** A Synapse asked us for less than all of the state, was given it so, and has all of it since. */
+function assertPartly({ kind, process }: Member, roomId: string, times: number): void {
+  if (kind !== 'synapse') return
+  const log = readFileSync(process.logFile, 'utf8')
+  // In targets of requests the sigil is written otherwise.
+  const lines = log.split('\n').filter((line) => line.includes(roomId.slice(1)))
+  for (const text of ['omit_members=true', 'Syncing state for room', 'State resync complete for']) {
+    assert.equal(lines.filter((line) => line.includes(text)).length, times, text)
+  }
+}
+
+/**
+ * Somebody joins a room of two other servers. What is said at once, before all members are known, comes
+ * to both of them: which servers there are is told with the join.
+ */
+async function joinedBeside(
+  federation: Federation,
+  { roomId, alice }: Hall,
+  { dora, home, away }: { readonly dora: Client; readonly home: Member; readonly away: Member },
+): Promise<void> {
+  const erin = await federation.user(away, 'erin')
+  await erin.join(roomId, [home.process.serverName])
+  const said = await erin.send(roomId, 'can you both hear me?')
+  await arrives(alice, roomId, said)
+  await arrives(dora, roomId, said)
+  await arrives(erin, roomId, await dora.send(roomId, 'I can'))
+  await eventually(
+    `${erin.userId} sees all members`,
+    async () => (await joinedCount(erin, roomId)) === (await joinedCount(alice, roomId)),
+    limitMs,
+  )
+  await sameState([alice, dora, erin], roomId)
+}
