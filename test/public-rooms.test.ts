@@ -46,6 +46,35 @@ test("users see another server's rooms, page by page and by a filter", async () 
   await world.end()
 })
 
+for (const version of ['7', '10', '12']) {
+  test(`version ${version}: the directory says of rooms how they are joined, here and to others`, async () => {
+    const { world, a, alice, bob, wait } = await twoServers()
+    const rules: Record<string, string> = { knock: 'knock', public: 'public', invite: 'invite' }
+    if (version === '10') rules.knock_restricted = 'knock_restricted'
+    const rooms = new Map<string, string>()
+    for (const rule of Object.keys(rules)) {
+      const options = { preset: rule === 'public' ? 'public_chat' : 'private_chat', name: rule }
+      const roomId = await wait(alice.createRoom({ ...options, room_version: version }))
+      if (rule !== 'public') {
+        await wait(alice.setState(roomId, 'm.room.join_rules', { join_rule: rule, allow: [] }))
+      }
+      const path = `/v3/directory/list/room/${encodeURIComponent(roomId)}`
+      await wait(alice.call('PUT', path, { visibility: 'public' }))
+      rooms.set(roomId, rule)
+    }
+    const server = `?server=${encodeURIComponent(a.name)}`
+    for (const [client, query] of [
+      [alice, ''],
+      [bob, server],
+    ] as const) {
+      const { chunk } = await wait(client.call('GET', `/v3/publicRooms${query}`))
+      const listed = chunk as { room_id: string; join_rule?: string }[]
+      assert.deepEqual(new Map(listed.map(({ room_id, join_rule }) => [room_id, join_rule])), rooms)
+    }
+    await world.end()
+  })
+}
+
 test('the same list is not asked for again within a moment', async () => {
   const { world, a, b, bob, wait } = await twoServers()
   const asked: string[] = []
