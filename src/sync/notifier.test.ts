@@ -3,11 +3,32 @@ import { test } from 'node:test'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
 import { createNotifier } from './notifier.ts'
 
+/** A stream that has settled up to where one says. */
+class Settling {
+  #upTo = Number.POSITIVE_INFINITY
+  readonly #listeners: ((upTo: number) => void)[] = []
+
+  settled(): number {
+    return this.#upTo
+  }
+
+  onSettled(listener: (upTo: number) => void): () => void {
+    this.#listeners.push(listener)
+    return () => {}
+  }
+
+  settle(upTo: number): void {
+    this.#upTo = upTo
+    for (const listener of this.#listeners) listener(upTo)
+  }
+}
+
 const never = new AbortController().signal
 
 function world() {
   const time = new VirtualTime()
-  const notifier = createNotifier({ clock: time.clock() })
+  const streams = new Settling()
+  const notifier = createNotifier({ clock: time.clock(), streams })
   const wait = (after: number, options: { rooms?: `!${string}`[]; signal?: AbortSignal } = {}) =>
     notifier.wait({
       userId: '@a:x',
@@ -16,7 +37,7 @@ function world() {
       timeoutMs: 30_000,
       signal: options.signal ?? never,
     })
-  return { time, notifier, wait }
+  return { time, notifier, streams, wait }
 }
 
 test('waiting ends by a change of a room, of the user, or by the clock', async () => {
@@ -66,4 +87,25 @@ test('who goes away waits no longer', async () => {
   going.abort(new Error('gone'))
   await assert.rejects(waiting, /gone/)
   await assert.rejects(wait(0, { signal: going.signal }), /gone/)
+})
+
+test('what is above where the stream has settled wakes nobody before it has', async () => {
+  const { time, notifier, streams, wait } = world()
+  streams.settle(4)
+  let woken = 0
+  const waiting = wait(4).then(() => {
+    woken += 1
+  })
+  notifier.roomChanged('!r', 6)
+  notifier.userChanged('@a:x', 7)
+  await time.run(10)
+  // Who begins to wait now waits too.
+  const late = wait(4)
+  await time.run(10)
+  streams.settle(5)
+  await time.run(10)
+  assert.equal(woken, 0)
+  streams.settle(6)
+  await time.await(Promise.all([waiting, late]))
+  assert.deepEqual([woken, time.elapsedMs], [1, 30])
 })

@@ -5,6 +5,10 @@
  * only them. Who waits says up to which position they know everything: if something has happened
  * beyond that, they do not wait at all, so nothing can fall between looking and waiting.
  *
+ * What is only in memory, as who types, may have a position above one that is still being committed. It
+ * concerns nobody before the stream has settled up to it: who was woken could not be told of it, would look
+ * again at once, and so on, and what is being committed would not get its turn.
+ *
  * Invariant: an idle waiter costs memory only. There is no timer but its own timeout.
  *
  * @module
@@ -12,6 +16,7 @@
 
 import type { Clock } from '#io/clock.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import type { Streams } from '#storage/streams.ts'
 
 /** Rooms and users whose last change is remembered; for others it is the highest forgotten one. */
 const rememberedMax = 50_000
@@ -32,12 +37,21 @@ export interface Notifier {
   }): Promise<void>
 }
 
-export function createNotifier({ clock }: { readonly clock: Pick<Clock, 'after'> }): Notifier {
+export interface NotifierNeeds {
+  readonly clock: Pick<Clock, 'after'>
+  readonly streams: Pick<Streams, 'settled' | 'onSettled'>
+}
+
+export function createNotifier({ clock, streams }: NotifierNeeds): Notifier {
   const rooms = new Topics<RoomId>()
   const users = new Topics<UserId>()
+  streams.onSettled((settled) => {
+    users.settled(settled)
+    rooms.settled(settled)
+  })
   return {
-    roomChanged: (roomId, stream) => rooms.changed(roomId, stream),
-    userChanged: (userId, stream) => users.changed(userId, stream),
+    roomChanged: (roomId, stream) => rooms.happened(roomId, stream, streams.settled()),
+    userChanged: (userId, stream) => users.happened(userId, stream, streams.settled()),
     wait: ({ userId, rooms: roomIds, after, timeoutMs, signal }) =>
       new Promise((resolve, reject) => {
         const hasChanged =
@@ -75,8 +89,23 @@ class Topics<Id> {
   /** In the order of the last changes. */
   readonly #lastChanges = new Map<Id, number>()
   #forgotten = 0
+  /** The last change of what has changed above where the stream has settled. */
+  readonly #early = new Map<Id, number>()
 
-  changed(id: Id, stream: number): void {
+  happened(id: Id, stream: number, settled: number): void {
+    if (stream <= settled) this.#changed(id, stream)
+    else this.#early.set(id, Math.max(stream, this.#early.get(id) ?? stream))
+  }
+
+  settled(upTo: number): void {
+    for (const [id, stream] of this.#early) {
+      if (stream > upTo) continue
+      this.#early.delete(id)
+      this.#changed(id, stream)
+    }
+  }
+
+  #changed(id: Id, stream: number): void {
     const last = Math.max(stream, this.lastChange(id))
     this.#lastChanges.delete(id)
     this.#lastChanges.set(id, last)
