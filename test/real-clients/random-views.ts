@@ -1,0 +1,287 @@
+/**
+ * What somebody sees of their rooms: as their client has it after all that it was told, and as the server
+ * says when it is asked anew.
+ *
+ * @module
+ */
+
+import { EventTimeline, EventType, NotificationCountType, type Room } from 'matrix-js-sdk'
+import type { ClientEvent, Json } from '../rig/client.ts'
+import { type RandomClient, receiptKey, type SyncKind } from './random-client.ts'
+
+/** Parts of a view by their names, as text, so that they can be compared. */
+type View = ReadonlyMap<string, string>
+
+/** Types that the library or the server writes by itself. */
+const notCompared = new Set<string>([EventType.PushRules, 'm.fully_read'])
+const memberships = ['join', 'invite', 'knock'] as const
+const pagesMax = 100
+
+class Writing extends Map<string, string> {
+  put(name: string, value: unknown): void {
+    this.set(name, JSON.stringify(value))
+  }
+}
+
+/** As the client has it, but for some events. What is older than what it has it reads first. */
+async function clientView(
+  who: RandomClient,
+  roomIds: readonly string[],
+  aside: ReadonlySet<string>,
+): Promise<View> {
+  const view = new Writing()
+  const joined = new Set<string>()
+  for (const membership of memberships) {
+    view.put(
+      membership,
+      who
+        .rooms(membership)
+        .map(({ roomId }) => roomId)
+        .sort(),
+    )
+  }
+  for (const event of who.client.store.accountData.values()) {
+    if (!notCompared.has(event.getType()))
+      view.put(`account ${event.getType()}`, event.getContent())
+  }
+  for (const roomId of roomIds) {
+    const room = who.client.getRoom(roomId)
+    if (room?.getMyMembership() !== 'join') continue
+    joined.add(roomId)
+    await room.loadMembersIfNeeded()
+    clientState(view, room, who.kind)
+    clientCounts(view, room)
+    for (const event of room.accountData.values()) {
+      const type = event.getType()
+      if (!notCompared.has(type)) view.put(`${roomId} account ${type}`, event.getContent())
+    }
+    const typing = room.getMembers().filter((member) => member.typing)
+    view.put(`${roomId} typing`, typing.map(({ userId }) => userId).sort())
+    const timeline = room.getLiveTimeline()
+    for (let page = 0; page < pagesMax; page += 1) {
+      // Without a token the library would begin at the newest event.
+      if (timeline.getPaginationToken(EventTimeline.BACKWARDS) === null) break
+      await who.client.paginateEventTimeline(timeline, { backwards: true, limit: 50 })
+    }
+    clientTimeline(view, room, { kind: who.kind, aside })
+  }
+  for (const [key, eventId] of who.receipts) {
+    const [roomId = ''] = key.split(' ')
+    if (joined.has(roomId)) view.put(`receipt ${key}`, eventId)
+  }
+  return view
+}
+
+function clientState(view: Writing, room: Room, kind: SyncKind): void {
+  for (const [type, events] of room.currentState.events) {
+    for (const [key, event] of events) {
+      if (kind === 'lazy' && event.getContent().membership === 'leave') continue
+      view.put(`${room.roomId} state ${type} ${key}`, [event.getId(), event.getContent()])
+    }
+  }
+  for (const membership of ['join', 'invite', 'knock', 'ban']) {
+    const members = room.getMembersWithMembership(membership).map(({ userId }) => userId)
+    view.put(`${room.roomId} members ${membership}`, members.sort())
+  }
+}
+
+function clientCounts(view: Writing, room: Room): void {
+  const { roomId } = room
+  view.put(`${roomId} notifications`, room.getUnreadNotificationCount(NotificationCountType.Total))
+  view.put(`${roomId} highlights`, room.getUnreadNotificationCount(NotificationCountType.Highlight))
+  view.put(`${roomId} joined`, room.getJoinedMemberCount())
+  view.put(`${roomId} invited`, room.getInvitedMemberCount())
+}
+
+/** The library puts the roots of threads where it pleases. */
+function ordered<T>(ids: readonly T[], kind: SyncKind): readonly T[] {
+  return kind === 'threads' ? ids.toSorted() : ids
+}
+
+function clientTimeline(
+  view: Writing,
+  room: Room,
+  { kind, aside }: { kind: SyncKind; aside: ReadonlySet<string> },
+): void {
+  const events = room
+    .getLiveTimeline()
+    .getEvents()
+    .filter((event) => event.status === null && !aside.has(event.getId() ?? ''))
+  const ids = events.map((event) => event.getId())
+  view.put(`${room.roomId} timeline`, ordered(ids, kind))
+  for (const event of events) {
+    view.put(
+      `${room.roomId} event ${event.getId()}`,
+      event.isRedacted() ? 'redacted' : event.event.content,
+    )
+  }
+  if (kind !== 'threads')
+    view.put(`${room.roomId} begins`, events[0]?.getType() === EventType.RoomCreate)
+}
+
+interface Synced {
+  readonly account_data: { readonly events: readonly ClientEvent[] }
+  readonly rooms?: {
+    readonly join?: Readonly<Record<string, JoinedRoom>>
+    readonly invite?: object
+    readonly knock?: object
+  }
+}
+
+interface Counts {
+  readonly notification_count: number
+  readonly highlight_count: number
+}
+
+interface JoinedRoom {
+  readonly account_data: { readonly events: readonly ClientEvent[] }
+  readonly ephemeral: { readonly events: readonly ClientEvent[] }
+  readonly unread_notifications: Counts
+  readonly unread_thread_notifications?: Readonly<Record<string, Counts>>
+  readonly summary: Json
+}
+
+type Receipts = Record<string, Record<string, Record<string, { readonly thread_id?: string }>>>
+
+/** As the server says it now; `aside` gets the events that are no matter here. */
+async function serverView(
+  who: RandomClient,
+  roomIds: readonly string[],
+  aside: Set<string>,
+): Promise<View> {
+  const view = new Writing()
+  const { since } = who.plain
+  who.plain.since = undefined
+  const filter = encodeURIComponent(
+    JSON.stringify({ room: { timeline: { limit: 1, unread_thread_notifications: true } } }),
+  )
+  const synced = (await who.plain.sync(0, `&filter=${filter}`)) as unknown as Synced
+  who.plain.since = since
+  for (const membership of memberships) {
+    view.put(membership, Object.keys(synced.rooms?.[membership] ?? {}).sort())
+  }
+  for (const { type, content } of synced.account_data.events) {
+    if (!notCompared.has(type)) view.put(`account ${type}`, content)
+  }
+  for (const roomId of roomIds) {
+    const room = synced.rooms?.join?.[roomId]
+    if (room === undefined) continue
+    serverRoom(view, roomId, { kind: who.kind, room })
+    const state = await who.plain.state(roomId)
+    serverState(
+      view,
+      roomId,
+      state.filter((event) => isLoaded(who.kind, event)),
+    )
+    const all = (await who.plain.history(roomId, 5_000)).reverse()
+    if (who.kind === 'threads') for (const id of threaded(all)) aside.add(id)
+    const events = all.filter(({ event_id }) => !aside.has(event_id))
+    view.put(
+      `${roomId} timeline`,
+      ordered(
+        events.map(({ event_id }) => event_id),
+        who.kind,
+      ),
+    )
+    for (const { event_id, content, unsigned } of events) {
+      view.put(`${roomId} event ${event_id}`, unsigned?.redacted_because ? 'redacted' : content)
+    }
+    if (who.kind !== 'threads')
+      view.put(`${roomId} begins`, events[0]?.type === EventType.RoomCreate)
+  }
+  return view
+}
+
+function serverRoom(
+  view: Writing,
+  roomId: string,
+  { kind, room }: { kind: SyncKind; room: JoinedRoom },
+): void {
+  const { unread_notifications: main, unread_thread_notifications: threads = {}, summary } = room
+  // Sliding sync does not count threads.
+  const counts = kind === 'sliding' ? [main] : [main, ...Object.values(threads)]
+  const sum = (name: keyof Counts) => counts.reduce((total, one) => total + one[name], 0)
+  view.put(`${roomId} notifications`, sum('notification_count'))
+  view.put(`${roomId} highlights`, sum('highlight_count'))
+  view.put(`${roomId} joined`, summary['m.joined_member_count'])
+  view.put(`${roomId} invited`, summary['m.invited_member_count'])
+  for (const { type, content } of room.account_data.events) {
+    if (!notCompared.has(type)) view.put(`${roomId} account ${type}`, content)
+  }
+  view.put(`${roomId} typing`, [])
+  for (const { type, content } of room.ephemeral.events) {
+    if (type === EventType.Typing)
+      view.put(`${roomId} typing`, (content.user_ids as string[]).sort())
+    if (type === EventType.Receipt) serverReceipts(view, roomId, content as Receipts)
+  }
+}
+
+function serverReceipts(view: Writing, roomId: string, receipts: Receipts): void {
+  for (const [eventId, types] of Object.entries(receipts)) {
+    for (const [type, users] of Object.entries(types)) {
+      for (const [user, { thread_id: thread }] of Object.entries(users)) {
+        view.put(`receipt ${receiptKey(roomId, type, user, thread)}`, eventId)
+      }
+    }
+  }
+}
+
+/** Who loads members when they are needed does not load who is gone. */
+function isLoaded(kind: SyncKind, { type, content }: ClientEvent): boolean {
+  return kind !== 'lazy' || type !== EventType.RoomMember || content.membership !== 'leave'
+}
+
+function serverState(view: Writing, roomId: string, state: readonly ClientEvent[]): void {
+  for (const { type, state_key: key, event_id, content } of state) {
+    view.put(`${roomId} state ${type} ${key}`, [event_id, content])
+  }
+  for (const membership of ['join', 'invite', 'knock', 'ban']) {
+    const members = state.filter((event) => {
+      return event.type === EventType.RoomMember && event.content.membership === membership
+    })
+    view.put(`${roomId} members ${membership}`, members.map((event) => event.state_key).sort())
+  }
+}
+
+/**
+ * Events that have a timeline of their own in a client that shows threads, and those that may have one:
+ * what is redacted is in no thread, for who sees it first after that.
+ */
+function threaded(events: readonly ClientEvent[]): ReadonlySet<string> {
+  const found = new Set<string>()
+  for (const { event_id, content, unsigned } of events) {
+    const { rel_type, event_id: target } = (content['m.relates_to'] ?? {}) as Json
+    const isOfThread = rel_type === 'm.thread' || found.has(String(target))
+    if (isOfThread || unsigned?.redacted_because) found.add(event_id)
+  }
+  return found
+}
+
+/** In what the views of a client and of its server differ, in words. */
+export async function differences(
+  who: RandomClient,
+  roomIds: readonly string[],
+): Promise<string[]> {
+  const aside = new Set<string>()
+  const server = await serverView(who, roomIds, aside)
+  const client = await clientView(who, roomIds, aside)
+  const names = new Set([...client.keys(), ...server.keys()])
+  return [...names].flatMap((name) => {
+    const [mine, theirs] = [client.get(name), server.get(name)]
+    return mine === theirs ? [] : [`${who.name}: ${name}: ${apart(mine, theirs)}`]
+  })
+}
+
+/** How two values differ; of lists only what is in one of them. */
+function apart(client = 'undefined', server = 'undefined'): string {
+  if (!client.startsWith('["') || !server.startsWith('["'))
+    return `client ${client}, server ${server}`
+  const [mine, theirs]: [string[], string[]] = [JSON.parse(client), JSON.parse(server)]
+  const [more, fewer] = [
+    mine.filter((one) => !theirs.includes(one)),
+    theirs.filter((one) => !mine.includes(one)),
+  ]
+  const at = mine.findIndex((one, index) => one !== theirs[index])
+  const some = (ids: string[]) => ids.slice(at, at + 5).join(' ')
+  return `only client ${more}, only server ${fewer}, client ${some(mine)}, server ${some(theirs)}`
+}
