@@ -40,6 +40,8 @@ const unstableFeatures = {
   // Fields of profiles beside name and picture.
   'uk.tcpip.msc4133': true,
   'uk.tcpip.msc4133.stable': true,
+  // Pushers that are switched on and off from other devices.
+  'org.matrix.msc3881': true,
   // Events that are sent later.
   'org.matrix.msc4140': true,
   // Patterns of whom to be invited by.

@@ -131,7 +131,7 @@ export class PusherQueue {
     while (!this.#abort.signal.aborted) {
       this.#isWoken = false
       const pusher = await pusherOf(this.#needs.db, this.#key)
-      if (pusher === undefined) return 0
+      if (pusher === undefined || pusher.enabled === 0) return 0
       const waiting = await this.#lookForMore(pusher)
       if (waiting.length === 0) {
         const pauseMs = await this.#tellCounts(pusher)
@@ -186,7 +186,8 @@ export class PusherQueue {
 
   async #tell(one: Waiting): Promise<number> {
     const pusher = await pusherOf(this.#needs.db, this.#key)
-    if (pusher === undefined || !(await stillWaiting(this.#needs, pusher, one))) return 0
+    if (pusher === undefined || pusher.enabled === 0) return 0
+    if (!(await stillWaiting(this.#needs, pusher, one))) return 0
     const badge = await this.#needs.unread.total(pusher.user_id)
     const body = await eventBody(this.#needs.rooms, pusher, one, badge)
     return await this.#send(pusher, body, { done: one.stream, badge })

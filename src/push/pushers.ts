@@ -20,6 +20,7 @@ import {
   type PusherRow,
   pushersOf,
   putPusher,
+  setPusherDone,
 } from '#storage/pushers.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Unread } from './unread.ts'
@@ -40,6 +41,9 @@ export interface ClientPusher {
   readonly profile_tag?: string
   readonly lang: string
   readonly data: JsonObject
+  /** Whether it tells anything, and which device it is of: of a proposal. */
+  readonly 'org.matrix.msc3881.enabled': boolean
+  readonly 'org.matrix.msc3881.device_id': string
 }
 
 /** What a client asks for. */
@@ -50,6 +54,8 @@ export type PusherWish = Pick<ClientPusher, 'app_id' | 'pushkey'> & {
   readonly profile_tag?: string | undefined
   readonly lang?: string | undefined
   readonly data?: JsonObject | undefined
+  readonly 'org.matrix.msc3881.enabled'?: boolean | undefined
+  readonly 'org.matrix.msc3881.device_id'?: string | undefined
   /** Whether others may have a pusher with the same key of the same app. */
   readonly append?: boolean | undefined
 }
@@ -79,10 +85,8 @@ export function createPushers(needs: PusherNeeds): Pushers {
         await db.write((tx) => deletePusher(tx, key))
         return
       }
-      const row = { ...readPusher(wish), ...key, device_id: deviceId }
-      const others = (await pushersOf(db, userId)).filter(
-        ({ app_id, pushkey }) => app_id !== key.app_id || pushkey !== key.pushkey,
-      )
+      const [same, others] = apart(await pushersOf(db, userId), key)
+      const row = { ...readPusher(wish), ...key, device_id: deviceOf(same, wish) ?? deviceId }
       if (others.length >= pushersMax) {
         const message = `You have ${pushersMax} pushers already: delete some.`
         throw new MatrixError(400, 'M_RESOURCE_LIMIT_EXCEEDED', message)
@@ -93,15 +97,36 @@ export function createPushers(needs: PusherNeeds): Pushers {
       await db.write((tx) => {
         if (wish.append !== true) deletePushersOfOthers(tx, key)
         putPusher(tx, { ...row, set_ts: needs.clock.now(), done, badge })
+        // What came while it was switched off is not told afterwards.
+        if (same?.enabled === 0) setPusherDone(tx, key, { done, badge })
       })
       needs.onSet(key)
     },
   }
 }
 
+/** A pusher of a user, and their others. */
+function apart(
+  rows: readonly PusherRow[],
+  key: PusherKey,
+): readonly [PusherRow | undefined, readonly PusherRow[]] {
+  const isSame = ({ app_id, pushkey }: PusherRow) =>
+    app_id === key.app_id && pushkey === key.pushkey
+  return [rows.find(isSame), rows.filter((row) => !isSame(row))]
+}
+
+/**
+ * The device that a pusher stays with: another one of the user's, which switches it on or off, gives the
+ * pusher as it was told of it.
+ */
+function deviceOf(same: PusherRow | undefined, wish: PusherWish): string | undefined {
+  const isGiven = same !== undefined && wish['org.matrix.msc3881.device_id'] === same.device_id
+  return isGiven ? same.device_id : undefined
+}
+
 type Described = Pick<
   PusherRow,
-  'app_display_name' | 'data_json' | 'device_display_name' | 'lang' | 'profile_tag'
+  'app_display_name' | 'data_json' | 'device_display_name' | 'enabled' | 'lang' | 'profile_tag'
 >
 
 function readPusher(wish: PusherWish): Described {
@@ -125,6 +150,7 @@ function readPusher(wish: PusherWish): Described {
     lang: lang ?? '',
     data_json: readData(data ?? {}),
     profile_tag: profile_tag ?? null,
+    enabled: Number(wish['org.matrix.msc3881.enabled'] ?? true),
   }
 }
 
@@ -156,6 +182,8 @@ function clientPusher(row: PusherRow): ClientPusher {
     ...(row.profile_tag !== null && { profile_tag: row.profile_tag }),
     lang: row.lang,
     data: dataOf(row),
+    'org.matrix.msc3881.enabled': row.enabled === 1,
+    'org.matrix.msc3881.device_id': row.device_id,
   }
 }
 

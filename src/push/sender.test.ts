@@ -319,12 +319,53 @@ test('a restart loses nothing, and tells nothing twice that was taken', async (t
 
 test('pushers are listed, changed and deleted', async (t) => {
   const { bob } = await withPusher(t)
-  const shown = async () => (await bob.get('/pushers')).pushers
+  const shown = async () => {
+    const { pushers } = await bob.get('/pushers')
+    return pushers.map((one: Body) =>
+      Object.fromEntries(Object.entries(one).filter(([key]) => !key.startsWith('org.matrix.'))),
+    )
+  }
   assert.deepEqual(await shown(), [pusher()])
   await bob.post('/pushers/set', pusher({ lang: 'de', profile_tag: 'x' }))
   assert.deepEqual(await shown(), [pusher({ lang: 'de', profile_tag: 'x' })])
   await bob.post('/pushers/set', { kind: null, app_id: 'org.app', pushkey: 'key1' })
   assert.deepEqual(await shown(), [])
+})
+
+test('a pusher is switched off and on from another device, and stays with its own', async (t) => {
+  const { world, gateway, alice, bob, room, settle } = await withPusher(t)
+  const login = {
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: 'bob' },
+    password: 'secret',
+  }
+  const { body } = await world.ask('POST', '/login', { body: login })
+  const desktop = world.client(bob.userId as `@${string}:${string}`, body.access_token)
+  const listed = async () => (await desktop.get('/pushers')).pushers[0]
+  const before = await listed()
+  assert.equal(before['org.matrix.msc3881.enabled'], true)
+  const phone = before['org.matrix.msc3881.device_id']
+  assert.notEqual(phone, body.device_id)
+  const toggle = (enabled: boolean) =>
+    desktop.post('/pushers/set', { ...before, 'org.matrix.msc3881.enabled': enabled })
+  await alice.say(room, 'before')
+  await settle()
+  await toggle(false)
+  await alice.say(room, 'while it is off')
+  await settle()
+  assert.deepEqual(await listed(), { ...before, 'org.matrix.msc3881.enabled': false })
+  assert.deepEqual(gateway.texts, ['before'])
+  await toggle(true)
+  await alice.say(room, 'after')
+  await settle()
+  assert.deepEqual(gateway.texts, ['before', 'after'])
+  assert.equal((await listed())['org.matrix.msc3881.device_id'], phone)
+  // Without the word it is on; and whoever sets it anew has it.
+  await toggle(false)
+  await desktop.post('/pushers/set', pusher())
+  const anew = await listed()
+  assert.equal(anew['org.matrix.msc3881.enabled'], true)
+  assert.equal(anew['org.matrix.msc3881.device_id'], body.device_id)
 })
 
 test('what is no pusher is refused', async (t) => {

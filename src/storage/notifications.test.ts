@@ -134,6 +134,7 @@ forEachDatabase('pushers keep what they have done', async (db) => {
     profile_tag: null,
     lang: 'en',
     data_json: '{}',
+    enabled: 1,
     set_ts: 1,
     done: 5,
     badge: 0,

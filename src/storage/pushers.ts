@@ -16,6 +16,8 @@ export interface PusherKey {
 
 export interface PusherRow extends PusherKey {
   readonly device_id: string
+  /** 0 for one that is switched off. */
+  readonly enabled: number
   readonly app_display_name: string
   readonly device_display_name: string
   readonly profile_tag: string | null
@@ -27,20 +29,21 @@ export interface PusherRow extends PusherKey {
 }
 
 const columns = sql`user_id, app_id, pushkey, device_id, app_display_name, device_display_name,
-  profile_tag, lang, data_json, set_ts, done, badge`
+  profile_tag, lang, data_json, enabled, set_ts, done, badge`
 
 /** Adds a pusher, or changes what one is; what it has done stays. */
 export function putPusher(tx: Writer, row: PusherRow): void {
   tx.run(sql`
     INSERT INTO pushers (user_id, app_id, pushkey, device_id, app_display_name,
-      device_display_name, profile_tag, lang, data_json, set_ts, done, badge)
+      device_display_name, profile_tag, lang, data_json, enabled, set_ts, done, badge)
     VALUES (${row.user_id}, ${row.app_id}, ${row.pushkey}, ${row.device_id},
       ${row.app_display_name}, ${row.device_display_name}, ${row.profile_tag}, ${row.lang},
-      ${row.data_json}, ${row.set_ts}, ${row.done}, ${row.badge})
+      ${row.data_json}, ${row.enabled}, ${row.set_ts}, ${row.done}, ${row.badge})
     ON CONFLICT (user_id, app_id, pushkey) DO UPDATE SET device_id = excluded.device_id,
       app_display_name = excluded.app_display_name,
       device_display_name = excluded.device_display_name, profile_tag = excluded.profile_tag,
-      lang = excluded.lang, data_json = excluded.data_json, set_ts = excluded.set_ts
+      lang = excluded.lang, data_json = excluded.data_json, enabled = excluded.enabled,
+      set_ts = excluded.set_ts
   `)
 }
 

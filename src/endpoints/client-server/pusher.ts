@@ -28,6 +28,8 @@ export const getPushers = endpoint({
         profile_tag: t.optional(t.string()),
         lang: t.string(),
         data,
+        'org.matrix.msc3881.enabled': t.boolean(),
+        'org.matrix.msc3881.device_id': t.string(),
       }),
     ),
   }),
@@ -49,6 +51,8 @@ export const postPusher = endpoint({
     lang: t.optional(t.string({ max: 100 })),
     data: t.optional(t.jsonObject),
     append: t.optional(t.boolean()),
+    'org.matrix.msc3881.enabled': t.optional(t.boolean()),
+    'org.matrix.msc3881.device_id': t.optional(t.string({ max: 512 })),
   }),
   response: t.object({}),
 })
