@@ -286,6 +286,7 @@ function buildServer(
       ...push,
       accountData: users.accountData,
       wishes: users.wishes,
+      profiles: users.profiles,
       threadSubscriptions: users.threadSubscriptions,
     }),
   }

@@ -200,6 +200,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
       unread: push.unread,
       accountData: users.accountData,
       wishes: users.wishes,
+      profiles: users.profiles,
       threadSubscriptions: users.threadSubscriptions,
     }),
     turn: options.turn,

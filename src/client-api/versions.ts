@@ -50,6 +50,10 @@ const unstableFeatures = {
   'org.matrix.msc4222': true,
   // Events that stick.
   'org.matrix.msc4354': true,
+  // Profiles in sliding sync, and in `/sync`.
+  'org.matrix.msc4262': true,
+  'org.matrix.msc4429': true,
+  'org.matrix.msc4429.stable': true,
   // Subscriptions to threads.
   'org.matrix.msc4306': true,
   // Not to be invited by anybody.

@@ -5,7 +5,7 @@
  */
 
 import type { UserId } from '#protocol/identifiers/ids.ts'
-import { type Reader, sql, type Writer } from './database.ts'
+import { type Reader, sql, texts, type Writer } from './database.ts'
 
 export interface ProfileFieldRow {
   readonly field: string
@@ -27,6 +27,38 @@ export function setProfileField(tx: Writer, userId: UserId, field: string, json:
 
 export function deleteProfileField(tx: Writer, userId: UserId, field: string): void {
   tx.run(sql`DELETE FROM profile_fields WHERE user_id = ${userId} AND field = ${field}`)
+}
+
+/** The fields of several users. */
+export async function profileFieldsOfUsers(
+  db: Reader,
+  userIds: readonly UserId[],
+): Promise<(ProfileFieldRow & { readonly user_id: UserId })[]> {
+  return await db.all(sql`
+    SELECT user_id, field, value_json FROM profile_fields WHERE user_id IN ${texts(userIds)}
+    ORDER BY user_id, field
+  `)
+}
+
+export function noteProfileChange(
+  tx: Writer,
+  { userId, field, stream }: { userId: UserId; field: string; stream: number },
+): void {
+  tx.run(sql`
+    INSERT INTO profile_changes (user_id, field, stream) VALUES (${userId}, ${field}, ${stream})
+    ON CONFLICT (user_id, field) DO UPDATE SET stream = excluded.stream
+  `)
+}
+
+/** Which fields of whom changed after `from`, up to and including `to`. */
+export async function profileChanges(
+  db: Reader,
+  { from, to }: { readonly from: number; readonly to: number },
+): Promise<{ readonly user_id: UserId; readonly field: string }[]> {
+  return await db.all(sql`
+    SELECT user_id, field FROM profile_changes
+    WHERE stream > ${from} AND stream <= ${to} ORDER BY stream, user_id, field
+  `)
 }
 
 export function deleteProfile(tx: Writer, userId: UserId): void {

@@ -48,6 +48,11 @@ export interface SyncFilter {
   readonly eventFormat: 'client' | 'federation'
   readonly presence: EventFilter
   readonly accountData: EventFilter
+  /** Which fields of profiles to tell of, and what the client calls it. */
+  readonly profileFields: {
+    readonly ids: ReadonlySet<string>
+    readonly section: 'org.matrix.msc4429.users' | 'users'
+  }
   readonly room: {
     matchesRoom(roomId: string): boolean
     readonly includeLeave: boolean
@@ -74,6 +79,7 @@ export function parseSyncFilter(filter: JsonObject): SyncFilter {
     eventFormat: formatOf(filter.event_format),
     presence: parseEventFilter(objectAt(filter, 'presence')),
     accountData: parseEventFilter(objectAt(filter, 'account_data')),
+    profileFields: parseProfileFields(filter),
     room: {
       matchesRoom: chooser(stringsAt(room, 'rooms'), stringsAt(room, 'not_rooms')),
       includeLeave: booleanAt(room, 'include_leave') ?? false,
@@ -83,6 +89,14 @@ export function parseSyncFilter(filter: JsonObject): SyncFilter {
       accountData: parseRoomEventFilter(objectAt(room, 'account_data')),
     },
   }
+}
+
+/** The default value for `profile_fields.ids` is `[]`, meaning no profile field updates. */
+function parseProfileFields(filter: JsonObject): SyncFilter['profileFields'] {
+  const isStable = filter.profile_fields !== undefined
+  const name = isStable ? 'profile_fields' : 'org.matrix.msc4429.profile_fields'
+  const ids = stringsAt(objectAt(filter, name), 'ids') ?? []
+  return { ids: new Set(ids), section: isStable ? 'users' : 'org.matrix.msc4429.users' }
 }
 
 /** Reads a filter for `/messages` or `/context`, or a part of one for `/sync`. */

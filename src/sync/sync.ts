@@ -21,6 +21,7 @@ import type { AccountData } from '#users/account-data.ts'
 import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
 import type { DeviceLists } from '#users/end-to-end/device-lists.ts'
 import type { Presence } from '#users/presence/presence.ts'
+import type { Profiles } from '#users/profiles.ts'
 import type { Receipts } from '#users/receipts.ts'
 import type { ThreadSubscriptions } from '#users/thread-subscriptions.ts'
 import type { ToDevice } from '#users/to-device.ts'
@@ -38,6 +39,7 @@ import {
 } from './initial-sync.ts'
 import { createNotifier, type Notifier } from './notifier.ts'
 import { presenceEvents } from './presence.ts'
+import { profileUpdates } from './profile-updates.ts'
 import {
   joinedSection,
   type LeftPart,
@@ -105,6 +107,7 @@ export interface SyncNeeds {
   readonly unread: SectionNeeds['unread']
   readonly wishes: Pick<Wishes, 'of'>
   readonly threadSubscriptions: Pick<ThreadSubscriptions, 'changes' | 'onChange'>
+  readonly profiles: Pick<Profiles, 'changed' | 'ofUsers' | 'onChange'>
 }
 
 export function createSync(needs: SyncNeeds): Sync {
@@ -142,10 +145,12 @@ function listen(needs: SyncNeeds, notifier: Notifier): void {
   needs.accountData.onChange((userId, stream) => notifier.userChanged(userId, stream))
   needs.threadSubscriptions.onChange((userId, stream) => notifier.userChanged(userId, stream))
   needs.toDevice.onChange((userId, stream) => notifier.userChanged(userId, stream))
-  needs.deviceLists.onChange((userId, roomIds, stream) => {
-    notifier.userChanged(userId, stream)
-    for (const roomId of roomIds) notifier.roomChanged(roomId, stream)
-  })
+  for (const ofUsers of [needs.deviceLists, needs.profiles]) {
+    ofUsers.onChange((userId, roomIds, stream) => {
+      notifier.userChanged(userId, stream)
+      for (const roomId of roomIds) notifier.roomChanged(roomId, stream)
+    })
+  }
 }
 
 /** Answers at once if there is news, or the client wants all; else waits for news. */
@@ -235,9 +240,10 @@ async function build(
     to,
     memberships,
   })
+  const profiles = await profilesOf(needs, request, snapshot)
   const isNews =
     since === undefined ||
-    Object.keys({ ...rooms, ...lists }).length > 0 ||
+    Object.keys({ ...rooms, ...lists, ...profiles }).length > 0 ||
     global.length + presence.length > 0
   if (!isNews) return undefined
   return {
@@ -245,7 +251,27 @@ async function build(
     account_data: { events: global },
     presence: { events: presence },
     rooms,
+    ...profiles,
   }
+}
+
+/** Profiles of users of this server, if the client asks for fields of them. */
+async function profilesOf(
+  needs: AnswerNeeds,
+  { userId, since, filter: { profileFields } }: SyncRequest,
+  { to, memberships }: Snapshot,
+): Promise<JsonObject> {
+  if (profileFields.ids.size === 0) return {}
+  const here = memberships.filter(isJoin)
+  const joined = here.map(({ roomId }) => roomId)
+  const fresh = since === undefined ? joined : [...(await freshlyJoined(needs, here, since))]
+  const fields = profileFields.ids
+  const updates = await profileUpdates(needs, { userId, since, to, joined, fresh, fields })
+  const users = [...updates].map(([other, { updated, removed }]) => [
+    other,
+    { profile_updates: { ...updated, ...Object.fromEntries(removed.map((one) => [one, null])) } },
+  ])
+  return users.length === 0 ? {} : { [profileFields.section]: Object.fromEntries(users) }
 }
 
 /** Only present on an incremental sync. */

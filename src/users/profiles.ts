@@ -11,13 +11,22 @@
 
 import type { Log } from '#io/log.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
-import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import { accountOf } from '#storage/accounts.ts'
 import type { Database } from '#storage/database.ts'
-import { deleteProfileField, profileFieldsOf, setProfileField } from '#storage/profiles.ts'
+import {
+  deleteProfileField,
+  noteProfileChange,
+  type ProfileFieldRow,
+  profileChanges,
+  profileFieldsOf,
+  profileFieldsOfUsers,
+  setProfileField,
+} from '#storage/profiles.ts'
+import type { Streams } from '#storage/streams.ts'
 import { putDirectoryUser, shownBy } from '#storage/user-directory.ts'
 
 /** A profile: a field that is not set is absent. */
@@ -34,6 +43,8 @@ export interface RemoteProfiles {
   ): Promise<JsonObject>
 }
 
+export type ProfileListener = (userId: UserId, roomIds: readonly RoomId[], stream: number) => void
+
 export interface Profiles {
   /** The profile of a user of this server; `undefined` if there is no such user. */
   local(userId: UserId): Promise<Profile | undefined>
@@ -42,10 +53,20 @@ export interface Profiles {
   /** Sets a field, and tells the rooms. Throws 400 if the value will not do. */
   set(userId: UserId, field: string, value: Json): Promise<void>
   delete(userId: UserId, field: string): Promise<void>
+  /** Which fields of our users changed after `from`, up to and including `to`. */
+  changed(range: {
+    readonly from: number
+    readonly to: number
+  }): Promise<ReadonlyMap<UserId, ReadonlySet<string>>>
+  /** The profiles of some of our users, of those who have any. */
+  ofUsers(userIds: readonly UserId[]): Promise<ReadonlyMap<UserId, JsonObject>>
+  /** Calls `listener` after each change, with the rooms the user is in and its place in the stream. */
+  onChange(listener: ProfileListener): void
 }
 
 export interface ProfileNeeds {
   readonly db: Database
+  readonly streams: Pick<Streams, 'write'>
   readonly log: Log
   readonly serverName: ServerName
   readonly rooms: Pick<Rooms, 'membershipsOf' | 'currentState' | 'send'>
@@ -66,6 +87,7 @@ const fieldNames = /^(?:avatar_url|displayname|m\.tz|[a-z][a-z0-9_]*(?:\.[a-z][a
 
 export function createProfiles(needs: ProfileNeeds): Profiles {
   const { db, serverName, remoteProfiles } = needs
+  const listeners: ProfileListener[] = []
   const propagations = new Map<UserId, Promise<void>>()
   /** Tells the rooms after whatever is being told already, so that the last change wins. */
   const propagate = (userId: UserId) => {
@@ -83,12 +105,18 @@ export function createProfiles(needs: ProfileNeeds): Profiles {
     const before = field in profile ? JSON.stringify(profile[field]) : undefined
     if (before === json) return
     if (json !== undefined) checkSize(profile, field, json)
-    await db.write((tx) => {
+    const stream = await needs.streams.write(1, (tx, stream) => {
+      noteProfileChange(tx, { userId, field, stream })
       if (json === undefined) deleteProfileField(tx, userId, field)
       else setProfileField(tx, userId, field, json)
       if (isBasic(field))
         putDirectoryUser(tx, userId, shownBy({ ...profile, [field]: value ?? null }))
+      return stream
     })
+    const memberships = await needs.rooms.membershipsOf(userId)
+    const joined = memberships.filter(({ membership }) => membership === 'join')
+    const roomIds = joined.map(({ roomId }) => roomId)
+    for (const listener of listeners) listener(userId, roomIds, stream)
     if (isBasic(field)) await propagate(userId)
   }
   return {
@@ -111,6 +139,20 @@ export function createProfiles(needs: ProfileNeeds): Profiles {
       checkName(field)
       await change(userId, field, undefined)
     },
+    changed: async (range) => {
+      const byUser = Map.groupBy(await profileChanges(db, range), ({ user_id }) => user_id)
+      return new Map(
+        [...byUser].map(([userId, rows]) => [userId, new Set(rows.map(({ field }) => field))]),
+      )
+    },
+    ofUsers: async (userIds) => {
+      const rows = userIds.length === 0 ? [] : await profileFieldsOfUsers(db, userIds)
+      const byUser = Map.groupBy(rows, ({ user_id }) => user_id)
+      return new Map([...byUser].map(([userId, own]) => [userId, profileFrom(own)]))
+    },
+    onChange: (listener) => {
+      listeners.push(listener)
+    },
   }
 }
 
@@ -122,7 +164,10 @@ function isBasic(field: string): boolean {
 async function localProfile(db: Database, userId: UserId): Promise<Profile | undefined> {
   const account = await accountOf(db, userId)
   if (account === undefined || account.deactivated_ts !== null) return undefined
-  const rows = await profileFieldsOf(db, userId)
+  return profileFrom(await profileFieldsOf(db, userId))
+}
+
+function profileFrom(rows: readonly ProfileFieldRow[]): Profile {
   const entries = rows.map((row): [string, Json] => [row.field, JSON.parse(row.value_json) as Json])
   return Object.fromEntries(entries) as Profile
 }

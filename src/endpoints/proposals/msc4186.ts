@@ -78,6 +78,14 @@ export const slidingSync = endpoint({
             since: t.optional(t.string({ max: 255 })),
           }),
         ),
+        'org.matrix.msc4262.profiles': t.optional(
+          t.object({
+            enabled: t.optional(t.boolean()),
+            lists: t.optional(t.array(t.string({ max: 255 }), { max: 100 })),
+            rooms: t.optional(t.array(t.string({ max: 255 }))),
+            fields: t.optional(t.array(t.string({ max: 255 }), { max: 100 })),
+          }),
+        ),
         'io.element.msc4308.thread_subscriptions': t.optional(
           t.object({
             enabled: t.optional(t.boolean()),

@@ -19,6 +19,7 @@ import type { Typing } from '#users/typing.ts'
 import { type DeviceListNeeds, deviceListChanges } from '../device-lists.ts'
 import { keysLeft } from '../device-sections.ts'
 import type { PresentingNeeds } from '../present-events.ts'
+import { type ProfileUpdateNeeds, profileUpdates } from '../profile-updates.ts'
 import { freshlyJoined, type Snapshot } from '../snapshot.ts'
 import { presentSticky, stickyEventsMax, stickyNews } from '../sticky-events.ts'
 import type { RoomExtension, SlidingSyncRequest } from './request.ts'
@@ -32,6 +33,7 @@ export interface ExtensionNeeds extends DeviceListNeeds, PresentingNeeds {
   readonly typing: Pick<Typing, 'changed'>
   readonly toDevice: Pick<ToDevice, 'waiting' | 'acknowledge'>
   readonly localKeys: Pick<LocalKeys, 'left'>
+  readonly profiles: ProfileUpdateNeeds['profiles']
   readonly threadSubscriptions: Pick<ThreadSubscriptions, 'changes'>
 }
 
@@ -57,13 +59,14 @@ export interface AnswerPart extends Snapshot {
 }
 
 const stickyEventsName = 'org.matrix.msc4354.sticky_events'
+const profilesName = 'org.matrix.msc4262.profiles'
 const threadSubscriptionsName = 'io.element.msc4308.thread_subscriptions'
 
 export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Promise<Extensions> {
   const { to_device, e2ee, account_data, receipts, typing } = part.request.extensions
   const threads = part.request.extensions[threadSubscriptionsName]
   const sticky = part.request.extensions[stickyEventsName]
-  const [messages, keys, data, read, types, subscriptions, stuck] = await Promise.all([
+  const [messages, keys, data, read, types, subscriptions, stuck, profiles] = await Promise.all([
     to_device?.enabled ? toDeviceSection(needs, part) : undefined,
     e2ee?.enabled ? keySection(needs, part) : undefined,
     account_data?.enabled ? accountDataSection(needs, part, account_data) : undefined,
@@ -73,6 +76,7 @@ export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Pro
       ? subscriptionSection(needs.threadSubscriptions, part, threads.limit)
       : undefined,
     sticky?.enabled ? stickySection(needs, part, sticky) : undefined,
+    part.request.extensions[profilesName]?.enabled ? profileSection(needs, part) : undefined,
   ])
   return {
     sections: {
@@ -81,6 +85,7 @@ export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Pro
       ...(data && { account_data: data }),
       ...(read && { receipts: { rooms: read } }),
       ...(types && { typing: { rooms: types } }),
+      ...(profiles && { [profilesName]: profiles }),
       ...(stuck && { [stickyEventsName]: stuck }),
       ...(subscriptions && { [threadSubscriptionsName]: subscriptions }),
     },
@@ -92,7 +97,8 @@ export async function extensionsOf(needs: ExtensionNeeds, part: AnswerPart): Pro
       read !== undefined ||
       types !== undefined ||
       subscriptions !== undefined ||
-      stuck !== undefined,
+      stuck !== undefined ||
+      profiles !== undefined,
   }
 }
 
@@ -275,6 +281,34 @@ async function stickySection(
     if (events.length > 0) found[roomId] = { events }
   }
   return { next_batch: `s${upTo}`, rooms: found }
+}
+
+/** Profiles of users of this server: whole ones of those who are in rooms that the client does not know. */
+async function profileSection(
+  needs: ExtensionNeeds,
+  part: AnswerPart,
+): Promise<JsonObject | undefined> {
+  const { request, memberships, since, to, knownUpTo } = part
+  const extension = request.extensions[profilesName] ?? {}
+  const updates = await profileUpdates(needs, {
+    userId: request.userId,
+    since,
+    to,
+    joined: memberships
+      .filter(({ membership }) => membership === 'join')
+      .map(({ roomId }) => roomId),
+    fresh: joined(roomsFor(part, extension)).filter((roomId) => !knownUpTo.has(roomId)),
+    fields: extension.fields && new Set(extension.fields),
+  })
+  if (updates.size === 0) return undefined
+  const users = [...updates].map(([userId, { updated, removed }]) => [
+    userId,
+    {
+      ...(Object.keys(updated).length > 0 && { updated }),
+      ...(removed.length > 0 && { removed }),
+    },
+  ])
+  return { users: Object.fromEntries(users) }
 }
 
 /** The events that a room's timeline shows. */

@@ -50,6 +50,7 @@ export interface WantedExtensions {
     readonly limit?: number
     readonly since?: string
   }
+  readonly 'org.matrix.msc4262.profiles'?: RoomExtension & { readonly fields?: readonly string[] }
   readonly 'io.element.msc4308.thread_subscriptions'?: {
     readonly enabled?: boolean
     readonly limit?: number
