@@ -37,15 +37,15 @@ export interface Outcome {
 
 export class SourceTree {
   readonly #directory = mkdtempSync(join(tmpdir(), 'hansa-guards-'))
-  readonly #root = join(this.#directory, 'hansa')
+  readonly root = join(this.#directory, 'hansa')
 
   /** A copy of the tree at `source`. */
   constructor(source: string) {
-    cpSync(source, this.#root, {
+    cpSync(source, this.root, {
       recursive: true,
       filter: (path) => !leftOut.has(relative(source, path)),
     })
-    symlinkSync(resolve(source, 'node_modules'), join(this.#root, 'node_modules'))
+    symlinkSync(resolve(source, 'node_modules'), join(this.root, 'node_modules'))
     const shared = resolve(source, '../shared')
     if (existsSync(shared)) symlinkSync(shared, join(this.#directory, 'shared'))
   }
@@ -55,7 +55,7 @@ export class SourceTree {
     const originals = new Map<string, string>()
     try {
       for (const { file, text, instead } of edits) {
-        const path = join(this.#root, file)
+        const path = join(this.root, file)
         const before = readFileSync(path, 'utf8')
         if (!originals.has(path)) originals.set(path, before)
         const [start, end, ...more] = before.split(text)
@@ -72,6 +72,18 @@ export class SourceTree {
     }
   }
 
+  /** Runs `work` while a file has another text, and takes that back. */
+  async replaced<Result>(file: string, text: string, work: () => Promise<Result>): Promise<Result> {
+    const path = join(this.root, file)
+    const original = readFileSync(path, 'utf8')
+    writeFileSync(path, text)
+    try {
+      return await work()
+    } finally {
+      writeFileSync(path, original)
+    }
+  }
+
   /** Runs the tests of a witness. */
   async run(witness: Witness): Promise<Outcome> {
     const report = join(this.#directory, 'report')
@@ -79,14 +91,14 @@ export class SourceTree {
     const child = spawn(
       process.execPath,
       [
-        `--test-reporter=${join(this.#root, 'test/guards/reporter.ts')}`,
+        `--test-reporter=${join(this.root, 'test/guards/reporter.ts')}`,
         `--test-reporter-destination=${report}`,
         `--test-name-pattern=${namePattern(witness)}`,
         '--test-force-exit',
         witness.file,
       ],
       {
-        cwd: this.#root,
+        cwd: this.root,
         stdio: ['ignore', 'pipe', 'pipe'],
         timeout: witnessMs,
         killSignal: 'SIGKILL',

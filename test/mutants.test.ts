@@ -1,0 +1,62 @@
+/**
+ * What the mutants of a source are.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { codeOnly, mutantsOf } from './mutants/mutate.ts'
+
+const cases: readonly {
+  readonly name: string
+  readonly source: string
+  readonly mutants: readonly string[]
+}[] = [
+  {
+    name: 'a comparison is another, and a condition holds always or never',
+    source: 'if (level < 50) refuse()\n',
+    mutants: [
+      'if (true) refuse()',
+      'if (false) refuse()',
+      'if (level <= 50) refuse()',
+      'if (level < 51) refuse()',
+    ],
+  },
+  {
+    name: 'what is joined and denied',
+    source: 'const isIn = !out && list.some(matches)\n',
+    mutants: [
+      'const isIn = out && list.some(matches)',
+      'const isIn = !out || list.some(matches)',
+      'const isIn = !out && list.every(matches)',
+    ],
+  },
+  { name: 'nothing of types', source: 'const all: Map<string, 1 | 2> = new Map()\n', mutants: [] },
+  {
+    name: 'nothing of comments and texts',
+    source: "/** More than 1 === 2. */ say('if (true) 1 < 2', `3 && 4`) // true\n",
+    mutants: [],
+  },
+  {
+    name: 'nothing of regular expressions',
+    source: 'const digits = /[0-9]{1,2} < !a/\n',
+    mutants: [],
+  },
+]
+
+for (const { name, source, mutants } of cases) {
+  test(name, () => {
+    assert.deepEqual(
+      mutantsOf(source).map(({ text }) => text.trim()),
+      mutants,
+    )
+  })
+}
+
+test('code stays at its place', () => {
+  const source = "// one\nconst a = 'b' // c\nuse(a)\n"
+  const code = codeOnly(source)
+  assert.equal(code.length, source.length)
+  assert.equal(code.indexOf('use(a)'), source.indexOf('use(a)'))
+})
