@@ -32,7 +32,8 @@ const limits = {
   maxHeaderSize: 32_768,
 }
 
-const connectionsMax = 10_000
+/** Enough for ten thousand clients that wait, and others beside them. */
+const connectionsMax = 12_000
 /** From one address; a proxy speaks for many and is not counted. */
 const connectionsPerAddressMax = 500
 /** How long a body may take; one that is read in pieces has a second more for each 16 KiB. */

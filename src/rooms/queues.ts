@@ -32,8 +32,14 @@ interface Queue {
 
 /** How many jobs may share a commit. */
 const jobsMax = 100
-/** How many rooms are kept in memory. */
+/**
+ * How many large rooms are kept in memory, and how many small ones count as a large one. Who is in a
+ * thousand rooms is given all of them at once, and to load one takes longer than all else about it.
+ */
 const roomsMax = 500
+const smallAsLarge = 4
+/** A room with less state keys is small. */
+const keysOfLarge = 200
 
 export class RoomQueues {
   readonly #queues = new Map<RoomId, Queue>()
@@ -50,7 +56,14 @@ export class RoomQueues {
     readonly commit: (batch: Batch) => Promise<void>
     readonly roomsMax?: number
   }) {
-    this.#rooms = new LRUCache({ max: needs.roomsMax ?? roomsMax })
+    this.#rooms = new LRUCache({
+      maxSize: (needs.roomsMax ?? roomsMax) * smallAsLarge,
+      sizeCalculation: ({ stateKeyCount }) =>
+        Math.max(
+          1,
+          Math.min(smallAsLarge, Math.floor((smallAsLarge * stateKeyCount) / keysOfLarge)),
+        ),
+    })
     this.#load = needs.load
     this.#begin = needs.begin
     this.#commit = needs.commit

@@ -15,6 +15,7 @@ import {
   type PlacedEventRow,
   roomOfEvent,
   roomsOfEvent,
+  statesBeforeEvents,
 } from '#storage/events.ts'
 import {
   localUsersOf,
@@ -63,6 +64,7 @@ export type RoomReads = Pick<
   | 'completion'
   | 'stateAfter'
   | 'stateBefore'
+  | 'statesBefore'
   | 'event'
   | 'events'
   | 'eventBytes'
@@ -123,6 +125,7 @@ export function createReads(parts: ReadParts): RoomReads {
     },
     stateAfter: (roomId, eventId) => stateAt(parts, roomId, eventId, 'state_after'),
     stateBefore: (roomId, eventId) => stateAt(parts, roomId, eventId, 'state_before'),
+    statesBefore: (roomId, eventIds) => statesBefore(parts, roomId, eventIds),
     timeline: (roomId, range) => timeline(parts, roomId, range),
     stateChanges: (roomId, range) => stateChanges(parts, roomId, range),
     memberChanges: (roomId, range) => memberChanges(parts, roomId, range),
@@ -207,6 +210,23 @@ async function stateAt(
   const version = row?.[which]
   if (room === undefined || version === null || version === undefined) return undefined
   return await stateView(room, version)
+}
+
+async function statesBefore(
+  { db, queues }: ReadParts,
+  roomId: RoomId,
+  eventIds: readonly EventId[],
+): Promise<Map<EventId, StateView>> {
+  const states = new Map<EventId, StateView>()
+  const room = await queues.room(roomId)
+  if (room === undefined || eventIds.length === 0) return states
+  const views = new Map<number, StateView>()
+  for (const [eventId, version] of await statesBeforeEvents(db, room.roomNid, eventIds)) {
+    const view = views.get(version) ?? (await stateView(room, version))
+    views.set(version, view)
+    states.set(eventId, view)
+  }
+  return states
 }
 
 async function timeline(

@@ -144,6 +144,10 @@ export class Room implements RoomEvents {
     return this.#keyIds.get(keyText(type, stateKey))
   }
 
+  get stateKeyCount(): number {
+    return this.#keys.length
+  }
+
   stateKey(id: number): StateKey {
     const key = this.#keys[id]
     assert(key !== undefined, `room ${this.roomId} has no state key number ${id}`)

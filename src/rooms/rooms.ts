@@ -283,6 +283,11 @@ export interface Rooms {
   stateAfter(roomId: RoomId, eventId: EventId): Promise<StateView | undefined>
   /** The state before the event. */
   stateBefore(roomId: RoomId, eventId: EventId): Promise<StateView | undefined>
+  /** The same of several events, by their IDs. */
+  statesBefore(
+    roomId: RoomId,
+    eventIds: readonly EventId[],
+  ): Promise<ReadonlyMap<EventId, StateView>>
   /** Any stored event of this room, whatever its status. */
   event(roomId: RoomId, eventId: EventId): Promise<StoredEvent | undefined>
   events(roomId: RoomId, eventIds: readonly EventId[]): Promise<StoredEvent[]>

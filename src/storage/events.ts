@@ -90,6 +90,19 @@ export async function eventRows(
   `)
 }
 
+/** The versions of the state before events; those that have none are left out. */
+export async function statesBeforeEvents(
+  db: Reader,
+  roomNid: number,
+  eventIds: readonly EventId[],
+): Promise<Map<EventId, number>> {
+  const rows = await db.all<{ event_id: EventId; state_before: number }>(sql`
+    SELECT event_id, state_before FROM events
+    WHERE room_nid = ${roomNid} AND event_id IN ${texts(eventIds)} AND state_before IS NOT NULL
+  `)
+  return new Map(rows.map(({ event_id, state_before }) => [event_id, state_before]))
+}
+
 /** The bytes of events, in no order. */
 export async function eventBytesRows(
   db: Reader,

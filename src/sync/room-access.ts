@@ -24,6 +24,7 @@ export type HistoryRooms = Pick<
   | 'stateAfter'
   | 'stateAtStream'
   | 'stateBefore'
+  | 'statesBefore'
   | 'timeline'
 >
 

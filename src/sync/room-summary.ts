@@ -21,7 +21,7 @@ const heroesMax = 5
 const changedMax = 100
 
 /** Rooms whose memberships are kept. */
-const roomsMax = 1_000
+const roomsMax = 2_000
 
 export interface RoomSummaries {
   /** The summary as `userId` is shown it. */

@@ -87,12 +87,8 @@ export async function roomTimeline(
     if (first?.position !== undefined) start = beforeEvent(first.position)
     if (first?.gapBefore) return end(true)
     if (isFull) {
-      const [further] = await readBack(rooms, access, {
-        from: backwardsFrom(start),
-        since,
-        limit: 0,
-      })
-      return end(further !== undefined)
+      const further = batch[batch.indexOf(first as StoredEvent) + 1]
+      return end(further !== undefined || (await isMore(rooms, access, { start, since })))
     }
   }
   return end(true)
@@ -117,6 +113,15 @@ function readBack(
     direction: 'backwards',
     limit: limit + 1,
   })
+}
+
+async function isMore(
+  rooms: HistoryRooms,
+  access: RoomAccess,
+  { start, since }: { readonly start: Point; readonly since: number | undefined },
+): Promise<boolean> {
+  const from = backwardsFrom(start)
+  return (await readBack(rooms, access, { from, since, limit: 0 })).length > 0
 }
 
 /** The events before which nothing is missing and, for `liveOnly`, nothing was fetched later. */

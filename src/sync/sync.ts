@@ -155,29 +155,43 @@ function listen(needs: SyncNeeds, notifier: Notifier): void {
 
 /** Answers at once if there is news, or the client wants all; else waits for news. */
 async function answer(needs: AnswerNeeds, request: SyncRequest): Promise<SyncAnswer> {
-  const { userId, since, fullState, signal } = request
-  const { clock, notifier, toDevice } = needs
+  const { clock, notifier } = needs
   await acknowledge(needs, request)
   const endMs = clock.monotonicMs() + Math.min(request.timeoutMs, timeoutMsMax)
   for (;;) {
-    const snapshot = await settledSnapshot(needs, userId)
-    const { to, memberships } = snapshot
-    // A token from the future was given by nobody: the database has been put back to an earlier day.
-    const from = since === undefined ? undefined : Math.min(since, to)
-    const sticky = await stickyOf(needs, { ...request, since: from }, snapshot)
-    const news = await build(needs, { ...request, since: from }, snapshot, sticky)
-    const fromDevice = Math.min(request.toDeviceSince ?? 0, to)
-    const { messages, upTo } = await toDevice.waiting(request, { from: fromDevice, to })
-    const isNews = news !== undefined || messages.length > 0 || fullState
-    const timeoutMs = endMs - clock.monotonicMs()
-    if (isNews || timeoutMs <= 0) {
-      const next_batch = formatSince({ stream: to, toDevice: upTo, sticky: sticky.upTo })
-      const keys = await keysLeft(needs.localKeys, request)
-      return { body: { next_batch, ...news, ...keys }, toDevice: messages }
-    }
-    const rooms = memberships.filter(isJoin).map(({ roomId }) => roomId)
-    await notifier.wait({ userId, rooms, after: to, timeoutMs, signal })
+    const found = await answerOrWait(needs, request, endMs)
+    if ('body' in found) return found
+    await notifier.wait(found)
   }
+}
+
+/**
+ * An answer, or what is to be waited for until there may be one. Many clients wait: in memory is no more of
+ * each meanwhile than this gives.
+ */
+async function answerOrWait(
+  needs: AnswerNeeds,
+  request: SyncRequest,
+  endMs: number,
+): Promise<SyncAnswer | Parameters<Notifier['wait']>[0]> {
+  const { userId, since, fullState, signal } = request
+  const snapshot = await settledSnapshot(needs, userId)
+  const { to, memberships } = snapshot
+  // A token from the future was given by nobody: the database has been put back to an earlier day.
+  const from = since === undefined ? undefined : Math.min(since, to)
+  const sticky = await stickyOf(needs, { ...request, since: from }, snapshot)
+  const news = await build(needs, { ...request, since: from }, snapshot, sticky)
+  const fromDevice = Math.min(request.toDeviceSince ?? 0, to)
+  const { messages, upTo } = await needs.toDevice.waiting(request, { from: fromDevice, to })
+  const isNews = news !== undefined || messages.length > 0 || fullState
+  const timeoutMs = endMs - needs.clock.monotonicMs()
+  if (!isNews && timeoutMs > 0) {
+    const rooms = memberships.filter(isJoin).map(({ roomId }) => roomId)
+    return { userId, rooms, after: to, timeoutMs, signal }
+  }
+  const next_batch = formatSince({ stream: to, toDevice: upTo, sticky: sticky.upTo })
+  const keys = await keysLeft(needs.localKeys, request)
+  return { body: { next_batch, ...news, ...keys }, toDevice: messages }
 }
 
 /**

@@ -34,9 +34,9 @@ export async function visibleEvents(
   events: readonly StoredEvent[],
 ): Promise<VisibleEvent[]> {
   const viewpoints = new Viewpoints(access)
-  const states = await Promise.all(
-    events.map(({ pdu }) => rooms.stateBefore(access.roomId, pdu.event_id)),
-  )
+  const ids = events.map(({ pdu }) => pdu.event_id)
+  const found = await rooms.statesBefore(access.roomId, ids)
+  const states = ids.map((id) => found.get(id))
   const visible: VisibleEvent[] = []
   for (const [index, stored] of events.entries()) {
     const state = states[index] ?? (await nearestState(rooms, access, states, index))
