@@ -6,10 +6,10 @@
 
 import type { Certificate } from '#io/certificates.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
-import { type Client, eventually } from '../test/rig/client.ts'
+import { Client, eventually } from '../test/rig/client.ts'
 import { observe } from './machine.ts'
 import { PeerServer } from './peer/peer-server.ts'
-import type { Subject } from './subject.ts'
+import type { Kind, Subject } from './subject.ts'
 
 /** What was measured in one repetition, by the name of the measure. */
 export type Sample = Readonly<Partial<Record<Measure, number>>>
@@ -101,6 +101,36 @@ export async function measureEvents(
     'bytes/event': ((await subject.databaseBytes()) - bytesBefore) / events,
     'others busy': othersBusy,
   }
+}
+
+/** Of a thing that one local user and one scripted server do, as much as suits the server. */
+interface Exchange {
+  readonly user: string
+  readonly events: Readonly<Record<Kind, number>>
+  /** What part of them warms up. */
+  readonly warmUp: number
+  readonly times: Readonly<Record<Kind, number>>
+  run(
+    bench: Bench,
+    with_: { readonly client: Client; readonly peer: PeerServer; readonly events: number },
+  ): Promise<Sample>
+}
+
+/** Repeats what a local user and a scripted server do together. */
+export async function repeatExchange(
+  bench: Bench,
+  { user, events: sizes, warmUp, times, run }: Exchange,
+): Promise<Sample[]> {
+  const { kind, baseUrl } = bench.subject
+  return await withPeers(bench, 1, async ([peer]) => {
+    const client = await Client.register(baseUrl, user)
+    const events = bench.sizes.events ?? sizes[kind]
+    return await repeat(bench, {
+      warmUp: () => run(bench, { client, peer, events: Math.ceil(events * warmUp) }),
+      once: () => run(bench, { client, peer, events }),
+      times: times[kind],
+    })
+  })
 }
 
 let peers = 0

@@ -5,30 +5,26 @@
  * @module
  */
 
-import { Client } from '../../test/rig/client.ts'
+import type { Client } from '../../test/rig/client.ts'
 import type { PeerServer } from '../peer/peer-server.ts'
 import {
   type Bench,
   measureEvents,
-  repeat,
+  repeatExchange,
   type Sample,
   type Workload,
-  withPeers,
 } from '../workload.ts'
 
 export const backfill: Workload = {
   name: 'backfill',
   about: 'events of history that a client pages back through, fetched from another server',
   run: (bench) =>
-    withPeers(bench, 1, async ([peer]) => {
-      const client = await Client.register(bench.subject.baseUrl, 'history-reader')
-      const isHansa = bench.subject.kind === 'hansa'
-      const events = bench.sizes.events ?? (isHansa ? 5000 : 500)
-      return await repeat(bench, {
-        warmUp: () => pageBack(bench, { client, peer, events: Math.ceil(events / 10) }),
-        once: () => pageBack(bench, { client, peer, events }),
-        times: 3,
-      })
+    repeatExchange(bench, {
+      user: 'history-reader',
+      events: { hansa: 5000, synapse: 500 },
+      warmUp: 0.1,
+      times: { hansa: 3, synapse: 3 },
+      run: pageBack,
     }),
 }
 

@@ -5,31 +5,27 @@
  * @module
  */
 
-import { Client } from '../../test/rig/client.ts'
+import type { Client } from '../../test/rig/client.ts'
 import type { PeerServer } from '../peer/peer-server.ts'
 import { Push, signEdus } from '../peer/transactions.ts'
 import {
   type Bench,
   measureEvents,
-  repeat,
+  repeatExchange,
   type Sample,
   type Workload,
-  withPeers,
 } from '../workload.ts'
 
 export const edus: Workload = {
   name: 'edus',
   about: 'messages to a device, pushed by another server, a hundred EDUs a transaction',
   run: (bench) =>
-    withPeers(bench, 1, async ([peer]) => {
-      const client = await Client.register(bench.subject.baseUrl, 'device-reader')
-      const isHansa = bench.subject.kind === 'hansa'
-      const events = bench.sizes.events ?? (isHansa ? 10_000 : 1000)
-      return await repeat(bench, {
-        warmUp: () => pushMessages(bench, { client, peer, events: Math.ceil(events / 4) }),
-        once: () => pushMessages(bench, { client, peer, events }),
-        times: isHansa ? 5 : 3,
-      })
+    repeatExchange(bench, {
+      user: 'device-reader',
+      events: { hansa: 10_000, synapse: 1000 },
+      warmUp: 0.25,
+      times: { hansa: 5, synapse: 3 },
+      run: pushMessages,
     }),
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import { Client } from '../../test/rig/client.ts'
 import { memoryOf, observe } from '../machine.ts'
@@ -23,13 +24,13 @@ export const syncs: readonly Workload[] = [
   },
   {
     name: 'sync-initial-1000',
-    about: 'all of an account with 1000 rooms, by /sync; Hansa alone',
-    run: (bench) => onHansa(bench, () => initialSyncs(bench, { rooms: 1000, ask: syncAll })),
+    about: 'all of an account with 1000 rooms, by /sync',
+    run: (bench) => initialSyncs(bench, { rooms: 1000, ask: syncAll }),
   },
   {
     name: 'sliding-first-page',
-    about: 'the newest twenty of 1000 rooms, by sliding sync; Hansa alone',
-    run: (bench) => onHansa(bench, () => initialSyncs(bench, { rooms: 1000, ask: firstPage })),
+    about: 'the newest twenty of 1000 rooms, by sliding sync',
+    run: (bench) => initialSyncs(bench, { rooms: 1000, ask: firstPage }),
   },
   {
     name: 'sync-waiting',
@@ -54,28 +55,36 @@ async function initialSyncs(
   bench: Bench,
   { rooms, ask }: { readonly rooms: number; readonly ask: Ask },
 ): Promise<Sample[]> {
-  const reader = await readerOf(bench, rooms)
+  const reader = await readerOf(bench, bench.sizes.members ?? rooms)
   const agent = new Agent({ connections: 1 })
-  const times = bench.sizes.events ?? 20
-  const once = async (): Promise<Sample> => {
-    const tookMs: number[] = []
-    const { workedMs, othersBusy } = await observe(bench.subject.pid, async () => {
+  const times = bench.sizes.events ?? (bench.subject.kind === 'hansa' ? 20 : 5)
+  const once = () =>
+    measureAnswers(bench, times, async (tookMs) => {
       for (let left = times; left > 0; left -= 1) {
         const start = performance.now()
         await ask(agent, reader)
         tookMs.push(performance.now() - start)
       }
     })
-    return {
-      'p50 ms': quantile(tookMs, 0.5),
-      'p99 ms': quantile(tookMs, 0.99),
-      'CPU ms/event': workedMs / times,
-      'others busy': othersBusy,
-    }
-  }
   const samples = await repeat(bench, { warmUp: once, once, times: 3 })
   await agent.close()
   return samples
+}
+
+/** How long each of many answers took, and what it cost; `run` adds the times. */
+async function measureAnswers(
+  { subject }: Bench,
+  events: number,
+  run: (tookMs: number[]) => Promise<void>,
+): Promise<Sample> {
+  const tookMs: number[] = []
+  const { workedMs, othersBusy } = await observe(subject.pid, () => run(tookMs))
+  return {
+    'p50 ms': quantile(tookMs, 0.5),
+    'p99 ms': quantile(tookMs, 0.99),
+    'CPU ms/event': workedMs / events,
+    'others busy': othersBusy,
+  }
 }
 
 /** A user in so many rooms, in each of which another one has said something. */
@@ -165,16 +174,29 @@ async function waiters({ subject, version }: Bench, users: number): Promise<Clie
   return rooms
 }
 
+const waitMs = 120_000
+
+interface Waiting {
+  readonly signal: AbortSignal
+  /** Called when it has asked for all, and whenever something is said. */
+  readonly heard: () => void
+  /** Called whenever it asks. */
+  readonly asked?: () => void
+  /** What it knows already. */
+  readonly since?: string | undefined
+}
+
 /** One client that waits in `/sync` again and again, and tells when it was answered. */
 async function waitAgain(
   agent: Agent,
   client: Client,
-  { signal, heard }: { readonly signal: AbortSignal; readonly heard: () => void },
+  { signal, heard, asked, since: given }: Waiting,
 ): Promise<void> {
-  let since = ((await ask(agent, client, '/v3/sync')) as Synced).next_batch
+  let since = given ?? ((await ask(agent, client, '/v3/sync')) as Synced).next_batch
   heard()
   while (!signal.aborted) {
-    const path = `/v3/sync?timeout=60000&since=${since}`
+    const path = `/v3/sync?timeout=${waitMs}&since=${since}`
+    asked?.()
     const answer = (await ask(agent, client, path)) as Synced
     since = answer.next_batch
     if (answer.rooms?.join !== undefined) heard()
@@ -199,9 +221,8 @@ async function newsWhileMany(bench: Bench): Promise<Sample[]> {
   await Promise.all(begun)
   const roomIds = await Promise.all(rooms.map(async ([first]) => await roomOf(first)))
   const sends = bench.sizes.events ?? 200
-  const once = async (): Promise<Sample> => {
-    const tookMs: number[] = []
-    const { workedMs, othersBusy } = await observe(bench.subject.pid, async () => {
+  const once = () =>
+    measureAnswers(bench, sends, async (tookMs) => {
       for (let left = sends; left > 0; left -= 1) {
         const at = left % rooms.length
         const [sender, ...others] = rooms[at] ?? []
@@ -219,13 +240,6 @@ async function newsWhileMany(bench: Bench): Promise<Sample[]> {
         await Promise.all(all)
       }
     })
-    return {
-      'p50 ms': quantile(tookMs, 0.5),
-      'p99 ms': quantile(tookMs, 0.99),
-      'CPU ms/event': workedMs / sends,
-      'others busy': othersBusy,
-    }
-  }
   const samples = await repeat(bench, { warmUp: once, once, times: 3 })
   ender.abort()
   await agent.destroy()
@@ -241,24 +255,37 @@ async function roomOf(client: Client | undefined): Promise<string> {
 
 /** Many polls at once, of fewer users: each of them has several devices that wait. */
 async function idle(bench: Bench): Promise<Sample[]> {
-  const polls = bench.sizes.members ?? 9_500
+  const polls = bench.sizes.members ?? 10_000
   const clients = (await waiters(bench, 500)).flat()
   const agent = new Agent({ connections: polls })
   const since = await Promise.all(
     clients.map(async (client) => ((await ask(agent, client, '/v3/sync')) as Synced).next_batch),
   )
   const { nowMiB: before } = memoryOf(bench.subject.pid)
-  const waiting: Promise<unknown>[] = []
+  const ender = new AbortController()
+  let askedAt = performance.now()
+  const wait = {
+    signal: ender.signal,
+    heard: () => {},
+    asked: () => {
+      askedAt = performance.now()
+    },
+  }
+  const waiting: Promise<void>[] = []
   for (let poll = 0; poll < polls; poll += 1) {
     const at = poll % clients.length
     const client = clients[at]
     if (client === undefined) break
-    const path = `/v3/sync?timeout=120000&since=${since[at]}`
-    waiting.push(ask(agent, client, path).catch(() => {}))
+    waiting.push(waitAgain(agent, client, { ...wait, since: since[at] }).catch(() => {}))
   }
-  await new Promise((resolve) => setTimeout(resolve, 20_000))
+  // What others have done meanwhile is told first; then all of them wait.
+  while (performance.now() - askedAt < quietMs) await sleep(quietMs / 10)
   const { nowMiB } = memoryOf(bench.subject.pid)
+  ender.abort()
   await agent.destroy()
   await Promise.all(waiting)
   return [{ 'MiB waiting': nowMiB, 'KiB/poll': ((nowMiB - before) * 1024) / polls }]
 }
+
+/** How long nobody has asked when all wait. */
+const quietMs = 20_000
