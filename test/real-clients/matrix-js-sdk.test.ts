@@ -182,6 +182,46 @@ test('what is unread is counted, highlighted and read', async (t) => {
   assert.equal(listed.notifications.length, 3)
 })
 
+test('who is in a call is known to who comes late, on another server', async (t) => {
+  const [alice, bob] = await Promise.all([
+    loggedIn(servers[0], 'speaker'),
+    loggedIn(servers[1], 'listener'),
+  ])
+  t.after(() => {
+    alice.stopClient()
+    bob.stopClient()
+  })
+  const { room_id: roomId } = await alice.createRoom({ preset: Preset.PublicChat })
+  const type = EventType.RTCMembership
+  const member = { msc4354_sticky_key: 'DEVICE' } as never
+  await alice._unstable_sendStickyEvent(roomId, 600_000, null, type, member)
+  for (let at = 1; at <= 10; at++) await alice.sendTextMessage(roomId, `line ${at}`)
+  // The server of the other one comes into the room after that.
+  await bob.joinRoom(roomId, { viaServers: [idOf(alice).slice(idOf(alice).indexOf(':') + 1)] })
+  const ofAlice = (room: Room) =>
+    room._unstable_getKeyedStickyEvent(idOf(alice), type, 'DEVICE')?.getContent()
+  await until(bob, roomId, (room) => ofAlice(room) !== undefined)
+  await alice.sendTextMessage(roomId, 'line 11')
+  await until(bob, roomId, (room) => bodies(room).includes('line 11'))
+  const late = await loggedIn(servers[1], 'listener', 1)
+  t.after(() => late.stopClient())
+  const room = late.getRoom(roomId) ?? assert.fail('the room is not there')
+  assert.deepEqual(lines(room), ['line 11'])
+  assert.deepEqual(ofAlice(room), member)
+  // When she is gone, nobody puts off any more what says so.
+  const left = { msc4354_sticky_key: 'DEVICE', leave_reason: 'gone' } as never
+  const delayed = await alice._unstable_sendStickyDelayedEvent(
+    roomId,
+    600_000,
+    { delay: 500 },
+    null,
+    type,
+    left,
+  )
+  assert.ok('delay_id' in delayed)
+  await until(late, roomId, (now) => ofAlice(now)?.leave_reason === 'gone')
+})
+
 test('what a user keeps is there on each of their devices', async (t) => {
   const alice = await loggedIn(servers[0], 'keeper')
   const { room_id: roomId } = await alice.createRoom({})
