@@ -8,7 +8,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { explainEvent } from '../src/endpoints/admin/events.ts'
 import type { ResponseOf } from '../src/http/endpoint.ts'
-import type { TestServer } from './federation-world.ts'
+import { roomVersions } from '../src/protocol/room-version.ts'
+import { FederationWorld, type TestServer } from './federation-world.ts'
 import { askAdmin, forkedRoom } from './forked-room.ts'
 
 type Explained = ResponseOf<typeof explainEvent>
@@ -53,6 +54,39 @@ for (const version of ['1', '11', '12']) {
     assert.deepEqual(onB.checks, event.checks)
   })
 }
+
+test('which servers could not use an event of ours, and why', async () => {
+  const world = new FederationWorld()
+  const [a, b] = await world.start('a', 'b')
+  const [alice, bob] = [a.user('alice'), b.user('bob')]
+  const roomId = await a.createRoom(alice, roomVersions.get('11') ?? assert.fail())
+  const users = { [alice]: 100, [bob]: 100 }
+  const levels = { type: 'm.room.power_levels', state_key: '', content: { users } }
+  await a.send(roomId, { sender: alice, ...levels })
+  await b.join(bob, roomId, [a])
+  await world.settle()
+  const said = await a.say(alice, roomId, 'heard')
+  await world.settle(120_000)
+  assert.deepEqual((await explain(a, said)).event.refusals, [])
+  // Bob denies Alice's server while it cannot hear of it, and goes on to refuse what it sends.
+  world.cut(a, b)
+  const acl = { allow: ['*'], deny: ['a.test'], allow_ip_literals: true }
+  await b.send(roomId, { sender: bob, type: 'm.room.server_acl', state_key: '', content: acl })
+  await b.forgetOutbox()
+  const refused = await a.say(alice, roomId, 'not heard')
+  world.heal()
+  await world.settle(120_000)
+  const { event } = await explain(a, refused)
+  assert.equal(event.status, 'accepted')
+  assert.deepEqual(
+    event.refusals.map(({ destination, error }) => [destination, error]),
+    [[b.name, 'Your server is denied access to the room.']],
+  )
+  // It is done with.
+  world.requests.length = 0
+  await world.settle(3_600_000)
+  assert.ok(!world.requests.some((line) => line.includes('/send/')))
+})
 
 test('only administrators are told, and only of events there are', async () => {
   const { a, roomId, merging } = await forkedRoom('11')

@@ -44,6 +44,11 @@ export function shownExplanation(explanation: EventExplanation): Shown {
     auth_events: explanation.authEvents.map(shownReference),
     checks: explanation.checks.map(shownCheck),
     state_before: shownStateBefore(explanation.stateBefore),
+    refusals: explanation.refusals.map(({ destination, error, refused_ts }) => ({
+      destination,
+      error,
+      refused_ts,
+    })),
     pdu: new RawJson(pdu.bytes),
   }
 }

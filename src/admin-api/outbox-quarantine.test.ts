@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { adminAsker } from '../../test/admin-ask.ts'
 import { openSender, them } from '../../test/sender-world.ts'
 import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
+import { refusedEventsRoute } from './refused-events.ts'
 
 test('what servers refused is listed page by page, sent again and dropped', async () => {
   const { time, queue, sender, world, sent } = await openSender(({ pdus }) =>
@@ -41,3 +42,39 @@ test('what servers refused is listed page by page, sent again and dropped', asyn
   assert.equal((await ask('GET', 'outbox_quarantine?from=x')).status, 400)
   assert.equal((await ask('GET', 'outbox_quarantine', { token: 'alice' })).status, 403)
 })
+
+test('what a server took and could not use is done with, and shown with its reason', async () => {
+  const errors = {
+    $a: { error: 'x'.repeat(1000) },
+    $b: {},
+    $c: { error: 'odd' },
+    $never: { error: 'z' },
+  }
+  const { time, queue, sender, sent, left } = await openSender(() => [
+    200,
+    JSON.stringify({ pdus: errors }),
+  ])
+  await queue(['$a', '$b', '$c'], { room: '!r:here.test' })
+  await time.run(60_000)
+  assert.deepEqual(
+    sent.flatMap(({ pdus }) => pdus),
+    ['$a', '$b', '$c'],
+  )
+  assert.deepEqual(await left(), [])
+  const ask = adminAsker([refusedEventsRoute], { outboxQuarantine: sender.quarantine })
+  const { events } = (await ask('GET', `refused_events/${them}`)).body
+  assert.deepEqual(
+    events.map(({ refused_ts: _, ...event }: Record<string, unknown>) => event).toSorted(byEvent),
+    [
+      { event_id: '$a', room_id: '!r:here.test', error: 'x'.repeat(500) },
+      { event_id: '$c', room_id: '!r:here.test', error: 'odd' },
+    ],
+  )
+  assert.equal((await ask('GET', `refused_events/${them}?limit=1`)).body.events.length, 1)
+  assert.deepEqual((await ask('GET', 'refused_events/other.test')).body, { events: [] })
+  assert.equal((await ask('GET', `refused_events/${them}`, { token: 'alice' })).status, 403)
+})
+
+function byEvent(a: { event_id?: unknown }, b: { event_id?: unknown }): number {
+  return String(a.event_id).localeCompare(String(b.event_id))
+}

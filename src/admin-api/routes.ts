@@ -11,6 +11,7 @@ import { eventRoutes } from './events.ts'
 import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
 import { partialRoomRoutes } from './partial-rooms.ts'
 import { pressureRoutes } from './pressure.ts'
+import { refusedEventsRoute } from './refused-events.ts'
 import { registerRoutes } from './register.ts'
 import { reportRoutes } from './reports.ts'
 import { roomComparisonRoutes } from './room-comparison.ts'
@@ -27,6 +28,7 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...roomComparisonRoutes,
   ...roomRemovalRoutes,
   ...outboxQuarantineRoutes,
+  refusedEventsRoute,
   ...pressureRoutes,
   ...blockRoutes,
   ...reportRoutes,

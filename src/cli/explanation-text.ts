@@ -35,6 +35,10 @@ export function* explanationLines(explanation: EventExplanation): Generator<stri
   for (const one of explanation.authEvents) yield `  ${referenceLine('auth', one)}`
   yield* ['', 'The state before it']
   yield* stateLines(explanation.stateBefore)
+  if (explanation.refusals.length > 0) yield* ['', 'Who could not use it']
+  for (const { destination, error, refused_ts } of explanation.refusals) {
+    yield `  ✘ ${destination}, ${dateText(refused_ts)}: ${error}`
+  }
 }
 
 function verdictLine({ status, rule, position }: EventExplanation): string {

@@ -13,6 +13,7 @@ import type { EventId, UserId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Reader } from '#storage/database.ts'
 import { type EventRow, eventRows, verdictRow } from '#storage/events.ts'
+import { type RefusedEvent, refusalsOf } from '#storage/refused-events.ts'
 import { stagedEvent } from '#storage/staging.ts'
 import { type ExplainedCheck, explainAuthEventsCheck, explainStateCheck } from './explain-checks.ts'
 import { explainResolution, type Resolution } from './explain-resolution.ts'
@@ -64,6 +65,8 @@ export interface EventExplanation extends ExplainedSignatures {
   /** In the order of checking, up to the first that refused it. */
   readonly checks: readonly ExplainedCheck[]
   readonly stateBefore: StateBefore
+  /** Which servers said that they could not use it, if we sent it, and why. */
+  readonly refusals: readonly RefusedEvent[]
 }
 
 /** Explains an event of a room; `undefined` if it is not stored. */
@@ -88,6 +91,7 @@ export async function explainEvent(
     authEvents: await references(room, pdu.auth_events),
     checks: await checksOf(room, pdu, facts, verdict?.current_state ?? undefined),
     stateBefore: await stateBeforeOf(room, pdu, facts),
+    refusals: await refusalsOf(db, room.roomId, eventId),
   }
 }
 

@@ -1,7 +1,7 @@
 /** What federation keeps is kept alike by every database. */
 
 import assert from 'node:assert/strict'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { forEachDatabase } from '../../test/databases.ts'
 import { clearFailure, failingDestinations, saveFailure } from './destinations.ts'
 import { deviceOutboxOf } from './device-outbox.ts'
@@ -23,6 +23,7 @@ import {
   removeFromQuarantine,
   requeue,
 } from './outbox-quarantine.ts'
+import { noteRefusedEvents, refusalsOf, refusedBy } from './refused-events.ts'
 import { saveServerKey, serverKeysOf } from './server-keys.ts'
 import { deleteExpiredStickyEvents, putStickyEvent } from './sticky-events.ts'
 
@@ -114,6 +115,31 @@ forEachDatabase(
     assert.equal((await quarantineList(db, { after: start, limit: 5 })).length, 1)
   },
 )
+
+forEachDatabase('what servers could not use is kept, the newest of each', async (db) => {
+  const [a, b] = ['a.test', 'b.test'] as ServerName[] as [ServerName, ServerName]
+  const event = (number: number, error = `error ${number}`) => ({
+    event_id: `$e${number}` as EventId,
+    room_id: '!r' as RoomId,
+    error,
+    refused_ts: number,
+  })
+  const all = Array.from({ length: 1005 }, (_, index) => event(index))
+  await db.write((tx) => noteRefusedEvents(tx, a, all))
+  await db.write((tx) => noteRefusedEvents(tx, b, [event(3), event(4)]))
+  const kept = await refusedBy(db, a, 2000)
+  assert.equal(kept.length, 1000)
+  assert.deepEqual(kept[0], { destination: a, ...event(1004) })
+  assert.deepEqual(kept.at(-1), { destination: a, ...event(5) })
+  await db.write((tx) => noteRefusedEvents(tx, b, [{ ...event(3, 'again'), refused_ts: 9 }]))
+  assert.deepEqual(
+    (await refusedBy(db, b, 1)).map(({ event_id, error }) => [event_id, error]),
+    [['$e3', 'again']],
+  )
+  const of = async (roomId: string) =>
+    (await refusalsOf(db, roomId as RoomId, '$e1000' as EventId)).map(({ error }) => error)
+  assert.deepEqual([await of('!r'), await of('!other')], [['error 1000'], []])
+})
 
 forEachDatabase(
   'an EDU takes the place of the one before, and only what was sent is removed',

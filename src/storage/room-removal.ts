@@ -30,6 +30,7 @@ export function takeRoomAway(tx: Writer, roomNid: number, roomId: RoomId): void 
   tx.run(sql`DELETE FROM staged_pdus WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM outbox WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM outbox_quarantine WHERE room_id = ${roomId}`)
+  tx.run(sql`DELETE FROM refused_events WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM receipts WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM account_data WHERE room_id = ${roomId}`)
   tx.run(sql`DELETE FROM room_aliases WHERE room_id = ${roomId}`)

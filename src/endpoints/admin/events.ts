@@ -102,6 +102,11 @@ export const explainEvent = endpoint({
       disputed: t.optional(t.boolean()),
       resolution: t.optional(t.object(resolutionFields)),
     }),
+    /** Which servers we sent it to said that they could not use it, and why. */
+    refusals: t.array(
+      t.object({ destination: t.serverName, error: t.string(), refused_ts: t.integer() }),
+      { max: 1000 },
+    ),
     /** The event as servers exchange it. */
     pdu: t.unknown(),
   }),

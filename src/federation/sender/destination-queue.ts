@@ -41,10 +41,12 @@ import {
   removeFromOutbox,
 } from '#storage/outbox.ts'
 import { quarantineEvent, quarantineMessage } from '#storage/outbox-quarantine.ts'
+import { noteRefusedEvents } from '#storage/refused-events.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import { collectDevices, type DeviceEduSource } from './device-lane.ts'
 import {
+  type Delivered,
   divide,
   type Failed,
   type Outcome,
@@ -53,6 +55,7 @@ import {
   type Suspect,
 } from './divide.ts'
 import { fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'
+import { errorsOf, refusedOf } from './verdicts.ts'
 
 /** The bytes of stored events, by ID; those that are not there are left out. */
 export type PduSource = (
@@ -286,7 +289,7 @@ export class DestinationQueue {
     const outcome = await this.#send(items, id)
     if (outcome.kind === 'delivered') {
       this.#refusals.delete(lane)
-      await this.#forget(items)
+      await this.#forget(items, outcome)
       return true
     }
     const isAboutThem = outcome.kind === 'refused' && !this.#isPatient(lane, outcome)
@@ -331,7 +334,7 @@ export class DestinationQueue {
     this.#retained.delete(lane)
     const { suspects, failure } = await divide(items, refusal, async (part) => {
       const outcome = await this.#send(part, this.#needs.newTransactionId())
-      if (outcome.kind === 'delivered') await this.#forget(part)
+      if (outcome.kind === 'delivered') await this.#forget(part, outcome)
       return outcome
     })
     if (failure !== undefined) {
@@ -366,12 +369,17 @@ export class DestinationQueue {
     })
   }
 
-  async #forget(items: readonly Item[]): Promise<void> {
+  /** An event that the server could not use is done with, too: that is its verdict, which is kept. */
+  async #forget(items: readonly Item[], { errors }: Partial<Delivered> = {}): Promise<void> {
     const pdus = items.flatMap((item) => (item.kind === 'pdu' ? [item.row] : []))
     const edus = items.flatMap((item) => (item.kind === 'edu' && item.row ? [item.row] : []))
     const devices = items.flatMap((item) => (item.kind === 'device' ? [item.row] : []))
     if (pdus.length + edus.length + devices.length === 0) return
-    await this.#needs.db.write((tx) => {
+    const { db, clock, log } = this.#needs
+    const by = { server: this.#destination, now: clock.now(), log }
+    const refused = errors === undefined ? [] : refusedOf(pdus, errors, by)
+    await db.write((tx) => {
+      if (refused.length > 0) noteRefusedEvents(tx, this.#destination, refused)
       removeFromOutbox(tx, this.#destination, pdus)
       removeEdus(tx, this.#destination, edus)
       removeFromDeviceOutbox(tx, this.#destination, devices)
@@ -379,7 +387,7 @@ export class DestinationQueue {
   }
 
   async #send(items: readonly Item[], txnId: string): Promise<Outcome> {
-    const { clock, client, limiter, serverName, backOff, log } = this.#needs
+    const { clock, client, limiter, serverName, backOff } = this.#needs
     const body = transactionBytes(items, { origin: serverName, now: clock.now() })
     const request = { params: { txnId }, body }
     const options = { callerJudges: true, despiteBackOff: true, signal: this.#abort.signal }
@@ -387,12 +395,8 @@ export class DestinationQueue {
       const { json } = await limiter.run(() =>
         client.call(this.#destination, sendTransaction, request, options),
       )
-      for (const [event_id, { error }] of Object.entries(json.pdus)) {
-        if (error === undefined) continue
-        log.debug('a server could not use an event', { server: this.#destination, event_id, error })
-      }
       if (items.length > 0) this.#afterDelivery(backOff)
-      return { kind: 'delivered' }
+      return { kind: 'delivered', errors: errorsOf(json.pdus) }
     } catch (error) {
       if (!(error instanceof FederationError)) throw error
       return outcomeOf(error)

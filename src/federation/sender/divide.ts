@@ -18,8 +18,14 @@ export interface Refusal {
   readonly patience: number
 }
 
+export interface Delivered {
+  readonly kind: 'delivered'
+  /** What the server could not use of it, by event ID, in its words. */
+  readonly errors: ReadonlyMap<string, string>
+}
+
 /** What came of a transaction. A failure says nothing of what was in it. */
-export type Outcome = { readonly kind: 'delivered' } | Failed | Refusal
+export type Outcome = Delivered | Failed | Refusal
 
 export interface Failed {
   readonly kind: 'failed'

@@ -14,6 +14,7 @@ import {
   removeFromQuarantine,
   requeue,
 } from '#storage/outbox-quarantine.ts'
+import { type RefusedEvent, refusedBy } from '#storage/refused-events.ts'
 
 export type { QuarantinePlace, QuarantineRow }
 
@@ -26,6 +27,8 @@ export interface QuarantineChoice {
 export interface Quarantine {
   /** In the order of destinations and positions, from after a place on. */
   list(range: { readonly after: QuarantinePlace; readonly limit: number }): Promise<QuarantineRow[]>
+  /** What a server took and could not use, the newest first. */
+  refused(destination: ServerName, limit: number): Promise<RefusedEvent[]>
   /** Puts some back into line. Gives how much it was. */
   retry(choice: QuarantineChoice): Promise<number>
   /** Has some put back into line by the server that sends, within a minute. Gives how much it was. */
@@ -43,6 +46,7 @@ export function createQuarantine(
 ): Quarantine {
   return {
     list: (range) => quarantineList(db, range),
+    refused: (destination, limit) => refusedBy(db, destination, limit),
     retry: async (choice) => {
       const count = await forEachChosen(db, choice, requeue)
       if (count > 0) wake([choice.destination])
