@@ -66,6 +66,8 @@ export async function commitBatch(
   // A state that holds the same as before, but was put together anew, has its place in the stream, too.
   const isStateNew = room.head.state !== batch.before.state
   const count = Math.max(batch.positions, isStateNew ? 1 : 0)
+  // Once it is stored, and before that is known here, only the store knows the state at a position.
+  if (isStateNew) room.publishedSince = undefined
   const collect = (tx: Writer, first: number) => {
     const written = batch.write(tx, first)
     const stream = first + count - 1
@@ -78,6 +80,7 @@ export async function commitBatch(
   newsWork?.committed()
   room.states.committed(written.states)
   settle(batch, written)
+  if (isStateNew) room.publishedSince = written.last
   if (count === 0) return undefined
   return {
     roomId: room.roomId,

@@ -16,7 +16,7 @@ import type { Reader } from '#storage/database.ts'
 import { eventStatuses, graphRows } from '#storage/events.ts'
 import { hasWaitingRedactions, missingParents } from '#storage/gaps.ts'
 import { roomRow } from '#storage/rooms.ts'
-import { stateKeyRows } from '#storage/states.ts'
+import { lastStateChange, stateKeyRows } from '#storage/states.ts'
 import { loadPartialRoom } from './partial-room.ts'
 import { Room } from './room.ts'
 import { integersOf, StateVersions } from './state-versions.ts'
@@ -36,6 +36,7 @@ export async function loadRoom(
   const head = { extremities: JSON.parse(row.extremities) as EventId[], state: row.current_state }
   const states = await StateVersions.open(db, row.room_nid)
   const room = new Room(db, { roomId, roomNid: row.room_nid, version, states, head, clock })
+  room.publishedSince = await lastStateChange(db, row.room_nid)
   const slices = new Slices(clock)
   await loadStateKeys(db, room, slices)
   for (const eventId of await missingParents(db, row.room_nid)) room.missingParents.add(eventId)

@@ -131,7 +131,7 @@ export function createReads(parts: ReadParts): RoomReads {
     memberChanges: (roomId, range) => memberChanges(parts, roomId, range),
     stateAtStream: async (roomId, stream) => {
       const found = await room(roomId)
-      const version = found && (await currentStateAt(db, found.roomNid, stream))
+      const version = found && (await versionAt(parts, found, stream))
       return found && version !== undefined ? await stateView(found, version) : undefined
     },
     membershipsOf: async (userId, options = {}) => {
@@ -278,16 +278,26 @@ interface StreamRange {
   readonly to: number
 }
 
+/** The version that was current at a position of the stream: mostly that which still is. */
+async function versionAt(
+  { db }: ReadParts,
+  { publishedSince, published, roomNid }: Room,
+  stream: number,
+): Promise<number | undefined> {
+  if (publishedSince !== undefined && stream >= publishedSince) return published.state
+  return await currentStateAt(db, roomNid, stream)
+}
+
 /** The versions of a room's state at two positions of the stream, if they differ. */
 async function versionsAt(
-  { db, queues }: ReadParts,
+  parts: ReadParts,
   roomId: RoomId,
   range: StreamRange,
 ): Promise<{ room: Room; from: number; to: number } | undefined> {
-  const room = await queues.room(roomId)
+  const room = await parts.queues.room(roomId)
   if (room === undefined) return undefined
-  const from = (await currentStateAt(db, room.roomNid, range.from)) ?? 0
-  const to = (await currentStateAt(db, room.roomNid, range.to)) ?? 0
+  const from = (await versionAt(parts, room, range.from)) ?? 0
+  const to = (await versionAt(parts, room, range.to)) ?? 0
   return from === to ? undefined : { room, from, to }
 }
 

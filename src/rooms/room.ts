@@ -84,6 +84,11 @@ export class Room implements RoomEvents {
   readonly cover = new AuthCover(this.graph)
   head: Head
   published: Head
+  /**
+   * From which position of the stream on the published state is the current one; `undefined` while that is
+   * about to change.
+   */
+  publishedSince: number | undefined
   /** State keys that have a number but no row, and the next version's rows likewise. */
   readonly freshKeys: { readonly id: number; readonly key: StateKey }[] = []
   readonly #db: Reader

@@ -97,6 +97,14 @@ export async function currentStateAt(
   return row?.version
 }
 
+/** From which position of the stream on the room's current state is what it is. */
+export async function lastStateChange(db: Reader, roomNid: number): Promise<number | undefined> {
+  const row = await db.first<{ most: number | null }>(sql`
+    SELECT MAX(stream) AS most FROM current_states WHERE room_nid = ${roomNid}
+  `)
+  return row?.most ?? undefined
+}
+
 /** The rooms with a local user whose current state changed after a position of the stream. */
 export async function roomsWithStateSince(db: Reader, stream: number): Promise<RoomId[]> {
   const rows = await db.all<{ room_id: RoomId }>(sql`

@@ -42,6 +42,8 @@ export interface NotifierNeeds {
   readonly streams: Pick<Streams, 'settled' | 'onSettled'>
 }
 
+const timeoutStepMs = 50
+
 export function createNotifier({ clock, streams }: NotifierNeeds): Notifier {
   const rooms = new Topics<RoomId>()
   const users = new Topics<UserId>()
@@ -73,7 +75,9 @@ export function createNotifier({ clock, streams }: NotifierNeeds): Notifier {
           end()
           reject(signal.reason)
         }
-        const timer = clock.after(timeoutMs, () => wake(Number.POSITIVE_INFINITY))
+        // Thousands may wait: timers of the same length are cheap, those of distinct ones are not.
+        const waitMs = Math.ceil(timeoutMs / timeoutStepMs) * timeoutStepMs
+        const timer = clock.after(waitMs, () => wake(Number.POSITIVE_INFINITY))
         signal.addEventListener('abort', abort, { once: true })
         users.subscribe(userId, wake)
         for (const roomId of roomIds) rooms.subscribe(roomId, wake)
