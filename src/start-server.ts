@@ -63,6 +63,7 @@ import { createDelayedEvents } from '#users/delayed-events.ts'
 import { createEndToEnd, type EndToEndNeeds } from '#users/end-to-end/end-to-end.ts'
 import { createPresence } from '#users/presence/presence.ts'
 import { createReceipts } from '#users/receipts.ts'
+import { followGuestAccess } from '#users/guest-access.ts'
 import { followSuccessions } from '#users/room-successions.ts'
 import { createTransactions } from '#users/transactions.ts'
 import { createTyping } from '#users/typing.ts'
@@ -247,7 +248,7 @@ function buildServer(
   })
   const common = { ...io, db, streams, rooms, serverName, edus, shares, blocks }
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
-  const { users, endToEnd, successions } = buildUsers(config, { ...common, argon2id }, federation)
+  const { users, endToEnd, followers } = buildUsers(config, { ...common, argon2id }, federation)
   const typing = createTyping(common)
   const receipts = createReceipts(common)
   const push = createPush({ ...common, ...users, local, receipts })
@@ -298,7 +299,9 @@ function buildServer(
       server.delayedEvents.start()
       await Promise.all([resume(), endToEnd.start(), push.start()])
     },
-    finish: successions.close,
+    finish: async () => {
+      for (const { close } of followers) await close()
+    },
   }
 }
 
@@ -327,7 +330,11 @@ function buildUsers(
     registration: registrationRules(config),
     passwordHashCost: config.password_hash_cost ?? undefined,
   })
-  return { users, endToEnd, successions: followSuccessions({ ...common, ...users }) }
+  const followers = [
+    followSuccessions({ ...common, ...users }),
+    followGuestAccess({ ...common, ...users }),
+  ]
+  return { users, endToEnd, followers }
 }
 
 /** What this server is to others, and they to it. */

@@ -42,6 +42,7 @@ import { createDelayedEvents } from '../src/users/delayed-events.ts'
 import { createEndToEnd } from '../src/users/end-to-end/end-to-end.ts'
 import { createPresence } from '../src/users/presence/presence.ts'
 import { createReceipts } from '../src/users/receipts.ts'
+import { followGuestAccess } from '../src/users/guest-access.ts'
 import { followSuccessions } from '../src/users/room-successions.ts'
 import { createTransactions } from '../src/users/transactions.ts'
 import { createTyping } from '../src/users/typing.ts'
@@ -134,6 +135,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     passwordHashCost: 1,
   })
   const successions = followSuccessions({ ...base, ...users, rooms })
+  const guestAccess = followGuestAccess({ ...base, ...users, rooms })
   const receipts = createReceipts({ ...base, rooms, edus })
   const outboundHttpClient = options.outboundHttpClient ?? noHttp
   const push = createPush({
@@ -227,6 +229,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     await server.search.close()
     await server.userDirectory.close()
     await successions.close()
+    await guestAccess.close()
     await db.close()
     assert.deepEqual(errors, [])
   })
@@ -319,6 +322,7 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     errors,
     endToEnd,
     successions,
+    guestAccess,
     delayedEvents: server.delayedEvents,
     ask,
     askText,

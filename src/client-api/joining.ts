@@ -6,16 +6,30 @@
 
 import { joinRoom, joinRoomById } from '#endpoints/client-server/joining.ts'
 import { knockRoom } from '#endpoints/client-server/knocking.ts'
-import { answer } from '#http/endpoint.ts'
+import { answer, type Session } from '#http/endpoint.ts'
 import type { RoomAlias, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
+import { takesGuests } from '#users/guest-access.ts'
 import { profileContent, reasonContent } from './room-content.ts'
 
 type Needs = Pick<Server, 'aliases' | 'rooms' | 'users'>
 
+/** Refuses guests, unless the room wants them. */
+export async function checkGuestJoins(
+  needs: Pick<Server, 'rooms'>,
+  { guest }: Pick<Session, 'guest'>,
+  roomId: RoomId,
+): Promise<void> {
+  if (!guest || (await takesGuests(needs, roomId))) return
+  throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'Guests may not join this room.')
+}
+
 export const joinRoomByIdRoute = answer(
   joinRoomById,
-  async ({ params: { roomId }, body, session: { userId } }, needs: Needs) => {
+  async ({ params: { roomId }, body, session }, needs: Needs) => {
+    const { userId } = session
+    await checkGuestJoins(needs, session, roomId)
     const content = { ...(await profileContent(needs, userId)), ...reasonContent(body) }
     const { third_party_signed: thirdPartySigned } = body
     const signed = thirdPartySigned && { thirdPartySigned }
@@ -26,8 +40,10 @@ export const joinRoomByIdRoute = answer(
 
 export const joinRoomRoute = answer(
   joinRoom,
-  async ({ params, query, body, session: { userId } }, needs: Needs) => {
+  async ({ params, query, body, session }, needs: Needs) => {
+    const { userId } = session
     const { roomId, via } = await placeOf(needs, params.roomIdOrAlias, query)
+    await checkGuestJoins(needs, session, roomId)
     const content = { ...(await profileContent(needs, userId)), ...reasonContent(body) }
     const { third_party_signed: thirdPartySigned } = body
     const signed = thirdPartySigned && { thirdPartySigned }

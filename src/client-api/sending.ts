@@ -8,7 +8,7 @@ import { redactEvent } from '#endpoints/client-server/redaction.ts'
 import { sendMessage } from '#endpoints/client-server/room-send.ts'
 import { setRoomStateWithKey } from '#endpoints/client-server/room-state.ts'
 import { delayParameter } from '#endpoints/proposals/msc4140.ts'
-import { answer } from '#http/endpoint.ts'
+import { answer, type Session } from '#http/endpoint.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import { parseEventId } from '#protocol/identifiers/event-id.ts'
 import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
@@ -18,6 +18,7 @@ import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { roomAccess } from '#sync/room-access.ts'
 import { checkCanonicalAlias } from './canonical-alias.ts'
+import { checkGuestJoins } from './joining.ts'
 import { scheduleEvent } from './msc4140.ts'
 import { stickyIn } from './msc4354.ts'
 import { hasLevel } from './power.ts'
@@ -103,7 +104,7 @@ export const setRoomStateRoute = answer(
     }
     if (eventType === 'm.room.canonical_alias') await checkCanonicalAlias(needs, roomId, body)
     if (eventType === 'm.room.member') {
-      const event_id = await sendMembership(needs, { roomId, sender: userId, stateKey, body })
+      const event_id = await sendMembership(needs, session, { roomId, stateKey, body })
       if (event_id !== undefined) return { event_id }
     }
     const event_id = await rooms.send(roomId, {
@@ -153,14 +154,15 @@ async function checkRedactable(
  */
 async function sendMembership(
   { rooms, serverName, users }: Pick<Server, 'rooms' | 'serverName' | 'users'>,
+  session: Session,
   change: {
     readonly roomId: RoomId
-    readonly sender: UserId
     readonly stateKey: string
     readonly body: JsonObject
   },
 ): Promise<EventId | undefined> {
-  const { roomId, sender, stateKey, body } = change
+  const { roomId, stateKey, body } = change
+  const { userId: sender } = session
   const { membership, ...content } = body
   const target = parseUserId(stateKey)
   if (target === undefined) {
@@ -168,7 +170,10 @@ async function sendMembership(
   }
   const own = await rooms.membership(sender, roomId)
   const isFirstJoin = membership === 'join' && target === sender && own?.membership !== 'join'
-  if (isFirstJoin) return await rooms.join({ userId: sender, roomId, via: [], content })
+  if (isFirstJoin) {
+    await checkGuestJoins({ rooms }, session, roomId)
+    return await rooms.join({ userId: sender, roomId, via: [], content })
+  }
   const isRemoteInvite = membership === 'invite' && serverNameOf(target) !== serverName
   if (isRemoteInvite) return await rooms.invite({ sender, target, roomId, content })
   if (membership === 'invite') await users.wishes.assertInvitable(target, sender)
