@@ -71,6 +71,7 @@ async function tell(
   alice: TestUser,
   visibility: Visibility,
   relation: Relation,
+  speaker = alice,
 ): Promise<Told> {
   const reader = relation === 'guest' ? await guest(world) : await world.user(relation)
   const { next_batch: since } = await reader.sync()
@@ -80,6 +81,10 @@ async function tell(
     state('join_rules', { join_rule: relation === 'knocked' ? 'knock' : 'invite' }),
   ]
   const roomId: string = await alice.createRoom({ initial_state: rules })
+  if (speaker !== alice) {
+    await alice.post(at(roomId, '/invite'), { user_id: speaker.userId })
+    await speaker.post(at(roomId, '/join'))
+  }
   const otherRoomId = await alice.createRoom()
   const otherEventId = await alice.say(otherRoomId, 'canary x.')
   const on = { user_id: reader.userId }
@@ -104,7 +109,7 @@ async function tell(
       'm.mentions': { user_ids: [reader.userId] },
     }
     const send = async (id: string, content: object): Promise<string> =>
-      (await alice.put(at(roomId, `/send/m.room.message/${id}`), content)).event_id
+      (await speaker.put(at(roomId, `/send/m.room.message/${id}`), content)).event_id
     if (root === undefined) {
       root = await send(`${roomId}${time}`, said)
       messages.set(time, root)
@@ -403,6 +408,48 @@ for (const visibility of visibilities) {
       }
       const others = [...(await topicsBefore(reading)), ...(await hiddenEvents(reading))]
       wrong.push(...others.map((one) => `${relation}: ${one}`))
+    }
+    assert.deepEqual(wrong, [])
+  })
+}
+
+for (const visibility of visibilities) {
+  test(`what was said by who is erased, to who was not there, where history is ${visibility}`, async (t) => {
+    const world = await roomClientWorld(t)
+    const alice = await world.user('alice')
+    const wrong: string[] = []
+    for (const relation of allRelations) {
+      const speaker = await world.user(`speaker.${relation}`)
+      const told = await tell(world, alice, visibility, relation, speaker)
+      const auth = { type: 'm.login.password', password: 'secret' }
+      await speaker.post('/account/deactivate', { auth, erase: true })
+      const ask: Ask = (method, target, body) =>
+        world.ask(method, target, { token: told.reader.token, body })
+      const seen = seenBy(relation, visibility)
+      // They were in the room at these times; of the others they see that something was said.
+      const heard = [...seen].filter((time) => 'ja'.includes(time)).join('') || '-'
+      for (const [name, route] of Object.entries(messageRoutes)) {
+        const [shown] = await route({ ask, told, relation, seen })
+        const isTooMuch = /^[a-z]+$/.test(shown) && [...shown].some((time) => !heard.includes(time))
+        if (isTooMuch) wrong.push(`${relation}: ${name}: ${shown}, at most ${heard}`)
+      }
+      for (const direction of ['b', 'f']) {
+        const { body } = await ask('GET', at(told.roomId, `/messages?dir=${direction}&limit=100`))
+        const shown = found(body)
+        if (shown !== heard)
+          wrong.push(`${relation}: messages ${direction}: ${shown}, not ${heard}`)
+      }
+      for (const [time, eventId] of told.messages) {
+        const target = at(told.roomId, `/event/${encodeURIComponent(eventId)}`)
+        const { status, body } = await ask('GET', target)
+        if ((status === 200) !== seen.includes(time)) wrong.push(`${relation}: ${time}: ${status}`)
+        if (status === 200 && heard.includes(time)) continue
+        const content = JSON.stringify(body.content ?? {})
+        if (content !== '{}') wrong.push(`${relation}: ${time}: ${content}`)
+      }
+      // Whoever was there all the time sees all of it.
+      const all = await alice.get(at(told.roomId, '/messages?dir=b&limit=100'))
+      assert.equal(found(all), found(`canary ${[...relations[relation]].join('. canary ')}.`))
     }
     assert.deepEqual(wrong, [])
   })

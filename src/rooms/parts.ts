@@ -30,6 +30,7 @@ export type RoomReader = Pick<
   | 'eventsByTime'
   | 'membership'
   | 'localMembers'
+  | 'erasedAmong'
 >
 
 export interface RoomParts extends Pick<Io, 'clock' | 'random' | 'log'> {

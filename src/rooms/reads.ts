@@ -6,6 +6,7 @@
 
 import type { EventId, RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
+import { erasedAmong } from '#storage/accounts.ts'
 import {
   eventRows,
   eventStatuses,
@@ -87,6 +88,7 @@ export type RoomReads = Pick<
   | 'explain'
   | 'explainWaiting'
   | 'roomsWithEvent'
+  | 'erasedAmong'
 >
 
 const beginning: Position = { stream: -1, sub: 0 }
@@ -147,6 +149,8 @@ export function createReads(parts: ReadParts): RoomReads {
       rows.sort((a, b) => a.stream - b.stream)
       return new Map(rows.map(({ room_id, stream }) => [room_id as RoomId, stream]))
     },
+    erasedAmong: async (userIds) =>
+      userIds.length === 0 ? new Set() : await erasedAmong(db, userIds),
     localMembers: (roomId) => localUsersWith(db, roomId, 'join'),
     localUsersOf: (roomId) => localUsersOf(db, roomId),
     joinedRoomsOf: (userId) => joinedRoomsOf(parts, userId),

@@ -326,6 +326,8 @@ export interface Rooms {
   membership(userId: UserId, roomId: RoomId): Promise<LocalMembership | undefined>
   /** The rooms with commits after `from`, out of `rooms`, with the newest commit of each. */
   roomsChangedSince(from: number, rooms: readonly RoomId[]): Promise<Map<RoomId, number>>
+  /** Those of some local users who wished all that they said to be forgotten. */
+  erasedAmong(userIds: readonly UserId[]): Promise<ReadonlySet<UserId>>
   /** Local users joined to the room. */
   localMembers(roomId: RoomId): Promise<UserId[]>
   /** Local users who are in the room, or may yet be: joined, invited, knocking. */

@@ -201,7 +201,8 @@ function acceptance(needs: SearchNeeds, request: SearchRequest, ignored: Readonl
     const text = comparableText(searchable.text)
     if (!words.every((word) => text.includes(word))) return undefined
     const [event] = await visibleEvents(rooms, access, [stored])
-    if (event === undefined) return undefined
+    // What is erased for them is not found by what it said.
+    if (event === undefined || event.stored.pdu !== stored.pdu) return undefined
     return { match, access, event, rank: rankOf(match, searchable.text) }
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import type { UserId } from '#protocol/identifiers/ids.ts'
-import { type Reader, sql, type Writer } from './database.ts'
+import { type Reader, sql, texts, type Writer } from './database.ts'
 
 export interface AccountRow {
   readonly user_id: UserId
@@ -76,4 +76,20 @@ export function deactivateAccount(tx: Writer, userId: UserId, now: number): void
     UPDATE accounts SET password_hash = NULL, deactivated_ts = ${now}
     WHERE user_id = ${userId} AND deactivated_ts IS NULL
   `)
+}
+
+/** Notes that a user wished all that they said to be forgotten. */
+export function eraseAccount(tx: Writer, userId: UserId, now: number): void {
+  tx.run(sql`UPDATE accounts SET erased_ts = ${now} WHERE user_id = ${userId}`)
+}
+
+/** Those of some users who wished all that they said to be forgotten. */
+export async function erasedAmong(
+  db: Reader,
+  userIds: readonly UserId[],
+): Promise<ReadonlySet<UserId>> {
+  const rows = await db.all<{ user_id: UserId }>(sql`
+    SELECT user_id FROM accounts WHERE user_id IN ${texts(userIds)} AND erased_ts IS NOT NULL
+  `)
+  return new Set(rows.map(({ user_id }) => user_id))
 }

@@ -18,6 +18,7 @@ import type { LocalMembership, Position, Rooms, StateView } from '#rooms/rooms.t
 export type HistoryRooms = Pick<
   Rooms,
   | 'currentState'
+  | 'erasedAmong'
   | 'event'
   | 'events'
   | 'membership'

@@ -14,6 +14,8 @@ import {
   type Viewpoint,
 } from '#protocol/history-visibility.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
+import { pduOf } from '#protocol/parse-pdu.ts'
+import { redact } from '#protocol/redaction.ts'
 import { mergingEventType, type StateView, type StoredEvent } from '#rooms/rooms.ts'
 import type { HistoryRooms, RoomAccess } from './room-access.ts'
 import { comparePositions } from './token.ts'
@@ -43,7 +45,30 @@ export async function visibleEvents(
     const seen = await viewpoints.see(stored, state, states[index] !== undefined)
     if (seen !== undefined) visible.push(seen)
   }
-  return visible
+  return await withoutErased(rooms, visible)
+}
+
+/**
+ * Any users which join the room after the erasure request are served redacted copies of the events sent
+ * by this user.
+ *
+ * SPEC: Users which had visibility on those events prior to the erasure are still able to see unredacted
+ * copies. That is taken for those who were in the room: whether others have looked is not known.
+ */
+async function withoutErased(
+  rooms: HistoryRooms,
+  visible: readonly VisibleEvent[],
+): Promise<VisibleEvent[]> {
+  const told = visible.filter(({ membership }) => membership !== 'join')
+  const erased = await rooms.erasedAmong([...new Set(told.map(({ stored }) => stored.pdu.sender))])
+  if (erased.size === 0) return [...visible]
+  return visible.flatMap((event) => {
+    const { stored, membership } = event
+    if (membership === 'join' || !erased.has(stored.pdu.sender)) return [event]
+    const { version, json } = stored.pdu
+    const read = pduOf(version, redact(version, json), 'unlimited')
+    return typeof read === 'string' ? [] : [{ ...event, stored: { ...stored, pdu: read.pdu } }]
+  })
 }
 
 /**

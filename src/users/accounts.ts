@@ -19,6 +19,7 @@ import {
   accountsAfter,
   addAccount,
   deactivateAccount,
+  eraseAccount,
   setLocked,
   setPasswordHash,
   setSuspended,
@@ -90,7 +91,7 @@ export interface Accounts {
   requireUnlocked(userId: UserId): Promise<void>
   /**
    * Closes the account for good: its sessions end and its profile is deleted; with `erase`, all that
-   * its clients kept here is deleted too.
+   * its clients kept here is deleted too, and what the user said is told to nobody who was not there.
    */
   deactivate(userId: UserId, options: { readonly erase: boolean }): Promise<void>
 }
@@ -160,6 +161,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
         deleteProfile(tx, userId)
         deleteDirectoryUser(tx, userId)
         if (!erase) return
+        eraseAccount(tx, userId, clock.now())
         deleteAccountData(tx, userId)
         deleteThreadSubscriptions(tx, userId)
         deleteFilters(tx, userId)

@@ -22,13 +22,14 @@ import { membershipsOf } from './access.ts'
 
 /** The event for a server that is, or was, in the room: whole if one of its users may see it, else redacted. */
 export async function bytesForServer(
-  parts: Pick<RoomParts, 'rooms'>,
+  parts: Pick<RoomParts, 'rooms' | 'serverName'>,
   origin: ServerName,
   event: StoredEvent,
 ): Promise<Uint8Array> {
   const { pdu } = event
   if (serverNameOf(pdu.sender) === origin) return pdu.bytes
-  if (await isVisibleToOrigin(parts, origin, event)) return pdu.bytes
+  const isWhole = await isVisibleToOrigin(parts, origin, event)
+  if (isWhole && !(await isErasedFor(parts, origin, event))) return pdu.bytes
   return Buffer.from(canonicalJson(redact(pdu.version, pdu.json)))
 }
 
@@ -58,6 +59,21 @@ export async function isVisibleToOrigin(
     if (typeof pdu.content.membership === 'string') memberships.push(pdu.content.membership)
   }
   return isVisibleToServer(visibilities, memberships, true)
+}
+
+/**
+ * Erasure means that any servers which join the room after the erasure request are served redacted copies
+ * of the events sent by this user: those that had nobody in the room when it was said.
+ */
+async function isErasedFor(
+  { rooms, serverName }: Pick<RoomParts, 'rooms' | 'serverName'>,
+  origin: ServerName,
+  { pdu }: StoredEvent,
+): Promise<boolean> {
+  if (serverNameOf(pdu.sender) !== serverName) return false
+  if ((await rooms.erasedAmong([pdu.sender])).size === 0) return false
+  const before = await rooms.stateBefore(pdu.room_id, pdu.event_id)
+  return before !== undefined && !(await membershipsOf(before, origin)).includes('join')
 }
 
 async function visibilityIn(state: StateView): Promise<HistoryVisibility> {
