@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { at, roomClientWorld, type WorldOptions } from '../../test/room-client-world.ts'
+import type { RoomId } from '../protocol/identifiers/ids.ts'
 
 interface Page {
   readonly chunk: readonly { readonly room_id: string; readonly name?: string }[]
@@ -9,8 +10,8 @@ interface Page {
 }
 
 async function world(t: TestContext, options: WorldOptions = {}) {
-  const { user, ask } = await roomClientWorld(t, options)
-  return { ask, user, alice: await user('alice'), bob: await user('bob') }
+  const { user, ask, rooms } = await roomClientWorld(t, options)
+  return { ask, user, rooms, alice: await user('alice'), bob: await user('bob') }
 }
 
 const names = (page: Page) => page.chunk.map(({ name }) => name)
@@ -52,19 +53,25 @@ test('a room is listed with what it looks like from outside', async (t) => {
 })
 
 test('what a room says of itself in a wrong form is left out', async (t) => {
-  const { alice } = await world(t)
-  await alice.createRoom({
+  const { alice, rooms } = await world(t)
+  const roomId = await alice.createRoom({
     visibility: 'public',
     preset: 'private_chat',
     initial_state: [
       { type: 'm.room.name', content: { name: { text: 'x' } } },
       { type: 'm.room.avatar', content: { url: 'https://example.org/a.png' } },
-      { type: 'm.room.canonical_alias', content: { alias: 'nothing' } },
       {
         type: 'm.room.topic',
         content: { topic: 'x', 'm.topic': { 'm.text': [{ mimetype: 'text/html', body: '<b>' }] } },
       },
     ],
+  })
+  // What another server would let through.
+  await rooms.send(roomId as RoomId, {
+    sender: alice.userId,
+    type: 'm.room.canonical_alias',
+    state_key: '',
+    content: { alias: 'nothing' },
   })
   const { chunk } = await alice.get('/publicRooms')
   const { room_id: _, ...rest } = chunk[0]

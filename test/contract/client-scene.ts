@@ -83,7 +83,10 @@ export async function clientScene(t: TestContext, settings = '') {
   await run(users.accounts.setLocked(locked.userId, true))
   await run(users.accounts.setSuspended(suspended.userId, true))
 
-  const roomId = await run(alice.createRoom({ preset: 'public_chat', name: 'Harbour' }))
+  const guests = { type: 'm.room.guest_access', content: { guest_access: 'can_join' } }
+  const roomId = await run(
+    alice.createRoom({ preset: 'public_chat', name: 'Harbour', initial_state: [guests] }),
+  )
   const eventId = await run(alice.send(roomId, 'hello'))
   const of = (one: typeof alice) => ({ userId: one.userId as UserId, token: one.token })
   return {
