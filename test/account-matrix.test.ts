@@ -212,6 +212,14 @@ const ways: readonly (readonly [way: string, answers: string, way: Way])[] = [
     await scene.ask(changePassword, { token: access, body: { new_password: 'new', auth: password } })
     return await scene.ask(`GET ${v3}/account/whoami`, { token: other })
   }],
+  ['the login token, after the password was changed', 'FLFDDOFO', async (scene, { access, loginToken: token }) => {
+    await scene.ask(changePassword, { token: access, body: { new_password: 'new', auth: password } })
+    return await scene.ask(`POST ${v3}/login`, { body: { type: 'm.login.token', token } })
+  }],
+  ['the login token, after logging out everywhere', 'FFFDDFFO', async (scene, { access, loginToken: token }) => {
+    await scene.ask(`POST ${v3}/logout/all`, { token: access, body: {} })
+    return await scene.ask(`POST ${v3}/login`, { body: { type: 'm.login.token', token } })
+  }],
   ['deleting the other device',          'OLOUUGSU', asked(({ otherDeviceId }) => `DELETE ${v3}/devices/${otherDeviceId}`, { auth: password })],
   ['deleting both devices',              'OLOUUGSU', asked(`POST ${v3}/delete_devices`, ({ deviceId, otherDeviceId }: Subject) => ({ devices: [deviceId, otherDeviceId], auth: password }))],
   ['the token of a device that was deleted', 'ULUUUOOO', async (scene, { access, other, otherDeviceId }) => {

@@ -240,6 +240,30 @@ const messageRoutes: Readonly<Record<string, Route>> = {
     ),
     upToNow(reading.relation, reading.seen),
   ],
+  // Of a room that all may read, these tell who has been in it, or may come, of what they may read anyway.
+  'initialSync of all rooms': async ({ ask, told, relation, seen }) => {
+    const { status, body } = await ask('GET', '/initialSync?limit=100&archived=true')
+    if (relation === 'guest') return [String(status), '403']
+    const room = body.rooms.find((one: Body) => one.room_id === told.roomId)
+    const shown = found(room?.messages)
+    if (isIn(relation)) return [shown, seen]
+    return [without(shown, seen), '-']
+  },
+  // The last of the room's events, so many that not all times are among them.
+  'initialSync of the room': async ({ ask, told, seen }) => {
+    const { body } = await ask('GET', at(told.roomId, '/initialSync'))
+    return [without(found(body.messages ?? {}), seen), '-']
+  },
+  'the events of old': async ({ ask, told, relation, seen }) => {
+    const { status, body } = await ask('GET', `/events?from=${told.since}&timeout=0`)
+    if (relation === 'guest') return [String(status), '400']
+    return [without(found(body), seen), '-']
+  },
+  'the events of old, peeking': async ({ ask, told, seen }) => {
+    const room = encodeURIComponent(told.roomId)
+    const { body } = await ask('GET', `/events?from=${told.since}&timeout=0&room_id=${room}`)
+    return [without(found(body), seen), '-']
+  },
   'a list of sliding sync': async (reading) => [
     found(await bySlidingList(reading)),
     upToNow(reading.relation, reading.seen),
@@ -317,6 +341,10 @@ const stateRoutes: Readonly<Record<string, (reading: Reading, now: string) => Re
       ),
       stayTime(reading.relation),
     ],
+    'initialSync of the room': async ({ ask, told, relation }, now) => {
+      const { body } = await ask('GET', at(told.roomId, '/initialSync'))
+      return [topicIn(body.state ?? {}), wasIn(relation) ? stayTime(relation) : now]
+    },
     summary: async ({ ask, told, relation }) => [
       topicIn(
         await ask('GET', `/_matrix/client/v1/room_summary/${encodeURIComponent(told.roomId)}`),
@@ -345,6 +373,7 @@ const eventRoutes: Readonly<
     'GET',
     v1(roomId, `/relations/${eventId}/m.thread/m.room.message`),
   ],
+  'the event of old': (_, eventId) => ['GET', `/events/${eventId}`],
   report: (roomId, eventId) => ['POST', at(roomId, `/report/${eventId}`), { reason: 'x' }],
 }
 
@@ -413,7 +442,7 @@ for (const visibility of visibilities) {
   })
 }
 
-for (const visibility of visibilities) {
+for (const visibility of ['world_readable', 'shared'] as const) {
   test(`what was said by who is erased, to who was not there, where history is ${visibility}`, async (t) => {
     const world = await roomClientWorld(t)
     const alice = await world.user('alice')

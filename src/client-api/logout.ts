@@ -16,6 +16,7 @@ export const logoutRoute = answer(logout, async ({ session }, { users }: Pick<Se
 export const logoutAllRoute = answer(
   logoutAll,
   async ({ session }, { users }: Pick<Server, 'users'>) => {
+    users.loginTokens.forget(session.userId)
     await users.sessions.logoutAll(session.userId)
     return {}
   },

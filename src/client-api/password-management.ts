@@ -17,6 +17,7 @@ export const changePasswordRoute = answer(
     // Whether the user's other access tokens, and their associated devices, should be revoked.
     // Defaults to true.
     if (body.logout_devices ?? true) {
+      users.loginTokens.forget(session.userId)
       await users.sessions.logoutAll(session.userId, session.deviceId)
     }
     return {}

@@ -22,6 +22,8 @@ export interface LoginTokens {
   create(userId: UserId): string
   /** Whose token it is; it is used up by asking. */
   take(token: string): UserId | undefined
+  /** Ends all tokens of a user: who ends all their sessions wants no new one of before. */
+  forget(userId: UserId): void
 }
 
 export function createLoginTokens(needs: {
@@ -44,6 +46,11 @@ export function createLoginTokens(needs: {
       const found = tokens.get(hashOf(token))
       tokens.delete(hashOf(token))
       return found && found.endMs > clock.monotonicMs() ? found.userId : undefined
+    },
+    forget: (userId) => {
+      for (const [hash, token] of [...tokens.entries()]) {
+        if (token.userId === userId) tokens.delete(hash)
+      }
     },
   }
 }
