@@ -248,7 +248,7 @@ function buildServer(
   })
   const common = { ...io, db, streams, rooms, serverName, edus, shares, blocks }
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
-  const { users, endToEnd, followers } = buildUsers(config, { ...common, argon2id }, federation)
+  const { users, endToEnd, finish } = buildUsers(config, { ...common, argon2id }, federation)
   const typing = createTyping(common)
   const receipts = createReceipts(common)
   const push = createPush({ ...common, ...users, local, receipts })
@@ -299,9 +299,7 @@ function buildServer(
       server.delayedEvents.start()
       await Promise.all([resume(), endToEnd.start(), push.start()])
     },
-    finish: async () => {
-      for (const { close } of followers) await close()
-    },
+    finish,
   }
 }
 
@@ -334,7 +332,10 @@ function buildUsers(
     followSuccessions({ ...common, ...users }),
     followGuestAccess({ ...common, ...users }),
   ]
-  return { users, endToEnd, followers }
+  const finish = async () => {
+    for (const { close } of followers) await close()
+  }
+  return { users, endToEnd, finish }
 }
 
 /** What this server is to others, and they to it. */
