@@ -37,7 +37,7 @@ function otherThan({ type, enum: words }: JsonObject): [string, Json][] {
   if (type === undefined) return []
   const isNumeric = types.includes('integer') || types.includes('number')
   const others = Object.entries(values).filter(
-    ([name]) => !types.includes(name) && !(isNumeric && name === 'integer'),
+    ([name]) => !types.includes(name) && !(isNumeric ? name === 'integer' : name === 'number'),
   )
   return [
     ...others,
