@@ -78,6 +78,7 @@ import {
   supportOf,
   turnOf,
 } from './config-parts.ts'
+import { explainFullDisk } from './full-disk.ts'
 import type { Server } from './server.ts'
 
 const programVersion = '0.1.0'
@@ -473,7 +474,7 @@ function shellOf(
     authenticateServer: federation.authenticateServer,
     isAdmin: async (userId) => (await server.users.accounts.account(userId))?.admin ?? false,
     authenticateUser: server.users.sessions.authenticate,
-    explain: explainFailure,
+    explain: (error) => explainFullDisk(error) ?? explainFailure(error),
     ...(config.rate_limits && {
       limitRate: createRateLimiter(io.clock, {
         ofClients: clientRateLimits,

@@ -266,5 +266,5 @@ async function handOut(
 
 /** Whether it is the store's fault, which may be full, rather than that of what was to be stored. */
 function isRefusedByStore(error: unknown): error is Error {
-  return error instanceof DatabaseFailed || (error instanceof UnitFailed && error.kind === 'other')
+  return error instanceof DatabaseFailed || (error instanceof UnitFailed && error.isDatabases)
 }

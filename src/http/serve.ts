@@ -49,7 +49,7 @@ export interface Shell {
   /** Whose token it is; throws a 401 `MatrixError`. */
   readonly authenticateUser?: (token: string, remoteAddress: string) => Promise<Session>
   /** Throws a 429 `MatrixError` if this is too much. */
-  readonly limitRate?: (endpoint: Endpoint, requester: Requester) => void
+  readonly limitRate?: (endpoint: Endpoint, requester: Requester) => Promise<void> | undefined
   /** What a client is told of an error that is no `MatrixError`, if anything. */
   readonly explain?: (error: unknown) => MatrixError | undefined
   /** Whether answers are checked against their schemas; in tests and the simulation. */
@@ -95,7 +95,7 @@ async function answerRoute<Needs>(
   const { request } = matched
   shell.admit?.(endpoint, request)
   const { requester, rawBody } = await authenticate(endpoint, shell, request, matched.query)
-  shell.limitRate?.(endpoint, requester)
+  await shell.limitRate?.(endpoint, requester)
   const room = matched.params.roomId ?? matched.params.roomIdOrAlias
   if (room !== undefined) shell.admitRoom?.(endpoint, room)
   const body = rawBody ?? (await bodyOf(endpoint, request))

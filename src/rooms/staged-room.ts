@@ -458,7 +458,7 @@ function pauseMs(pause: typeof sleepMs, times: number): number {
  * well again the next time.
  */
 function isOurMistake(error: unknown): boolean {
-  if (error instanceof UnitFailed) return error.kind !== 'other'
+  if (error instanceof UnitFailed) return !error.isDatabases
   return (
     error instanceof AssertionError || error instanceof TypeError || error instanceof RangeError
   )

@@ -332,7 +332,7 @@ function failureKind({ kind, status = 0 }: FederationError): Failure['kind'] {
 
 /** What is in the way if the database cannot write, as with a full disk: that passes. */
 function unstored(error: unknown): Problem {
-  if (!(error instanceof UnitFailed) || error.kind !== 'other') throw error
+  if (!(error instanceof UnitFailed) || !error.isDatabases) throw error
   return { problem: `It cannot be stored: ${error.message}.` }
 }
 

@@ -88,13 +88,18 @@ export interface Writer {
 
 /** A unit was undone: nothing of it is stored. */
 export class UnitFailed extends Error {
-  /** `unique`: a unique key exists already; `expectation`: a `tx.expect`; `other`: see `cause`. */
-  readonly kind: 'unique' | 'expectation' | 'other'
+  /** `unique`: a unique key exists already; `expectation`: a `tx.expect`; `full`: the disk is full; `other`: see `cause`. */
+  readonly kind: 'unique' | 'expectation' | 'full' | 'other'
 
   constructor(kind: UnitFailed['kind'], message: string, options: { cause?: unknown } = {}) {
     super(message, options)
     this.name = 'UnitFailed'
     this.kind = kind
+  }
+
+  /** Whether it lies with the database, so that the same may work later. */
+  get isDatabases(): boolean {
+    return this.kind === 'full' || this.kind === 'other'
   }
 }
 

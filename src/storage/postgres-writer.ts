@@ -288,9 +288,15 @@ async function runUnit(client: Client, steps: readonly Step[]): Promise<UnitOutc
   return { ok: true, rows }
 }
 
+/** unique_violation and disk_full. */
+const kinds = new Map<string, 'unique' | 'full'>([
+  ['23505', 'unique'],
+  ['53100', 'full'],
+])
+
 function outcomeOf(error: unknown): UnitOutcome {
   if (!(error instanceof DatabaseError)) throw error
-  const kind = error.code === '23505' ? 'unique' : 'other'
+  const kind = kinds.get(error.code ?? '') ?? 'other'
   return { ok: false, kind, message: error.message, cause: error }
 }
 

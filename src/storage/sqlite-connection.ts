@@ -114,7 +114,7 @@ export class SqliteConnection {
       // What did not fit took the others with it; alone, those that fit are stored.
       if (isFull(cause) && units.length > 1)
         return units.flatMap((unit) => this.commitGroup([unit]))
-      return units.map(() => ({ ok: false, kind: 'other', message, cause }))
+      return units.map(() => ({ ok: false, kind: kindOf(cause), message, cause }))
     }
   }
 
@@ -220,7 +220,8 @@ function isList(value: Parameter | undefined): value is List {
 /** SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY and _ROWID. */
 const uniqueCodes: ReadonlySet<number> = new Set([2067, 1555, 2579])
 
-function kindOf(error: unknown): 'unique' | 'other' {
+function kindOf(error: unknown): 'unique' | 'full' | 'other' {
+  if (isFull(error)) return 'full'
   return uniqueCodes.has(codeOf(error)) ? 'unique' : 'other'
 }
 

@@ -93,7 +93,11 @@ test('what the spec says is limited is, by user or address', { skip }, async () 
     const limit = createRateLimiter(time.clock(), limits)
     const as = (name: string | undefined, remoteAddress: string) => () => {
       const session = { userId: `@${name}:a` as UserId, deviceId: 'D', guest: false }
-      limit(endpoint, { remoteAddress, origin: undefined, session: name ? session : undefined })
+      void limit(endpoint, {
+        remoteAddress,
+        origin: undefined,
+        session: name ? session : undefined,
+      })
     }
     const askers: [() => void, () => void][] = []
     // A user is the same from everywhere, and others from there are not kept from asking.

@@ -22,6 +22,10 @@ export async function prepareHansa(options: {
   notaries?: readonly string[]
   /** Further lines of the configuration. */
   more?: string
+  /** Whether it tells to wait who asks too often, and refuses what can be spared; not so by default. */
+  isLimited?: boolean
+  /** Where its log goes; by default among its files. */
+  logFile?: string
   /** Flags of Node. */
   nodeFlags?: readonly string[]
   /** What its environment says besides ours; looked at anew at each start. */
@@ -48,8 +52,8 @@ listeners:
 federation: {ca_files: [${folder}/ca.crt], allow_private_ips: true, trusted_key_servers: ${JSON.stringify(options.notaries ?? [])}, retry: {min_ms: 500, max_ms: 2000}}
 registration: {enabled: true, shared_secret: s}
 password_hash_cost: 1
-rate_limits: false
-load_shedding: false
+rate_limits: ${options.isLimited === true}
+load_shedding: ${options.isLimited === true}
 log: {level: info, format: text}
 ${options.more ?? ''}
 `,
@@ -58,7 +62,7 @@ ${options.more ?? ''}
     serverName,
     baseUrl: `http://${host}:${plainPort}`,
     tlsPort,
-    logFile: join(folder, 'hansa.log'),
+    logFile: options.logFile ?? join(folder, 'hansa.log'),
     environment: options.environment ?? {},
     command: [process.execPath, ...(options.nodeFlags ?? []), main, 'start', '--config', file],
   })

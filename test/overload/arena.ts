@@ -1,0 +1,134 @@
+/**
+ * A real Hansa as a process, honest traffic beside it, and the measure of both.
+ *
+ * @module
+ */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Certificate } from '../../src/io/certificates.ts'
+import type { IncomingAnswer } from '../../src/io/http.ts'
+import type { ServerName } from '../../src/protocol/identifiers/ids.ts'
+import { prepareHansa } from '../rig/hansa.ts'
+import type { ServerProcess } from '../rig/processes.ts'
+import type { HonestReport, HonestStart } from './honest.ts'
+
+const sampleMs = 200
+
+/** How many answers of which status there were. */
+export type Statuses = Map<string, number>
+
+export interface Measured {
+  readonly honest: HonestReport
+  /** The most memory that the process had, in MiB. */
+  readonly memoryMiB: number
+}
+
+export class Arena {
+  readonly hansa: ServerProcess
+  readonly authority: Certificate
+  readonly folder: string
+  readonly #honest: ChildProcess
+
+  private constructor(
+    hansa: ServerProcess,
+    parts: { authority: Certificate; folder: string; honest: ChildProcess },
+  ) {
+    this.hansa = hansa
+    this.authority = parts.authority
+    this.folder = parts.folder
+    this.#honest = parts.honest
+  }
+
+  static async open(options: {
+    folder: string
+    authority: Certificate
+    host: string
+    honestHost: string
+    nodeFlags?: readonly string[]
+    more?: string
+  }): Promise<Arena> {
+    const { folder, authority, host, honestHost, nodeFlags = [], more = '' } = options
+    const hansa = await prepareHansa({ folder, host, authority, nodeFlags, more, isLimited: true })
+    await hansa.start()
+    const honest = fork(new URL('honest.ts', import.meta.url))
+    const start: HonestStart = {
+      baseUrl: hansa.baseUrl,
+      serverName: hansa.serverName as ServerName,
+      authority,
+      host: honestHost,
+      username: 'alice',
+    }
+    honest.send(start)
+    await once(honest, 'message')
+    return new Arena(hansa, { authority, folder, honest })
+  }
+
+  get name(): ServerName {
+    return this.hansa.serverName as ServerName
+  }
+
+  /** What honest traffic meets, and how much memory is used, while something is done. */
+  async measure(act: () => Promise<unknown>): Promise<Measured> {
+    await this.#report()
+    let memoryMiB = this.memoryMiB()
+    const sampling = setInterval(() => {
+      memoryMiB = Math.max(memoryMiB, this.memoryMiB())
+    }, sampleMs)
+    await act()
+    clearInterval(sampling)
+    return { honest: await this.#report(), memoryMiB }
+  }
+
+  /** The memory of the process that is in use now. */
+  memoryMiB(): number {
+    if (this.hansa.condition !== 'runs') return 0
+    const status = readFileSync(join('/proc', String(this.hansa.pid), 'status'), 'utf8')
+    return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
+  }
+
+  async #report(): Promise<HonestReport> {
+    this.#honest.send('report')
+    const [report] = await once(this.#honest, 'message')
+    return report as HonestReport
+  }
+
+  async close(): Promise<void> {
+    this.#honest.kill('SIGKILL')
+    await this.hansa.end()
+  }
+}
+
+export function count(statuses: Statuses, what: string | number, by = 1): void {
+  statuses.set(String(what), (statuses.get(String(what)) ?? 0) + by)
+}
+
+/** Does something again and again, so many at a time, until the time is over. */
+export async function flood(
+  durationMs: number,
+  parallel: number,
+  act: (at: number) => Promise<IncomingAnswer | { readonly status: number | string }>,
+): Promise<Statuses> {
+  const statuses: Statuses = new Map()
+  const endMs = performance.now() + durationMs
+  let at = 0
+  const work = async () => {
+    while (performance.now() < endMs) {
+      at += 1
+      try {
+        count(statuses, (await act(at)).status)
+      } catch (error) {
+        count(statuses, `failed (${error instanceof Error ? error.message.slice(0, 40) : error})`)
+        await pause(50)
+      }
+    }
+  }
+  await Promise.all(Array.from({ length: parallel }, work))
+  return statuses
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

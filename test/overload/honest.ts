@@ -1,0 +1,110 @@
+/**
+ * The honest traffic, as a process of its own, so that it is not late because an attacker is busy: a user
+ * sends messages, another server sends events, and both are looked for in the user's sync.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import type { Certificate } from '../../src/io/certificates.ts'
+import type { ServerName } from '../../src/protocol/identifiers/ids.ts'
+import { roomVersions } from '../../src/protocol/room-version.ts'
+import { Client } from '../rig/client.ts'
+import { playServer } from './played-server.ts'
+
+export interface HonestStart {
+  readonly baseUrl: string
+  readonly serverName: ServerName
+  readonly authority: Certificate
+  readonly host: string
+  readonly username: string
+}
+
+/** How long things took since this was last asked for, in milliseconds, and what failed. */
+export interface HonestReport {
+  /** From sending a message to the answer. */
+  readonly sends: readonly number[]
+  /** From another server's transaction to the event in a sync. */
+  readonly arrivals: readonly number[]
+  readonly failures: readonly string[]
+}
+
+const pauses = { sendMs: 300, transactionMs: 500 }
+/** What has not come after this time is counted so. */
+const lostMs = 20_000
+
+async function play({ baseUrl, serverName, authority, host, username }: HonestStart) {
+  const { peer } = await playServer(authority, host)
+  const alice = await Client.register(baseUrl, username)
+  const version = roomVersions.get('11') ?? assert.fail()
+  const room = peer.createRoom(version, { tag: `honest-${username}` })
+  await alice.join(room.roomId, [peer.name])
+  const own = await alice.createRoom({ preset: 'public_chat' })
+  let report = { sends: [] as number[], arrivals: [] as number[], failures: [] as string[] }
+  const waiting = new Map<string, number>()
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+  const repeat = async (what: string, pauseMs: number, act: () => Promise<void>) => {
+    for (;;) {
+      try {
+        await act()
+      } catch (error) {
+        report.failures.push(`${what}: ${String(error).slice(0, 120)}`)
+      }
+      await pause(pauseMs)
+    }
+  }
+  const timed = async (into: 'sends', act: () => Promise<unknown>) => {
+    const startMs = performance.now()
+    await act()
+    report[into].push(performance.now() - startMs)
+  }
+  await alice.sync()
+  void repeat('sync', 0, async () => {
+    const answer = await alice.sync(10_000)
+    const join = (answer.rooms as { join?: Record<string, SyncedRoom> } | undefined)?.join
+    for (const { event_id } of join?.[room.roomId]?.timeline?.events ?? []) {
+      const sinceMs = waiting.get(event_id)
+      if (sinceMs === undefined) continue
+      waiting.delete(event_id)
+      report.arrivals.push(performance.now() - sinceMs)
+    }
+  })
+  void repeat('send', pauses.sendMs, () => timed('sends', () => alice.send(own, 'hello')))
+  void repeat('transaction', pauses.transactionMs, async () => {
+    const pdu = room.add(room.draft(peer.user('u'), 'm.room.message', { body: 'hi' }))
+    waiting.set(pdu.event_id, performance.now())
+    const { status } = await peer.transaction(serverName, { pdus: [pdu] })
+    // A server that is told to wait sends the event again.
+    for (let tries = 0; status !== 200 && tries < 5; tries += 1) {
+      await pause(1000)
+      if ((await peer.transaction(serverName, { pdus: [pdu] })).status === 200) break
+    }
+    const overdue = [...waiting].filter(([, sinceMs]) => performance.now() - sinceMs > lostMs)
+    for (const [eventId] of overdue) {
+      waiting.delete(eventId)
+      report.arrivals.push(lostMs)
+      report.failures.push(`${eventId} did not come`)
+    }
+  })
+  return () => {
+    const told = report
+    report = { sends: [], arrivals: [], failures: [] }
+    return told
+  }
+}
+
+interface SyncedRoom {
+  readonly timeline?: { readonly events?: readonly { readonly event_id: string }[] }
+}
+
+let take: (() => HonestReport) | undefined
+
+process.on('message', (message: HonestStart | 'report') => {
+  if (message === 'report') process.send?.(take?.())
+  else void begin(message)
+})
+
+async function begin(start: HonestStart): Promise<void> {
+  take = await play(start)
+  process.send?.('ready')
+}
