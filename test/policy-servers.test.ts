@@ -14,6 +14,7 @@ import type { Pdu } from '../src/protocol/pdu.ts'
 import { isSignedByPolicy, policyKeyId } from '../src/protocol/policy-signature.ts'
 import { type RoomVersion, roomVersions } from '../src/protocol/room-version.ts'
 import type { LocalEvent } from '../src/rooms/rooms.ts'
+import { softFailedStickyEvents } from '../src/storage/sticky-events.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 import { World } from './simulation/world.ts'
 
@@ -157,6 +158,26 @@ test('an event that the policy server refuses is soft-failed', async () => {
   const next = await a.say(alice, roomId, 'goes on without it')
   const stored = await a.rooms.event(roomId, next)
   assert.ok(!stored?.pdu.prev_events.includes(pdu.event_id))
+})
+
+test('what the policy server refuses does not stick, whatever becomes of its sender', async () => {
+  const room = await protectedRoom()
+  const { world, a, b, p, bob, roomId } = room
+  p.policyRules.deniedWords = ['spam']
+  const refused = await unsigned(room, { ...message(bob, 'spam'), stickyMs: 3_600_000 })
+  await push(room, refused)
+  const status = async () => (await a.rooms.event(roomId, refused.event_id))?.status
+  assert.equal(await status(), 'soft_failed')
+  const waiting = await softFailedStickyEvents(a.life.db, roomId, { now: 0, limit: 9 })
+  assert.deepEqual(waiting, [])
+  // Even if the policy server is none any more, his coming in again changes nothing.
+  await room.setPolicy({})
+  await world.await(b.rooms.leave({ userId: bob, roomId, content: {} }))
+  await world.settle()
+  await b.join(bob, roomId, [a])
+  await world.settle()
+  assert.equal(await status(), 'soft_failed')
+  assert.deepEqual(await a.messages(roomId), [])
 })
 
 test('a wrong signature is worth as much as none', async () => {
