@@ -8,7 +8,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { before, test } from 'node:test'
 import { hurryLibrary } from '../real-clients/crypto-client.ts'
 import { liveEncrypted } from '../real-clients/encrypted-life.ts'
 import { Federation } from './federation.ts'
@@ -17,17 +17,22 @@ const started = await Federation.start()
 const skip = typeof started === 'string' ? started : false
 
 // By default the first is a Synapse, the others are Hansas.
-test('a user of this server and one of another live with encryption', { skip }, async (t) => {
-  assert.ok(typeof started !== 'string')
-  hurryLibrary()
-  const [other, own] = started.members.map(({ process }) => process.baseUrl)
-  assert.ok(own && other)
-  await started.explaining(() => liveEncrypted(t, { first: own, second: other, dehydrates: true }))
-})
+before(hurryLibrary)
 
-test('so do one of another server and one of this', { skip }, async (t) => {
-  assert.ok(typeof started !== 'string')
-  const [other, own] = started.members.map(({ process }) => process.baseUrl)
-  assert.ok(own && other)
-  await started.explaining(() => liveEncrypted(t, { first: other, second: own, dehydrates: false }))
-})
+for (const sync of ['v3', 'sliding'] as const) {
+  test(`a user of this server and one of another live with encryption, by ${sync} sync`, {
+    skip,
+  }, async (t) => {
+    assert.ok(typeof started !== 'string')
+    const [second, first] = started.members.map(({ process }) => process.baseUrl)
+    assert.ok(first && second)
+    await started.explaining(() => liveEncrypted(t, { first, second, dehydrates: true, sync }))
+  })
+
+  test(`so do one of another server and one of this, by ${sync} sync`, { skip }, async (t) => {
+    assert.ok(typeof started !== 'string')
+    const [first, second] = started.members.map(({ process }) => process.baseUrl)
+    assert.ok(first && second)
+    await started.explaining(() => liveEncrypted(t, { first, second, dehydrates: false, sync }))
+  })
+}

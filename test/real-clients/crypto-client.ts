@@ -28,6 +28,7 @@ import {
   VerifierEvent,
 } from 'matrix-js-sdk/lib/crypto-api/index.js'
 import { RustBackupManager } from 'matrix-js-sdk/lib/rust-crypto/backup.js'
+import { SlidingSync } from 'matrix-js-sdk/lib/sliding-sync.js'
 import { Client } from '../rig/client.ts'
 
 /** How long anything may take. */
@@ -41,21 +42,30 @@ export function hurryLibrary(): void {
   }
 }
 
+/** By which of the two a device syncs. */
+export type SyncKind = 'v3' | 'sliding'
+
 /** A user, with what they carry from device to device: the password and the key of their secrets. */
 export class CryptoUser {
   readonly baseUrl: string
   readonly name: string
+  readonly sync: SyncKind
   recoveryKey: Uint8Array<ArrayBuffer> | undefined
 
-  private constructor(baseUrl: string, name: string) {
+  private constructor(baseUrl: string, name: string, sync: SyncKind) {
     this.baseUrl = baseUrl
     this.name = name
+    this.sync = sync
   }
 
-  static async register(baseUrl: string, name: string): Promise<CryptoUser> {
+  /** Registers a user all of whose devices sync in one way. */
+  static async register(
+    baseUrl: string,
+    { name, sync }: { readonly name: string; readonly sync: SyncKind },
+  ): Promise<CryptoUser> {
     const client = await Client.register(baseUrl, name)
     await client.call('POST', '/v3/logout')
-    return new CryptoUser(baseUrl, name)
+    return new CryptoUser(baseUrl, name, sync)
   }
 
   get password(): string {
@@ -87,7 +97,10 @@ export class CryptoUser {
     const synced = happens(client, ClientEvent.Sync, () => {
       return client.getSyncState() === SyncState.Syncing
     })
-    await client.startClient({ initialSyncLimit: 50 })
+    await client.startClient({
+      initialSyncLimit: 50,
+      ...(this.sync === 'sliding' && { slidingSync: slidingSync(client) }),
+    })
     await synced
     return new CryptoDevice(this, client)
   }
@@ -136,6 +149,31 @@ export class CryptoDevice {
     })
     assert.equal(await this.crypto.isCrossSigningReady(), true)
     assert.equal(await this.crypto.isSecretStorageReady(), true)
+  }
+
+  /** Replaces the keys of the user by new ones. Who has some must prove who they are. */
+  async replaceKeys(): Promise<void> {
+    const { name, password } = this.user
+    const identifier = { type: 'm.id.user', user: name } as const
+    const refused: number[] = []
+    await this.crypto.bootstrapCrossSigning({
+      setupNewCrossSigning: true,
+      authUploadDeviceSigningKeys: async (upload) => {
+        let session = ''
+        // The wrong password is refused in the same session in which the right one is taken.
+        for (const given of [undefined, 'wrong', password]) {
+          const proof = { type: 'm.login.password', identifier, password: given ?? '', session }
+          try {
+            await upload(given === undefined ? null : proof)
+          } catch (error) {
+            const { httpStatus, data } = error as { httpStatus: number; data: { session: string } }
+            refused.push(httpStatus)
+            session = data.session
+          }
+        }
+      },
+    })
+    assert.deepEqual(refused, [401, 401])
   }
 
   /** Becomes one of the user's trusted devices by the key of their secrets. */
@@ -191,7 +229,9 @@ export class CryptoDevice {
   /** Waits until a message has been read, and makes sure that it was encrypted. */
   async reads(roomId: string, body: string): Promise<void> {
     const find = () => this.events(roomId).find((event) => event.getContent().body === body)
-    await happens(this.client, [ClientEvent.Sync, MatrixEventEvent.Decrypted], () => {
+    await happens(this.client, [ClientEvent.Sync, MatrixEventEvent.Decrypted], async () => {
+      // Who shows a room decrypts what is shown.
+      for (const event of this.events(roomId)) await this.client.decryptEventIfNeeded(event)
       return find() !== undefined
     })
     assert.equal(find()?.getWireType(), EventType.RoomMessageEncrypted)
@@ -225,6 +265,11 @@ export class CryptoDevice {
   async hasVerified(userId: string): Promise<boolean> {
     return (await this.crypto.getUserVerificationStatus(userId)).isCrossSigningVerified()
   }
+}
+
+function slidingSync(client: MatrixClient): SlidingSync {
+  const list = { ranges: [[0, 19]], timeline_limit: 50, required_state: [['*', '*']] }
+  return new SlidingSync(client.baseUrl, new Map([['all', list]]), list, client, 5_000)
 }
 
 /** Two users compare emoji, as two people would who look at each other's screens. */

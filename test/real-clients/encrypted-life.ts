@@ -6,7 +6,13 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { type CryptoDevice, CryptoUser, verifyEachOther, verifyOwnDevice } from './crypto-client.ts'
+import {
+  type CryptoDevice,
+  CryptoUser,
+  type SyncKind,
+  verifyEachOther,
+  verifyOwnDevice,
+} from './crypto-client.ts'
 
 /** Devices of a user's that are none of these. */
 async function devicesBeside(own: CryptoDevice, known: readonly CryptoDevice[]): Promise<string[]> {
@@ -22,11 +28,14 @@ export async function liveEncrypted(
     first,
     second,
     dehydrates,
+    sync,
   }: {
     readonly first: string
     readonly second: string
     /** Whether the first server keeps dehydrated devices. */
     readonly dehydrates: boolean
+    /** By which of the two the users' devices sync. */
+    readonly sync: SyncKind
   },
 ): Promise<void> {
   const devices: CryptoDevice[] = []
@@ -48,10 +57,23 @@ export async function liveEncrypted(
     return device
   }
   const [aliceUser, bobUser] = await Promise.all([
-    CryptoUser.register(first, 'crypto-alice'),
-    CryptoUser.register(second, 'crypto-bob'),
+    CryptoUser.register(first, { name: `crypto-alice-${sync}`, sync }),
+    CryptoUser.register(second, { name: `crypto-bob-${sync}`, sync }),
   ])
   const [alice, bob] = await Promise.all([deviceOf(aliceUser), deviceOf(bobUser)])
+  const replaced = (device: CryptoDevice) =>
+    step('keys of a user are replaced by who proves who they are', async () => {
+      await device.replaceKeys()
+      await bob.becomes(
+        'Alice is verified no more',
+        async () => !(await bob.hasVerified(device.userId)),
+      )
+      await bob.becomes("Alice's device is signed anew", () => {
+        return bob.isSignedByOwner(device.userId, device.deviceId)
+      })
+      await device.send(roomId, 'It is still me')
+      await bob.reads(roomId, 'It is still me')
+    })
   await step('both set up cross-signing, secret storage and a backup', async () => {
     await Promise.all([alice.bootstrap(), bob.bootstrap()])
   })
@@ -111,7 +133,10 @@ export async function liveEncrypted(
     await laptop.crypto.restoreKeyBackup()
     await laptop.reads(roomId, 'Ahoy')
   })
-  if (!dehydrates) return
+  if (!dehydrates) {
+    await replaced(alice)
+    return
+  }
   await step('what comes while no device is logged in is read by the next one', async () => {
     await alice.dehydrate()
     const [dehydrated] = await devicesBeside(alice, devices)
@@ -129,4 +154,6 @@ export async function liveEncrypted(
     await phone.dehydrate()
     await phone.reads(roomId, 'While you were away')
   })
+  const phone = devices.at(-1) ?? assert.fail('there is a phone')
+  await replaced(phone)
 }

@@ -19,12 +19,15 @@ import { twoHansas } from './two-hansas.ts'
 const servers = twoHansas()
 before(hurryLibrary)
 
-test('two users of two servers live with encryption', async (t) => {
-  const [first, second] = servers
-  assert.ok(first && second)
-  try {
-    await liveEncrypted(t, { first: first.baseUrl, second: second.baseUrl, dehydrates: true })
-  } catch (error) {
-    throw new Error(servers.map((server) => server.logTail(25)).join('\n---\n'), { cause: error })
-  }
-})
+for (const sync of ['v3', 'sliding'] as const) {
+  test(`two users of two servers live with encryption, by ${sync} sync`, async (t) => {
+    const [first, second] = servers.map(({ baseUrl }) => baseUrl)
+    assert.ok(first && second)
+    try {
+      await liveEncrypted(t, { first, second, dehydrates: true, sync })
+    } catch (error) {
+      const logs = servers.map((server) => server.logTail(25)).join('\n---\n')
+      throw new Error(logs, { cause: error })
+    }
+  })
+}
