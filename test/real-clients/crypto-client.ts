@@ -223,6 +223,9 @@ export class CryptoDevice {
   }
 
   async send(roomId: string, body: string): Promise<void> {
+    await this.becomes('the room is known to be encrypted', () => {
+      return this.crypto.isEncryptionEnabledInRoom(roomId)
+    })
     await this.client.sendTextMessage(roomId, body)
   }
 

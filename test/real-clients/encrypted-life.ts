@@ -28,14 +28,14 @@ export async function liveEncrypted(
     first,
     second,
     dehydrates,
-    sync,
+    syncs,
   }: {
     readonly first: string
     readonly second: string
     /** Whether the first server keeps dehydrated devices. */
     readonly dehydrates: boolean
-    /** By which of the two the users' devices sync. */
-    readonly sync: SyncKind
+    /** By which of the two the devices of the first and of the second user sync. */
+    readonly syncs: readonly [SyncKind, SyncKind]
   },
 ): Promise<void> {
   const devices: CryptoDevice[] = []
@@ -56,9 +56,10 @@ export async function liveEncrypted(
     devices.push(device)
     return device
   }
+  const name = syncs.join('-')
   const [aliceUser, bobUser] = await Promise.all([
-    CryptoUser.register(first, { name: `crypto-alice-${sync}`, sync }),
-    CryptoUser.register(second, { name: `crypto-bob-${sync}`, sync }),
+    CryptoUser.register(first, { name: `crypto-alice-${name}`, sync: syncs[0] }),
+    CryptoUser.register(second, { name: `crypto-bob-${name}`, sync: syncs[1] }),
   ])
   const [alice, bob] = await Promise.all([deviceOf(aliceUser), deviceOf(bobUser)])
   const replaced = (device: CryptoDevice) =>

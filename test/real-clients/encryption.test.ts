@@ -24,7 +24,7 @@ for (const sync of ['v3', 'sliding'] as const) {
     const [first, second] = servers.map(({ baseUrl }) => baseUrl)
     assert.ok(first && second)
     try {
-      await liveEncrypted(t, { first, second, dehydrates: true, sync })
+      await liveEncrypted(t, { first, second, dehydrates: true, syncs: [sync, sync] })
     } catch (error) {
       const logs = servers.map((server) => server.logTail(25)).join('\n---\n')
       throw new Error(logs, { cause: error })

@@ -56,7 +56,8 @@ async function clientView(
       if (!notCompared.has(type)) view.put(`${roomId} account ${type}`, event.getContent())
     }
     const typing = room.getMembers().filter((member) => member.typing)
-    view.put(`${roomId} typing`, typing.map(({ userId }) => userId).sort())
+    const names = typing.map(({ userId }) => userId).sort()
+    if (!who.leftOnce.has(roomId)) view.put(`${roomId} typing`, names)
     const timeline = room.getLiveTimeline()
     for (let page = 0; page < pagesMax; page += 1) {
       // Without a token the library would begin at the newest event.
@@ -166,7 +167,7 @@ async function serverView(
   for (const roomId of roomIds) {
     const room = synced.rooms?.join?.[roomId]
     if (room === undefined) continue
-    serverRoom(view, roomId, { kind: who.kind, room })
+    serverRoom(view, roomId, { who, room })
     const state = await who.plain.state(roomId)
     serverState(
       view,
@@ -195,11 +196,11 @@ async function serverView(
 function serverRoom(
   view: Writing,
   roomId: string,
-  { kind, room }: { kind: SyncKind; room: JoinedRoom },
+  { who, room }: { who: RandomClient; room: JoinedRoom },
 ): void {
   const { unread_notifications: main, unread_thread_notifications: threads = {}, summary } = room
   // Sliding sync does not count threads.
-  const counts = kind === 'sliding' ? [main] : [main, ...Object.values(threads)]
+  const counts = who.kind === 'sliding' ? [main] : [main, ...Object.values(threads)]
   const sum = (name: keyof Counts) => counts.reduce((total, one) => total + one[name], 0)
   view.put(`${roomId} notifications`, sum('notification_count'))
   view.put(`${roomId} highlights`, sum('highlight_count'))
@@ -208,9 +209,10 @@ function serverRoom(
   for (const { type, content } of room.account_data.events) {
     if (!notCompared.has(type)) view.put(`${roomId} account ${type}`, content)
   }
-  view.put(`${roomId} typing`, [])
+  const isTypingKnown = !who.leftOnce.has(roomId)
+  if (isTypingKnown) view.put(`${roomId} typing`, [])
   for (const { type, content } of room.ephemeral.events) {
-    if (type === EventType.Typing)
+    if (type === EventType.Typing && isTypingKnown)
       view.put(`${roomId} typing`, (content.user_ids as string[]).sort())
     if (type === EventType.Receipt) serverReceipts(view, roomId, content as Receipts)
   }
@@ -244,15 +246,17 @@ function serverState(view: Writing, roomId: string, state: readonly ClientEvent[
 }
 
 /**
- * Events that have a timeline of their own in a client that shows threads, and those that may have one:
- * what is redacted is in no thread, for who sees it first after that.
+ * Events that may have a timeline of their own in a client that shows threads: those that relate to others,
+ * and what is redacted, which is in no thread for who sees it first after that.
  */
-function threaded(events: readonly ClientEvent[]): ReadonlySet<string> {
+function threaded(
+  events: readonly (ClientEvent & { readonly redacts?: string })[],
+): ReadonlySet<string> {
   const found = new Set<string>()
-  for (const { event_id, content, unsigned } of events) {
-    const { rel_type, event_id: target } = (content['m.relates_to'] ?? {}) as Json
-    const isOfThread = rel_type === 'm.thread' || found.has(String(target))
-    if (isOfThread || unsigned?.redacted_because) found.add(event_id)
+  for (const { event_id, content, unsigned, redacts } of events) {
+    const { rel_type } = (content['m.relates_to'] ?? {}) as Json
+    const isRelated = rel_type !== undefined || found.has(String(redacts ?? content.redacts))
+    if (isRelated || unsigned?.redacted_because) found.add(event_id)
   }
   return found
 }
@@ -268,7 +272,9 @@ export async function differences(
   const names = new Set([...client.keys(), ...server.keys()])
   return [...names].flatMap((name) => {
     const [mine, theirs] = [client.get(name), server.get(name)]
-    return mine === theirs ? [] : [`${who.name}: ${name}: ${apart(mine, theirs)}`]
+    // Whoever begins a sliding sync is told of others' receipts only for events that they are shown.
+    const isUntold = who.kind === 'sliding' && mine === undefined && name.startsWith('receipt ')
+    return mine === theirs || isUntold ? [] : [`${who.name}: ${name}: ${apart(mine, theirs)}`]
   })
 }
 
