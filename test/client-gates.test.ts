@@ -336,6 +336,17 @@ const atStart = ({ alice, bob, file }: Scene): readonly Case[] => [
   ['Element Web BlockInvites', `PUT ${client}/v3/user/${encode(alice)}/account_data/m.invite_permission_config`, 200, {}, { default_action: 'block' }],
   ['Cinny useMutualRooms.ts', `GET ${client}/unstable/uk.half-shot.msc2666/user/mutual_rooms?user_id=${encode(bob)}`, 200, { joined: isSome }],
   ['rust-sdk mutual rooms', `GET ${client}/v1/mutual_rooms?user_id=${encode(bob)}`, 200, { joined: isSome, count: 1 }],
+  ['rust-sdk user_directory.rs', `POST ${client}/v3/user_directory/search`, 200, { results: isList, limited: false }, { search_term: 'bo', limit: 10 }],
+  ['Cinny useUserDirectory', `GET ${client}/v3/joined_rooms`, 200, { joined_rooms: isSome }],
+  ['js-sdk rust-crypto: to-device', `PUT ${client}/v3/sendToDevice/m.dummy/t1`, 200, {}, { messages: { [bob]: { '*': {} } } }],
+  ['js-sdk rust-crypto: signatures', `POST ${client}/v3/keys/signatures/upload`, 200, { failures: isObject }, {}],
+  ['js-sdk client.ts: protocols', `GET ${client}/v3/thirdparty/protocols`, 200, {}],
+  ['js-sdk client.ts: presence', `PUT ${client}/v3/presence/${encode(alice)}/status`, 200, {}, { presence: 'online' }],
+  ['js-sdk client.ts: push rules', `PUT ${client}/v3/pushrules/global/override/.m.rule.master/enabled`, 200, {}, enabled],
+  ['js-sdk client.ts: push rules', `PUT ${client}/v3/pushrules/global/override/.m.rule.master/enabled`, 200, {}, { enabled: false }],
+  ['Element X NotificationSettings', `PUT ${client}/v3/pushrules/global/underride/.m.rule.message/actions`, 200, {}, { actions: ['notify', { set_tweak: 'sound', value: 'default' }] }],
+  ['js-sdk client.ts: devices', `POST ${client}/v3/delete_devices`, 401, { session: isText, flows: isSome }, { devices: ['GONE'] }],
+  ['js-sdk rust-crypto: cross-signing', `POST ${client}/v3/keys/device_signing/upload`, 400, { errcode: isText }, { master_key: {} }],
   ['Element Web directory', `POST ${client}/v3/publicRooms`, 200, { chunk: isList }, { limit: 20, filter: { generic_search_term: 'x', room_types: [null, 'm.space'] } }],
 ]
 
@@ -375,6 +386,13 @@ const inRooms = ({ room, space, event, root, reply, bob }: Scene): readonly Case
   ['Element Call MembershipManager.ts', `PUT ${v3(room)}/send/m.room.message/d2?org.matrix.msc4140.delay=999999999`, 400, { 'org.matrix.msc4140.errcode': 'M_MAX_DELAY_EXCEEDED', 'org.matrix.msc4140.max_delay': isCount }, {}],
   ['rust-sdk redaction by /send', `PUT ${v3(room)}/send/m.room.redaction/r1`, 200, { event_id: isText }, { redacts: event }],
   ['rust-sdk room/mod.rs: state with its event', `GET ${v3(room)}/state/m.room.name/?format=event`, 200, { type: 'm.room.name', event_id: isText, content: { name: 'Harbour' } }],
+  ['js-sdk client.ts: members at a point', `GET ${v3(room)}/joined_members`, 200, { joined: isObject }],
+  ['rust-sdk room/mod.rs: aliases', `GET ${v3(room)}/aliases`, 200, { aliases: isList }],
+  ['rust-sdk room/mod.rs: visibility', `GET ${client}/v3/directory/list/room/${encode(room)}`, 200, { visibility: isText }],
+  ['Element Web r0 paths of older clients', `GET ${client}/r0/rooms/${encode(room)}/messages?dir=b&limit=5`, 200, { chunk: isSome }],
+  ['js-sdk client.ts: event', `GET ${v3(room)}/event/${encode(reply)}`, 200, { event_id: reply, type: 'm.room.message' }],
+  ['js-sdk client.ts: search', `POST ${client}/v3/search`, 200, { search_categories: { room_events: { results: isList, count: isCount } } }, { search_categories: { room_events: { search_term: 'thread', order_by: 'recent', event_context: { before_limit: 1, after_limit: 1, include_profile: true } } } }],
+  ['js-sdk client.ts: typing', `PUT ${v3(room)}/typing/${encode('@alice:alpha.test:8448')}`, 200, {}, { typing: true, timeout: 20_000 }],
   ['js-sdk client.ts: upgrade', `POST ${v3(space)}/upgrade`, 200, { replacement_room: isText }, { new_version: '12' }],
 ]
 
