@@ -161,6 +161,31 @@ test('who leaves a room that is known in part keeps nothing of those who are in 
   for (let times = 0; times < 2; times += 1) assert.ok(await isFetched(dora))
 })
 
+test('who turns out not to be in the room is watched no longer', async (t) => {
+  const { world, a, b, d, alice, bob, dora, roomId, join, complete, isFetched } = await scene(t)
+  world.world.partition([a], [d])
+  const path = `/rooms/${encodeURIComponent(roomId)}`
+  await alice.post(`${path}/ban`, { user_id: dora.userId })
+  await join()
+  // Dora has not heard that she is banned, nor has Bob's server, to which she comes beside Alice's.
+  const content = { msgtype: 'm.text', body: 'I am still here' }
+  const { event_id: eventId } = await dora.put(`${path}/send/m.room.message/x`, content)
+  const { rooms } = d.running.server
+  const stored = await world.world.time.await(rooms.event(roomId, eventId))
+  const pdu = Buffer.from(stored?.pdu.bytes ?? []).toString()
+  const body = Buffer.from(`{"edus":[],"origin":"${d.name}","origin_server_ts":1,"pdus":[${pdu}]}`)
+  const { transactions } = b.running.server
+  await world.world.time.await(transactions.receive(d.name as never, 'x', body))
+  await world.world.settle(5_000)
+  assert.ok((await bob.changed()).includes(dora.userId))
+  await isFetched(dora)
+  assert.ok(!(await isFetched(dora)))
+  await complete()
+  const { left } = (await bob.sync()).device_lists
+  assert.ok(left.includes(dora.userId))
+  for (let times = 0; times < 2; times += 1) assert.ok(await isFetched(dora))
+})
+
 test('a member of another room in common is watched there', async (t) => {
   const { world, b, bob, gus, join, rename, isFetched } = await scene(t)
   await join()
