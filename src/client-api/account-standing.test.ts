@@ -34,6 +34,16 @@ test('who is locked out is told so softly, and has their session back afterwards
   await admin.put(moderation(bob.userId, 'lock'), { locked: true })
   const { body } = await it.ask('GET', '/sync', { token: bob.token })
   assert.deepEqual([body.errcode, body.soft_logout], ['M_USER_LOCKED', true])
+  // Nor is there another way in, for who knows the password.
+  const { userId } = await it.users.accounts.register({
+    username: 'dora',
+    password: 'secret',
+    device: {},
+  })
+  await admin.put(moderation(userId, 'lock'), { locked: true })
+  const login = { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'dora' } }
+  const refused = await it.ask('POST', '/login', { body: { ...login, password: 'secret' } })
+  assert.deepEqual([refused.status, refused.body.errcode], [401, 'M_USER_LOCKED'])
   await admin.put(moderation(bob.userId, 'lock'), { locked: false })
   assert.equal((await bob.get('/account/whoami')).user_id, bob.userId)
 })

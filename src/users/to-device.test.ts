@@ -1,14 +1,16 @@
 /** What waits for devices, on every database. The rest is tested through the client API. */
 
 import assert from 'node:assert/strict'
+import { test } from 'node:test'
 import { silentLog } from '#io/log.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
 import { seededRandom } from '#io/simulated/simulated-random.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { type Database, sql } from '#storage/database.ts'
 import { addDevice } from '#storage/devices.ts'
 import { openStreams } from '#storage/streams.ts'
 import { forEachDatabase } from '../../test/databases.ts'
+import { type DeviceContents, directToDeviceEdus } from './direct-to-device.ts'
 import { createToDevice } from './to-device.ts'
 
 const bob = '@bob:hansa.test'
@@ -98,4 +100,20 @@ forEachDatabase('too much for a device that does not ask drops the oldest', asyn
   assert.equal(Number(count?.count), 20_000)
   assert.equal((await contents(phone, left)).length, 100)
   assert.equal((await contents(desk))[0], '0')
+})
+
+test('what one server is sent at once is divided, so that no part is refused for its size', () => {
+  const content = JSON.stringify({ body: 'x'.repeat(30_000) })
+  const messages = Array.from({ length: 10 }, (_, at): [UserId, DeviceContents] => [
+    `@u${at}:there.test`,
+    new Map([['D', content]]),
+  ])
+  const edus = directToDeviceEdus(seededRandom(1), { sender: sender.userId, type: 't', messages })
+  assert.equal(edus.length, 5)
+  for (const edu of edus) assert.ok(Buffer.byteLength(edu) <= 65_536, `${edu.length}`)
+  const read = edus.flatMap((edu) => Object.keys(JSON.parse(edu).content.messages))
+  assert.deepEqual(
+    read,
+    messages.map(([userId]) => userId),
+  )
 })

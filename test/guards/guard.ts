@@ -45,7 +45,8 @@ export function namePattern({ title, cases }: Witness): string {
   const escaped = title
     .split(/\$\{.*?\}(?=[^}]|$)/)
     .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\/]/g, String.raw`\$&`))
-  return `^${escaped.join('.*')}$`
+  // Those that are tried on every database say on which.
+  return `^${escaped.join('.*')}(?: \\([A-Za-z]+\\))?$`
 }
 
 /** The `error` of a guard without which the tests never end. */
@@ -78,4 +79,14 @@ export function ruleCases(file: string, subject: string): Witness {
     titleIn: 'test/rule-cases.ts',
     cases: `^${subject}: `,
   }
+}
+
+/** A guard of one edit. */
+export function one(
+  attack: string,
+  guard: string,
+  [file, text, instead = '']: readonly [file: string, text: string, instead?: string],
+  witness: Witness,
+): Guard {
+  return { attack, guard, edits: [out(file, text, instead)], witness }
 }

@@ -85,7 +85,7 @@ export class SourceTree {
   }
 
   /** Runs the tests of a witness. */
-  async run(witness: Witness): Promise<Outcome> {
+  async run(witness: Witness, limitMs = witnessMs): Promise<Outcome> {
     const report = join(this.#directory, 'report')
     rmSync(report, { force: true })
     const child = spawn(
@@ -100,7 +100,7 @@ export class SourceTree {
       {
         cwd: this.root,
         stdio: ['ignore', 'pipe', 'pipe'],
-        timeout: witnessMs,
+        timeout: limitMs,
         killSignal: 'SIGKILL',
       },
     )

@@ -211,6 +211,12 @@ testRules('required power level', [
     outcome: tooLow,
   },
   {
+    name: 'a type that every object has, where types have levels',
+    room: (world) => setLevels(world, { events: { 'm.room.message': 1 } }),
+    event: { type: 'constructor', sender: carol },
+    outcome: 'allow',
+  },
+  {
     name: 'a type that every object has',
     event: { type: 'constructor', sender: carol },
     outcome: 'allow',
