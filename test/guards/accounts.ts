@@ -21,6 +21,10 @@ const aliases = seenBy(
   'src/client-api/rooms.test.ts',
   'aliases lead to rooms, and only true ones become canonical',
 )
+const proxies = seenBy(
+  'src/io/proxies.test.ts',
+  "${peer} that says '${forwarded}' is ${client}, of proxies in ${networks}",
+)
 const inviteState = (cases: string) =>
   seenBy(
     'test/membership-requests.test.ts',
@@ -132,7 +136,7 @@ const accountGuards: readonly Guard[] = [
     ],
     seenBy(
       'src/client-api/cross-signing.test.ts',
-      'forged signatures, and those of keys that there are not, are failures; the rest is kept',
+      'forged signatures, and those of keys that there are not, are failures, and the rest is kept',
     ),
   ),
   one(
@@ -141,7 +145,7 @@ const accountGuards: readonly Guard[] = [
     [keySignatures, 'if (problem !== undefined) {', 'if (false) {'],
     seenBy(
       'src/client-api/cross-signing.test.ts',
-      'forged signatures, and those of keys that there are not, are failures; the rest is kept',
+      'forged signatures, and those of keys that there are not, are failures, and the rest is kept',
     ),
   ),
   one(
@@ -198,7 +202,10 @@ const clientGuards: readonly Guard[] = [
     'E6',
     'the check that a canonical alias points to its room',
     [canonicalAlias, 'if ((await targetOf({ aliases }, alias)) === roomId) continue', 'continue'],
-    aliases,
+    seenBy(
+      'src/client-api/rooms.test.ts',
+      'an alias becomes canonical where it leads now, and nowhere else',
+    ),
   ),
   one(
     'E7',
@@ -231,15 +238,23 @@ const clientGuards: readonly Guard[] = [
   ),
   one(
     'E8',
-    'the form of the address that a proxy speaks for',
-    ['src/io/http-server.ts', 'return isIP(last) === 0 ? address : last', 'return last'],
-    seenBy('src/io/http-server.test.ts', "a proxy that speaks for '${forwarded}' -> ${expected}"),
+    'the rule that only proxies that are known speak for others',
+    [
+      'src/io/proxies.ts',
+      'if (!this.has(client) || isIP(before) === 0) return client',
+      'if (isIP(before) === 0) return client',
+    ],
+    proxies,
   ),
   one(
     'E8',
-    'the rule that only a proxy on this machine speaks for others',
-    ['src/io/http-server.ts', 'if (!isThisMachine(address)) return address'],
-    seenBy('src/io/http-server.test.ts', 'who is not on this machine speaks for nobody else'),
+    'the form of the address that a proxy speaks for',
+    [
+      'src/io/proxies.ts',
+      'if (!this.has(client) || isIP(before) === 0) return client',
+      'if (!this.has(client)) return client',
+    ],
+    proxies,
   ),
   {
     attack: 'E9',

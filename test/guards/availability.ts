@@ -86,15 +86,22 @@ const poisonGuards: readonly Guard[] = [
     ],
     devices('what another server makes up about devices is left out'),
   ),
-  one(
-    'D4',
-    'the form of what is stripped already',
-    [
-      strippedState,
-      'if (!isText(type, typeBytesMax) || !isText(state_key, stateKeyBytesMax)) return undefined\n  if (sender === undefined || !isJsonObject(content)) return undefined',
+  {
+    attack: 'D4',
+    guard: 'the form of what is stripped already, when it comes and when it is shown',
+    edits: [
+      out(
+        strippedState,
+        'if (!isText(type, typeBytesMax) || !isText(state_key, stateKeyBytesMax)) return undefined\n  if (sender === undefined || !isJsonObject(content)) return undefined',
+      ),
+      out(
+        'src/sync/client-event.ts',
+        'return isSound ? [{ type, state_key, sender, content }] : []',
+        'return [{ type, state_key, sender, content } as JsonObject]',
+      ),
     ],
-    hostilePeer('junk for the state of an invite keeps nobody from syncing'),
-  ),
+    witness: hostilePeer('junk for the state of an invite keeps nobody from syncing'),
+  },
   one(
     'D5',
     'the rule that what was refused has no place in a timeline',
@@ -251,6 +258,25 @@ const effortGuards: readonly Guard[] = [
   ),
 ]
 
+const imageGuards: readonly Guard[] = [
+  one(
+    'D11',
+    'the kinds of images that are decoded',
+    ['src/io/thumbnailer-process.ts', "sharp.block({ operation: ['VipsForeignLoad'] })"],
+    seenBy('src/io/thumbnailer.test.ts', 'a bomb does no harm: ${what}'),
+  ),
+  one(
+    'D11',
+    'the number of pixels',
+    [
+      'src/io/thumbnailer-process.ts',
+      'const pixelsMax = 32_000_000',
+      'const pixelsMax = 320_000_000',
+    ],
+    seenBy('src/io/thumbnailer.test.ts', 'a bomb does no harm: ${what}'),
+  ),
+]
+
 const growthGuards: readonly Guard[] = [
   one(
     'D12',
@@ -338,6 +364,22 @@ const growthGuards: readonly Guard[] = [
       'while the thread lags, one class after the other is shed, and never our own users',
     ),
   ),
+  one(
+    'D15',
+    'the rule that who floods displaces their own',
+    [
+      'src/rooms/staged-limit.ts',
+      'const [most] = [...byServer.values()].toSorted((a, b) => b.length - a.length)',
+      'const [most] = [...byServer.values()].toSorted((a, b) => a.length - b.length).filter((all) => all.length > 0)',
+    ],
+    seenBy(
+      'src/rooms/staged-work.test.ts',
+      'a server that floods a room with what leads nowhere displaces its own events, and no others',
+    ),
+  ),
+]
+
+const floodGuards: readonly Guard[] = [
   {
     ...one(
       'D15',
@@ -356,22 +398,6 @@ const growthGuards: readonly Guard[] = [
   },
   one(
     'D15',
-    'the rule that who floods displaces their own',
-    [
-      'src/rooms/staged-limit.ts',
-      'const [most] = [...byServer.values()].toSorted((a, b) => b.length - a.length)',
-      'const [most] = [...byServer.values()].toSorted((a, b) => a.length - b.length).filter((all) => all.length > 0)',
-    ],
-    seenBy(
-      'src/rooms/staged-work.test.ts',
-      'a server that floods a room with what leads nowhere displaces its own events, and no others',
-    ),
-  ),
-]
-
-const floodGuards: readonly Guard[] = [
-  one(
-    'D15',
     'the share of the thread that one server may use',
     [
       'src/rooms/fair-share.ts',
@@ -388,6 +414,7 @@ const floodGuards: readonly Guard[] = [
 export const guardsOfAvailability: readonly Guard[] = [
   ...poisonGuards,
   ...effortGuards,
+  ...imageGuards,
   ...growthGuards,
   ...floodGuards,
 ]

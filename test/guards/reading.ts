@@ -62,8 +62,8 @@ export const guardsOfReading: readonly Guard[] = [
     'the redaction of what none of a server’s users may see',
     [
       'src/rooms/resident/visible-to-server.ts',
-      'if (await isVisibleToOrigin(parts, origin, event)) return pdu.bytes',
-      'return pdu.bytes',
+      'const isWhole = await isVisibleToOrigin(parts, origin, event)',
+      'const isWhole = true',
     ],
     seenBy(
       'test/visibility-matrix.test.ts',
@@ -133,6 +133,19 @@ export const guardsOfReading: readonly Guard[] = [
     seenBy(
       'src/protocol/history-visibility.test.ts',
       '${visibility} history is visible to: ${now}; to who joined later: ${later}',
+    ),
+  ),
+  one(
+    'C3',
+    'the rule of who is told of our users',
+    [
+      'src/users/acquaintances.ts',
+      "return this.#audiences[what] === 'anyone' || (await isAcquainted(this.#db, userId, server))",
+      'return true',
+    ],
+    seenBy(
+      'test/acquaintances.test.ts',
+      'a server with ${what} is told of the user: ${isKnown}, where strangers are not',
     ),
   ),
   one(
