@@ -7,13 +7,15 @@
 import { join } from 'node:path/posix'
 import type { Config } from '#config/settings.ts'
 import type { DirectoryRules } from '#directory/public-rooms.ts'
+import type { SmtpOptions } from '#io/smtp-mailer.ts'
 import type { PolicyServerNeeds } from '#policy/policy-server.ts'
 import type { Audiences } from '#users/acquaintances.ts'
 import type { Support, Turn } from './server.ts'
 
 /** Who may make an account. */
 export function registrationRules({ registration }: Config) {
-  return { ...registration, sharedSecret: registration.shared_secret ?? undefined }
+  const { shared_secret: sharedSecret, verification, ...rules } = registration
+  return { ...rules, email: verification === 'email', sharedSecret: sharedSecret ?? undefined }
 }
 
 export function mediaLimits({ media, data_dir: folder, url_previews: urlPreviews }: Config) {
@@ -73,4 +75,13 @@ export function turnOf({ turn }: Config): Turn | undefined {
   const { uris, shared_secret: sharedSecret, ttl_ms: ttlMs } = turn
   if (uris.length === 0 || sharedSecret === null) return undefined
   return { uris, sharedSecret, ttlSeconds: Math.floor(ttlMs / 1000) }
+}
+
+/** How mail is sent; `undefined` if it cannot be. */
+export function smtpOptions({ email, outbound_http }: Config): SmtpOptions | undefined {
+  const { smtp_host: host, smtp_port: port, smtp_tls: tls, from } = email
+  if (host === null || from === null) return undefined
+  const user = email.smtp_user ?? undefined
+  const password = email.smtp_password ?? undefined
+  return { host, port, tls, verifyTls: outbound_http.verify_tls, user, password, from }
 }

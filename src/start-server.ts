@@ -31,10 +31,11 @@ import { roomRoutes } from '#federation-api/room-routes.ts'
 import type { Route } from '#http/endpoint.ts'
 import { createRateLimiter } from '#http/rate-limit.ts'
 import { type Shell, serve } from '#http/serve.ts'
-import { createIdentityServers } from '#identity/identity-servers.ts'
+import { createIdentityServers, type IdentityNeeds } from '#identity/identity-servers.ts'
 import type { Argon2id } from '#io/argon2id.ts'
 import type { Listening } from '#io/http.ts'
 import type { Io } from '#io/io.ts'
+import type { Mailer } from '#io/mailer.ts'
 import { createMedia, type Media, type MediaNeeds } from '#media/media.ts'
 import { createPolicyLists } from '#policy/policy-lists.ts'
 import {
@@ -99,6 +100,8 @@ export interface Surroundings {
   readonly io: Io
   readonly argon2id: Argon2id
   readonly db: Database
+  /** Without it no mail is sent. */
+  readonly mailer?: Mailer | undefined
   /** Whether answers are checked against their schemas: in tests and the simulation. */
   readonly checkAnswers?: boolean
 }
@@ -207,7 +210,7 @@ async function buildFederation(
 
 function buildServer(
   config: Config,
-  { io, db, argon2id }: Surroundings,
+  { io, db, argon2id, mailer }: Surroundings,
   parts: {
     readonly streams: Streams
     readonly signer: Signer
@@ -226,10 +229,7 @@ function buildServer(
 } {
   const { streams, signer, federation, local, pressure, shares, blocks } = parts
   const { serverName } = signer
-  const identityServers = createIdentityServers({
-    ...io,
-    signRequest: (request) => authorizationOf(signer, request),
-  })
+  const identityServers = createIdentityServers({ ...io, signRequest: signsBy(signer) })
   const { edus, outboxQuarantine, keyring, remoteServers } = federation
   const { rooms, roomsForServers, joins, resume } = createRooms(local, {
     ...io,
@@ -249,7 +249,8 @@ function buildServer(
   })
   const common = { ...io, db, streams, rooms, serverName, edus, shares, blocks }
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
-  const { users, endToEnd, finish } = buildUsers(config, { ...common, argon2id }, federation)
+  const forUsers = { ...common, argon2id, mailer }
+  const { users, endToEnd, finish } = buildUsers(config, forUsers, federation)
   const typing = createTyping(common)
   const receipts = createReceipts(common)
   const push = createPush({ ...common, ...users, local, receipts })
@@ -304,11 +305,16 @@ function buildServer(
   }
 }
 
+function signsBy(signer: Signer): IdentityNeeds['signRequest'] {
+  return (request) => authorizationOf(signer, request)
+}
+
 /** What users are built with that only they need. */
 type OwnToUsers =
   | 'deviceLists'
   | 'isKnown'
   | 'passwordHashCost'
+  | 'publicBaseUrl'
   | 'registration'
   | `remote${string}`
 
@@ -326,6 +332,7 @@ function buildUsers(
     ...common,
     deviceLists: endToEnd.deviceLists,
     remoteProfiles: queries,
+    publicBaseUrl: publicBaseUrlOf(config),
     registration: registrationRules(config),
     passwordHashCost: config.password_hash_cost ?? undefined,
   })
@@ -339,11 +346,15 @@ function buildUsers(
   return { users, endToEnd, finish }
 }
 
+function publicBaseUrlOf({ public_baseurl: url, server_name: name }: Config): string {
+  return url ?? `https://${name}`
+}
+
 /** What this server is to others, and they to it. */
 function nameOf(config: Config, { ownKeys, notary, keyring, remoteServers }: Federation) {
   return {
     version: programVersion,
-    publicBaseUrl: config.public_baseurl ?? `https://${config.server_name}`,
+    publicBaseUrl: publicBaseUrlOf(config),
     defaultRoomVersion: config.default_room_version,
     federationAddress: config.federation.address ?? undefined,
     support: supportOf(config),

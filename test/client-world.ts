@@ -84,6 +84,8 @@ export async function clientWorld(
     serverName,
     streams,
     argon2id: simulatedArgon2id,
+    mailer: undefined,
+    publicBaseUrl: 'https://hansa.test',
     remoteProfiles: { queryProfile: () => Promise.reject(new Error('there are no servers')) },
     registration: { enabled: true, tokens: false, guests: false, sharedSecret: undefined },
     passwordHashCost: 1,

@@ -130,6 +130,8 @@ export async function roomClientWorld(t: TestContext, options: WorldOptions = {}
     deviceLists: endToEnd.deviceLists,
     rooms,
     argon2id: simulatedArgon2id,
+    mailer: undefined,
+    publicBaseUrl: 'https://hansa.test',
     remoteProfiles: { queryProfile: () => Promise.reject(unreachable) },
     registration: { enabled: true, tokens: false, guests: false, sharedSecret: undefined },
     passwordHashCost: 1,

@@ -8,12 +8,14 @@
 
 import { dirname, join } from 'node:path'
 import { type Config, withoutEffect } from '#config/settings.ts'
+import { smtpOptions } from '#config-parts.ts'
 import { realArgon2id } from '#io/argon2id.ts'
 import type { Io } from '#io/io.ts'
 import { realClock } from '#io/real-clock.ts'
 import { realFiles } from '#io/real-files.ts'
 import { realIo } from '#io/real-io.ts'
 import { realRandom } from '#io/real-random.ts'
+import { smtpMailer } from '#io/smtp-mailer.ts'
 import { type RunningServer, startServer } from '#start-server.ts'
 import { randomWord } from '#users/tokens.ts'
 import { followCertificates, withCertificates } from './certificates.ts'
@@ -50,7 +52,9 @@ export async function start({ config: path }: { config: string }): Promise<void>
   const store = await openServerStore(config, onFatal, process.env.HANSA_FAILPOINT)
   const db = failures?.database(store, onFatal) ?? store
   const loaded = await withCertificates(config)
-  const running = await startServer(loaded, { io, db, argon2id: realArgon2id })
+  const smtp = smtpOptions(config)
+  const mailer = smtp && smtpMailer(smtp)
+  const running = await startServer(loaded, { io, db, argon2id: realArgon2id, mailer })
   for (const [index, listening] of running.listening.entries()) {
     const paths = config.listeners[index]?.tls
     const inUse = loaded.listeners[index]?.tls

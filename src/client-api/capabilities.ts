@@ -26,7 +26,7 @@ export const capabilitiesRoute = answer(
         'm.set_displayname': { enabled: true },
         // Servers that forbid setting it in m.profile_fields MUST also say so here.
         'm.set_avatar_url': mayChange,
-        'm.3pid_changes': { enabled: false },
+        'm.3pid_changes': { enabled: users.addresses.canSend && !session.guest },
         'm.forget_forced_upon_leave': { enabled: false },
         'org.matrix.msc4140.delayed_events': { max_delay_ms: delayMaxMs, max_scheduled: eventsMax },
         ...(account?.admin && { 'm.account_moderation': { suspend: true, lock: true } }),

@@ -9,6 +9,7 @@ import type { RateLimits } from '#http/rate-limit.ts'
 
 /** Guessing passwords and hoarding names. */
 const entry = { name: 'entry', perSecond: 0.2, burst: 20 }
+const mail = { name: 'mail', perSecond: 0.02, burst: 10 }
 const sending = { name: 'sending', perSecond: 5, burst: 50 }
 const joining = { name: 'joining', perSecond: 0.5, burst: 30 }
 /** Each makes us ask up to twenty servers. */
@@ -38,6 +39,12 @@ export const clientRateLimits: RateLimits = {
     joinRoomById: joining,
     knockRoom: joining,
     inviteUser: inviting,
+    // Each is a mail.
+    requestTokenTo3PIDEmail: mail,
+    requestTokenToRegisterEmail: mail,
+    requestTokenToResetPasswordEmail: mail,
+    hansaConfirmAddress: entry,
+    hansaShowConfirmAddress: entry,
     // What makes us ask servers that the user names.
     bind3PID: { name: 'binding', perSecond: 0.2, burst: 20 },
     unbind3pidFromAccount: { name: 'binding', perSecond: 0.2, burst: 20 },

@@ -9,8 +9,10 @@ import { answer, type RequestOf } from '#http/endpoint.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
+import type { ShownAddress } from '#users/addresses.ts'
 import type { Stage } from '#users/interactive-auth.ts'
 import type { Users } from '#users/users.ts'
+import { shownAddress } from './address-stage.ts'
 
 export const registerRoute = answer(
   register,
@@ -22,7 +24,7 @@ export const registerRoute = answer(
     // Homeservers MUST perform the relevant checks and return these codes before performing
     // User-Interactive Authentication.
     if (body.username !== undefined) await users.accounts.checkUsername(body.username)
-    const registrationToken = await authorise(users, body.auth)
+    const { registrationToken, address } = await authorise(users, body.auth)
     if (body.password === undefined) {
       throw new MatrixError(400, 'M_MISSING_PARAM', "'password' is required.")
     }
@@ -30,6 +32,7 @@ export const registerRoute = answer(
       username: body.username,
       password: body.password,
       registrationToken,
+      alongside: address && ((tx, userId) => users.addresses.addIn(tx, userId, address)),
       device: body.inhibit_login ? undefined : deviceOf(body),
     })
     return { user_id: userId, ...issued }
@@ -44,23 +47,35 @@ export const usernameAvailabilityRoute = answer(
   },
 )
 
-/** Returns once the client has proved all that is asked for, with its registration token if any. */
-async function authorise(users: Users, auth: JsonObject | undefined): Promise<string | undefined> {
-  const stage: Stage = users.registration.tokens ? 'm.login.registration_token' : 'm.login.dummy'
-  let token: string | undefined
-  await users.interactiveAuth.complete({
+/** What a client has shown to be allowed to make an account. */
+interface Shown {
+  readonly registrationToken?: string | undefined
+  readonly address?: ShownAddress | undefined
+}
+
+/** Returns once the client has proved all that is asked for, with its token and its address if any. */
+async function authorise(users: Users, auth: JsonObject | undefined): Promise<Shown> {
+  const { tokens, email } = users.registration
+  const stages: Stage[] = [
+    ...(tokens ? (['m.login.registration_token'] as const) : []),
+    ...(email ? (['m.login.email.identity'] as const) : []),
+  ]
+  return await users.interactiveAuth.complete<Shown>({
     operation: 'register',
-    flows: [[stage]],
+    flows: [stages.length === 0 ? ['m.login.dummy'] : stages],
     auth,
-    checkStage: async (checked, { token: given }) => {
-      if (checked !== 'm.login.registration_token') return
-      if (typeof given !== 'string' || !(await users.registrationTokens.isValid(given))) {
+    checkStage: async (checked, given): Promise<Shown> => {
+      if (checked === 'm.login.email.identity') {
+        return { address: await shownAddress(users, 'register', given) }
+      }
+      if (checked !== 'm.login.registration_token') return {}
+      const { token } = given
+      if (typeof token !== 'string' || !(await users.registrationTokens.isValid(token))) {
         throw new MatrixError(401, 'M_UNAUTHORIZED', 'The registration token is not valid.')
       }
-      token = given
+      return { registrationToken: token }
     },
   })
-  return token
 }
 
 async function registerGuest(users: Users, body: RequestOf<typeof register>['body']) {

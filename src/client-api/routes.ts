@@ -19,6 +19,7 @@ import {
 } from './authed-content-repo.ts'
 import { bindingRoutes } from './binding.ts'
 import { capabilitiesRoute } from './capabilities.ts'
+import { confirmAddressRoutes } from './confirm-address.ts'
 import {
   contentWithNameWithoutLoginRoute,
   contentWithoutLoginRoute,
@@ -138,6 +139,7 @@ export const accountRoutes: readonly Route<AccountNeeds>[] = [
   ...accountDataRoutes,
   ...administrativeContactRoutes,
   ...bindingRoutes,
+  ...confirmAddressRoutes,
   ...thirdPartyLookupRoutes,
   ...crossSigningRoutes,
   ...dehydratedDeviceRoutes,

@@ -136,7 +136,11 @@ const federation = table({
 
 const registration = table({
   enabled: setting(flag, false, 'Whether anybody may make an account.'),
-  verification: setting(oneOf('none'), 'none', 'What is asked for beside a password.'),
+  verification: setting(
+    oneOf('none', 'email'),
+    'none',
+    'What is asked for beside a password. `email`: an address of one’s own, to which a mail is sent (see `email`).',
+  ),
   shared_secret: setting(
     orNull(text),
     null,
@@ -237,9 +241,24 @@ const outboundHttp = table({
 })
 
 const email = table({
-  smtp_host: setting(orNull(text), null, 'The mail server.'),
+  smtp_host: setting(
+    orNull(text),
+    null,
+    'The mail server. Without it, and without `from`, no mail is sent, and no account has an address.',
+  ),
   smtp_port: setting(integer(1, 65535), 587, 'Its port.'),
-  from: setting(orNull(text), null, 'The sender of mails.'),
+  smtp_tls: setting(
+    oneOf('starttls', 'tls', 'none'),
+    'starttls',
+    '`starttls` begins without TLS and goes on with it, `tls` (port 465) begins with it; both send nothing without. `none` is for a mail server on the same machine.',
+  ),
+  smtp_user: setting(orNull(text), null, 'The name to log in with there, or null not to log in.'),
+  smtp_password: setting(orNull(text), null, 'The password for it.'),
+  from: setting(
+    orNull(text),
+    null,
+    'The sender of mails: an address, or a name with one, as in `Example <matrix@example.org>`.',
+  ),
 })
 
 const media = table({
@@ -351,12 +370,15 @@ export const settings = table({
     outboundHttp,
     'Requests that are not federation: media that is kept elsewhere, push, previews.',
   ),
-  email: section(email, 'How mail is sent.'),
+  email: section(
+    email,
+    'How mail is sent, by which users show that an address is theirs: to add it to their account, to set another password with it, to register.',
+  ),
   app_services: setting(list(text), [], 'Registration files of application services.'),
   log: section(log, 'The log, on standard output.'),
 })
 
 /** Keys that change nothing in this version. */
-export const withoutEffect: readonly string[] = ['email', 'app_services']
+export const withoutEffect: readonly string[] = ['app_services']
 
 export type Config = TableOf<typeof settings.fields>

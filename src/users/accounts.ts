@@ -24,6 +24,7 @@ import {
   setPasswordHash,
   setSuspended,
 } from '#storage/accounts.ts'
+import { deleteAddresses } from '#storage/addresses.ts'
 import { deleteCrossSigning } from '#storage/cross-signing.ts'
 import { type Database, type Reader, UnitFailed, type Writer } from '#storage/database.ts'
 import { deleteAllDevices } from '#storage/devices.ts'
@@ -33,6 +34,7 @@ import { deleteProfile, setProfileField } from '#storage/profiles.ts'
 import { useRegistrationToken } from '#storage/registration-tokens.ts'
 import { deleteThreadSubscriptions } from '#storage/thread-subscriptions.ts'
 import { deleteDirectoryUser, putDirectoryUser, shownBy } from '#storage/user-directory.ts'
+import { addressRefusal } from './addresses.ts'
 import type { DeviceLists } from './end-to-end/device-lists.ts'
 import type { Passwords } from './passwords.ts'
 import type { DeviceRequest, Issued, Sessions } from './sessions.ts'
@@ -61,6 +63,8 @@ export interface NewAccount {
   readonly admin?: boolean
   /** A use of this token is counted. */
   readonly registrationToken?: string | undefined
+  /** Statements for the commit of the account, to be durable with it. */
+  readonly alongside?: ((tx: Writer, userId: UserId) => void) | undefined
   /** The device to log in; nobody is logged in if it is absent. */
   readonly device?: DeviceRequest | undefined
 }
@@ -82,7 +86,8 @@ export interface Accounts {
    * too many were wrong lately, wherever they came from.
    */
   checkPassword(userId: UserId | undefined, password: string): Promise<boolean>
-  setPassword(userId: UserId, password: string): Promise<void>
+  /** `alongside` adds to the commit. */
+  setPassword(userId: UserId, password: string, alongside?: (tx: Writer) => void): Promise<void>
   /** Locks an account, or lifts that. */
   setLocked(userId: UserId, locked: boolean): Promise<void>
   /** Suspends an account, or lifts that. */
@@ -138,9 +143,12 @@ export function createAccounts(needs: AccountNeeds): Accounts {
       if (isRight) guesses.spend(-1, guessing)
       return isRight
     },
-    setPassword: async (userId, password) => {
+    setPassword: async (userId, password, alongside) => {
       const hash = await passwords.hash(password)
-      await db.write((tx) => setPasswordHash(tx, userId, hash))
+      await db.write((tx) => {
+        setPasswordHash(tx, userId, hash)
+        alongside?.(tx)
+      })
     },
     setLocked: async (userId, locked) => {
       await db.write((tx) => setLocked(tx, userId, locked))
@@ -160,6 +168,7 @@ export function createAccounts(needs: AccountNeeds): Accounts {
         deleteCrossSigning(tx, userId)
         deleteProfile(tx, userId)
         deleteDirectoryUser(tx, userId)
+        deleteAddresses(tx, userId)
         if (!erase) return
         eraseAccount(tx, userId, clock.now())
         deleteAccountData(tx, userId)
@@ -215,6 +224,7 @@ async function register(
     addAccount(tx, { userId, passwordHash, guest, admin, now })
     if (displayName) setProfileField(tx, userId, 'displayname', JSON.stringify(displayName))
     putDirectoryUser(tx, userId, shownBy({ displayname: displayName ?? '' }))
+    request.alongside?.(tx, userId)
     return request.device && sessions.issue(tx, userId, request.device)
   }
   const issued = await db.write(collect).catch(asRefusal)
@@ -226,6 +236,8 @@ async function register(
 function asRefusal(error: unknown): never {
   if (!(error instanceof UnitFailed)) throw error
   if (error.kind === 'unique') throw userInUse()
+  const ofAddress = addressRefusal(error)
+  if (ofAddress !== undefined) throw ofAddress
   if (error.kind !== 'expectation') throw error
   throw new MatrixError(401, 'M_UNAUTHORIZED', 'The registration token is not valid.')
 }

@@ -17,7 +17,11 @@ import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { randomWord } from './tokens.ts'
 
-export type Stage = 'm.login.dummy' | 'm.login.password' | 'm.login.registration_token'
+export type Stage =
+  | 'm.login.dummy'
+  | 'm.login.email.identity'
+  | 'm.login.password'
+  | 'm.login.registration_token'
 
 const sessionsMax = 10_000
 const sessionMsMax = 900_000
@@ -25,6 +29,8 @@ const sessionMsMax = 900_000
 interface AuthSession {
   readonly operation: string
   readonly completed: Set<Stage>
+  /** What the completed stages have shown. */
+  readonly shown: object
   readonly startedMs: number
 }
 
@@ -48,15 +54,21 @@ export interface InteractiveAuth {
   /**
    * Returns once a flow is complete, and throws the 401 that asks for the next stage before. The
    * operation names what is done and by whom: stages of one do not count for another. `checkStage`
-   * throws a `MatrixError` if the proof of a stage is not good.
+   * throws a `MatrixError` if the proof of a stage is not good, else may give what it shows; all of it
+   * together is what is returned.
    */
-  complete(request: {
-    readonly operation: string
-    readonly flows: readonly (readonly Stage[])[]
-    readonly auth: JsonObject | undefined
-    readonly checkStage: (stage: Stage, auth: JsonObject) => Promise<void>
-  }): Promise<void>
+  complete<Shown extends object = object>(request: CompleteRequest<Shown>): Promise<Shown>
 }
+
+interface CompleteRequest<Shown extends object> {
+  readonly operation: string
+  readonly flows: readonly (readonly Stage[])[]
+  readonly auth: JsonObject | undefined
+  readonly checkStage: CheckStage<Shown>
+}
+
+// biome-ignore lint/suspicious/noConfusingVoidType: Most stages show nothing but that they are complete.
+type CheckStage<Shown extends object> = (stage: Stage, auth: JsonObject) => Promise<Shown | void>
 
 export function createInteractiveAuth(needs: {
   readonly clock: Clock
@@ -71,18 +83,24 @@ export function createInteractiveAuth(needs: {
     if (typeof id === 'string' && session && !isOver && session.operation === operation) {
       return [id, session]
     }
-    const started = { operation, completed: new Set<Stage>(), startedMs: clock.monotonicMs() }
+    const startedMs = clock.monotonicMs()
+    const started = { operation, completed: new Set<Stage>(), shown: {}, startedMs }
     return [randomWord(random, 24), started]
   }
 
   return {
-    complete: async ({ operation, flows, auth, checkStage }) => {
+    complete: async <Shown extends object>({
+      operation,
+      flows,
+      auth,
+      checkStage,
+    }: CompleteRequest<Shown>) => {
       const [id, session] = sessionOf(auth?.session, operation)
       const isComplete = () => flows.some((flow) => flow.every((one) => session.completed.has(one)))
       const failed = await tryStage({ flows, auth, checkStage, session })
       if (failed === undefined && isComplete()) {
         sessions.delete(id)
-        return
+        return session.shown as Shown
       }
       sessions.set(id, session)
       throw new MoreProofNeeded(failed, {
@@ -99,7 +117,7 @@ export function createInteractiveAuth(needs: {
 async function tryStage(request: {
   flows: readonly (readonly Stage[])[]
   auth: JsonObject | undefined
-  checkStage: (stage: Stage, auth: JsonObject) => Promise<void>
+  checkStage: CheckStage<object>
   session: AuthSession
 }): Promise<MatrixError | undefined> {
   const { auth, session } = request
@@ -109,7 +127,7 @@ async function tryStage(request: {
     return new MatrixError(401, 'M_UNKNOWN', 'This type of authentication is not asked for here.')
   }
   try {
-    await request.checkStage(stage, auth)
+    Object.assign(session.shown, await request.checkStage(stage, auth))
   } catch (error) {
     if (error instanceof MatrixError && error.status < 429) return error
     throw error

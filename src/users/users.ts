@@ -7,6 +7,7 @@
 import type { Argon2id } from '#io/argon2id.ts'
 import type { Clock } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
+import type { Mailer } from '#io/mailer.ts'
 import type { Random } from '#io/random.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { Rooms } from '#rooms/rooms.ts'
@@ -14,6 +15,7 @@ import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import { type AccountData, createAccountData } from './account-data.ts'
 import { type Accounts, createAccounts } from './accounts.ts'
+import { type Addresses, createAddresses } from './addresses.ts'
 import { type BoundAddresses, createBoundAddresses } from './bound-addresses.ts'
 import { createDevices, type Devices } from './devices.ts'
 import type { DeviceLists } from './end-to-end/device-lists.ts'
@@ -38,11 +40,14 @@ export interface RegistrationPolicy {
   /** Whether they need a registration token. */
   readonly tokens: boolean
   readonly guests: boolean
+  /** Whether they must show an e-mail address of theirs, which the account then has. */
+  readonly email?: boolean
 }
 
 export interface Users {
   readonly accounts: Accounts
   readonly sessions: Sessions
+  readonly addresses: Addresses
   readonly boundAddresses: BoundAddresses
   readonly devices: Devices
   readonly profiles: Profiles
@@ -72,6 +77,10 @@ export interface UserNeeds {
   readonly random: Random
   readonly log: Log
   readonly argon2id: Argon2id
+  /** Nothing is sent to addresses if it is not set. */
+  readonly mailer: Mailer | undefined
+  /** Where clients reach this server: a URL. */
+  readonly publicBaseUrl: string
   readonly serverName: ServerName
   readonly rooms: Pick<Rooms, 'membershipsOf' | 'currentState' | 'send' | 'leave'>
   readonly remoteProfiles: RemoteProfiles
@@ -90,6 +99,7 @@ export function createUsers(needs: UserNeeds): Users {
   return {
     accounts,
     sessions,
+    addresses: createAddresses(needs),
     boundAddresses: createBoundAddresses(needs),
     devices: createDevices({ ...needs, sessions }),
     profiles: createProfiles(needs),

@@ -37,9 +37,6 @@ const departures: Readonly<Record<string, { readonly [part: string]: string }>> 
   'PUT /_matrix/client/v3/rooms/{roomId}/state/{eventType}/{stateKey}': {
     response: 'An event that is sent later has no ID yet, but its delay has one.',
   },
-  'POST /_matrix/client/v3/account/password': {
-    auth: 'Without a session it needs an e-mail address, which no account has.',
-  },
 }
 
 /** Operations that this version of the spec has no more, and why we have them still. */

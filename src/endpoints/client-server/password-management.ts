@@ -16,9 +16,7 @@ export const changePassword = endpoint({
   operationId: 'changePassword',
   method: 'POST',
   path: '/_matrix/client/v3/account/password',
-  // The spec lets who has forgotten the password prove an e-mail address instead of a session: we
-  // have no addresses to prove.
-  auth: 'user',
+  auth: 'optional-user',
   body: t.object({
     auth: t.optional(authData),
     new_password: t.string(),
