@@ -166,6 +166,28 @@ test('invites, knocks, joins and leaves each come once', async (t) => {
   assert.ok((await next()).leave[roomId])
 })
 
+test('what a user kept of a room while they were out of it is told when they are back', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const [alice, bob] = [await user('alice'), await user('bob')]
+  const roomId = await alice.createRoom({ preset: 'public_chat' })
+  await bob.post(at(roomId, '/join'))
+  await bob.post(at(roomId, '/leave'))
+  let { next_batch: since } = await bob.sync()
+  const account = `/user/${encodeURIComponent(bob.userId)}${at(roomId, '/account_data')}`
+  await bob.put(`${account}/org.example`, { kept: true })
+  const next = async () => {
+    const answer = await bob.sync(query({ since }))
+    since = answer.next_batch
+    return answer.rooms ?? {}
+  }
+  assert.deepEqual(await next(), {})
+  await bob.post(at(roomId, '/join'))
+  const { events } = (await next()).join[roomId].account_data
+  assert.deepEqual(events, [{ type: 'org.example', content: { kept: true } }])
+  await alice.say(roomId, 'hello')
+  assert.deepEqual((await next()).join[roomId].account_data.events, [])
+})
+
 test('what becomes of a membership after its end is state, and tells nothing of a stay again', async (t) => {
   const { user } = await roomClientWorld(t)
   const [alice, bob] = [await user('alice'), await user('bob')]

@@ -340,6 +340,11 @@ async function joinedRooms(
     since === undefined ? new Set(roomIds) : freshlyJoined(needs, memberships, since),
   ])
   const ephemeral = await ephemeralOf(needs, { request, roomIds, fresh, to: part.to })
+  // What was kept of a room while the user was not in it was not told then.
+  const isBack = since !== undefined && fresh.size > 0
+  const kept = isBack
+    ? await accountDataOf(needs, { ...request, since: undefined }, part.to)
+    : accountData
   const read = await readRooms(needs, request, part.to)
   const concerned = memberships.filter(
     ({ roomId }) =>
@@ -363,7 +368,7 @@ async function joinedRooms(
       isCut: isFresh && since !== undefined,
       stateSince: isFresh || fullState ? undefined : since,
       ephemeral: ephemeral.get(roomId) ?? [],
-      accountData: accountData.get(roomId) ?? [],
+      accountData: (isFresh ? kept : accountData).get(roomId) ?? [],
       sticky: sticky.get(roomId) ?? [],
       isRead: read.has(roomId),
     })
