@@ -59,7 +59,7 @@ function inRules(name: string): string {
 /** In a hundred mutants, so many must be noticed. */
 const noticedShareMin = 0.85
 /** A mutant that never ends is noticed by that. */
-const testsMs = 90_000
+const testsMs = 300_000
 
 interface Task {
   readonly file: string
