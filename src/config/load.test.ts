@@ -47,6 +47,10 @@ const wrong = [
   ['listeners: 8448', 'listeners: found 8448, expected a list'],
   ['federation: {ca_files: [1]}', 'federation.ca_files[0]: found 1, expected a text'],
   ['database: {type: postgres}', 'database.url: found nothing, expected where PostgreSQL is'],
+  [
+    'registration: {verification: email}',
+    'registration.verification: found email, expected email.smtp_host and email.from too',
+  ],
   ['log: {level: loud}', 'log.level: found "loud", expected one of error, warn, info, debug'],
   ['[1, 2]', 'the file: found [1,2], expected a table'],
   ['a: [', 'the file is not YAML'],

@@ -55,6 +55,12 @@ function checkTogether(config: Config): string[] {
   if (config.federation.retry.max_ms < config.federation.retry.min_ms) {
     problems.push('federation.retry.max_ms: it is less than federation.retry.min_ms')
   }
+  const { smtp_host, from } = config.email
+  if (config.registration.verification === 'email' && (smtp_host === null || from === null)) {
+    problems.push(
+      'registration.verification: found email, expected email.smtp_host and email.from too',
+    )
+  }
   for (const [index, { matrix_id, email_address }] of config.support.contacts.entries()) {
     if (matrix_id !== null || email_address !== null) continue
     problems.push(`support.contacts[${index}]: expected a matrix_id or an email_address`)
