@@ -212,7 +212,7 @@ export class SimulatedNetwork {
     const to = this.#addresses.get(request.hostname) ?? request.hostname
     const { tlsName = request.hostname } = request
     this.onRequest?.(from, to, request)
-    if (this.faults.isLost?.(request)) return
+    if (this.#cuts.has(`${from} ${to}`) || this.faults.isLost?.(request)) return
     const random = this.#randomOf(from, to)
     if (random.happens(this.faults.requestLoss)) return
     const arrivals = random.happens(this.faults.repetition) ? 2 : 1
