@@ -54,6 +54,8 @@ const wrong = [
   ['log: {level: loud}', 'log.level: found "loud", expected one of error, warn, info, debug'],
   ['[1, 2]', 'the file: found [1,2], expected a table'],
   ['a: [', 'the file is not YAML'],
+  ['server_name: *nothing', 'the file cannot be read: Unresolved alias'],
+  ['federation: &x [*x]', 'the file cannot be read: Converting circular structure'],
 ] as const
 
 for (const [yaml, problem] of wrong) {

@@ -15,8 +15,8 @@ import { type Config, settings } from './settings.ts'
 export class ConfigError extends Error {
   readonly problems: readonly string[]
 
-  constructor(problems: readonly string[]) {
-    super(problems.join('\n'))
+  constructor(problems: readonly string[], options: { cause?: unknown } = {}) {
+    super(problems.join('\n'), options)
     this.name = 'ConfigError'
     this.problems = problems
   }
@@ -33,17 +33,31 @@ export function loadConfig(
   environment: Readonly<Record<string, string | undefined>>,
 ): Config {
   const problems: Problems = []
-  const document = parseDocument(yaml)
-  if (document.errors.length > 0) {
-    throw new ConfigError(document.errors.map((error) => `the file is not YAML: ${error.message}`))
-  }
-  const given: unknown = document.toJS() ?? {}
+  const given = readYaml(yaml, 'the file') ?? {}
   const merged = withEnvironment(given, environment, problems)
   const config = settings.read('', merged, problems)
   if (problems.length > 0 || config === undefined) throw new ConfigError(problems)
   const together = checkTogether(config)
   if (together.length > 0) throw new ConfigError(together)
   return config
+}
+
+/** The value of a YAML text; `place` is where it stands. Throws `ConfigError` for what is none. */
+function readYaml(yaml: string, place: string): unknown {
+  const document = parseDocument(yaml)
+  if (document.errors.length > 0) {
+    throw new ConfigError(document.errors.map((error) => `${place} is not YAML: ${error.message}`))
+  }
+  try {
+    const value: unknown = document.toJS()
+    // What is part of itself has no JSON.
+    JSON.stringify(value)
+    return value
+  } catch (cause) {
+    // An alias of nothing, of too much, or of what it is in.
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause)
+    throw new ConfigError([`${place} cannot be read: ${why}`], { cause })
+  }
 }
 
 /** What single settings cannot say. */
@@ -83,7 +97,7 @@ function withEnvironment(
       const nearest = nearestOf(name, allKeys().map(environmentName))
       problems.push(`${name}: there is no such setting; the nearest is ${nearest}`)
     } else {
-      put(merged, path, parseDocument(value).toJS())
+      put(merged, path, readYaml(value, name))
     }
   }
   return merged

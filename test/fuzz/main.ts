@@ -1,0 +1,90 @@
+/**
+ * Fuzzing: `npm run fuzz`, or of some targets: `npm run fuzz -- json pdu --seconds 60 --seed 7`.
+ *
+ * Each target gets so many seconds (20 if it is not said). What is found is made small, told, and kept
+ * in `test/fuzz/regress/`, where `test/fuzz-regress.test.ts` runs it from then on. The seed is printed;
+ * with `--runs N` instead of seconds the same seed runs the same inputs, unless the code has changed.
+ *
+ * - `--runs N`: so many inputs of each target.
+ * - `--list`: the names of all targets.
+ * - `--input FILE`: runs this input of one target, and shows what comes of it.
+ *
+ * @module
+ */
+
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { Coverage } from './coverage.ts'
+import { type Found, fuzz } from './fuzz.ts'
+import { judge } from './judge.ts'
+import { regressInputs, writeRegressInput } from './regress.ts'
+import { shrink } from './shrink.ts'
+import type { Target } from './target.ts'
+import { targets } from './targets.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '20' },
+    runs: { type: 'string' },
+    seed: { type: 'string' },
+    input: { type: 'string' },
+    list: { type: 'boolean', default: false },
+  },
+})
+
+if (values.list) for (const name of targets.keys()) console.log(name)
+else await fuzzAll(positionals.length > 0 ? positionals : [...targets.keys()])
+// Servers that were made for a target have timers.
+process.exit()
+
+async function fuzzAll(names: readonly string[]): Promise<void> {
+  const seed =
+    values.seed === undefined ? Math.floor(performance.timeOrigin) % 2 ** 31 : Number(values.seed)
+  console.log(`seed ${seed}`)
+  let failed = 0
+  for (const name of names) {
+    const open = targets.get(name)
+    if (open === undefined) throw new Error(`there is no target ${name}; --list tells their names`)
+    const target = await open()
+    const isGood = values.input === undefined ? await fuzzOne(target, seed) : await showOne(target)
+    if (!isGood) failed += 1
+  }
+  console.log(`${names.length - failed} passed, ${failed} failed`)
+  if (failed > 0) process.exitCode = 1
+}
+
+async function fuzzOne(target: Target, seed: number): Promise<boolean> {
+  const coverage = new Coverage((url) => url.includes('/src/'))
+  const known = regressInputs().filter(({ target: name }) => name === target.name)
+  const began = performance.now()
+  const limit =
+    values.runs === undefined
+      ? { msMax: Number(values.seconds) * 1000 }
+      : { runsMax: Number(values.runs) }
+  const seeds = known.map(({ input }) => input)
+  const { runs, kept, found } = await fuzz(target, { seed, coverage, seeds, ...limit })
+  const perSecond = Math.round(runs / ((performance.now() - began) / 1000))
+  const { functions } = coverage
+  coverage.end()
+  const mark = found.length === 0 ? '✔' : '✖'
+  console.log(
+    `${mark} ${target.name}: ${runs} inputs, ${perSecond} a second, ${kept} kept, ${functions} functions reached`,
+  )
+  for (const one of found) await tell(target, one)
+  return found.length === 0
+}
+
+async function tell(target: Target, { finding, input }: Found): Promise<void> {
+  const small = await shrink(target, input, finding.kind)
+  const file = writeRegressInput(target.name, small)
+  const { text } = (await judge(target, small)) ?? finding
+  console.log(`    ${text.replaceAll('\n', '\n    ')}`)
+  console.log(`    ${file}: ${JSON.stringify(Buffer.from(small).toString()).slice(0, 300)}`)
+}
+
+async function showOne(target: Target): Promise<boolean> {
+  const finding = await judge(target, readFileSync(values.input ?? ''))
+  console.log(finding?.text ?? `${target.name}: nothing is wrong with it`)
+  return finding === undefined
+}

@@ -1,0 +1,48 @@
+/**
+ * All targets. Those that need servers are opened when they are wanted.
+ *
+ * @module
+ */
+
+import type { OpenTarget, Target } from './target.ts'
+import {
+  multipart,
+  openGraph,
+  serverKeys,
+  srvRecords,
+  transaction,
+  wellKnown,
+} from './targets/answers.ts'
+import { config, filters, propertyPaths, pushRules, tokens } from './targets/clients.ts'
+import { authRules, pdu, redaction } from './targets/events.ts'
+import { json, spans } from './targets/json.ts'
+import { contentDisposition, identifiers, patterns, xMatrix } from './targets/names.ts'
+import { stateResolution } from './targets/state-resolution.ts'
+
+const plain: readonly Target[] = [
+  json,
+  spans,
+  pdu,
+  redaction,
+  authRules,
+  stateResolution,
+  identifiers,
+  xMatrix,
+  patterns,
+  contentDisposition,
+  serverKeys,
+  wellKnown,
+  srvRecords,
+  transaction,
+  multipart,
+  openGraph,
+  tokens,
+  filters,
+  pushRules,
+  propertyPaths,
+  config,
+]
+
+export const targets: ReadonlyMap<string, OpenTarget> = new Map([
+  ...plain.map((target) => [target.name, () => target] as const),
+])
