@@ -151,12 +151,11 @@ export async function leftSection(needs: SectionNeeds, part: LeftPart): Promise<
   const accountData = { events: part.accountData }
   if (access?.left === undefined || end === undefined) {
     // They were never in the room as far as we know it: they rejected an invite, or took back a
-    // knock. That event is all there is to tell.
-    const events = await endOfInvite(needs, part)
+    // knock. That event is all there is to tell. It is told as state: if they join, a timeline with it
+    // is the room's, and by an event of it that the client knew it would take that for known too.
     return {
-      // Who asks for the state after the timeline does not take it from the timeline.
-      [part.stateKey]: { events: part.stateKey === 'state' ? [] : events },
-      timeline: { events, limited: false },
+      [part.stateKey]: { events: await endOfInvite(needs, part) },
+      timeline: { events: [], limited: false },
       account_data: accountData,
     }
   }

@@ -188,6 +188,33 @@ test('what a user kept of a room while they were out of it is told when they are
   assert.deepEqual((await next()).join[roomId].account_data.events, [])
 })
 
+test('the end of an invite or a knock is state: no event of the timeline is known before a stay', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const [alice, bob] = [await user('alice'), await user('bob')]
+  const roomId = await alice.createRoom({ preset: 'public_chat' })
+  let { next_batch: since } = await bob.sync()
+  const next = async (more = {}) => {
+    const answer = await bob.sync(query({ since, ...more }))
+    since = answer.next_batch
+    return answer.rooms
+  }
+  const ended = async (stateKey: string, more = {}) => {
+    await bob.post(at(roomId, '/leave'))
+    const { [stateKey]: state, timeline } = (await next(more)).leave[roomId]
+    assert.deepEqual(timeline, { events: [], limited: false })
+    const [{ type, state_key, content }, ...others] = state.events
+    assert.deepEqual([type, state_key, others], ['m.room.member', bob.userId, []])
+    assert.equal(content.membership, 'leave')
+  }
+  await alice.post(at(roomId, '/invite'), { user_id: bob.userId })
+  await next()
+  await ended('state')
+  await alice.put(at(roomId, '/state/m.room.join_rules'), { join_rule: 'knock' })
+  await bob.post(`/knock/${encodeURIComponent(roomId)}`)
+  await next()
+  await ended('state_after', { use_state_after: true })
+})
+
 test('what becomes of a membership after its end is state, and tells nothing of a stay again', async (t) => {
   const { user } = await roomClientWorld(t)
   const [alice, bob] = [await user('alice'), await user('bob')]
