@@ -20,7 +20,7 @@ export class DeviceWorld {
   /** What the servers asked each other since this was last emptied: `10.0.0.1 > b.test PUT /path body`. */
   readonly asked: string[] = []
 
-  constructor(t: TestContext, seed = 1) {
+  constructor(t: Pick<TestContext, 'after'>, seed = 1) {
     this.world = new World(seed)
     this.world.onTrace = (line) => {
       const text = line.slice(line.indexOf(' ') + 1)

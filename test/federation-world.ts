@@ -382,7 +382,7 @@ export class TestServer {
   async join(
     userId: UserId,
     roomId: RoomId,
-    via: readonly TestServer[] = [],
+    via: readonly Pick<TestServer, 'name'>[] = [],
     content: JsonObject = {},
   ): Promise<EventId> {
     return await this.world.await(

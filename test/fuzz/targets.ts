@@ -17,6 +17,7 @@ import { config, filters, propertyPaths, pushRules, tokens } from './targets/cli
 import { authRules, pdu, redaction } from './targets/events.ts'
 import { json, spans } from './targets/json.ts'
 import { contentDisposition, identifiers, patterns, xMatrix } from './targets/names.ts'
+import { edus, transactions } from './targets/servers.ts'
 import { stateResolution } from './targets/state-resolution.ts'
 
 const plain: readonly Target[] = [
@@ -43,6 +44,8 @@ const plain: readonly Target[] = [
   config,
 ]
 
-export const targets: ReadonlyMap<string, OpenTarget> = new Map([
+export const targets: ReadonlyMap<string, OpenTarget> = new Map<string, OpenTarget>([
   ...plain.map((target) => [target.name, () => target] as const),
+  ['transactions', transactions],
+  ['edus', edus],
 ])
