@@ -215,7 +215,7 @@ test('get_missing_events tells both parents before the depths of a long branch',
   const aside = await b.say(bob, roomId, 'aside')
   for (let count = 0; count < 15; count += 1) await a.say(alice, roomId, `${count}`)
   world.heal()
-  await world.settle()
+  await world.settle(3_600_000)
   const merge = await a.say(alice, roomId, 'merge')
   const stored = await a.rooms.event(roomId, merge)
   assert.equal(stored?.pdu.prev_events.length, 2)

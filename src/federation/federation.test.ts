@@ -67,6 +67,7 @@ async function start(
       resolveLocal: async (alias: string) =>
         alias === `#here:${name}` ? { roomId: `!r:${name}`, servers: [name] } : undefined,
     },
+    acquaintances: { mayKnow: async () => true },
     users: {
       profiles: {
         local: async (userId: string) =>
