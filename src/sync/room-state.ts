@@ -127,9 +127,18 @@ function entryGiven(
 /**
  * When lazy-loading is enabled, the server includes the member events of the senders of events in the
  * timeline, of the heroes, and in full state of the user themselves.
+ *
+ * Who takes no state from the timeline is given the members too whom its events are about: they may know
+ * one from an earlier stay who was kicked before their eyes.
  */
-function wantedMembers({ members, timeline }: StateRequest): Set<string> {
-  return new Set([...members, ...timeline.events.map(({ stored }) => stored.pdu.sender)])
+function wantedMembers({ members, timeline, atEnd }: StateRequest): Set<string> {
+  const wanted = new Set<string>(members)
+  for (const { stored } of timeline.events) {
+    const { type, sender, state_key } = stored.pdu
+    wanted.add(sender)
+    if (atEnd && type === 'm.room.member' && state_key !== undefined) wanted.add(state_key)
+  }
+  return wanted
 }
 
 function timelineIds(timeline: RoomTimeline): Set<EventId> {

@@ -257,6 +257,25 @@ test('what becomes of a membership after its end is state, and tells nothing of 
   assert.ok((await next()).leave[roomId].timeline.limited)
 })
 
+test('who loads members lazily and takes no state from the timeline is told who was kicked in it', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const [alice, bob, carol] = [await user('alice'), await user('bob'), await user('carol')]
+  const roomId = await alice.createRoom({ preset: 'public_chat', name: 'named' })
+  for (const one of [bob, carol]) await one.post(at(roomId, '/join'))
+  const room = { state: { lazy_load_members: true }, timeline: { limit: 2 } }
+  const asked = { filter: { room }, use_state_after: true }
+  const { next_batch } = await bob.sync(query(asked))
+  await bob.post(at(roomId, '/leave'))
+  const { next_batch: since } = await bob.sync(query({ ...asked, since: next_batch }))
+  await alice.post(at(roomId, '/kick'), { user_id: carol.userId })
+  await bob.post(at(roomId, '/join'))
+  const { rooms } = await bob.sync(query({ ...asked, since }))
+  const members = rooms.join[roomId].state_after.events
+    .filter(({ type }: Body) => type === 'm.room.member')
+    .map(({ state_key, content }: Body) => [state_key, content.membership])
+  assert.equal(new Map(members).get(carol.userId), 'leave')
+})
+
 test('members are loaded lazily: senders, heroes and oneself', async (t) => {
   const { user } = await roomClientWorld(t)
   const people = await Promise.all(['alice', 'bob', 'carol', 'dave'].map(user))
