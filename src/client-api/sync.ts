@@ -11,7 +11,7 @@ import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { everything, parseFilterText, parseSyncFilter, type SyncFilter } from '#sync/filter.ts'
-import { type SyncAnswer, timeoutMsMax } from '#sync/sync.ts'
+import { type SyncAnswer, type SyncRequest, timeoutMsMax } from '#sync/sync.ts'
 import { parseSince } from '#sync/token.ts'
 
 export const syncRoute = answer(
@@ -25,7 +25,7 @@ export const syncRoute = answer(
     // API.
     const { set_presence: word = 'online', timeout: timeoutMs = 0 } = query
     await needs.presence.syncing(session, word, Math.min(timeoutMs, timeoutMsMax))
-    const { body, toDevice } = await needs.sync.sync({
+    const request: SyncRequest = {
       userId,
       deviceId,
       since: since?.stream,
@@ -36,10 +36,15 @@ export const syncRoute = answer(
       stateKey: stable ? 'state_after' : unstable ? 'org.matrix.msc4222.state_after' : 'state',
       timeoutMs,
       signal,
-    })
-    return { ...body, to_device: { events: deviceMessages(toDevice) } }
+    }
+    // Not awaited: of a request that waits for long, nothing is kept here.
+    return needs.sync.sync(request).then(bodyOf)
   },
 )
+
+function bodyOf({ body, toDevice }: SyncAnswer) {
+  return { ...body, to_device: { events: deviceMessages(toDevice) } }
+}
 
 /** Messages to the device as clients are given them. */
 export function deviceMessages(messages: SyncAnswer['toDevice']) {

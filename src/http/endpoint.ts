@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { PeerSignal } from '#io/http.ts'
 import type { ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { Static, TOptional, TSchema } from '#schema/schema.ts'
 import type { ByteAnswer } from './byte-answer.ts'
@@ -79,7 +80,7 @@ export type RequestOf<E extends Endpoint> = {
     : E['body'] extends TSchema
       ? Static<E['body']>
       : undefined
-  readonly signal: AbortSignal
+  readonly signal: PeerSignal
   readonly remoteAddress: string
 } & (E['keepsBytes'] extends true ? { readonly rawBody: Uint8Array } : unknown) &
   (E['auth'] extends 'server'

@@ -63,35 +63,44 @@ export function serve<Needs>(
   shell: Shell,
 ): HttpHandler {
   const router = createRouter(routes)
-  return async (request) => {
+  const answerOne = async (request: IncomingRequest, asked: Asked) => {
     // Servers MUST NOT perform any logic defined for the endpoints when approached with an OPTIONS
     // request.
-    if (request.method === 'OPTIONS') return withCors({ status: 204, headers: {}, body: empty })
-    try {
-      const [path, query] = splitTarget(request.target)
-      const found = router.find(request.method, path)
-      if (found === undefined || 'allowed' in found) {
-        return withCors(unsupported(request.method, found?.allowed))
-      }
-      const { route, params } = found
-      const answer = await answerRoute(route, needs, shell, { request, params, query })
-      return withCors(answer)
-    } catch (error) {
-      return withCors(errorAnswer(error, request, shell))
+    if (request.method === 'OPTIONS') return { status: 204, headers: {}, body: empty }
+    const [path, query] = splitTarget(request.target)
+    const found = router.find(request.method, path)
+    if (found === undefined || 'allowed' in found) {
+      return unsupported(request.method, found?.allowed)
     }
+    const { route, params } = found
+    const read = await readRequest(route, shell, { request, params, query })
+    return answerRoute(route, needs, shell, { read, asked })
+  }
+  return (request) => {
+    const { method, target, signal } = request
+    const asked = { method, target, signal }
+    return answerOne(request, asked).then(withCors, (error: unknown) =>
+      withCors(errorAnswer(error, asked, shell)),
+    )
   }
 }
 
-async function answerRoute<Needs>(
-  { endpoint, answer }: Route<Needs>,
-  needs: Needs,
+/**
+ * What is kept of a request until its answer is there. A client may wait for minutes, and ten thousand may
+ * do so at once: so nobody here awaits the answer who has the whole of the request.
+ */
+type Asked = Pick<IncomingRequest, 'method' | 'target' | 'signal'>
+
+/** What the function that answers is given of a request that may be answered. */
+async function readRequest<Needs>(
+  { endpoint }: Route<Needs>,
   shell: Shell,
   matched: {
     request: IncomingRequest
     params: Readonly<Record<string, string>>
     query: URLSearchParams
   },
-): Promise<OutgoingAnswer> {
+): Promise<object> {
   const { request } = matched
   shell.admit?.(endpoint, request)
   const { requester, rawBody } = await authenticate(endpoint, shell, request, matched.query)
@@ -99,7 +108,7 @@ async function answerRoute<Needs>(
   const room = matched.params.roomId ?? matched.params.roomIdOrAlias
   if (room !== undefined) shell.admitRoom?.(endpoint, room)
   const body = rawBody ?? (await bodyOf(endpoint, request))
-  const read = {
+  return {
     params: readParams(endpoint.params, matched.params),
     query: readQuery(endpoint.query, matched.query),
     body: parsesBody(endpoint) ? readBody(endpoint.body, body, numbersIn(endpoint)) : undefined,
@@ -108,15 +117,27 @@ async function answerRoute<Needs>(
     session: requester.session,
     origin: requester.origin,
     rawBody: body,
-    upload: { contentType: headerOf(request, 'content-type'), chunks: request.chunks },
+    upload: {
+      contentType: headerOf(request, 'content-type'),
+      chunks: (bytesMax: number) => request.chunks(bytesMax),
+    },
   }
-  const value = await answer(read as never, needs)
-  if (value instanceof ByteAnswer) return value.answer
-  if (shell.checkAnswers) checkAnswer(endpoint, value)
-  const sent = jsonAnswer(200, value)
-  return Symbol.asyncIterator in sent.body
-    ? { ...sent, body: logged(sent.body, request, shell) }
-    : sent
+}
+
+function answerRoute<Needs>(
+  { endpoint, answer }: Route<Needs>,
+  needs: Needs,
+  shell: Shell,
+  { read, asked }: { readonly read: object; readonly asked: Asked },
+): Promise<OutgoingAnswer> {
+  return answer(read as never, needs).then((value) => {
+    if (value instanceof ByteAnswer) return value.answer
+    if (shell.checkAnswers) checkAnswer(endpoint, value)
+    const sent = jsonAnswer(200, value)
+    return Symbol.asyncIterator in sent.body
+      ? { ...sent, body: logged(sent.body, asked, shell) }
+      : sent
+  })
 }
 
 async function authenticate(
@@ -203,12 +224,12 @@ function checkAnswer(endpoint: Endpoint, value: unknown): void {
   assert(!problem, `wrong answer of ${endpoint.operationId}: ${problem && sentence(problem)}`)
 }
 
-function errorAnswer(error: unknown, request: IncomingRequest, shell: Shell): OutgoingAnswer {
+function errorAnswer(error: unknown, asked: Asked, shell: Shell): OutgoingAnswer {
   const known = error instanceof MatrixError ? error : shell.explain?.(error)
   const answered = known ?? new MatrixError(500, 'M_UNKNOWN', 'Something went wrong here.')
-  if (known === undefined && !request.signal.aborted) {
-    const path = request.target.split('?', 1)[0]
-    shell.log.error('a request failed', { method: request.method, path, error })
+  if (known === undefined && !asked.signal.aborted) {
+    const path = asked.target.split('?', 1)[0]
+    shell.log.error('a request failed', { method: asked.method, path, error })
   }
   const plain = jsonAnswer(answered.status, answered)
   // Who is told to come back later gives up their connection, too.
@@ -232,7 +253,7 @@ function jsonAnswer(status: number, value: unknown): OutgoingAnswer {
 /** An answer that is read while it is sent, and may break half-way: then its connection does, too. */
 async function* logged(
   body: AsyncIterable<Uint8Array>,
-  { method, target, signal }: IncomingRequest,
+  { method, target, signal }: Asked,
   { log }: Shell,
 ): AsyncGenerator<Uint8Array, void> {
   try {

@@ -47,7 +47,9 @@ before(async () => {
   server = await listen({ host: '127.0.0.1', port: 0, tls: certificate }, async (request) => {
     const body = Buffer.from(await request.body(1e6)).toString()
     seen.push(`${request.method} ${request.target} ${request.headers.host} ${body}`)
-    if (request.target === '/never') await once(request.signal, 'abort')
+    if (request.target === '/never') {
+      await new Promise<void>((gone) => request.signal.addEventListener('abort', gone))
+    }
     const size = Number(/^\/size\/(\d+)/.exec(request.target)?.[1] ?? 2)
     const encoded = request.target === '/gzip' && { 'content-encoding': 'gzip' }
     const moved = request.target === '/moved' && { location: '/elsewhere' }

@@ -5,7 +5,13 @@ import { type TestContext, test } from 'node:test'
 import { certificateNameAt } from '../../test/certificate-name.ts'
 import { MatrixError } from '../protocol/matrix-error.ts'
 import { makeAuthority } from './certificates.ts'
-import type { HttpHandler, IncomingRequest, ListenOptions, OutgoingAnswer } from './http.ts'
+import type {
+  HttpHandler,
+  IncomingRequest,
+  ListenOptions,
+  OutgoingAnswer,
+  PeerSignal,
+} from './http.ts'
 import { listen } from './http-server.ts'
 
 const ok: OutgoingAnswer = { status: 200, headers: { 'content-length': '2' }, body: bytes('ok') }
@@ -132,8 +138,34 @@ test('the signal is aborted when the peer goes away', async (t) => {
   await gone.promise
 })
 
+test('who no longer listens to the signal is not told, others are', async (t) => {
+  const told: string[] = []
+  const gone = Promise.withResolvers<void>()
+  const arrived = Promise.withResolvers<void>()
+  const server = await started(t, async ({ signal }) => {
+    const leaving = { handleEvent: () => void told.push('leaving') }
+    signal.addEventListener('abort', leaving)
+    signal.addEventListener('abort', { handleEvent: () => void told.push('object') })
+    signal.addEventListener('abort', () => {
+      told.push(`function ${signal.aborted}`)
+      gone.resolve()
+    })
+    signal.removeEventListener('abort', leaving)
+    told.push(`before ${signal.aborted}`)
+    arrived.resolve()
+    await gone.promise
+    return ok
+  })
+  const socket = connect(server.port, '127.0.0.1')
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await arrived.promise
+  socket.destroy()
+  await gone.promise
+  assert.deepEqual(told, ['before false', 'object', 'function true'])
+})
+
 test('the signal of an answered request is not aborted', async (t) => {
-  let signal: AbortSignal | undefined
+  let signal: PeerSignal | undefined
   const server = await started(t, async (request) => {
     signal = request.signal
     return ok
@@ -174,7 +206,7 @@ test('closing cuts a request that does not finish in time', async (t) => {
   })
   const answer = exchange(server.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   const { signal } = await arrived.promise
-  const aborted = once(signal, 'abort')
+  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', resolve))
   await server.close(10)
   assert.equal(await answer, '')
   await aborted

@@ -16,6 +16,8 @@ import type {
   Listen,
   Listening,
   OutgoingAnswer,
+  PeerListener,
+  PeerSignal,
 } from './http.ts'
 import { networkOf } from './network-of.ts'
 import { Proxies, plainAddress } from './proxies.ts'
@@ -44,16 +46,14 @@ const stalledMsMax = 60_000
 
 export const listen: Listen = async (options, handler) => {
   let closing = false
+  const isClosing = () => closing
   const proxies = new Proxies(options.proxies ?? [])
   const known = new WeakSet<Socket>()
   const serveOne = (request: IncomingMessage, response: ServerResponse) => {
-    // A connection that is kept alive would hold up the end.
-    response.once('finish', () => {
-      if (closing) request.socket.destroySoon()
-    })
     const startsConnection = !known.has(request.socket)
     known.add(request.socket)
-    void answerOne(request, response, { handler, proxies, startsConnection })
+    const asked = new Incoming(request, response, { proxies, startsConnection })
+    answerOne(request, response, { asked, handler, isClosing })
   }
   const tlsServer =
     options.tls && createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, serveOne)
@@ -121,64 +121,135 @@ function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }
 
-async function answerOne(
+/** Nothing is kept here of what was asked while it is answered: that may take minutes. */
+function answerOne(
   request: IncomingMessage,
   response: ServerResponse,
   {
+    asked,
     handler,
-    proxies,
-    startsConnection,
-  }: { handler: HttpHandler; proxies: Proxies; startsConnection: boolean },
-): Promise<void> {
-  const aborter = new AbortController()
-  response.on('close', () => {
-    if (!response.writableFinished) aborter.abort(new Error('the peer went away'))
-  })
+    isClosing,
+  }: { asked: Incoming; handler: HttpHandler; isClosing: () => boolean },
+): void {
   // Errors of the socket end in 'close'; without a listener they would end the process.
-  response.on('error', () => {})
-  request.on('error', () => {})
+  response.on('error', ignore)
+  request.on('error', ignore)
   response.setTimeout(0)
-  try {
-    const asked = incoming(request, proxies, aborter.signal)
-    const answer = await handler({ ...asked, startsConnection })
-    await send(request, response, answer)
-  } catch {
+  const { hasBody } = asked
+  handler(asked)
+    .then((answer) => send(request, response, { answer, hasBody, isClosing }))
     // The handler answers its own errors: what comes here is an answer that broke half-way.
-    response.destroy()
+    .catch(() => response.destroy())
+}
+
+function ignore(): void {}
+
+/** What was asked. Its head is here alone, so that it goes when nobody needs it any more. */
+class Incoming implements IncomingRequest {
+  readonly method: string
+  readonly target: string
+  readonly headers: Headers
+  readonly remoteAddress: string
+  readonly encrypted: boolean
+  readonly startsConnection: boolean
+  readonly signal: PeerSignal
+  readonly #message: IncomingMessage
+
+  constructor(
+    message: IncomingMessage,
+    response: ServerResponse,
+    { proxies, startsConnection }: { proxies: Proxies; startsConnection: boolean },
+  ) {
+    const { headers, socket } = message
+    const forwarded = String(headers['x-forwarded-for'] ?? '')
+    this.method = message.method ?? ''
+    this.target = message.url ?? ''
+    this.headers = headers as Headers
+    this.remoteAddress = proxies.clientOf(socket.remoteAddress ?? '', forwarded)
+    this.encrypted = 'encrypted' in socket
+    this.startsConnection = startsConnection
+    this.signal = new ResponseSignal(response)
+    this.#message = message
+    // Node would keep its own copies until the answer is sent.
+    message.headers = noHeaders
+    message.rawHeaders = []
+  }
+
+  get hasBody(): boolean {
+    return this.headers['transfer-encoding'] !== undefined || this.#contentLength > 0
+  }
+
+  async body(bytesMax: number): Promise<Uint8Array> {
+    const chunks: Uint8Array[] = []
+    for await (const chunk of this.#read(bytesMax, 0)) chunks.push(chunk)
+    return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
+  }
+
+  chunks(bytesMax: number): AsyncIterable<Uint8Array> {
+    return this.#read(bytesMax, chunkMsPerByte)
+  }
+
+  #read(bytesMax: number, msPerByte: number): AsyncIterable<Uint8Array> {
+    const contentLength = this.#contentLength
+    return readChunks(this.#message, { contentLength, bytesMax, msPerByte })
+  }
+
+  get #contentLength(): number {
+    return Number(this.headers['content-length'] ?? 0)
   }
 }
 
-function incoming(
-  request: IncomingMessage,
-  proxies: Proxies,
-  signal: AbortSignal,
-): IncomingRequest {
-  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
-  return {
-    method: request.method ?? '',
-    target: request.url ?? '',
-    headers: request.headers as Headers,
-    remoteAddress: proxies.clientOf(request.socket.remoteAddress ?? '', forwarded),
-    encrypted: 'encrypted' in request.socket,
-    body: (bytesMax) => readBody(request, bytesMax),
-    chunks: (bytesMax) => readChunks(request, { bytesMax, msPerByte: chunkMsPerByte }),
-    signal,
+const noHeaders = {}
+
+/** Aborted when a response closes before it is finished. It is much smaller than an `AbortSignal`. */
+class ResponseSignal implements PeerSignal {
+  readonly #response: ServerResponse
+  #listeners: readonly PeerListener[] = none
+
+  constructor(response: ServerResponse) {
+    this.#response = response
+  }
+
+  get aborted(): boolean {
+    return this.#response.closed && !this.#response.writableFinished
+  }
+
+  get reason(): Error {
+    return new Error('the peer went away')
+  }
+
+  addEventListener(_: 'abort', listener: PeerListener): void {
+    if (this.#listeners.length === 0) this.#response.on('close', this.#onClose)
+    this.#listeners = [...this.#listeners, listener]
+  }
+
+  removeEventListener(_: 'abort', listener: PeerListener): void {
+    this.#listeners = this.#listeners.filter((one) => one !== listener)
+    if (this.#listeners.length === 0) this.#response.off('close', this.#onClose)
+  }
+
+  readonly #onClose = () => {
+    if (!this.aborted) return
+    for (const listener of this.#listeners) {
+      if (typeof listener === 'function') listener()
+      else listener.handleEvent()
+    }
   }
 }
 
-async function readBody(request: IncomingMessage, bytesMax: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of readChunks(request, { bytesMax, msPerByte: 0 })) chunks.push(chunk)
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)
-}
+const none: readonly PeerListener[] = []
 
 async function* readChunks(
   request: IncomingMessage,
-  { bytesMax, msPerByte }: { readonly bytesMax: number; readonly msPerByte: number },
+  {
+    contentLength,
+    bytesMax,
+    msPerByte,
+  }: { readonly contentLength: number; readonly bytesMax: number; readonly msPerByte: number },
 ): AsyncGenerator<Uint8Array> {
   const tooLarge = () =>
     new MatrixError(413, 'M_TOO_LARGE', `The body has more than ${bytesMax} bytes.`)
-  if (Number(request.headers['content-length'] ?? 0) > bytesMax) throw tooLarge()
+  if (contentLength > bytesMax) throw tooLarge()
   const startedMs = performance.now()
   let size = 0
   // Leaving the loop must not destroy the socket: the refusal is still to be sent over it.
@@ -215,11 +286,19 @@ async function nextInTime(
 async function send(
   request: IncomingMessage,
   response: ServerResponse,
-  answer: OutgoingAnswer,
+  {
+    answer,
+    hasBody,
+    isClosing,
+  }: { answer: OutgoingAnswer; hasBody: boolean; isClosing: () => boolean },
 ): Promise<void> {
   if (response.destroyed) return
   // What is left of a body nobody wanted is not read: the connection ends after the answer.
-  const unread = !request.complete && hasBody(request)
+  const unread = !request.complete && hasBody
+  response.once('finish', () => {
+    // A connection that is kept alive would hold up the end.
+    if (unread || isClosing()) request.socket.destroySoon()
+  })
   response.writeHead(
     answer.status,
     unread ? { ...answer.headers, connection: 'close' } : answer.headers,
@@ -234,12 +313,6 @@ async function send(
     if (!response.write(piece)) await drained(response)
   }
   response.end()
-  if (unread) response.once('finish', () => request.socket.destroySoon())
-}
-
-function hasBody(request: IncomingMessage): boolean {
-  const { headers } = request
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
 /** Waits until the peer has taken what was written, or is gone. */

@@ -9,6 +9,19 @@
 /** Header names are in lower case. A header that came several times is an array. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
 
+/**
+ * What is told of a peer that goes away: the part of an `AbortSignal` that is needed, so that one will do,
+ * but thousands of requests wait, and a smaller thing will do, too.
+ */
+export interface PeerSignal {
+  readonly aborted: boolean
+  readonly reason: unknown
+  addEventListener(type: 'abort', listener: PeerListener): void
+  removeEventListener(type: 'abort', listener: PeerListener): void
+}
+
+export type PeerListener = (() => void) | { handleEvent(): void }
+
 /** A request that reached us. */
 export interface IncomingRequest {
   readonly method: string
@@ -26,7 +39,7 @@ export interface IncomingRequest {
   /** Like `body`, piece by piece as it comes, for bodies that may be large and take long. */
   chunks(bytesMax: number): AsyncIterable<Uint8Array>
   /** Aborted when the peer goes away or the server ends. */
-  readonly signal: AbortSignal
+  readonly signal: PeerSignal
 }
 
 /** Our answer. A body in pieces is written one by one, as fast as the peer takes them. */

@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { PeerSignal } from '#io/http.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { LocalMembership, StoredEvent } from '#rooms/rooms.ts'
@@ -39,7 +40,7 @@ export interface EventsRequest {
   readonly roomId: RoomId | undefined
   /** Not longer than those of `/sync`. */
   readonly timeoutMs: number
-  readonly signal: AbortSignal
+  readonly signal: PeerSignal
 }
 
 export interface EventsAnswer {
@@ -62,7 +63,7 @@ export async function eventStream(
   const settled = needs.streams.settled()
   const start = Math.min(request.from ?? settled, settled)
   for (let from = start; ; ) {
-    signal.throwIfAborted()
+    if (signal.aborted) throw signal.reason
     const snapshot = await settledSnapshot(needs, userId)
     const rooms = await roomsToTell(needs, request, { from, snapshot })
     const { chunk, end } = await tell(needs, { request, from, snapshot, rooms })

@@ -29,12 +29,15 @@ function world() {
   const time = new VirtualTime()
   const streams = new Settling()
   const notifier = createNotifier({ clock: time.clock(), streams })
-  const wait = (after: number, options: { rooms?: `!${string}`[]; signal?: AbortSignal } = {}) =>
+  const wait = (
+    after: number,
+    options: { rooms?: `!${string}`[]; timeoutMs?: number; signal?: AbortSignal } = {},
+  ) =>
     notifier.wait({
       userId: '@a:x',
       rooms: options.rooms ?? ['!r'],
       after,
-      timeoutMs: 30_000,
+      timeoutMs: options.timeoutMs ?? 30_000,
       signal: options.signal ?? never,
     })
   return { time, notifier, streams, wait }
@@ -54,6 +57,18 @@ test('waiting ends by a change of a room, of the user, or by the clock', async (
     await time.await(waiting)
     assert.equal(time.elapsedMs - before, elapsed)
   }
+})
+
+test('each ends in its own time, at most 50 ms late, also among others who wait', async () => {
+  const { time, notifier, wait } = world()
+  const endedMs = new Map<string, number>()
+  const waitFor = (name: string, timeoutMs: number) =>
+    wait(1, { timeoutMs, rooms: [`!${name}`] }).then(() => endedMs.set(name, time.elapsedMs))
+  const waiting = [waitFor('a', 10_010), waitFor('b', 10_040), waitFor('c', 10_040)]
+  waiting.push(waitFor('d', 20_000), waitFor('e', 1))
+  notifier.roomChanged('!b', 2)
+  await time.await(Promise.all(waiting))
+  assert.deepEqual(Object.fromEntries(endedMs), { a: 10_050, b: 0, c: 10_050, d: 20_000, e: 50 })
 })
 
 test('what concerns others, or is known already, wakes nobody', async () => {

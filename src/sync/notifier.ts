@@ -9,12 +9,14 @@
  * concerns nobody before the stream has settled up to it: who was woken could not be told of it, would look
  * again at once, and so on, and what is being committed would not get its turn.
  *
- * Invariant: an idle waiter costs memory only. There is no timer but its own timeout.
+ * Invariant: an idle waiter costs memory only, and little of it, for thousands wait: one object, which is
+ * in the sets of what it waits for. Whose time is over at the same moment have one timer.
  *
  * @module
  */
 
-import type { Clock } from '#io/clock.ts'
+import type { Clock, Timer } from '#io/clock.ts'
+import type { PeerSignal } from '#io/http.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { Streams } from '#storage/streams.ts'
 
@@ -28,25 +30,32 @@ export interface Notifier {
    * Resolves when something concerns the user beyond `after`, at the latest after `timeoutMs`.
    * Rejects with the signal's reason if it is aborted.
    */
-  wait(request: {
-    readonly userId: UserId
-    readonly rooms: readonly RoomId[]
-    readonly after: number
-    readonly timeoutMs: number
-    readonly signal: AbortSignal
-  }): Promise<void>
+  wait(request: WaitRequest): Promise<void>
+}
+
+export interface WaitRequest {
+  readonly userId: UserId
+  readonly rooms: readonly RoomId[]
+  readonly after: number
+  readonly timeoutMs: number
+  readonly signal: PeerSignal
 }
 
 export interface NotifierNeeds {
-  readonly clock: Pick<Clock, 'after'>
+  readonly clock: Pick<Clock, 'after' | 'monotonicMs'>
   readonly streams: Pick<Streams, 'settled' | 'onSettled'>
 }
 
-const timeoutStepMs = 50
+/** Timeouts end at multiples of this, up to so much later than was asked for. */
+const deadlineStepMs = 50
 
 export function createNotifier({ clock, streams }: NotifierNeeds): Notifier {
-  const rooms = new Topics<RoomId>()
-  const users = new Topics<UserId>()
+  const places: WaitingPlaces = {
+    rooms: new Topics<RoomId>(),
+    users: new Topics<UserId>(),
+    deadlines: new Deadlines(clock),
+  }
+  const { rooms, users } = places
   streams.onSettled((settled) => {
     users.settled(settled)
     rooms.settled(settled)
@@ -54,42 +63,105 @@ export function createNotifier({ clock, streams }: NotifierNeeds): Notifier {
   return {
     roomChanged: (roomId, stream) => rooms.happened(roomId, stream, streams.settled()),
     userChanged: (userId, stream) => users.happened(userId, stream, streams.settled()),
-    wait: ({ userId, rooms: roomIds, after, timeoutMs, signal }) =>
-      new Promise((resolve, reject) => {
-        const hasChanged =
-          users.lastChange(userId) > after || roomIds.some((id) => rooms.lastChange(id) > after)
-        if (signal.aborted) return reject(signal.reason)
-        if (hasChanged) return resolve()
-        const end = () => {
-          timer.cancel()
-          signal.removeEventListener('abort', abort)
-          users.unsubscribe(userId, wake)
-          for (const roomId of roomIds) rooms.unsubscribe(roomId, wake)
-        }
-        const wake = (stream: number) => {
-          if (stream <= after) return
-          end()
-          resolve()
-        }
-        const abort = () => {
-          end()
-          reject(signal.reason)
-        }
-        // Thousands may wait: timers of the same length are cheap, those of distinct ones are not.
-        const waitMs = Math.ceil(timeoutMs / timeoutStepMs) * timeoutStepMs
-        const timer = clock.after(waitMs, () => wake(Number.POSITIVE_INFINITY))
-        signal.addEventListener('abort', abort, { once: true })
-        users.subscribe(userId, wake)
-        for (const roomId of roomIds) rooms.subscribe(roomId, wake)
-      }),
+    wait: (request) => {
+      const { userId, rooms: roomIds, after, signal } = request
+      if (signal.aborted) return Promise.reject(signal.reason)
+      const hasChanged =
+        users.lastChange(userId) > after || roomIds.some((id) => rooms.lastChange(id) > after)
+      return hasChanged ? Promise.resolve() : new Waiter(places, request).ended
+    },
   }
 }
 
-type Wake = (stream: number) => void
+interface WaitingPlaces {
+  readonly rooms: Topics<RoomId>
+  readonly users: Topics<UserId>
+  readonly deadlines: Deadlines
+}
+
+/** One who waits, from when it is made. */
+class Waiter {
+  readonly ended: Promise<void>
+  readonly #resolve: () => void
+  readonly #reject: (reason: unknown) => void
+  readonly #places: WaitingPlaces
+  readonly #request: WaitRequest
+  readonly #deadline: number
+
+  constructor(places: WaitingPlaces, request: WaitRequest) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.ended = promise
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#places = places
+    this.#request = request
+    this.#deadline = places.deadlines.add(this, request.timeoutMs)
+    request.signal.addEventListener('abort', this)
+    places.users.subscribe(request.userId, this)
+    for (const roomId of request.rooms) places.rooms.subscribe(roomId, this)
+  }
+
+  /** Ends the waiting if what happened there is beyond what is known. */
+  wake(stream: number): void {
+    if (stream <= this.#request.after) return
+    this.#leave()
+    this.#resolve()
+  }
+
+  /** The signal has been aborted. */
+  handleEvent(): void {
+    this.#leave()
+    this.#reject(this.#request.signal.reason)
+  }
+
+  #leave(): void {
+    const { deadlines, users, rooms } = this.#places
+    const { signal, userId, rooms: roomIds } = this.#request
+    deadlines.delete(this, this.#deadline)
+    signal.removeEventListener('abort', this)
+    users.unsubscribe(userId, this)
+    for (const roomId of roomIds) rooms.unsubscribe(roomId, this)
+  }
+}
+
+/** Wakes those whose time is over: timers by the thousand are dear, so there is one for each step of time. */
+class Deadlines {
+  readonly #clock: NotifierNeeds['clock']
+  readonly #steps = new Map<number, { readonly waiting: Set<Waiter>; readonly timer: Timer }>()
+
+  constructor(clock: NotifierNeeds['clock']) {
+    this.#clock = clock
+  }
+
+  /** Gives when that is, for `delete`. */
+  add(waiter: Waiter, timeoutMs: number): number {
+    const nowMs = this.#clock.monotonicMs()
+    const deadline = Math.ceil((nowMs + timeoutMs) / deadlineStepMs) * deadlineStepMs
+    const step = this.#steps.getOrInsertComputed(deadline, () => ({
+      waiting: new Set(),
+      timer: this.#clock.after(Math.ceil(deadline - nowMs), () => this.#end(deadline)),
+    }))
+    step.waiting.add(waiter)
+    return deadline
+  }
+
+  delete(waiter: Waiter, deadline: number): void {
+    const step = this.#steps.get(deadline)
+    step?.waiting.delete(waiter)
+    if (step?.waiting.size !== 0) return
+    step.timer.cancel()
+    this.#steps.delete(deadline)
+  }
+
+  #end(deadline: number): void {
+    const waiting = this.#steps.get(deadline)?.waiting ?? []
+    for (const waiter of [...waiting]) waiter.wake(Number.POSITIVE_INFINITY)
+  }
+}
 
 /** What can change, by its ID: who waits for it, and when it last did. */
 class Topics<Id> {
-  readonly #waiting = new Map<Id, Set<Wake>>()
+  readonly #waiting = new Map<Id, Set<Waiter>>()
   /** In the order of the last changes. */
   readonly #lastChanges = new Map<Id, number>()
   #forgotten = 0
@@ -114,22 +186,22 @@ class Topics<Id> {
     this.#lastChanges.delete(id)
     this.#lastChanges.set(id, last)
     if (this.#lastChanges.size > rememberedMax) this.#forgetOldest()
-    for (const wake of [...(this.#waiting.get(id) ?? [])]) wake(stream)
+    for (const waiter of [...(this.#waiting.get(id) ?? [])]) waiter.wake(stream)
   }
 
   lastChange(id: Id): number {
     return this.#lastChanges.get(id) ?? this.#forgotten
   }
 
-  subscribe(id: Id, wake: Wake): void {
+  subscribe(id: Id, waiter: Waiter): void {
     const waiting = this.#waiting.get(id)
-    if (waiting === undefined) this.#waiting.set(id, new Set([wake]))
-    else waiting.add(wake)
+    if (waiting === undefined) this.#waiting.set(id, new Set([waiter]))
+    else waiting.add(waiter)
   }
 
-  unsubscribe(id: Id, wake: Wake): void {
+  unsubscribe(id: Id, waiter: Waiter): void {
     const waiting = this.#waiting.get(id)
-    waiting?.delete(wake)
+    waiting?.delete(waiter)
     if (waiting?.size === 0) this.#waiting.delete(id)
   }
 

@@ -11,6 +11,7 @@
  */
 
 import type { Clock } from '#io/clock.ts'
+import type { PeerSignal } from '#io/http.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
 import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
@@ -37,7 +38,7 @@ import {
   type RoomInitialSyncRequest,
   roomInitialSync,
 } from './initial-sync.ts'
-import { createNotifier, type Notifier } from './notifier.ts'
+import { createNotifier, type Notifier, type WaitRequest } from './notifier.ts'
 import { presenceEvents } from './presence.ts'
 import { profileUpdates } from './profile-updates.ts'
 import {
@@ -69,7 +70,7 @@ export interface SyncRequest {
   readonly fullState: boolean
   readonly stateKey: SyncPart['stateKey']
   readonly timeoutMs: number
-  readonly signal: AbortSignal
+  readonly signal: PeerSignal
 }
 
 export interface SyncAnswer {
@@ -114,12 +115,13 @@ export function createSync(needs: SyncNeeds): Sync {
   const notifier = createNotifier(needs)
   listen(needs, notifier)
   const sections: SectionNeeds = { ...needs, summaries: createRoomSummaries(needs.rooms) }
+  const all: AnswerNeeds = { ...sections, ...needs, notifier }
   return {
-    sync: (request) => answer({ ...sections, ...needs, notifier }, request),
-    events: (request) => eventStream({ ...needs, notifier }, request),
+    sync: (request) => answer(all, request),
+    events: (request) => eventStream(all, request),
     initialSync: (request) => initialSync(needs, request),
     roomInitialSync: (request) => roomInitialSync(needs, request),
-    slidingSync: createSlidingSync({ ...sections, ...needs, notifier }),
+    slidingSync: createSlidingSync(all),
     deviceListChanges: async (userId, { from, to }) => {
       const settled = needs.streams.settled()
       const memberships = await needs.rooms.membershipsOf(userId)
@@ -173,7 +175,7 @@ async function answerOrWait(
   needs: AnswerNeeds,
   request: SyncRequest,
   endMs: number,
-): Promise<SyncAnswer | Parameters<Notifier['wait']>[0]> {
+): Promise<SyncAnswer | WaitRequest> {
   const { userId, since, fullState, signal } = request
   const snapshot = await settledSnapshot(needs, userId)
   const { to, memberships } = snapshot

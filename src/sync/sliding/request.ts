@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { PeerSignal } from '#io/http.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { Json } from '#protocol/json.ts'
 import type { WantedOfRoom } from './room-config.ts'
@@ -66,5 +67,5 @@ export interface SlidingSyncRequest {
   readonly lists: Readonly<Record<string, WantedList>>
   readonly subscriptions: Readonly<Record<RoomId, WantedOfRoom>>
   readonly extensions: WantedExtensions
-  readonly signal: AbortSignal
+  readonly signal: PeerSignal
 }
