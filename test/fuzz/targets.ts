@@ -17,6 +17,7 @@ import { config, filters, propertyPaths, pushRules, tokens } from './targets/cli
 import { authRules, pdu, redaction } from './targets/events.ts'
 import { json, spans } from './targets/json.ts'
 import { contentDisposition, identifiers, patterns, xMatrix } from './targets/names.ts'
+import { roomAnswers } from './targets/room-answers.ts'
 import { edus, transactions } from './targets/servers.ts'
 import { stateResolution } from './targets/state-resolution.ts'
 
@@ -48,4 +49,5 @@ export const targets: ReadonlyMap<string, OpenTarget> = new Map<string, OpenTarg
   ...plain.map((target) => [target.name, () => target] as const),
   ['transactions', transactions],
   ['edus', edus],
+  ['room-answers', roomAnswers],
 ])
