@@ -70,6 +70,14 @@ test('a server name that is none', () => {
   assert.match(problems('server_name: 17')[0] ?? '', /^server_name: found 17, expected a server/)
 })
 
+test('what is no YAML in the environment is told', () => {
+  assert.deepEqual(problems('server_name: a.example', { HANSA_SERVER_NAME: '*nothing' }), [
+    'HANSA_SERVER_NAME cannot be read: Unresolved alias (the anchor must be set before the alias): nothing',
+  ])
+  const [problem = ''] = problems('server_name: a.example', { HANSA_SERVER_NAME: '[a' })
+  assert.ok(problem.startsWith('HANSA_SERVER_NAME is not YAML: '), problem)
+})
+
 test('the environment overrides the file, and is checked like it', () => {
   const environment = {
     HANSA_FEDERATION__RETRY__MIN_MS: '20',

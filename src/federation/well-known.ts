@@ -145,12 +145,12 @@ async function fetchFollowing(
   return undefined
 }
 
-/** Where a redirect leads, if that is an HTTPS URL without a user or a password. */
+/** Where a redirect leads, if that is an HTTPS URL without a user or a password, and of a port. */
 function redirectOf(answer: IncomingAnswer, from: URL): URL | undefined {
   const { location } = answer.headers
   if (typeof location !== 'string') return undefined
   const url = URL.parse(location, from.href)
-  if (url === null || url.protocol !== 'https:') return undefined
+  if (url === null || url.protocol !== 'https:' || url.port === '0') return undefined
   return url.username === '' && url.password === '' ? url : undefined
 }
 

@@ -131,6 +131,8 @@ export const patterns: Target = {
     '*.example.com\nfoo.example.com',
     'l?ne*\nthe LUNE bar',
     '**?*\n\u{1f600}',
+    // Longer than a word of bits.
+    `${'ab'.repeat(40)}?*c\nx ${'ab'.repeat(41)}dc`,
   ],
   words: ['*', '?', '*?*', '\u{1f600}', '_', 'ß', 'İ'],
   run(input) {
