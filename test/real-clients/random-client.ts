@@ -19,7 +19,7 @@ import {
   SyncAccumulator,
   SyncState,
 } from 'matrix-js-sdk'
-import { SlidingSync } from 'matrix-js-sdk/lib/sliding-sync.js'
+import { SlidingSync, SlidingSyncEvent } from 'matrix-js-sdk/lib/sliding-sync.js'
 import { Client } from '../rig/client.ts'
 import type { ServerProcess } from '../rig/processes.ts'
 
@@ -69,6 +69,11 @@ export class RandomClient {
   readonly receipts = new Map<string, string>()
   /** Rooms that it was not in all the time: who typed when it left, the library holds to type still. */
   readonly leftOnce = new Set<string>()
+  /**
+   * Rooms of which something was left out between what it had and what it was told. By sliding sync the
+   * library does not begin a timeline anew there, as it does by `/sync`: what lies in the gap it puts first.
+   */
+  readonly gappy = new Set<string>()
 
   private constructor(
     plain: Client,
@@ -140,6 +145,7 @@ export class RandomClient {
   async restart(): Promise<void> {
     this.stop()
     this.receipts.clear()
+    this.gappy.clear()
     this.#offline = new AbortController()
     await this.#begin()
   }
@@ -170,6 +176,10 @@ export class RandomClient {
     })
     const isSliding = this.kind === 'sliding'
     this.#sliding = isSliding ? slidingSync(client) : undefined
+    this.#sliding?.on(SlidingSyncEvent.RoomData, (roomId, { limited }) => {
+      const has = client.getRoom(roomId)?.getLiveTimeline().getEvents().length ?? 0
+      if (limited && has > 0) this.gappy.add(roomId)
+    })
     await client.startClient({
       initialSyncLimit: timelineLimit,
       // Else the library leaves what it sent where it stood before it was sent.

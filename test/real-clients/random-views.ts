@@ -64,7 +64,7 @@ async function clientView(
       if (timeline.getPaginationToken(EventTimeline.BACKWARDS) === null) break
       await who.client.paginateEventTimeline(timeline, { backwards: true, limit: 50 })
     }
-    clientTimeline(view, room, { kind: who.kind, aside })
+    clientTimeline(view, room, { who, aside })
   }
   for (const [key, eventId] of who.receipts) {
     const [roomId = ''] = key.split(' ')
@@ -94,29 +94,33 @@ function clientCounts(view: Writing, room: Room): void {
   view.put(`${roomId} invited`, room.getInvitedMemberCount())
 }
 
-/** The library puts the roots of threads where it pleases. */
-function ordered<T>(ids: readonly T[], kind: SyncKind): readonly T[] {
-  return kind === 'threads' ? ids.toSorted() : ids
+/** The library puts the roots of threads, and what lies in a gap, where it pleases. */
+function isOrdered({ kind, gappy }: RandomClient, roomId: string): boolean {
+  return kind !== 'threads' && !gappy.has(roomId)
+}
+
+function ordered<T>(ids: readonly T[], who: RandomClient, roomId: string): readonly T[] {
+  return isOrdered(who, roomId) ? ids : ids.toSorted()
 }
 
 function clientTimeline(
   view: Writing,
   room: Room,
-  { kind, aside }: { kind: SyncKind; aside: ReadonlySet<string> },
+  { who, aside }: { who: RandomClient; aside: ReadonlySet<string> },
 ): void {
   const events = room
     .getLiveTimeline()
     .getEvents()
     .filter((event) => event.status === null && !aside.has(event.getId() ?? ''))
   const ids = events.map((event) => event.getId())
-  view.put(`${room.roomId} timeline`, ordered(ids, kind))
+  view.put(`${room.roomId} timeline`, ordered(ids, who, room.roomId))
   for (const event of events) {
     view.put(
       `${room.roomId} event ${event.getId()}`,
       event.isRedacted() ? 'redacted' : event.event.content,
     )
   }
-  if (kind !== 'threads')
+  if (isOrdered(who, room.roomId))
     view.put(`${room.roomId} begins`, events[0]?.getType() === EventType.RoomCreate)
 }
 
@@ -181,13 +185,14 @@ async function serverView(
       `${roomId} timeline`,
       ordered(
         events.map(({ event_id }) => event_id),
-        who.kind,
+        who,
+        roomId,
       ),
     )
     for (const { event_id, content, unsigned } of events) {
       view.put(`${roomId} event ${event_id}`, unsigned?.redacted_because ? 'redacted' : content)
     }
-    if (who.kind !== 'threads')
+    if (isOrdered(who, roomId))
       view.put(`${roomId} begins`, events[0]?.type === EventType.RoomCreate)
   }
   return view
