@@ -29,8 +29,17 @@ const cast: readonly (readonly [server: number, user: string, kind: SyncKind])[]
 ]
 const roomsMax = 10
 const versions = ['6', '9', '10', '11', '12'] as const
-/** What is refused because somebody else has changed the room meanwhile, or because they may not. */
-const refusals = new Set(['M_FORBIDDEN', 'M_NOT_FOUND', 'M_BAD_STATE'])
+/**
+ * What is refused because somebody else has changed the room meanwhile, or because they may not. The last: the
+ * members of an upgraded room may join the new one, and a server that has left the upgraded one cannot say who
+ * they are.
+ */
+const refusals = new Set([
+  'M_FORBIDDEN',
+  'M_NOT_FOUND',
+  'M_BAD_STATE',
+  'M_UNABLE_TO_AUTHORISE_JOIN',
+])
 
 type Act = (who: RandomClient, room: Room) => Promise<unknown>
 
