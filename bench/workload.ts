@@ -32,6 +32,8 @@ export const measures = {
   /** While all of them wait. */
   'MiB waiting': 'less',
   'KiB/poll': 'less',
+  'MiB held, waiting': 'less',
+  'bytes held/poll': 'less',
   /** What is held by objects and buffers when the heap has been cleaned up. */
   'MiB held, 1st message': 'less',
   'MiB held, last message': 'less',

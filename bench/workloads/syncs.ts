@@ -8,6 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import { Client } from '../../test/rig/client.ts'
+import { HeapProbe } from '../heap-probe.ts'
 import { memoryOf, observe } from '../machine.ts'
 import { quantile } from '../statistics.ts'
 import { type Bench, repeat, type Sample, type Workload } from '../workload.ts'
@@ -41,6 +42,12 @@ export const syncs: readonly Workload[] = [
     name: 'sync-idle',
     about: 'the memory of ten thousand clients that wait in /sync; Hansa alone',
     run: (bench) => onHansa(bench, () => idle(bench)),
+  },
+  {
+    name: 'sync-idle-memory',
+    about: 'what the heap holds of ten thousand clients that wait in /sync; Hansa alone',
+    asksHeap: true,
+    run: (bench) => onHansa(bench, () => idleMemory(bench)),
   },
 ]
 
@@ -253,15 +260,31 @@ async function roomOf(client: Client | undefined): Promise<string> {
   return roomId
 }
 
-/** Many polls at once, of fewer users: each of them has several devices that wait. */
 async function idle(bench: Bench): Promise<Sample[]> {
+  const processMiB = async () => memoryOf(bench.subject.pid).nowMiB
+  const { before, waiting, polls } = await whileIdle(bench, processMiB)
+  return [{ 'MiB waiting': waiting, 'KiB/poll': ((waiting - before) * 1024) / polls }]
+}
+
+async function idleMemory(bench: Bench): Promise<Sample[]> {
+  const probe = await HeapProbe.open(bench.subject.log())
+  const { before, waiting, polls } = await whileIdle(bench, () => probe.heldBytes())
+  probe.close()
+  return [{ 'MiB held, waiting': waiting / 2 ** 20, 'bytes held/poll': (waiting - before) / polls }]
+}
+
+/** Many polls at once, of fewer users: each of them has several devices that wait. Looks before and meanwhile. */
+async function whileIdle(
+  bench: Bench,
+  look: () => Promise<number>,
+): Promise<{ readonly before: number; readonly waiting: number; readonly polls: number }> {
   const polls = bench.sizes.members ?? 10_000
   const clients = (await waiters(bench, 500)).flat()
   const agent = new Agent({ connections: polls })
   const since = await Promise.all(
     clients.map(async (client) => ((await ask(agent, client, '/v3/sync')) as Synced).next_batch),
   )
-  const { nowMiB: before } = memoryOf(bench.subject.pid)
+  const before = await look()
   const ender = new AbortController()
   let askedAt = performance.now()
   const wait = {
@@ -280,11 +303,11 @@ async function idle(bench: Bench): Promise<Sample[]> {
   }
   // What others have done meanwhile is told first; then all of them wait.
   while (performance.now() - askedAt < quietMs) await sleep(quietMs / 10)
-  const { nowMiB } = memoryOf(bench.subject.pid)
+  const meanwhile = await look()
   ender.abort()
   await agent.destroy()
   await Promise.all(waiting)
-  return [{ 'MiB waiting': nowMiB, 'KiB/poll': ((nowMiB - before) * 1024) / polls }]
+  return { before, waiting: meanwhile, polls }
 }
 
 /** How long nobody has asked when all wait. */
