@@ -228,6 +228,9 @@ async function startAgain(run: Run, server: SimulatedServer): Promise<void> {
   }
 }
 
+/** As long as an event that lacks others sleeps at most (`staged-room.ts`), and some time to work. */
+const healingMs = 7 * 3_600_000
+
 /** Everything works again, and there is time for it. */
 async function heal(run: Run): Promise<void> {
   const { world } = run
@@ -238,5 +241,5 @@ async function heal(run: Run): Promise<void> {
   world.heal()
   for (const server of world.servers) server.mend()
   for (const server of world.servers) if (!server.isUp) await startAgain(run, server)
-  await world.settle(3_600_000)
+  await world.settle(healingMs)
 }
