@@ -307,8 +307,8 @@ function isTakenForRead({ client, userId }: RandomClient, name: string): boolean
   if (about !== 'notifications' && about !== 'highlights') return false
   const last = client.getRoom(roomId)?.getLiveTimeline().getEvents().at(-1)
   if (last?.getSender() !== userId) return false
-  const readsLess: readonly string[] = [EventType.RoomMember, EventType.RoomRedaction]
-  return readsLess.includes(last.getType()) || last.getWireContent()['m.relates_to'] !== undefined
+  const isOfMember = last.getType() === EventType.RoomMember
+  return isOfMember || last.getWireContent()['m.relates_to'] !== undefined
 }
 
 /** How two values differ; of lists only what is in one of them. */
