@@ -464,8 +464,8 @@ const nameGuards: readonly Guard[] = [
     'the refusal of redirects without TLS',
     [
       wellKnown,
-      "if (url === null || url.protocol !== 'https:') return undefined",
-      'if (url === null) return undefined',
+      "if (url === null || url.protocol !== 'https:' || url.port === '0') return undefined",
+      "if (url === null || url.port === '0') return undefined",
     ],
     discovery('.*redirect.*'),
   ),
