@@ -26,10 +26,14 @@ export async function fullDisk(folder: string, authority: Certificate): Promise<
   } catch {
     return 'disk: left out, since nothing may be mounted here'
   }
+  // The server that fills it may still have it open when a signal ends all.
+  const unmount = () => execFileSync('umount', ['--lazy', folder])
+  process.once('exit', unmount)
   try {
     return await fill(folder, authority)
   } finally {
-    execFileSync('umount', [folder])
+    process.off('exit', unmount)
+    unmount()
   }
 }
 

@@ -99,6 +99,8 @@ interface SyncedRoom {
 
 let take: (() => HonestReport) | undefined
 
+// Without who started it, it has nobody to report to.
+process.once('disconnect', () => process.exit())
 process.on('message', (message: HonestStart | 'report') => {
   if (message === 'report') process.send?.(take?.())
   else void begin(message)

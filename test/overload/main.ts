@@ -137,6 +137,9 @@ async function main(): Promise<void> {
   }
 }
 
+// Servers, honest users and disks end with the process that started them, which a signal alone would not do.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(143))
+
 if (values.help) console.log(usage)
 else {
   await main()
