@@ -64,78 +64,63 @@ async function openWorld(
   return { ...world, time, lines, statusOf, waiting }
 }
 
-test('an event whose history cannot be had for a week is there when it can', async () => {
+/** An event of theirs waits for its parent, which is asked for and given once it is there. */
+async function openWithGap() {
   const world = await openWorld()
   const room = await roomWithThem(world, versionOf('12'))
-  const parent = await room.message(bob)
-  const child = await room.message(bob, [parent])
-  let asked = 0
-  let isThere = false
+  const pdu = await room.message(bob)
+  const child = await room.message(bob, [pdu])
+  const parent = { asked: 0, isThere: false }
   world.rooms.setGapFiller({
     fill: async () => {
-      asked += 1
-      if (isThere) await world.rooms.engine.receive(room.roomId, [parent], { origin: there })
+      parent.asked += 1
+      if (parent.isThere) await world.rooms.engine.receive(room.roomId, [pdu], { origin: there })
     },
   })
   await world.rooms.engine.takeIn(there, [child.bytes])
+  return { world, child, parent }
+}
+
+test('an event whose history cannot be had for a week is there when it can', async () => {
+  const { world, child, parent } = await openWithGap()
   await world.time.run(24 * 7 * hourMs)
   assert.equal(await world.statusOf(child), undefined)
   const [one, ...others] = await world.waiting()
   assert.equal(one?.eventId, child.event_id)
   assert.equal(one?.origin, there)
   assert.deepEqual(others, [])
-  assert.ok(asked < 50, `asked ${asked} times`)
-  assert.equal(one?.tries, asked)
-  isThere = true
+  assert.ok(parent.asked < 50, `asked ${parent.asked} times`)
+  assert.equal(one?.tries, parent.asked)
+  parent.isThere = true
   await world.time.run(6 * hourMs)
   assert.equal(await world.statusOf(child), 'accepted')
   assert.deepEqual(await world.waiting(), [])
 })
 
 test('an event whose history cannot be had is tried again when who sent it answers again', async () => {
-  const world = await openWorld()
-  const room = await roomWithThem(world, versionOf('12'))
-  const parent = await room.message(bob)
-  const child = await room.message(bob, [parent])
-  let asked = 0
-  let isThere = false
-  world.rooms.setGapFiller({
-    fill: async () => {
-      asked += 1
-      if (isThere) await world.rooms.engine.receive(room.roomId, [parent], { origin: there })
-    },
-  })
-  await world.rooms.engine.takeIn(there, [child.bytes])
+  const { world, child, parent } = await openWithGap()
   await world.time.run(24 * hourMs)
-  const before = asked
-  isThere = true
+  const before = parent.asked
+  parent.isThere = true
   world.rooms.serverReturned('elsewhere.test' as ServerName)
   await world.rooms.engine.settled()
-  assert.equal(asked, before)
+  assert.equal(parent.asked, before)
   world.rooms.serverReturned(there)
   await world.rooms.engine.settled()
-  assert.equal(asked, before + 1)
+  assert.equal(parent.asked, before + 1)
   assert.equal(await world.statusOf(child), 'accepted')
 })
 
 test('a server that comes and goes is not asked each time', async () => {
-  const world = await openWorld()
-  const room = await roomWithThem(world, versionOf('12'))
-  const child = await room.message(bob, [await room.message(bob)])
-  let asked = 0
-  world.rooms.setGapFiller({
-    fill: async () => {
-      asked += 1
-    },
-  })
-  await world.rooms.engine.takeIn(there, [child.bytes])
+  const { world, parent } = await openWithGap()
   await world.time.run(24 * hourMs)
-  const before = asked
+  const before = parent.asked
   for (let count = 0; count < 600; count += 1) {
     world.rooms.serverReturned(there)
     await world.time.run(1000)
   }
-  assert.ok(asked - before <= 11, `asked ${asked - before} times in ten minutes`)
+  const times = parent.asked - before
+  assert.ok(times <= 11, `asked ${times} times in ten minutes`)
 })
 
 test('an event that waits is there as soon as what it waits for comes by itself', async () => {
