@@ -22,6 +22,7 @@ import { judgedOtherwise } from '../../src/rooms/complete-room.ts'
 import { joinedPartially } from '../../src/rooms/join.ts'
 import { faultNames } from './faults.ts'
 import { showRooms } from './held-rooms.ts'
+import { legacyTraits } from './legacy-peers.ts'
 import { randomRun } from './random-run.ts'
 import { readScenario, regressScenarios, writeScenario } from './regress.ts'
 import { Recorder } from './report.ts'
@@ -58,6 +59,7 @@ const mustHappen: readonly { readonly seeds: number; readonly what: readonly str
       'joined without all state',
       'forgery: auth events of the past',
       ...faultNames,
+      ...legacyTraits,
     ],
   },
   // Less than once in 800 seeds: what a room that is known in part can get wrong is mostly refused, and

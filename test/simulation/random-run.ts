@@ -14,6 +14,7 @@ import { Refused, type SimulatedClient } from './client.ts'
 import { Faults } from './faults.ts'
 import { countHeld } from './held-rooms.ts'
 import { checkInvariants } from './invariants.ts'
+import { drawServers, giveRoles } from './roles.ts'
 import { count, type Run, type RunOutcome, type SimulatedRoom } from './run.ts'
 import { type Scenario, Script } from './scenario.ts'
 import { type SimulatedServer, World } from './world.ts'
@@ -72,12 +73,13 @@ interface RunOptions {
 async function settleIn(run: Run): Promise<void> {
   const { world, script } = run
   const random = world.random.fork('settle')
-  const names = ['alpha', 'beta', 'gamma', 'delta'].slice(0, 2 + random.below(3))
+  const names = drawServers(random)
   for (const name of names) {
     if (!script.includes(`server ${name}`)) continue
     const skewMs = random.fork(`clock of ${name}`).below(2000) - 1000
     await world.addServer(name, { skewMs })
   }
+  giveRoles(run, names, random.fork('roles'))
   for (const name of names) {
     const server = world.servers.find(({ host }) => host === `${name}.test`)
     const people = 1 + random.fork(`people of ${name}`).below(2)

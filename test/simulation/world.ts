@@ -27,10 +27,12 @@ import { judgedOtherwise } from '../../src/rooms/complete-room.ts'
 import { stateWithHoles } from '../../src/rooms/fetch-state.ts'
 import { joinedPartially } from '../../src/rooms/join.ts'
 import { droppedOfRoom } from '../../src/rooms/join-answer.ts'
+import type { Signer } from '../../src/rooms/remote-servers.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
 import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
 import { SimulatedClient } from './client.ts'
+import { type Mask, maskedClient, maskedListen } from './mask.ts'
 
 const federationPort = 8448
 const clientPort = 8008
@@ -160,6 +162,8 @@ export class SimulatedServer {
   commitMsMax = commitMsCalm
   readonly #settings: string
   readonly #files = simulatedFiles()
+  /** What it hides behind, the outermost first. */
+  readonly masks: Mask[] = []
   /** How busy and how full its machine is. */
   readonly machine = new SimulatedMachine()
   /** What is committed outlives a crash. */
@@ -217,6 +221,11 @@ export class SimulatedServer {
   get running(): RunningServer {
     if (this.#life === undefined) throw new Error(`${this.name} is down`)
     return this.#life.running
+  }
+
+  /** Signs whatever it is given, as no honest server does: for those who lie in its name. */
+  get ownSigner(): Signer {
+    return this.running.server.signer
   }
 
   /** Its database, for looking into a failure. */
@@ -307,9 +316,9 @@ export class SimulatedServer {
     return {
       clock,
       random: this.#random.fork(`start ${this.#starts}`),
-      httpClient: network.client(this.address, clock),
+      httpClient: maskedClient(network.client(this.address, clock), this),
       outboundHttpClient: network.client(this.address, clock),
-      listen: network.listen(this.address),
+      listen: maskedListen(network.listen(this.address), this),
       dns: network.dns(),
       files: this.#files,
       log: this.#log(),
