@@ -12,6 +12,8 @@ import { unitPlaces } from '../../src/storage/failpoints.ts'
 import { postgresBinaries } from '../postgres-cluster.ts'
 import { cutShort, firstStarts } from './first-start.ts'
 import { type Pair, type Store, startPair } from './pair.ts'
+import { reasonNotToTrace } from './strace.ts'
+import { runSyscalls } from './syscalls.ts'
 import { round } from './workload.ts'
 
 const usage = `npm run crash -- [options] [words]
@@ -21,6 +23,8 @@ Words: only failpoints whose text (name/moment:n:act) has one of them.
   --all          kill, throw and hang, first starts, and PostgreSQL where it is installed; all of them
   --act A        kill, throw or hang instead
   --store S      sqlite, postgres, or first (first starts) instead
+  --syscalls     kills at single calls to the kernel instead, and lets them fail; needs strace
+  --points N     at how many of them at most
   --minutes N    how long at most
   --seed N       the order, as a run before has printed it
 `
@@ -48,6 +52,8 @@ const { values, positionals: words } = parseArgs({
     store: { type: 'string', multiple: true },
     minutes: { type: 'string' },
     seed: { type: 'string' },
+    syscalls: { type: 'boolean', default: false },
+    points: { type: 'string' },
   },
 })
 const isAll = values.all
@@ -159,6 +165,25 @@ function partsOf(): Part[] {
   return ['first', 'sqlite', ...(postgresBinaries() === undefined ? [] : (['postgres'] as const))]
 }
 
+/** Kills, then errors of disks. */
+async function runCalls(): Promise<boolean> {
+  const reason = reasonNotToTrace()
+  if (reason !== undefined) {
+    console.log(`calls: left out, since ${reason}`)
+    return true
+  }
+  const pointsMax = Number(values.points ?? Number.POSITIVE_INFINITY)
+  const tell = (line: string) => console.log(line)
+  let isGood = true
+  for (const some of [['kill'], ['ENOSPC', 'EIO']] as const) {
+    const wanted = some.filter((act) => values.act?.includes(act) ?? true)
+    if (wanted.length === 0) continue
+    const options = { seed, acts: wanted, words, pointsMax, endMs, tell }
+    isGood = (await runSyscalls(options)) && isGood
+  }
+  return isGood
+}
+
 // Servers end with the process that started them, which a signal alone would not do.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(143))
 
@@ -167,6 +192,7 @@ if (values.help) {
 } else {
   console.log(`seed ${seed}`)
   let isGood = true
-  for (const part of partsOf()) isGood = (await runPart(part)) && isGood
+  if (values.syscalls) isGood = await runCalls()
+  else for (const part of partsOf()) isGood = (await runPart(part)) && isGood
   process.exit(isGood ? 0 : 1)
 }

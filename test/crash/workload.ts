@@ -13,7 +13,7 @@ const encode = encodeURIComponent
 const limits = { callMs: 8_000, operationMs: 90_000, pauseMs: 60, agreeMs: 90_000 } as const
 
 /** Does something until it is answered. */
-async function again<T>(what: string, act: () => Promise<T>): Promise<T> {
+export async function again<T>(what: string, act: () => Promise<T>): Promise<T> {
   const end = performance.now() + limits.operationMs
   for (;;) {
     try {
@@ -26,13 +26,13 @@ async function again<T>(what: string, act: () => Promise<T>): Promise<T> {
 }
 
 /** A call that is repeated until it is answered; a second one gives the outcome of the first. */
-function call(client: Client, method: string, path: string, body?: Json): Promise<Json> {
+export function call(client: Client, method: string, path: string, body?: Json): Promise<Json> {
   return again(`${method} ${path}`, () =>
     client.call(method, path, body, AbortSignal.timeout(limits.callMs)),
   )
 }
 
-async function say(client: Client, roomId: string, text: string): Promise<string> {
+export async function say(client: Client, roomId: string, text: string): Promise<string> {
   const path = `/v3/rooms/${encode(roomId)}/send/m.room.message/${encode(text)}`
   const { event_id } = await call(client, 'PUT', path, { msgtype: 'm.text', body: text })
   return String(event_id)
@@ -116,7 +116,7 @@ async function keepMedia({ alice, bob }: Pair, done: Acknowledged, tag: string):
   }
 }
 
-async function upload(by: Client, bytes: string): Promise<string> {
+export async function upload(by: Client, bytes: string): Promise<string> {
   const answer = await fetch(`${by.baseUrl}/_matrix/media/v3/upload`, {
     method: 'POST',
     headers: { authorization: `Bearer ${by.token}`, 'content-type': 'text/plain' },
@@ -128,7 +128,7 @@ async function upload(by: Client, bytes: string): Promise<string> {
   return String(body.content_uri)
 }
 
-async function download(client: Client, uri: string): Promise<string> {
+export async function download(client: Client, uri: string): Promise<string> {
   const path = uri.replace('mxc://', '/_matrix/client/v1/media/download/')
   const answer = await fetch(`${client.baseUrl}${path}`, {
     headers: { authorization: `Bearer ${client.token}` },
@@ -161,7 +161,12 @@ async function comeAndGo({ alice, bob, largeRoomId: roomId }: Pair, tag: string)
 }
 
 /** An administrator's request; what is not there is done already. */
-async function ask(by: Client, method: string, path: string, before?: string): Promise<void> {
+export async function ask(
+  by: Client,
+  method: string,
+  path: string,
+  before?: string,
+): Promise<void> {
   const answer = await fetch(`${by.baseUrl}${path}`, {
     method,
     headers: { authorization: `Bearer ${by.token}`, 'content-type': 'application/json' },
@@ -198,7 +203,7 @@ function ifForbidden(error: unknown): void {
   if (!(error instanceof ApiError && error.status === 403)) throw error
 }
 
-async function registered(baseUrl: string, name: string): Promise<Client> {
+export async function registered(baseUrl: string, name: string): Promise<Client> {
   try {
     return await Client.register(baseUrl, name)
   } catch (error) {

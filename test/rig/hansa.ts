@@ -30,6 +30,8 @@ export async function prepareHansa(options: {
   nodeFlags?: readonly string[]
   /** What its environment says besides ours; looked at anew at each start. */
   environment?: Record<string, string>
+  /** What starts it, as words before its command; looked at anew at each start. */
+  launcher?: readonly string[]
 }): Promise<ServerProcess> {
   const { folder, host, authority } = options
   mkdirSync(folder, { recursive: true })
@@ -64,6 +66,7 @@ ${options.more ?? ''}
     tlsPort,
     logFile: options.logFile ?? join(folder, 'hansa.log'),
     environment: options.environment ?? {},
+    launcher: options.launcher ?? [],
     command: [process.execPath, ...(options.nodeFlags ?? []), main, 'start', '--config', file],
   })
 }

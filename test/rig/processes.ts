@@ -48,6 +48,7 @@ export class ServerProcess {
   readonly logFile: string
   readonly #command: readonly string[]
   readonly #environment: Record<string, string>
+  readonly #launcher: readonly string[]
   #child: ChildProcess | undefined
 
   constructor(options: {
@@ -57,6 +58,8 @@ export class ServerProcess {
     logFile: string
     command: readonly string[]
     environment?: Record<string, string>
+    /** What starts the command, as words before it; looked at anew at each start. */
+    launcher?: readonly string[]
   }) {
     this.serverName = options.serverName
     this.baseUrl = options.baseUrl
@@ -64,6 +67,7 @@ export class ServerProcess {
     this.logFile = options.logFile
     this.#command = options.command
     this.#environment = options.environment ?? {}
+    this.#launcher = options.launcher ?? []
   }
 
   get pid(): number | undefined {
@@ -72,7 +76,7 @@ export class ServerProcess {
 
   /** Starts it and waits until it answers. */
   async start(): Promise<void> {
-    const [program = '', ...args] = this.#command
+    const [program = '', ...args] = [...this.#launcher, ...this.#command]
     const log = createWriteStream(this.logFile, { flags: 'a' })
     const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
