@@ -15,8 +15,9 @@ export interface Files {
   writeChunks(path: string, chunks: AsyncIterable<Uint8Array>): Promise<void>
   /** Gives a file another name, durably. A file that has that name is replaced. */
   rename(from: string, to: string): Promise<void>
-  /** Removes a file, or a folder with all that is in it; nothing happens if there is none. */
+  /** Removes a file, or a folder with all that is in it, durably; nothing happens if there is none. */
   remove(path: string): Promise<void>
+  /** Makes a folder, and those above that are not there, durably. */
   makeFolder(path: string): Promise<void>
   /** The permission bits of a file, or `undefined` if there is none. */
   mode(path: string): Promise<number | undefined>

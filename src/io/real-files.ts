@@ -6,8 +6,9 @@
 
 import { createReadStream } from 'node:fs'
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Files } from './files.ts'
+import { Turns } from './turns.ts'
 
 /** What `read` gives, or `undefined` if there is no such file. */
 async function unlessMissing<T>(read: Promise<T>): Promise<T | undefined> {
@@ -19,13 +20,26 @@ async function unlessMissing<T>(read: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** Makes a rename durable, which is a change of the folder. */
+/** Makes names durable that were given or taken in a folder. */
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r')
   try {
     await folder.sync()
   } finally {
     await folder.close()
+  }
+}
+
+const turns = new Turns('folders')
+
+/** Makes a folder, and those above that are not there, durably. */
+async function makeFolder(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true })
+  if (first === undefined) return
+  const top = dirname(resolve(first))
+  for (let above = dirname(resolve(path)); ; above = dirname(above)) {
+    await syncFolder(above)
+    if (above.length <= top.length) return
   }
 }
 
@@ -73,11 +87,13 @@ export const realFiles: Files = {
     await syncFolder(dirname(to))
   },
 
-  remove: (path) => rm(path, { recursive: true, force: true }),
-
-  makeFolder: async (path) => {
-    await mkdir(path, { recursive: true })
+  remove: async (path) => {
+    await rm(path, { recursive: true, force: true })
+    await unlessMissing(syncFolder(dirname(path)))
   },
+
+  // Whoever finds a folder that another one is making waits until that is durable.
+  makeFolder: (path) => turns.run('', () => makeFolder(path)),
 
   mode: async (path) => {
     const status = await unlessMissing(stat(path))

@@ -50,7 +50,11 @@ export interface Pair {
   end(): Promise<void>
 }
 
-export async function startPair(store: Store): Promise<Pair> {
+/** `launcherOf`: what starts the mortal server, and a command for it, by name. */
+export async function startPair(
+  store: Store,
+  { launcherOf = () => [] }: { readonly launcherOf?: (name: string) => readonly string[] } = {},
+): Promise<Pair> {
   const folder = mkdtempSync(join(tmpdir(), 'hansa-crash-'))
   const authority = await makeAuthority('Crash', Date.now())
   const gateway = await startGateway(hosts[0], authority)
@@ -64,7 +68,7 @@ export async function startPair(store: Store): Promise<Pair> {
     const more = `${outbound}\n${databases[index]?.setting ?? ''}`
     return await prepareHansa({
       ...{ folder: own, host, authority, more },
-      ...(index === 0 && { environment }),
+      ...(index === 0 && { environment, launcher: launcherOf('server') }),
     })
   })
   const [near, far] = await Promise.all(prepared)
@@ -72,7 +76,8 @@ export async function startPair(store: Store): Promise<Pair> {
   await Promise.all([near.start(), far.start()])
   const config = join(folder, '0', 'hansa.yaml')
   const create = ['user', 'create', 'alice', '--admin', '--password', 'wonderland']
-  execFileSync(process.execPath, [main, ...create, '--config', config])
+  const [program = '', ...args] = [...launcherOf('command'), process.execPath, main, ...create]
+  execFileSync(program, [...args, '--config', config])
   const alice = await loggedIn(near.baseUrl, 'alice', 'wonderland')
   const bob = await Client.register(far.baseUrl, 'bob')
   const carol = await Client.register(far.baseUrl, 'carol')
