@@ -99,6 +99,7 @@ export class SimulatedClient {
   async call(method: string, path: string, body?: unknown): Promise<Answer> {
     const { world } = this.server
     const clock = world.time.clock()
+    if (method !== 'GET') this.server.wishes.note(this.userId, path, body)
     const client = world.network.client(this.userId, clock)
     for (let tries = 0; ; tries += 1) {
       try {

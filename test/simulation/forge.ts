@@ -218,7 +218,8 @@ function signed(
 ): Pdu | undefined {
   const { client, claim, auth, lateMs = 0 } = event
   const { version, prevs } = event.place
-  const { signer, clock } = client.server.running.server
+  const signer = client.server.ownSigner
+  const { clock } = client.server.running.server
   run.forgedIds += 1
   const built = buildPdu(
     version,
@@ -253,7 +254,8 @@ function claimed({ random, client, other }: Forgery): Claim {
 
 async function sendTo(from: SimulatedServer, to: SimulatedServer, pdu: Pdu): Promise<void> {
   if (!from.isUp) return
-  const { signer, clock } = from.running.server
+  const signer = from.ownSigner
+  const { clock } = from.running.server
   const head = JSON.stringify({ origin: signer.serverName, origin_server_ts: clock.now() })
   const text = `${head.slice(0, -1)},"pdus":[${new TextDecoder().decode(pdu.bytes)}]}`
   const target = `/_matrix/federation/v1/send/forged${pdu.event_id.slice(1, 9)}`

@@ -2,6 +2,7 @@
  * What must hold when everything is healed and all queues have had time to drain.
  *
  * - Servers that share a room hold the same events, and none rejects what another accepts.
+ * - With the key of a server nothing is signed but what its people asked for, or may be asked of it.
  * - What a server signed that the room does not allow is accepted by nobody.
  * - After each has sent an event that merges what it knows, they hold the same state, key by key.
  * - What was acknowledged is there: at home at once and for ever, elsewhere if it was sent there, or
@@ -60,6 +61,7 @@ export async function checkInvariants(run: Run): Promise<void> {
     for (const client of closers) await wholeTimelines(run, room, client)
     await nothingLost(run, room, servers)
   }
+  run.problems.push(...new Set(run.world.signedAmiss))
 }
 
 /**
@@ -266,7 +268,8 @@ async function nothingLost(
     for (const [server, one] of stored) {
       if (one !== undefined) continue
       const { sinceMs } = server.stays.get(roomId) ?? { sinceMs: Number.POSITIVE_INFINITY }
-      const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs
+      const isWithheld = run.withheld.has(`${by.server.name} ${server.name}`)
+      const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs && !isWithheld
       count(run, wasTold || isHeld ? 'lost' : 'out of reach')
       if (!wasTold && !isHeld) continue
       const why = wasTold ? 'which was told of it' : 'and others have it'

@@ -63,6 +63,7 @@ export interface Instead {
   readonly body?: Uint8Array
 }
 
+const givesState = new Set(['state', 'state_ids', 'send_join'])
 const bodyBytesMax = 64 * 1024 * 1024
 
 /** Listens behind the masks of a server. */
@@ -95,10 +96,15 @@ async function answerMasked(
   handler: HttpHandler,
   request: IncomingRequest,
 ): Promise<OutgoingAnswer> {
-  const masks = server.masks.filter(({ answer }) => answer !== undefined)
   const { world } = server
   const asker = world.servers.find(({ address }) => address === request.remoteAddress)
-  if (masks.length === 0 || asker === undefined) return await handler(request)
+  if (asker === undefined) return await handler(request)
+  const { operation, params } = readTarget(request.target)
+  // Who was given a false state gives it to others in good faith.
+  const isPassedOn = givesState.has(operation) && server.isMisled(params[0] ?? '')
+  if (isPassedOn) asker.misled(params[0])
+  const masks = server.masks.filter(({ answer }) => answer !== undefined)
+  if (masks.length === 0) return await handler(request)
   const bytes = await request.body(bodyBytesMax)
   const honest = async ({ target, body }: Instead = {}): Promise<Reply> => {
     const said = { ...request, target: target ?? request.target, ...simulatedBody(body ?? bytes) }

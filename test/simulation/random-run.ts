@@ -43,6 +43,8 @@ export async function randomRun(
     deviceMessages: [],
     deviceTexts: 0,
     forged: [],
+    withheld: new Set(),
+    isHealed: false,
     forgedIds: 0,
     counters: world.counters,
     problems: [],
@@ -239,6 +241,7 @@ async function heal(run: Run): Promise<void> {
   world.network.faults = calmNetwork
   world.network.interfere = undefined
   world.isTroubled = false
+  run.isHealed = true
   world.commitCrash = 0
   world.heal()
   for (const server of world.servers) server.mend()

@@ -48,6 +48,10 @@ export interface Run {
   deviceTexts: number
   /** Events that no room allows and a server sent all the same. */
   readonly forged: { readonly roomId: string; readonly eventId: string; readonly pdu: Pdu }[]
+  /** Who sends its events to whom not: names of servers, with a space between them. */
+  readonly withheld: Set<string>
+  /** Whether all is well again, and nobody lies any more. */
+  isHealed: boolean
   /** How many events were made past the rooms of their servers. */
   forgedIds: number
   readonly counters: Counters

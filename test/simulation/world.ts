@@ -33,9 +33,11 @@ import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
 import { SimulatedClient } from './client.ts'
 import { type Mask, maskedClient, maskedListen } from './mask.ts'
+import { Wishes, watchSigner } from './signed-bytes.ts'
 
 const federationPort = 8448
 const clientPort = 8008
+const everyRoom = 'every room'
 /** How long a commit may take on a disk that is well. */
 const commitMsCalm = 50
 
@@ -51,6 +53,8 @@ export class World {
   readonly counters: Counters = new Map()
   /** How likely a process dies with a commit: right before it, or when it has told nobody of it yet. */
   commitCrash = 0
+  /** What servers put their keys under and should not have: `signed-bytes.ts`. */
+  readonly signedAmiss: string[] = []
   /** Whether things still go wrong. */
   isTroubled = false
   readonly #hash: Hash = createHash('sha256')
@@ -162,6 +166,8 @@ export class SimulatedServer {
   commitMsMax = commitMsCalm
   readonly #settings: string
   readonly #files = simulatedFiles()
+  /** What its people asked for. */
+  readonly wishes = new Wishes()
   /** What it hides behind, the outermost first. */
   readonly masks: Mask[] = []
   /** How busy and how full its machine is. */
@@ -171,7 +177,14 @@ export class SimulatedServer {
   /** Makes its thumbnails; none, unless a test says otherwise. */
   thumbnailer: Thumbnailer = noThumbnails
   readonly #random: SeededRandom
-  #life: { running: RunningServer; clock: StoppableClock; database: SqliteDatabase } | undefined
+  #life:
+    | {
+        readonly running: RunningServer
+        readonly clock: StoppableClock
+        readonly database: SqliteDatabase
+        readonly ownSigner: Signer
+      }
+    | undefined
   #starts = 0
   #isDiskFull = false
   /** Whether units wait for their commit. */
@@ -225,7 +238,8 @@ export class SimulatedServer {
 
   /** Signs whatever it is given, as no honest server does: for those who lie in its name. */
   get ownSigner(): Signer {
-    return this.running.server.signer
+    if (this.#life === undefined) throw new Error(`${this.name} is down`)
+    return this.#life.ownSigner
   }
 
   /** Its database, for looking into a failure. */
@@ -257,7 +271,12 @@ export class SimulatedServer {
     const database = await openSqlite({ image: this.#image, schedule })
     const around = { io: this.#io(clock), db: database, argon2id: simulatedArgon2id }
     const running = await startServer(config, { ...around, checkAnswers: true })
-    this.#life = { running, clock, database }
+    const ownSigner = { ...running.server.signer }
+    watchSigner(running.server.signer, this.wishes, {
+      onKind: (kind) => this.world.count(`signed: ${kind}`),
+      onProblem: (problem) => this.world.signedAmiss.push(problem),
+    })
+    this.#life = { running, clock, database, ownSigner }
     await this.#watchStays(running)
   }
 
@@ -271,7 +290,7 @@ export class SimulatedServer {
         if (this.#dropped.delete(roomId)) this.#blind.add(roomId)
         // Who lacks a part of the state gives it so to whom it lets in.
         const isBlind =
-          this.#blind.has(roomId) || world.servers.some((one) => one.stays.get(roomId)?.isBlind)
+          this.isMisled(roomId) || world.servers.some((one) => one.stays.get(roomId)?.isBlind)
         stays.set(roomId, { sinceMs: world.time.elapsedMs, isBlind })
       }
     }
@@ -332,7 +351,7 @@ export class SimulatedServer {
     const isShown = process.env.HANSA_TEST_LOG !== undefined
     const line = (level: string) => (message: string, fields?: Record<string, unknown>) => {
       const atMs = this.world.time.elapsedMs
-      if (message === stateWithHoles) this.#noteHoles(String(fields?.roomId) as RoomId)
+      if (message === stateWithHoles) this.misled(String(fields?.roomId))
       if (message === droppedOfRoom) this.#noteDropped(String(fields?.roomId) as RoomId)
       if (message === joinedPartially || message === judgedOtherwise) this.world.count(message)
       const rejudged = message === judgedOtherwise ? (fields?.some as readonly string[]) : undefined
@@ -349,11 +368,16 @@ export class SimulatedServer {
     }
   }
 
-  /** Here and in later stays a state is not what others have. */
-  #noteHoles(roomId: RoomId): void {
+  /** Here and in later stays a state is not what others have; in all rooms, if none is named. */
+  misled(roomId = everyRoom): void {
     this.#blind.add(roomId)
-    const stay = this.stays.get(roomId)
-    if (stay !== undefined) this.stays.set(roomId, { ...stay, isBlind: true })
+    for (const [id, stay] of this.stays) {
+      if (this.isMisled(id)) this.stays.set(id, { ...stay, isBlind: true })
+    }
+  }
+
+  isMisled(roomId: string): boolean {
+    return this.#blind.has(roomId) || this.#blind.has(everyRoom)
   }
 
   /** State of a room is not known here, of which somebody is in it, or about to be. */

@@ -1,0 +1,91 @@
+/**
+ * Servers that lie when they are asked: which of a run do, in which ways, and to whom.
+ *
+ * Like faults, each liar has some of the ways, each as often as it happens to be. Mostly each is told
+ * something else for the same question; two who collude say the same.
+ *
+ * @module
+ */
+
+import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
+import { type AnswerLie, answerLies } from './lying-answers.ts'
+import { generalLies, keyLies, withholding } from './lying-ways.ts'
+import type { Instead, Mask, Reply } from './mask.ts'
+import { count, type Run } from './run.ts'
+import type { SimulatedServer } from './world.ts'
+
+const lies: Readonly<Record<string, AnswerLie>> = { ...answerLies, ...keyLies, ...generalLies }
+
+/** What is counted of them. */
+export const lieNames = [...Object.keys(lies), 'events withheld'].map((name) => `lie: ${name}`)
+
+/** How likely a liar has one of the ways. */
+const chance = 0.15
+
+/** Makes a server lie. Those who have a pact say the same. */
+export function becomeLiar(
+  run: Run,
+  liar: SimulatedServer,
+  { random, pact }: { readonly random: SeededRandom; readonly pact?: SeededRandom | undefined },
+): void {
+  if (!run.script.includes(`${liar.host} lies`)) return
+  count(run, pact === undefined ? 'liar' : 'liar with a pact')
+  const source = pact ?? random
+  for (const [name, lie] of Object.entries(lies)) {
+    const own = source.fork(name)
+    const often = own.fraction()
+    if (!own.happens(chance) || !run.script.includes(`${liar.host} lies: ${name}`)) continue
+    const asks = (asker: SimulatedServer) => (pact ? source.fork(name) : own.fork(asker.name))
+    liar.masks.push(telling(run, { liar, name, lie, often, randomOf: asks }))
+  }
+  const victims = run.world.servers.filter((server) => server !== liar)
+  const own = random.fork('events withheld')
+  if (victims.length > 0 && own.happens(chance)) withhold(run, liar, own.pick(victims))
+}
+
+function withhold(run: Run, liar: SimulatedServer, victim: SimulatedServer): void {
+  if (!run.script.includes(`${liar.host} sends no events to ${victim.host}`)) return
+  const mask = withholding(liar, victim, () => count(run, 'lie: events withheld'))
+  liar.masks.push({
+    ask: (request, send) => (run.isHealed ? send(request) : mask.ask(request, send)),
+  })
+  run.withheld.add(`${liar.name} ${victim.name}`)
+}
+
+function telling(
+  run: Run,
+  {
+    liar,
+    name,
+    lie,
+    often,
+    randomOf,
+  }: {
+    readonly liar: SimulatedServer
+    readonly name: string
+    readonly lie: AnswerLie
+    readonly often: number
+    readonly randomOf: (asker: SimulatedServer) => SeededRandom
+  },
+): Mask {
+  return {
+    answer: async (asked, honest) => {
+      const random = randomOf(asked.asker).fork(asked.target)
+      const isOver = run.isHealed || !lie.to.test(asked.operation)
+      if (isOver || !random.happens(often)) return await honest()
+      let said: Promise<Reply> | undefined
+      const once = (instead?: Instead) => {
+        if (instead !== undefined) return honest(instead)
+        said ??= honest()
+        return said
+      }
+      const told = await lie.tell({ run, liar, asked, honest: once, random })
+      if (told === undefined) return await once()
+      count(run, `lie: ${name}`)
+      run.world.note(`${liar.name} lies to ${asked.asker.name}: ${name}`)
+      // Without a room it is about the liar's keys, and so about all rooms.
+      if (lie.misleads) asked.asker.misled(asked.params[0])
+      return told
+    },
+  }
+}
