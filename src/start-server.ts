@@ -450,6 +450,16 @@ export const routesOf: Readonly<Record<string, readonly Route<Server>[]>> = {
   admin: adminRoutes,
 }
 
+/** Routes of several names together, by the names: there are few of them, whatever a configuration says. */
+const routesTogether = new Map<string, readonly Route<Server>[]>()
+
+/** What is served under some names; the same list for the same names, so that it needs one router. */
+function routesUnder(apis: readonly string[]): readonly Route<Server>[] {
+  return routesTogether.getOrInsertComputed(apis.join(), () =>
+    apis.flatMap((api) => routesOf[api] ?? []),
+  )
+}
+
 async function listenAll(
   config: Config,
   around: Surroundings,
@@ -459,8 +469,7 @@ async function listenAll(
   const sockets = []
   for (const { host, port, tls, apis, trusted_proxies: proxies } of config.listeners) {
     const served = apis.filter((api) => api !== 'federation' || config.federation.enabled)
-    const routes = served.flatMap((api) => routesOf[api] ?? [])
-    const handler = serve(routes, server, shell)
+    const handler = serve(routesUnder(served), server, shell)
     const isForServers = served.every((api) => api === 'federation')
     const takesConnections = () => !isForServers || !server.pressure.refusesConnections
     const options = { host, port, proxies, takesConnections, ...(tls && { tls }) }

@@ -21,7 +21,15 @@ export interface Router<Needs> {
 
 const methods = ['GET', 'POST', 'PUT', 'DELETE'] as const
 
-export function createRouter<Needs>(routes: readonly Route<Needs>[]): Router<Needs> {
+/** The routers of lists of routes: to make one takes some milliseconds, and who answers is no part of it. */
+const known = new WeakMap<readonly Route<never>[], Router<never>>()
+
+/** The router of a list of routes: the same one for the same list. */
+export function routerOf<Needs>(routes: readonly Route<Needs>[]): Router<Needs> {
+  return known.getOrInsertComputed(routes, () => createRouter(routes)) as Router<Needs>
+}
+
+function createRouter<Needs>(routes: readonly Route<Needs>[]): Router<Needs> {
   // The length of what comes is bounded by the size of the request's head.
   const router = find({ maxParamLength: Number.MAX_SAFE_INTEGER })
   for (const route of routes) {

@@ -20,7 +20,7 @@ import { ByteAnswer } from './byte-answer.ts'
 import type { Endpoint, Route, Session } from './endpoint.ts'
 import { serialise } from './raw-json.ts'
 import { readBody, readParams, readQuery } from './read-request.ts'
-import { createRouter } from './router.ts'
+import { routerOf } from './router.ts'
 
 /** The largest body of a request whose endpoint does not say otherwise. */
 const bodyBytesMaxDefault = 65_536
@@ -62,7 +62,7 @@ export function serve<Needs>(
   needs: Needs,
   shell: Shell,
 ): HttpHandler {
-  const router = createRouter(routes)
+  const router = routerOf(routes)
   const answerOne = async (request: IncomingRequest, asked: Asked) => {
     // Servers MUST NOT perform any logic defined for the endpoints when approached with an OPTIONS
     // request.

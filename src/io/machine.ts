@@ -18,7 +18,10 @@ export interface DiskSpace {
 }
 
 export interface Machine {
-  /** For how long it stays as it is: nobody need look at it again sooner. In milliseconds. */
+  /**
+   * For how long it stays as it is, and no command changes what a server has stored: nobody need look
+   * again sooner. In milliseconds.
+   */
   readonly steadyMs: number
   threadLoad(): ThreadLoad
   /** The processor time that this thread has used, in milliseconds: for differences. */

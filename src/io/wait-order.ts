@@ -51,9 +51,8 @@ export class WaitOrder {
   }
 
   waiting(kind: string): void {
-    const where = new Error('is waited for').stack ?? ''
     for (let held = this.#held.getStore(); held !== undefined; held = held.below) {
-      if (!held.isOver) this.#add(held.kind, kind, where)
+      if (!held.isOver) this.#add(held.kind, kind)
     }
   }
 
@@ -61,9 +60,10 @@ export class WaitOrder {
     return this.#held.run(undefined, work)
   }
 
-  #add(from: string, to: string, where: string): void {
+  #add(from: string, to: string): void {
     const known = this.#waits.getOrInsertComputed(from, () => new Map())
     if (known.has(to)) return
+    const where = new Error('is waited for').stack ?? ''
     known.set(to, where)
     if (this.#needs.never[from]?.includes(to)) {
       this.#needs.onProblem(`Who works in ${from} must not wait for ${to}: ${where}`)

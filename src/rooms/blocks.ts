@@ -10,6 +10,7 @@
 
 import type { Clock, Timer } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
+import type { Machine } from '#io/machine.ts'
 import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parseRoomId } from '#protocol/identifiers/room-id.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
@@ -21,6 +22,7 @@ export interface BlocksNeeds {
   readonly db: Database
   readonly clock: Clock
   readonly log: Log
+  readonly machine: Pick<Machine, 'steadyMs'>
 }
 
 /** How soon what a command has changed in the database is seen. */
@@ -79,7 +81,8 @@ export class Blocks {
   }
 
   #lookLater(): void {
-    this.#timer = this.#needs.clock.after(lookMs, () => {
+    const { clock, machine } = this.#needs
+    this.#timer = clock.after(Math.max(lookMs, machine.steadyMs), () => {
       this.#lookLater()
       this.#read().catch((error: unknown) => {
         this.#needs.log.error('what is blocked could not be read', { error })

@@ -24,6 +24,8 @@ export interface MemoryImage {
   connection(migrations: readonly Migration[]): SqliteConnection
   /** Fills the disk, so that the database can grow no further, or makes room on it again. */
   fill(isFull: boolean): void
+  /** Frees its memory, which is no part of the heap. It must be in use no more. */
+  destroy(): void
 }
 
 export function memoryImage(): MemoryImage {
@@ -34,6 +36,10 @@ export function memoryImage(): MemoryImage {
       return connection
     },
     fill: (isFull) => connection?.mayGrow(!isFull),
+    destroy: () => {
+      connection?.close()
+      connection = undefined
+    },
   }
 }
 

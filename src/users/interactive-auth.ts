@@ -75,7 +75,10 @@ export function createInteractiveAuth(needs: {
   readonly random: Random
 }): InteractiveAuth {
   const { clock, random } = needs
-  const sessions = new LRUCache<string, AuthSession>({ max: sessionsMax })
+  const sessions = new LRUCache<string, AuthSession>({
+    maxSize: sessionsMax,
+    sizeCalculation: () => 1,
+  })
 
   const sessionOf = (id: unknown, operation: string): [string, AuthSession] => {
     const session = typeof id === 'string' ? sessions.get(id) : undefined

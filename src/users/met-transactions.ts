@@ -10,9 +10,11 @@ import type { Clock } from '#io/clock.ts'
 import type { Reader } from '#storage/database.ts'
 import { nextTransactions, type TransactionKey } from '#storage/transactions.ts'
 
-/** 4 MiB. Of four million transactions it takes one new one in fifty for one that may have been met. */
+/** At most 4 MiB. Of four million transactions it takes one new one in fifty for one that may have been met. */
 const wordCount = 2 ** 20
 const bitCount = wordCount * 32
+/** They are made in parts of 1 KiB, when they are needed first: most servers have few transactions. */
+const partWords = 256
 /** Odd numbers, by which one number becomes as many. */
 const factors = [0x9e3779b1, 0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f]
 
@@ -21,7 +23,7 @@ const pageSize = 500
 const pauseMs = 20
 
 export class MetTransactions {
-  readonly #words = new Uint32Array(wordCount)
+  readonly #parts = new Map<number, Uint32Array>()
   #isComplete = false
 
   /** Until all stored ones were read, all may have been met. */
@@ -42,16 +44,24 @@ export class MetTransactions {
   }
 
   add(name: string): void {
-    for (const bit of bitsOf(name)) this.#words[bit >>> 5] = this.#wordAt(bit) | (1 << (bit & 31))
+    for (const bit of bitsOf(name)) {
+      const word = bit >>> 5
+      const part = this.#parts.getOrInsertComputed(partOf(word), () => new Uint32Array(partWords))
+      part[word % partWords] = this.#wordAt(word) | (1 << (bit & 31))
+    }
   }
 
   #isSet(bit: number): boolean {
-    return (this.#wordAt(bit) & (1 << (bit & 31))) !== 0
+    return (this.#wordAt(bit >>> 5) & (1 << (bit & 31))) !== 0
   }
 
-  #wordAt(bit: number): number {
-    return this.#words[bit >>> 5] ?? 0
+  #wordAt(word: number): number {
+    return this.#parts.get(partOf(word))?.[word % partWords] ?? 0
   }
+}
+
+function partOf(word: number): number {
+  return Math.floor(word / partWords)
 }
 
 export function nameOf({ userId, deviceId, path, txnId }: TransactionKey): string {

@@ -20,7 +20,7 @@ import { type Scenario, Script } from './scenario.ts'
 import { type SimulatedServer, World } from './world.ts'
 
 /** How rarely servers look at their machines in a run of days. */
-const machineSteadyMs = 60_000
+const machineSteadyMs = 3_600_000
 
 /** Runs the world of a scenario from its beginning to its end. Never throws for what that brings. */
 export async function randomRun(

@@ -129,7 +129,10 @@ export class World {
 
   /** Ends all servers. */
   async end(): Promise<void> {
-    for (const server of this.servers) server.end()
+    for (const server of this.servers) {
+      server.end()
+      server.destroyDisk()
+    }
   }
 }
 
@@ -317,6 +320,11 @@ export class SimulatedServer {
     this.#life.database.crash()
     this.world.network.silence(this.address)
     this.#life = undefined
+  }
+
+  /** What it had committed is gone, and it cannot be started again. */
+  destroyDisk(): void {
+    this.#image.destroy()
   }
 
   /** A client at home here, with an account of its own. */
