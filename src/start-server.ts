@@ -250,7 +250,7 @@ function buildServer(
   const common = { ...io, db, streams, rooms, serverName, edus, shares, blocks }
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
   const forUsers = { ...common, argon2id, mailer }
-  const { users, endToEnd, finish } = buildUsers(config, forUsers, federation)
+  const { users, endToEnd, guestAccess, finish } = buildUsers(config, forUsers, federation)
   const typing = createTyping(common)
   const receipts = createReceipts(common)
   const push = createPush({ ...common, ...users, local, receipts })
@@ -299,7 +299,7 @@ function buildServer(
       server.search.start()
       server.userDirectory.start()
       server.delayedEvents.start()
-      await Promise.all([resume(), endToEnd.start(), push.start()])
+      await Promise.all([resume(), endToEnd.start(), push.start(), guestAccess.resume()])
     },
     finish,
   }
@@ -336,14 +336,13 @@ function buildUsers(
     registration: registrationRules(config),
     passwordHashCost: config.password_hash_cost ?? undefined,
   })
-  const followers = [
-    followSuccessions({ ...common, ...users }),
-    followGuestAccess({ ...common, ...users }),
-  ]
+  const successions = followSuccessions({ ...common, ...users })
+  const guestAccess = followGuestAccess({ ...common, ...users })
   const finish = async () => {
-    for (const { close } of followers) await close()
+    await successions.close()
+    await guestAccess.close()
   }
-  return { users, endToEnd, finish }
+  return { users, endToEnd, guestAccess, finish }
 }
 
 function publicBaseUrlOf({ public_baseurl: url, server_name: name }: Config): string {

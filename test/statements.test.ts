@@ -38,6 +38,7 @@ const wholeTables: Readonly<Record<string, string>> = {
   outdatedRooms: 'each published room is compared with its state; there are thousands at most',
   roomsWithStateSince: 'read once, at the start',
   deviceOutboxDestinations: 'read once, at the start',
+  roomsOfGuests: 'read once, at the start: the accounts, and of guests what they are in',
   staleDeviceLists: 'read once, at the start; few are ever left',
   usersWithUntoldChanges: 'read once, at the start; what a crash cut short',
   usersWithUntoldSigningKeys: 'read once, at the start; what a crash cut short',

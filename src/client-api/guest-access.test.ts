@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { at, type RoomClientWorld, roomClientWorld } from '../../test/room-client-world.ts'
+import { memoryImage } from '../storage/sqlite.ts'
 
 async function guestIn({ users, client }: RoomClientWorld) {
   const { userId, issued } = await users.accounts.register({ guest: true, device: {} })
@@ -87,4 +88,34 @@ test('guests leave a room that wants them no longer, and others stay', async (t)
   const gone = await alice.get(at(roomId, `/state/m.room.member/${first?.userId}`))
   assert.equal(gone.membership, 'leave')
   assert.equal(await first?.refused('POST', at(roomId, '/join')), refused)
+})
+
+test('guests who were still in a room when the server ended leave it when it starts', async (t) => {
+  const image = memoryImage()
+  const leave = () => Promise.reject(new Error('the server ends'))
+  const before = await roomClientWorld(t, { image, rooms: (rooms) => ({ ...rooms, leave }) })
+  const [alice, bob] = [await before.user('alice'), await before.user('bob')]
+  const guest_access = { type: 'm.room.guest_access', content: { guest_access: 'can_join' } }
+  const body = { preset: 'public_chat', initial_state: [guest_access] }
+  const [closed, open] = [await alice.createRoom(body), await alice.createRoom(body)]
+  const guests = [await guestIn(before), await guestIn(before)]
+  for (const user of [bob, ...guests]) {
+    await user.post(at(closed, '/join'))
+    await user.post(at(open, '/join'))
+  }
+  await alice.put(at(closed, '/state/m.room.guest_access/'), { guest_access: 'forbidden' })
+  await before.guestAccess.close()
+  const members = async (world: RoomClientWorld, room: string) => {
+    const { joined } = await world
+      .client(alice.userId, alice.token)
+      .get(at(room, '/joined_members'))
+    return Object.keys(joined).sort()
+  }
+  const all = [alice, bob, ...guests].map(({ userId }) => userId).sort()
+  assert.deepEqual(await members(before, closed), all)
+  before.crash()
+  const after = await roomClientWorld(t, { image, seed: 2 })
+  await after.guestAccess.resume()
+  assert.deepEqual(await members(after, closed), [alice.userId, bob.userId])
+  assert.deepEqual(await members(after, open), all)
 })

@@ -82,6 +82,15 @@ export async function localUsersWith(
   return rows.map((row) => row.user_id)
 }
 
+/** The rooms that guests are in. */
+export async function roomsOfGuests(db: Reader): Promise<RoomId[]> {
+  const rows = await db.all<{ room_id: RoomId }>(sql`
+    SELECT DISTINCT room_id FROM local_memberships
+    WHERE user_id IN (SELECT user_id FROM accounts WHERE guest = 1) AND membership = 'join'
+  `)
+  return rows.map((row) => row.room_id)
+}
+
 /** Local users who are in a room, or may yet be. */
 export async function localUsersOf(db: Reader, roomId: RoomId): Promise<UserId[]> {
   const rows = await db.all<{ user_id: UserId }>(sql`

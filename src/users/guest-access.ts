@@ -13,9 +13,12 @@
 import type { Log } from '#io/log.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { RoomCommit, Rooms } from '#rooms/rooms.ts'
+import type { Reader } from '#storage/database.ts'
+import { roomsOfGuests } from '#storage/memberships.ts'
 import type { Accounts } from './accounts.ts'
 
 interface GuestAccessNeeds {
+  readonly db: Reader
   readonly log: Log
   readonly rooms: Pick<Rooms, 'currentState' | 'leave' | 'localMembers' | 'onCommit'>
   readonly accounts: Pick<Accounts, 'account'>
@@ -31,19 +34,31 @@ export async function takesGuests(
   return event?.content.guest_access === 'can_join'
 }
 
-/** From now on, guests leave rooms that want them no longer. `close` resolves once all who must have left. */
-export function followGuestAccess(needs: GuestAccessNeeds): { close(): Promise<void> } {
-  const { rooms, log } = needs
+interface GuestAccess {
+  /** Sends guests out of the rooms that they should have left before the server ended. */
+  resume(): Promise<void>
+  /** Resolves once all who must have left. */
+  close(): Promise<void>
+}
+
+/** From now on, guests leave rooms that want them no longer. */
+export function followGuestAccess(needs: GuestAccessNeeds): GuestAccess {
+  const { db, rooms, log } = needs
   const underWay = new Set<Promise<void>>()
-  rooms.onCommit((commit) => {
-    if (!changesGuestAccess(commit)) return
-    const { roomId } = commit
+  const begin = (roomId: RoomId) => {
     const done = sendOut(needs, roomId)
       .catch((error: unknown) => log.error('guests are still in a room', { roomId, error }))
       .finally(() => underWay.delete(done))
     underWay.add(done)
+    return done
+  }
+  rooms.onCommit((commit) => {
+    if (changesGuestAccess(commit)) void begin(commit.roomId)
   })
   return {
+    resume: async () => {
+      for (const roomId of await roomsOfGuests(db)) await begin(roomId)
+    },
     close: async () => {
       await Promise.all(underWay)
     },
