@@ -7,7 +7,7 @@
  */
 
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
-import type { JsonObject } from '#protocol/json.ts'
+import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { type Unread, type UnreadCount, unreadOfAll } from '#push/unread.ts'
 import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
 import { prunedStrippedState, strippedEvent } from './client-event.ts'
@@ -216,14 +216,17 @@ export async function strippedSection(
   const pruned = prunedStrippedState(membership.strippedState)
   const isOwn = ({ type, state_key }: JsonObject) =>
     type === 'm.room.member' && state_key === userId
+  const isSaid = (content: Json | undefined) =>
+    isJsonObject(content ?? null) && (content as JsonObject).membership === membership.membership
   const stored = await rooms.event(roomId, eventId)
-  if (stored !== undefined) {
+  // Where nobody is left who could take the end of an invite into the room, its event is the invite still.
+  if (stored !== undefined && isSaid(stored.pdu.content)) {
     return [...pruned.filter((event) => !isOwn(event)), strippedEvent(stored.pdu)]
   }
-  // The event of an invite is last of what came with it, as it was signed.
+  // The event of an invite is last of what came with it, as it was signed; so is what ended it here alone.
+  const given = pruned.findLast((event) => isOwn(event) && isSaid(event.content))
   const content = { membership: membership.membership }
   const bare = { type: 'm.room.member', state_key: userId, sender, content }
-  const given = membership.membership === 'invite' ? pruned.findLast(isOwn) : undefined
   return [...pruned.filter((event) => !isOwn(event)), given ?? bare]
 }
 

@@ -333,6 +333,26 @@ test('an invite is told by its stripped state, then the room once it is joined',
   assert.deepEqual([joined.membership, joined.initial, joined.name], ['join', true, 'Come'])
 })
 
+// After the second, nobody is in the room whom the end of the invite could be an event for.
+for (const who of ['somebody', 'nobody']) {
+  test(`an invite that is rejected is over, with ${who} in the room`, async (t) => {
+    const { alice, bob } = await twoUsers(t)
+    const roomId = await alice.createRoom({ preset: 'private_chat', invite: [bob.userId] })
+    const client = new Client(bob, { lists: { all: list([0, 9]) } })
+    const own = (room: Body) =>
+      room.invite_state.find((event: Body) => event.state_key === bob.userId)
+    assert.equal(own((await client.next()).rooms[roomId]).content.membership, 'invite')
+    const leave = `/rooms/${encodeURIComponent(roomId)}/leave`
+    if (who === 'nobody') await alice.post(leave)
+    await bob.post(leave)
+    const room = (await client.next()).rooms[roomId]
+    assert.deepEqual([room.membership, room.initial], ['leave', true])
+    assert.deepEqual([own(room).sender, own(room).content.membership], [bob.userId, 'leave'])
+    const after = await client.next()
+    assert.deepEqual([after.rooms, after.lists.all.count], [{}, 0])
+  })
+}
+
 test('who leaves is told so once; who is put out is shown it, up to there', async (t) => {
   const { world, alice, bob } = await twoUsers(t)
   const [left, kicked] = [await sharedRoom(alice, bob), await sharedRoom(alice, bob)]
