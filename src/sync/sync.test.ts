@@ -321,6 +321,14 @@ test('typing and receipts come, are replaced, and end', async (t) => {
   await time.run(5_001)
   assert.deepEqual(await next(), [{ type: 'm.typing', content: { user_ids: [] } }])
   assert.equal(await alice.refused('PUT', typing, { typing: true }), '403 M_FORBIDDEN')
+  // Whoever left while somebody typed learns when they are back that it is over.
+  await bob.put(typing, { typing: true, timeout: 5_000 })
+  assert.deepEqual(await next(), [{ type: 'm.typing', content: { user_ids: [bob.userId] } }])
+  await alice.post(at(roomId, '/leave'))
+  await time.run(5_001)
+  assert.deepEqual(await next(), [])
+  await alice.post(at(roomId, '/join'))
+  assert.deepEqual(await next(), [{ type: 'm.typing', content: { user_ids: [] } }])
 
   const receipt = (type: string) => at(roomId, `/receipt/${type}/${encodeURIComponent(eventId)}`)
   await bob.post(receipt('m.read.private'))

@@ -455,7 +455,8 @@ async function ephemeralOf(
   for (const roomId of roomIds) {
     const from = fresh.has(roomId) ? 0 : since
     const user_ids = typing.changed(roomId, { from, to })
-    if (user_ids === undefined || (from === 0 && user_ids.length === 0)) continue
+    // Whoever knows a room from an earlier stay may hold that somebody types who does so no more.
+    if (user_ids === undefined || (since === 0 && user_ids.length === 0)) continue
     add(roomId, { type: 'm.typing', content: { user_ids } })
   }
   if (!filter.matchesType('m.receipt')) return events

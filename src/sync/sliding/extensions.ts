@@ -8,7 +8,7 @@
 import type { RoomId } from '#protocol/identifiers/ids.ts'
 import { isJsonObject, type JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import type { Rooms } from '#rooms/rooms.ts'
+import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
 import type { ToDeviceMessage } from '#storage/to-device.ts'
 import type { AccountData, AccountDataEntry } from '#users/account-data.ts'
 import type { LocalKeys } from '#users/end-to-end/device-keys.ts'
@@ -24,7 +24,7 @@ import { freshlyJoined, type Snapshot } from '../snapshot.ts'
 import { presentSticky, stickyEventsMax, stickyNews } from '../sticky-events.ts'
 import type { RoomExtension, SlidingSyncRequest } from './request.ts'
 import { subscriptionSection } from './thread-subscriptions.ts'
-import type { Wanted, WantedRoom } from './wanted-rooms.ts'
+import { hasEnded, type Wanted, type WantedRoom } from './wanted-rooms.ts'
 
 export interface ExtensionNeeds extends DeviceListNeeds, PresentingNeeds {
   readonly rooms: Rooms
@@ -54,6 +54,8 @@ export interface AnswerPart extends Snapshot {
   readonly matched: Wanted['matched']
   /** Up to where the client knows these rooms; those that it does not know are not in it. */
   readonly knownUpTo: ReadonlyMap<RoomId, number>
+  /** Up to where it was told of rooms, also of those that it knows only from an earlier stay or an invite. */
+  readonly toldUpTo: ReadonlyMap<RoomId, number>
   /** What the answer says of rooms. */
   readonly rooms: ReadonlyMap<RoomId, JsonObject>
 }
@@ -160,11 +162,14 @@ async function accountDataSection(
   const recent = await changes(since)
   const global = recent.filter(({ roomId }) => roomId === undefined).map(shownEntry)
   const rooms: Record<string, JsonObject[]> = {}
-  const wanted = roomsFor(part, extension).map(({ membership }) => membership.roomId)
-  for (const [from, roomIds] of Map.groupBy(wanted, (roomId) => knownUpTo.get(roomId))) {
+  // What users keep about rooms that they are in no more is told as it changes.
+  const startOf = ({ membership }: WantedRoom) =>
+    hasEnded(membership) ? since : knownUpTo.get(membership.roomId)
+  for (const [from, ofStart] of Map.groupBy(roomsFor(part, extension), startOf)) {
     const entries = from === since ? recent : await changes(from)
     const byRoom = Map.groupBy(entries, ({ roomId }) => roomId)
-    for (const roomId of roomIds) {
+    for (const { membership } of ofStart) {
+      const { roomId } = membership
       const news = byRoom.get(roomId)
       if (news !== undefined) rooms[roomId] = news.map(shownEntry)
     }
@@ -178,26 +183,42 @@ function shownEntry({ type, content }: AccountDataEntry): JsonObject {
 
 /**
  * Receipts of rooms. A client that does not know a room is told only of receipts for events that it is
- * shown, and of those of its user: there may be one for each member.
+ * shown, of those of its user, and of those that came since it was last told of the room: there may be one for
+ * each member.
  */
 async function receiptSection(
   { receipts }: ExtensionNeeds,
   part: AnswerPart,
   extension: RoomExtension,
 ): Promise<JsonObject | undefined> {
-  const { request, to, knownUpTo, rooms } = part
-  const found: Record<string, JsonObject> = {}
-  const byStart = Map.groupBy(joined(roomsFor(part, extension)), (roomId) => knownUpTo.get(roomId))
-  for (const [from, roomIds] of byStart) {
-    const changed = await receipts.changed(request.userId, roomIds, { from: from ?? 0, to })
-    for (const [roomId, contents] of changed) {
-      const content = merged(contents)
-      const shown =
-        from === undefined ? shownReceipts(content, rooms.get(roomId), request) : content
-      if (Object.keys(shown).length > 0) found[roomId] = { type: 'm.receipt', content: shown }
-    }
+  const { request, to, knownUpTo, toldUpTo, rooms } = part
+  const wanted = joined(roomsFor(part, extension))
+  const found = new Map<RoomId, JsonObject[]>()
+  const add = (roomId: RoomId, contents: readonly JsonObject[]) => {
+    found.getOrInsertComputed(roomId, () => []).push(...contents)
   }
-  return Object.keys(found).length > 0 ? found : undefined
+  const changed = (roomIds: readonly RoomId[], from: number, end = to) =>
+    receipts.changed(request.userId, roomIds, { from, to: end })
+  for (const [from, roomIds] of Map.groupBy(wanted, (roomId) => toldUpTo.get(roomId))) {
+    if (from === undefined) continue
+    for (const [roomId, contents] of await changed(roomIds, from)) add(roomId, contents)
+  }
+  for (const { roomId, stream } of left(roomsFor(part, extension))) {
+    const from = toldUpTo.get(roomId)
+    if (from === undefined || from >= stream) continue
+    add(roomId, (await changed([roomId], from, stream)).get(roomId) ?? [])
+  }
+  const unknown = wanted.filter((roomId) => !knownUpTo.has(roomId))
+  for (const [roomId, contents] of unknown.length > 0 ? await changed(unknown, 0) : []) {
+    add(roomId, [shownReceipts(merged(contents), rooms.get(roomId), request)])
+  }
+  const told = [...found].flatMap(([roomId, contents]) => {
+    const content = merged(contents)
+    return Object.keys(content).length > 0
+      ? [[roomId, { type: 'm.receipt', content }] as const]
+      : []
+  })
+  return told.length > 0 ? Object.fromEntries(told) : undefined
 }
 
 /** One content of several, which differ in their threads. */
@@ -240,9 +261,11 @@ async function typingSection(
 ): Promise<JsonObject | undefined> {
   const found: Record<string, JsonObject> = {}
   for (const roomId of joined(roomsFor(part, extension))) {
-    const from = part.knownUpTo.get(roomId)
+    const told = part.toldUpTo.get(roomId)
+    const from = part.knownUpTo.has(roomId) ? told : 0
     const user_ids = typing.changed(roomId, { from: from ?? 0, to: part.to })
-    if (user_ids === undefined || (from === undefined && user_ids.length === 0)) continue
+    // Whoever was told that somebody types, and left, is told that they do so no more.
+    if (user_ids === undefined || (told === undefined && user_ids.length === 0)) continue
     found[roomId] = { type: 'm.typing', content: { user_ids } }
   }
   return Object.keys(found).length > 0 ? found : undefined
@@ -315,6 +338,11 @@ async function profileSection(
 function timelineOf(room: JsonObject | undefined): ReadonlySet<unknown> {
   const timeline = Array.isArray(room?.timeline) ? (room.timeline as readonly JsonObject[]) : []
   return new Set(timeline.map(({ event_id }) => event_id))
+}
+
+/** Rooms that the user is in no more. Their memberships have the position where that ended. */
+function left(rooms: readonly WantedRoom[]): LocalMembership[] {
+  return rooms.flatMap(({ membership }) => (hasEnded(membership) ? [membership] : []))
 }
 
 function joined(rooms: readonly WantedRoom[]): RoomId[] {

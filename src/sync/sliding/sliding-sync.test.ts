@@ -373,8 +373,14 @@ test('who leaves is told so once; who is put out is shown it, up to there', asyn
     )
   }
   await alice.say(kicked, 'again')
-  const after = await client.next()
+  // What he keeps about it is told once.
+  const extensions = { account_data: { enabled: true } }
+  const account = `/user/${encodeURIComponent(bob.userId)}/rooms/${encodeURIComponent(kicked)}`
+  await bob.put(`${account}/account_data/org.example`, { b: 1 })
+  const after = await client.next({ ...client.body, extensions })
   assert.deepEqual([after.rooms, after.lists.all.count], [{}, 1])
+  assert.deepEqual(Object.keys(after.extensions.account_data.rooms), [kicked])
+  assert.equal((await client.next()).extensions.account_data, undefined)
   const anew = await new Client(bob, { conn_id: 'other', lists: { all: list([0, 9]) } }).next()
   assert.deepEqual(Object.keys(anew.rooms), [kicked])
   assert.deepEqual(bodies(anew.rooms[kicked]), [])
@@ -489,6 +495,46 @@ test('who joins by an invite is told of receipts and typing from before', async 
   const receipts = told.receipts.rooms[roomId].content
   assert.deepEqual(Object.keys(receipts[said]['m.read']), [alice.userId])
   assert.deepEqual(told.typing.rooms[roomId].content.user_ids, [alice.userId])
+})
+
+test('who comes back is told what became of receipts and typing while they were away', async (t) => {
+  const { world, alice, bob } = await twoUsers(t)
+  const carol = await world.user('carol')
+  const roomId = await sharedRoom(alice, bob)
+  const target = `/rooms/${encodeURIComponent(roomId)}`
+  await carol.post(`/join/${encodeURIComponent(roomId)}`)
+  const read = (user: User, eventId: string) =>
+    user.post(`${target}/receipt/m.read/${encodeURIComponent(eventId)}`)
+  const extensions = { receipts: { enabled: true }, typing: { enabled: true } }
+  const client = new Client(bob, { lists: { all: list([0, 9]) }, extensions })
+  const receipts = ({ extensions: told }: Body) => told.receipts?.rooms[roomId]?.content
+  const said = await alice.say(roomId, 'read by all')
+  for (const user of [alice, carol]) await read(user, said)
+  const typing = `${target}/typing/${encodeURIComponent(alice.userId)}`
+  await alice.put(typing, { typing: true, timeout: 30_000 })
+  const first = await client.next()
+  assert.deepEqual(Object.keys(receipts(first)), [said])
+  assert.deepEqual(first.extensions.typing.rooms[roomId].content.user_ids, [alice.userId])
+  // In one answer: carol reads, bob leaves, and alice reads. The last is nothing for who has left.
+  const [byCarol, byAlice] = [await alice.say(roomId, 'one'), await alice.say(roomId, 'two')]
+  await read(carol, byCarol)
+  await bob.post(`${target}/leave`)
+  await read(alice, byAlice)
+  await alice.put(typing, { typing: false })
+  const gone = await client.next()
+  assert.equal(gone.rooms[roomId].membership, 'leave')
+  assert.deepEqual(Object.keys(receipts(gone)), [byCarol])
+  assert.deepEqual((await client.next()).rooms, {})
+  // What was read is beyond what is shown of the timeline.
+  for (let n = 0; n < 10; n += 1) await alice.say(roomId, `${n}`)
+  await bob.post(`/join/${encodeURIComponent(roomId)}`)
+  const back = await client.next()
+  assert.equal(back.rooms[roomId].initial, true)
+  assert.deepEqual(Object.keys(receipts(back)), [byAlice])
+  assert.deepEqual(back.extensions.typing.rooms[roomId].content.user_ids, [])
+  // A client that knows nothing is told of nothing that it is not shown.
+  const anew = await new Client(bob, { ...client.body, conn_id: 'other' }).next()
+  assert.equal(receipts(anew), undefined)
 })
 
 test('what is unread is counted, and told when it is read elsewhere', async (t) => {

@@ -27,7 +27,13 @@ import type { SlidingSyncRequest } from './request.ts'
 import { RoomConfig } from './room-config.ts'
 import { createRoomFacts } from './room-facts.ts'
 import { roomResult } from './room-result.ts'
-import { type Wanted, type WantedRoom, type WantedRoomsNeeds, wantedRooms } from './wanted-rooms.ts'
+import {
+  hasEnded,
+  type Wanted,
+  type WantedRoom,
+  type WantedRoomsNeeds,
+  wantedRooms,
+} from './wanted-rooms.ts'
 
 /** How long a client may wait for news. Longer is cut short, so that dead connections end. */
 const timeoutMsMax = 300_000
@@ -118,9 +124,10 @@ async function newsFor(
     to,
     ignored: snapshot.ignored,
   })
+  const toldUpTo = new Map(knownUpTo)
   // A client that was told of a room before it was in it, as by an invite, knows nothing of what is in it.
   for (const [roomId, room] of rooms) if (room.initial === true) knownUpTo.delete(roomId)
-  const part = { ...snapshot, request, since, wanted, matched, knownUpTo, rooms }
+  const part = { ...snapshot, request, since, wanted, matched, knownUpTo, toldUpTo, rooms }
   const { sections, messages, isNews } = await extensionsOf(needs, part)
   return {
     rooms,
@@ -146,7 +153,11 @@ async function roomNews(
 ): Promise<ReadonlyMap<RoomId, JsonObject>> {
   const { wanted, knownUpTo, open, since, to, ignored } = part
   const byRoom = new Map(wanted.map((room) => [room.membership.roomId, room]))
-  const known = [...byRoom.keys()].filter((roomId) => knownUpTo.has(roomId))
+  // Nothing more is told of a room that the user is in no more.
+  const known = wanted
+    .filter(({ membership }) => !hasEnded(membership))
+    .map(({ membership }) => membership.roomId)
+    .filter((roomId) => knownUpTo.has(roomId))
   const oldest = known.reduce((least, roomId) => Math.min(least, knownUpTo.get(roomId) ?? 0), to)
   const newest = await needs.rooms.roomsChangedSince(oldest, known)
   const read = new Set(
@@ -191,7 +202,7 @@ async function roomNews(
 
 /**
  * What the client will know otherwise than by the stream going on: rooms that it wants now are known as
- * far as all else, and of others it knows no more than before.
+ * far as all else, those that its user is in no more up to there, and of others it knows no more than before.
  */
 function changesOf(part: {
   readonly wanted: readonly WantedRoom[]
@@ -205,9 +216,10 @@ function changesOf(part: {
     const { roomId } = membership
     isWanted.add(roomId)
     const sent = open.rooms.get(roomId)
+    const known = { upTo: hasEnded(membership) ? membership.stream : undefined, isDm }
     const { text } = config
-    const isSame = sent && sent.upTo === undefined && sent.config === text && sent.isDm === isDm
-    if (!isSame) changes.set(roomId, { upTo: undefined, config: text, isDm })
+    const isSame = sent && sent.upTo === known.upTo && sent.config === text && sent.isDm === isDm
+    if (!isSame) changes.set(roomId, { ...known, config: text })
   }
   for (const [roomId, sent] of open.rooms) {
     if (sent.upTo === undefined && !isWanted.has(roomId)) {

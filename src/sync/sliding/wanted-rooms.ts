@@ -111,8 +111,8 @@ async function shownRooms(
 ): Promise<LocalMembership[]> {
   const shown: LocalMembership[] = []
   for (const one of memberships) {
-    const { membership, roomId, userId, sender, stream } = one
-    if (membership === 'leave' || membership === 'ban') {
+    const { roomId, userId, sender, stream } = one
+    if (hasEnded(one)) {
       const known = knownUpTo(roomId)
       if (known !== undefined && known < stream) shown.push(one)
       else if (sender !== userId && (await tryRoomAccess(rooms, userId, roomId))?.left) {
@@ -123,6 +123,10 @@ async function shownRooms(
     }
   }
   return shown
+}
+
+export function hasEnded({ membership }: LocalMembership): boolean {
+  return membership === 'leave' || membership === 'ban'
 }
 
 async function listedRoom(
