@@ -7,6 +7,7 @@
 
 import {
   ClientEvent,
+  ConnectionError,
   createClient,
   EventType,
   type ISyncResponse,
@@ -52,6 +53,14 @@ class KeptStore extends MemoryStore {
   }
 }
 
+/** What requests that were cut failed with, in the words of the library too. */
+const cuts = new Set<string>()
+
+/** Whether this is what a request failed with because its client was taken off the network. */
+export function wasCut(failure: unknown): boolean {
+  return failure instanceof Error && cuts.has(failure.message)
+}
+
 type Content = Record<string, Record<string, Record<string, { thread_id?: string; ts?: number }>>>
 
 export class RandomClient {
@@ -67,7 +76,7 @@ export class RandomClient {
   #offline = new AbortController()
   /** The event that each receipt is at, by room, type, user and thread. */
   readonly receipts = new Map<string, string>()
-  /** Rooms that it was not in all the time: who typed when it left, the library holds to type still. */
+  /** Rooms that it was not in all the time. */
   readonly leftOnce = new Set<string>()
   /**
    * Rooms of which something was left out between what it had and what it was told. By sliding sync the
@@ -127,7 +136,9 @@ export class RandomClient {
 
   /** Everything that it asks fails from now on, also what it waits for. */
   disconnect(): void {
-    this.#offline.abort(new TypeError('there is no network'))
+    const cut = new TypeError(`${this.name} has no network (${cuts.size})`)
+    cuts.add(cut.message).add(new ConnectionError('fetch failed', cut).message)
+    this.#offline.abort(cut)
   }
 
   reconnect(): void {

@@ -12,6 +12,7 @@
 import { before, mock, test } from 'node:test'
 import { seededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { eventually } from '../rig/client.ts'
+import { wasCut } from './random-client.ts'
 import { RandomLife } from './random-life.ts'
 import { differences } from './random-views.ts'
 import { twoHansas } from './two-hansas.ts'
@@ -19,6 +20,8 @@ import { twoHansas } from './two-hansas.ts'
 const actions = Number(process.env.HANSA_TEST_ACTIONS ?? 150)
 const seed = Number(process.env.HANSA_TEST_SEED ?? 1)
 const calmEvery = 250
+/** How many lines of what was done a failure shows. */
+const linesMax = 200
 
 const servers = twoHansas()
 
@@ -26,6 +29,12 @@ before(() => {
   // The library tells all that it does.
   for (const level of ['debug', 'info', 'warn', 'error'] as const)
     mock.method(console, level).mock.mockImplementation(() => {})
+  // It leaves it unhandled if what it asks for by itself, such as the relations of a thread, fails.
+  const others = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection')
+  process.on('unhandledRejection', (failure, promise) => {
+    if (!wasCut(failure)) for (const listener of others) listener(failure, promise)
+  })
 })
 
 test(`after ${actions} random actions of seed ${seed} clients see what servers say`, async (t) => {
@@ -37,7 +46,7 @@ test(`after ${actions} random actions of seed ${seed} clients see what servers s
       if (count % calmEvery === 0 || count === actions) await agreed(life)
     }
   } catch (error) {
-    const told = [`seed ${seed}`, ...life.log.slice(-25)]
+    const told = [`seed ${seed}`, ...linesAbout(life, String(error))]
     throw new Error([...told, ...servers.map((it) => it.logTail(10))].join('\n'), { cause: error })
   }
   t.diagnostic(`${life.log.filter((line) => /: M_/.test(line)).length} were refused`)
@@ -52,4 +61,13 @@ async function agreed(life: RandomLife): Promise<void> {
     if (found.length > 0) throw new Error(found.join('\n').slice(0, 20_000))
     return true
   })
+}
+
+/** What was done in the rooms that a failure names, and what was done last. */
+function linesAbout({ log, roomIds }: RandomLife, failure: string): string[] {
+  const rooms = roomIds.filter((roomId) => failure.includes(roomId))
+  const isAbout = (line: string) =>
+    / (restart|disconnect|reconnects)$/.test(line) || rooms.some((roomId) => line.includes(roomId))
+  const last = log.length - 10
+  return log.filter((line, index) => index > last || isAbout(line)).slice(-linesMax)
 }

@@ -51,6 +51,8 @@ export class RandomLife {
   readonly #random: SeededRandom
   readonly #servers: readonly ServerProcess[]
   #count = 0
+  /** What is to be known of what is done now: whom it is about, which event. */
+  #notes: string[] = []
   /** What can be done in a room, with its weight. */
   readonly #inRoom: readonly (readonly [weight: number, name: string, act: Act])[] = [
     [30, 'send', (who, room) => who.client.sendTextMessage(room.roomId, this.#text())],
@@ -99,15 +101,19 @@ export class RandomLife {
     const who = this.#random.pick(this.people.filter(({ isOnline }) => isOnline))
     const [name, act] = this.#choice(who)
     this.#count += 1
-    const line = `${this.#count} ${who.name}: ${name}`
+    this.#notes = []
+    let failure = ''
     try {
-      await act()
-      this.log.push(line)
+      const done = (await act()) as { readonly event_id?: string } | undefined
+      if (done?.event_id !== undefined) this.#noted(`gives ${done.event_id}`)
     } catch (error) {
       giveUp(who)
       const { errcode } = error as { errcode?: string }
-      this.log.push(`${line}: ${errcode ?? error}`)
-      if (errcode === undefined || !refusals.has(errcode)) throw new Error(line, { cause: error })
+      failure = `: ${errcode ?? error}`
+      if (errcode === undefined || !refusals.has(errcode)) throw new Error(name, { cause: error })
+    } finally {
+      const notes = this.#notes.map((note) => ` ${note}`).join('')
+      this.log.push(`${this.#count} ${who.name}: ${name}${notes}${failure}`)
     }
   }
 
@@ -147,7 +153,7 @@ export class RandomLife {
         : [`decline ${roomId}`, () => who.client.leave(roomId)]
     }
     if (joined.length === 0 || chance < 0.18) {
-      return ['join', () => this.#join(who, random.pick(this.roomIds))]
+      return ['join', () => this.#join(who, this.#noted(random.pick(this.roomIds)))]
     }
     const room = random.pick(joined)
     const total = this.#inRoom.reduce((sum, [weight]) => sum + weight, 0)
@@ -164,7 +170,12 @@ export class RandomLife {
   }
 
   #somebody(): string {
-    return this.#random.pick(this.people).userId
+    return this.#noted(this.#random.pick(this.people).userId)
+  }
+
+  #noted(note: string): string {
+    this.#notes.push(note)
+    return note
   }
 
   async #create(who: RandomClient): Promise<void> {
@@ -192,7 +203,10 @@ export class RandomLife {
       .getEvents()
       .filter((event) => event.status === null && !event.isRedacted() && isMeant(event))
       .slice(-15)
-    return events.length === 0 ? undefined : this.#random.pick(events)
+    if (events.length === 0) return undefined
+    const event = this.#random.pick(events)
+    this.#noted(`${event.getType()} ${event.getId()}`)
+    return event
   }
 
   #message(room: Room, sender?: string): MatrixEvent | undefined {
@@ -202,19 +216,19 @@ export class RandomLife {
     })
   }
 
-  async #mention(who: RandomClient, room: Room): Promise<void> {
-    await who.client.sendMessage(room.roomId, {
+  async #mention(who: RandomClient, room: Room): Promise<unknown> {
+    return await who.client.sendMessage(room.roomId, {
       msgtype: MsgType.Text,
       body: this.#text(),
       'm.mentions': { user_ids: [this.#somebody()] },
     })
   }
 
-  async #edit(who: RandomClient, room: Room): Promise<void> {
+  async #edit(who: RandomClient, room: Room): Promise<unknown> {
     const event = this.#message(room, who.userId)
-    if (event === undefined) return
+    if (event === undefined) return undefined
     const body = this.#text()
-    await who.client.sendMessage(room.roomId, {
+    return await who.client.sendMessage(room.roomId, {
       msgtype: MsgType.Text,
       body: `* ${body}`,
       'm.new_content': { msgtype: MsgType.Text, body },
@@ -222,10 +236,10 @@ export class RandomLife {
     })
   }
 
-  async #react(who: RandomClient, room: Room): Promise<void> {
+  async #react(who: RandomClient, room: Room): Promise<unknown> {
     const event = this.#message(room)
-    if (event === undefined) return
-    await who.client.sendEvent(room.roomId, EventType.Reaction, {
+    if (event === undefined) return undefined
+    return await who.client.sendEvent(room.roomId, EventType.Reaction, {
       'm.relates_to': {
         rel_type: RelationType.Annotation,
         event_id: String(event.getId()),
@@ -234,15 +248,15 @@ export class RandomLife {
     })
   }
 
-  async #redact(who: RandomClient, room: Room): Promise<void> {
+  async #redact(who: RandomClient, room: Room): Promise<unknown> {
     const event = this.#event(room, (one) => !one.isState() && one.getType() !== 'm.room.redaction')
-    if (event) await who.client.redactEvent(room.roomId, String(event.getId()))
+    return event && (await who.client.redactEvent(room.roomId, String(event.getId())))
   }
 
-  async #replyInThread(who: RandomClient, room: Room): Promise<void> {
+  async #replyInThread(who: RandomClient, room: Room): Promise<unknown> {
     const event = this.#message(room)
-    if (event === undefined) return
-    await who.client.sendMessage(room.roomId, {
+    if (event === undefined) return undefined
+    return await who.client.sendMessage(room.roomId, {
       msgtype: MsgType.Text,
       body: this.#text(),
       'm.relates_to': {
@@ -263,9 +277,12 @@ export class RandomLife {
     if (event === undefined) return
     const type = this.#random.pick([ReceiptType.Read, ReceiptType.Read, ReceiptType.ReadPrivate])
     if (this.#random.happens(0.2)) {
+      this.#noted('with marker')
       await who.client.setRoomReadMarkers(room.roomId, String(event.getId()), event)
     } else {
-      await who.client.sendReadReceipt(event, type, this.#random.happens(0.5))
+      const isUnthreaded = this.#random.happens(0.5)
+      this.#noted(`${type} ${isUnthreaded ? 'unthreaded' : 'threaded'}`)
+      await who.client.sendReadReceipt(event, type, isUnthreaded)
     }
   }
 

@@ -16,6 +16,8 @@ type View = ReadonlyMap<string, string>
 const notCompared = new Set<string>([EventType.PushRules, 'm.fully_read'])
 const memberships = ['join', 'invite', 'knock'] as const
 const pagesMax = 100
+const lastEventsMax = 8
+const nothingUnread = JSON.stringify({ total: 0, highlights: 0 })
 
 class Writing extends Map<string, string> {
   put(name: string, value: unknown): void {
@@ -57,7 +59,7 @@ async function clientView(
     }
     const typing = room.getMembers().filter((member) => member.typing)
     const names = typing.map(({ userId }) => userId).sort()
-    if (!who.leftOnce.has(roomId)) view.put(`${roomId} typing`, names)
+    view.put(`${roomId} typing`, names)
     const timeline = room.getLiveTimeline()
     for (let page = 0; page < pagesMax; page += 1) {
       // Without a token the library would begin at the newest event.
@@ -88,10 +90,24 @@ function clientState(view: Writing, room: Room, kind: SyncKind): void {
 
 function clientCounts(view: Writing, room: Room): void {
   const { roomId } = room
-  view.put(`${roomId} notifications`, room.getUnreadNotificationCount(NotificationCountType.Total))
-  view.put(`${roomId} highlights`, room.getUnreadNotificationCount(NotificationCountType.Highlight))
+  const { Total, Highlight } = NotificationCountType
+  const main = {
+    notification_count: room.getRoomUnreadNotificationCount(Total),
+    highlight_count: room.getRoomUnreadNotificationCount(Highlight),
+  }
+  putCounts(view, roomId, 'main', main)
+  putCounts(view, roomId, 'threads', {
+    notification_count: room.getUnreadNotificationCount(Total) - main.notification_count,
+    highlight_count: room.getUnreadNotificationCount(Highlight) - main.highlight_count,
+  })
   view.put(`${roomId} joined`, room.getJoinedMemberCount())
   view.put(`${roomId} invited`, room.getInvitedMemberCount())
+}
+
+/** What is unread, of the main timeline or of all threads together. */
+function putCounts(view: Writing, roomId: string, where: 'main' | 'threads', counts: Counts): void {
+  const { notification_count: total, highlight_count: highlights } = counts
+  view.put(`${roomId} unread ${where}`, { total, highlights })
 }
 
 /** The library puts the roots of threads, and what lies in a gap, where it pleases. */
@@ -205,19 +221,21 @@ function serverRoom(
 ): void {
   const { unread_notifications: main, unread_thread_notifications: threads = {}, summary } = room
   // Sliding sync does not count threads.
-  const counts = who.kind === 'sliding' ? [main] : [main, ...Object.values(threads)]
-  const sum = (name: keyof Counts) => counts.reduce((total, one) => total + one[name], 0)
-  view.put(`${roomId} notifications`, sum('notification_count'))
-  view.put(`${roomId} highlights`, sum('highlight_count'))
+  const counted = who.kind === 'sliding' ? [] : Object.values(threads)
+  const sum = (name: keyof Counts) => counted.reduce((total, one) => total + one[name], 0)
+  putCounts(view, roomId, 'main', main)
+  putCounts(view, roomId, 'threads', {
+    notification_count: sum('notification_count'),
+    highlight_count: sum('highlight_count'),
+  })
   view.put(`${roomId} joined`, summary['m.joined_member_count'])
   view.put(`${roomId} invited`, summary['m.invited_member_count'])
   for (const { type, content } of room.account_data.events) {
     if (!notCompared.has(type)) view.put(`${roomId} account ${type}`, content)
   }
-  const isTypingKnown = !who.leftOnce.has(roomId)
-  if (isTypingKnown) view.put(`${roomId} typing`, [])
+  view.put(`${roomId} typing`, [])
   for (const { type, content } of room.ephemeral.events) {
-    if (type === EventType.Typing && isTypingKnown)
+    if (type === EventType.Typing)
       view.put(`${roomId} typing`, (content.user_ids as string[]).sort())
     if (type === EventType.Receipt) serverReceipts(view, roomId, content as Receipts)
   }
@@ -277,8 +295,8 @@ export async function differences(
   const names = new Set([...client.keys(), ...server.keys()])
   return [...names].flatMap((name) => {
     const [mine, theirs] = [client.get(name), server.get(name)]
-    if (mine === theirs || isUntold(who, name, mine) || isTakenForRead(who, name)) return []
-    return [`${who.name}: ${name}: ${apart(mine, theirs)}`]
+    if (mine === theirs || isUntold(who, name, mine) || isTakenForRead(who, name, mine)) return []
+    return [`${who.name}: ${name}: ${apart(mine, theirs)}${lastEvents(who, name)}`]
   })
 }
 
@@ -299,16 +317,27 @@ function isUntold(
 }
 
 /**
- * When it begins, the library takes all for read that stands before an event of its own user. By one that
- * is in a thread only the thread is read, and by a name, an invite or a kick nothing at all.
+ * When it begins, the library takes the main timeline for read if its last event is of its own user
+ * (`fixupRoomNotifications`). A name, an invite or a kick is such an event, by which nothing is read for servers:
+ * names are changed in all rooms at once.
  */
-function isTakenForRead({ client, userId }: RandomClient, name: string): boolean {
-  const [roomId = '', about] = name.split(' ')
-  if (about !== 'notifications' && about !== 'highlights') return false
+function isTakenForRead({ client, userId }: RandomClient, name: string, mine = ''): boolean {
+  const [roomId = '', about, where] = name.split(' ')
+  if (about !== 'unread' || where !== 'main' || mine !== nothingUnread) return false
   const last = client.getRoom(roomId)?.getLiveTimeline().getEvents().at(-1)
-  if (last?.getSender() !== userId) return false
-  const isOfMember = last.getType() === EventType.RoomMember
-  return isOfMember || last.getWireContent()['m.relates_to'] !== undefined
+  return last?.getSender() === userId && last.getType() === EventType.RoomMember
+}
+
+/** The last events that a client has of a room, if the difference is in what is unread of it. */
+function lastEvents({ client }: RandomClient, name: string): string {
+  const [roomId = '', about] = name.split(' ')
+  if (about !== 'unread') return ''
+  const events = client.getRoom(roomId)?.getLiveTimeline().getEvents().slice(-lastEventsMax) ?? []
+  const told = events.map((event) => {
+    const relation = JSON.stringify(event.getWireContent()['m.relates_to'] ?? null)
+    return `\n  ${event.getType()} ${event.getId()} by ${event.getSender()}, relates to ${relation}`
+  })
+  return told.join('')
 }
 
 /** How two values differ; of lists only what is in one of them. */
