@@ -6,7 +6,9 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { equivalenceOf, equivalents } from './mutants/equivalents.ts'
 import { codeOnly, mutantsOf } from './mutants/mutate.ts'
+import { allTasks } from './mutants/subjects.ts'
 
 const cases: readonly {
   readonly name: string
@@ -59,4 +61,19 @@ test('code stays at its place', () => {
   const code = codeOnly(source)
   assert.equal(code.length, source.length)
   assert.equal(code.indexOf('use(a)'), source.indexOf('use(a)'))
+})
+
+test('a mutant has its lines, as one', () => {
+  const [always] = mutantsOf('say()\nif (\n  a &&\n  b\n) refuse() // no\nsay()\n')
+  assert.equal(always?.lineWas, 'if ( a && b ) refuse() // no')
+  assert.equal(always?.lineIs, 'if (true) refuse() // no')
+})
+
+test('each of those that make no difference is a mutant, and one alone', () => {
+  const counts = new Map(equivalents.map((one) => [one, 0]))
+  for (const task of allTasks()) {
+    const found = equivalenceOf(task)
+    if (found !== undefined) counts.set(found, (counts.get(found) ?? 0) + 1)
+  }
+  for (const [{ file, is }, count] of counts) assert.equal(count, 1, `${file}: ${is}`)
 })

@@ -1,138 +1,112 @@
 /**
  * Changes the heart of the protocol in small ways, one after the other, and demands that tests notice:
- * `npm run mutants`, `npm run mutants -- --sample 100`, `npm run mutants -- redaction`.
+ * `npm run mutants`, or only of some files: `npm run mutants -- redaction`.
  *
- * A mutant that no test notices is told with its line. Not each of them is a fault: some make no
- * difference that anybody could see. At most 15 in 100 may be left.
+ * A mutant that no test notices is told with its line. Those that make no difference that anybody
+ * could see are in a table (`equivalents.ts`), with the reason, and are left out. Of the others at most
+ * 5 in 100 may be left.
+ *
+ * - `--sample N`: only so many, evenly over all of them.
+ * - `--journal FILE`: writes down what came of each, and leaves out what is written there already.
+ * - `--minutes N`: stops after that; with a journal the next run goes on from there.
  *
  * @module
  */
 
-import { spawn } from 'node:child_process'
-import { globSync, readFileSync } from 'node:fs'
+import { hash } from 'node:crypto'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { SourceTree } from '../guards/tree.ts'
-import { type Mutant, mutantsOf } from './mutate.ts'
-
-/** Files, and the tests that ought to notice: the quick ones first, the others if those do not. */
-interface Subject {
-  readonly files: string
-  readonly tests: readonly string[][]
-}
-
-const rules = 'src/protocol/auth-rules'
-const resolution = 'src/protocol/state-resolution'
-const protocol = 'src/protocol'
-
-const subjects: readonly Subject[] = [
-  {
-    files: `${rules}/*.ts`,
-    tests: [
-      ['auth-events', 'check', 'create', 'member', 'power-level', 'power-levels'].map(inRules),
-      [inRules('exhaustive'), 'test/third-party-invites.test.ts'],
-    ],
-  },
-  {
-    files: `${resolution}/*.ts`,
-    tests: [
-      [`${resolution}/scenarios.test.ts`, `${resolution}/v1.test.ts`],
-      [`${resolution}/properties.test.ts`, `${resolution}/auth-graph.test.ts`],
-      ['src/rooms/state-versions.test.ts'],
-    ],
-  },
-  { files: `${protocol}/redaction.ts`, tests: [[`${protocol}/redaction.test.ts`]] },
-  {
-    files: `${protocol}/{signatures,hashes,signature-needs,required-signatures,check-pdu}.ts`,
-    tests: [
-      ['signatures', 'signature-needs', 'check-pdu', 'event-format'].map(
-        (name) => `${protocol}/${name}.test.ts`,
-      ),
-      ['test/ingress-matrix.test.ts'],
-    ],
-  },
-]
-
-function inRules(name: string): string {
-  return `${rules}/${name}.test.ts`
-}
+import { equivalenceOf } from './equivalents.ts'
+import { allTasks, type Task } from './subjects.ts'
+import { Trials } from './trial.ts'
 
 /** In a hundred mutants, so many must be noticed. */
-const noticedShareMin = 0.85
-/** A mutant that never ends is noticed by that. */
-const testsMs = 300_000
+const noticedShareMin = 0.95
 
-interface Task {
+interface Outcome {
   readonly file: string
-  readonly mutant: Mutant
-  readonly tests: readonly string[][]
+  readonly mutant: string
+  readonly isNoticed: boolean
 }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { sample: { type: 'string' } },
+  options: {
+    sample: { type: 'string' },
+    journal: { type: 'string' },
+    minutes: { type: 'string' },
+  },
 })
 
-function tasks(): Task[] {
-  const all = subjects.flatMap(({ files, tests }) =>
-    globSync(files)
-      .filter((file) => !file.endsWith('.test.ts'))
-      .sort()
-      .flatMap((file) =>
-        mutantsOf(readFileSync(file, 'utf8')).map((mutant) => ({ file, mutant, tests })),
-      ),
-  )
-  const wanted = all.filter(
-    ({ file }) => positionals.length === 0 || positionals.some((part) => file.includes(part)),
-  )
-  const sample = Number(values.sample ?? wanted.length)
-  // Evenly over all of them, so that a sample is of everything.
+function wantedTasks(): Task[] {
+  const wanted = allTasks()
+    .filter((task) => equivalenceOf(task) === undefined)
+    .filter(
+      ({ file }) => positionals.length === 0 || positionals.some((part) => file.includes(part)),
+    )
+  const sample = Math.min(Number(values.sample ?? wanted.length), wanted.length)
   return Array.from(
-    { length: Math.min(sample, wanted.length) },
-    (_, at) => wanted[Math.floor((at * wanted.length) / Math.min(sample, wanted.length))],
+    { length: sample },
+    (_, at) => wanted[Math.floor((at * wanted.length) / sample)],
   ).flatMap((task) => task ?? [])
 }
 
-async function passes(tree: SourceTree, tests: readonly string[]): Promise<boolean> {
-  const child = spawn(
-    process.execPath,
-    ['--test', '--test-isolation=none', '--test-reporter=dot', '--test-force-exit', ...tests],
-    { cwd: tree.root, stdio: 'ignore', timeout: testsMs, killSignal: 'SIGKILL' },
-  )
-  return await new Promise((done, failed) => {
-    child.once('error', failed)
-    child.once('close', (code) => done(code === 0))
-  })
+/** What the journal says, by mutant. */
+function journal(): Map<string, Outcome> {
+  const { journal: path } = values
+  if (path === undefined || !existsSync(path)) return new Map()
+  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
+  return new Map(lines.map((line): Outcome => JSON.parse(line)).map((one) => [one.mutant, one]))
 }
 
-async function isNoticed(tree: SourceTree, { file, mutant, tests }: Task): Promise<boolean> {
-  return await tree.replaced(file, mutant.text, async () => {
-    for (const some of tests) if (!(await passes(tree, some))) return true
-    return false
-  })
+function keyOf({ file, mutant }: Task): string {
+  return hash('sha256', `${file}\n${mutant.text}`).slice(0, 16)
 }
 
-async function main(): Promise<void> {
-  const tree = new SourceTree('.')
-  const chosen = tasks()
-  let noticed = 0
+async function tryAll(chosen: readonly Task[]): Promise<Map<string, Outcome>> {
+  const outcomes = journal()
+  const open = chosen.filter((task) => !outcomes.has(keyOf(task)))
+  const until = performance.now() + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000
+  const trials = new Trials()
   try {
-    for (const tests of new Set(chosen.flatMap((task) => task.tests))) {
-      if (!(await passes(tree, tests))) throw new Error(`fails without any mutant: ${tests}`)
-    }
-    for (const [at, task] of chosen.entries()) {
-      if (await isNoticed(tree, task)) noticed += 1
-      else {
-        const { line, was, is } = task.mutant
-        console.log(`${task.file}:${line}: nobody notices '${is}' for '${was}'`)
+    await trials.begin(new Set(open.flatMap(({ tests }) => tests)))
+    for (const task of open) {
+      if (performance.now() > until) break
+      const noticer = await trials.noticer(task)
+      const { file, mutant } = task
+      const outcome = { file, mutant: keyOf(task), isNoticed: noticer !== undefined }
+      outcomes.set(outcome.mutant, outcome)
+      if (values.journal !== undefined) {
+        appendFileSync(
+          values.journal,
+          `${JSON.stringify({ ...outcome, noticer: noticer?.file })}\n`,
+        )
       }
-      if ((at + 1) % 50 === 0) console.log(`${noticed} of ${at + 1} noticed`)
+      if (noticer === undefined) {
+        console.log(`${file}:${mutant.line}: nobody notices '${mutant.is}' for '${mutant.was}'`)
+      }
     }
   } finally {
-    tree.remove()
+    trials.end()
   }
-  const share = noticed / chosen.length
-  console.log(`${noticed} of ${chosen.length} mutants noticed, ${(100 * share).toFixed(1)} %`)
+  return outcomes
+}
+
+function tell(chosen: readonly Task[], outcomes: ReadonlyMap<string, Outcome>): void {
+  const tried = chosen.flatMap((task) => outcomes.get(keyOf(task)) ?? [])
+  for (const [file, some] of Map.groupBy(tried, ({ file }) => file))
+    console.log(scoreOf(file, some))
+  console.log(scoreOf('all', tried))
+  if (tried.length < chosen.length) console.log(`${chosen.length - tried.length} are left to try`)
+  const share = tried.filter(({ isNoticed }) => isNoticed).length / tried.length
   process.exitCode = share >= noticedShareMin ? 0 : 1
 }
 
-await main()
+function scoreOf(name: string, outcomes: readonly Outcome[]): string {
+  const noticed = outcomes.filter(({ isNoticed }) => isNoticed).length
+  const share = ((100 * noticed) / outcomes.length).toFixed(1)
+  return `${name}: ${noticed} of ${outcomes.length} noticed, ${share} %`
+}
+
+const chosen = wantedTasks()
+tell(chosen, await tryAll(chosen))

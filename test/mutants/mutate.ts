@@ -13,6 +13,9 @@ export interface Mutant {
   /** What was there and what is there instead. */
   readonly was: string
   readonly is: string
+  /** The lines that have it, as one line: in the source, and changed. */
+  readonly lineWas: string
+  readonly lineIs: string
   /** The whole file with the change. */
   readonly text: string
 }
@@ -62,9 +65,22 @@ export function mutantsOf(source: string): Mutant[] {
       line: source.slice(0, index).split('\n').length,
       was,
       is,
+      ...linesOf(source, { index, was, is }),
       text: source.slice(0, index) + is + source.slice(index + was.length),
     }))
     .filter(({ text }) => loads(text))
+}
+
+function linesOf(source: string, { index, was, is }: { index: number; was: string; is: string }) {
+  const after = index + was.length
+  const start = source.lastIndexOf('\n', index - 1) + 1
+  const end = source.indexOf('\n', after)
+  const oneLine = (text: string) => text.replaceAll(/\s+/g, ' ').trim()
+  const rest = source.slice(after, end === -1 ? source.length : end)
+  return {
+    lineWas: oneLine(source.slice(start, after) + rest),
+    lineIs: oneLine(source.slice(start, index) + is + rest),
+  }
 }
 
 /** The conditions of `if`: as if they always held, and as if they never did. */

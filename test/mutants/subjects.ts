@@ -1,0 +1,80 @@
+/**
+ * What is changed, and the tests that ought to notice.
+ *
+ * @module
+ */
+
+import { globSync, readFileSync } from 'node:fs'
+import { type Mutant, mutantsOf } from './mutate.ts'
+
+interface Subject {
+  readonly files: string
+  /** The quick ones first; the others run only if those do not notice. */
+  readonly tests: readonly Tests[]
+}
+
+/** A file of tests, all of them or those with such names. */
+export interface Tests {
+  readonly file: string
+  readonly names?: string
+}
+
+export interface Task {
+  readonly file: string
+  readonly mutant: Mutant
+  readonly tests: readonly Tests[]
+}
+
+const protocol = 'src/protocol'
+const rules = `${protocol}/auth-rules`
+const resolution = `${protocol}/state-resolution`
+
+const subjects: readonly Subject[] = [
+  {
+    files: `${rules}/*.ts`,
+    tests: [
+      { file: `${rules}/check.test.ts` },
+      { file: `${rules}/member.test.ts` },
+      { file: `${rules}/power-levels.test.ts` },
+      { file: `${rules}/power-level.test.ts` },
+      { file: `${rules}/create.test.ts` },
+      { file: `${rules}/auth-events.test.ts` },
+      { file: `${rules}/exhaustive.test.ts` },
+      { file: 'test/third-party-invites.test.ts' },
+    ],
+  },
+  {
+    files: `${resolution}/*.ts`,
+    tests: [
+      { file: `${resolution}/scenarios.test.ts` },
+      { file: `${resolution}/v1.test.ts` },
+      { file: `${resolution}/auth-graph.test.ts` },
+      { file: `${resolution}/properties.test.ts` },
+      { file: 'src/rooms/state-versions.test.ts' },
+    ],
+  },
+  { files: `${protocol}/redaction.ts`, tests: [{ file: `${protocol}/redaction.test.ts` }] },
+  {
+    files: `${protocol}/{signatures,hashes,signature-needs,required-signatures,check-pdu}.ts`,
+    tests: [
+      { file: `${protocol}/signatures.test.ts` },
+      { file: `${protocol}/signature-needs.test.ts` },
+      { file: `${protocol}/check-pdu.test.ts` },
+      { file: `${protocol}/event-format.test.ts` },
+      // The versions that differ in what is signed and by whom.
+      { file: 'test/ingress-matrix.test.ts', names: '^version (?:2|8|11): ' },
+    ],
+  },
+]
+
+/** All mutants, in the order of their files. */
+export function allTasks(): Task[] {
+  return subjects.flatMap(({ files, tests }) =>
+    globSync(files)
+      .filter((file) => !file.endsWith('.test.ts'))
+      .sort()
+      .flatMap((file) =>
+        mutantsOf(readFileSync(file, 'utf8')).map((mutant) => ({ file, mutant, tests })),
+      ),
+  )
+}
