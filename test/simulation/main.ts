@@ -6,6 +6,8 @@
  * must survive has to have happened, or the run shows less than it says.
  *
  * - `--from N`: the first seed; by default one that nobody has run yet.
+ * - `--jobs N`: in so many processes; by default as many as there are cores, and one for less than
+ *   fifty seeds. What is printed is the same.
  * - `--regression`: first the scenarios that once failed.
  * - `--shrink`: makes what fails small, and keeps it in `test/simulation/regress/`.
  * - `--scenario FILE`: runs what was kept there.
@@ -17,16 +19,19 @@
  */
 
 import { writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { judgedOtherwise } from '../../src/rooms/complete-room.ts'
 import { joinedPartially } from '../../src/rooms/join.ts'
 import { faultNames } from './faults.ts'
 import { showRooms } from './held-rooms.ts'
+import { type Done, runInJobs } from './jobs.ts'
 import { legacyTraits } from './legacy-peers.ts'
 import { randomRun } from './random-run.ts'
 import { readScenario, regressScenarios, writeScenario } from './regress.ts'
 import { Recorder } from './report.ts'
 import type { Run, RunOutcome } from './run.ts'
+import { runTask, type Task } from './run-task.ts'
 import type { Scenario } from './scenario.ts'
 import { shrink } from './shrink.ts'
 import type { Counters } from './world.ts'
@@ -38,6 +43,7 @@ const { values } = parseArgs({
     seconds: { type: 'string' },
     minutes: { type: 'string' },
     from: { type: 'string' },
+    jobs: { type: 'string' },
     regression: { type: 'boolean', default: false },
     shrink: { type: 'boolean', default: false },
     scenario: { type: 'string' },
@@ -95,8 +101,13 @@ function often(): string[] {
   ]
 }
 
+const isSingle = values.seed !== undefined || values.scenario !== undefined
+const first = Number(values.from ?? Math.floor(Date.now() / 1000))
+const seconds = Number(values.seconds ?? Number(values.minutes) * 60)
+const seedsMax = Number(values.seeds ?? (Number.isNaN(seconds) ? 100 : Number.POSITIVE_INFINITY))
+
 /** What is run: single scenarios and seeds, or seeds one after the other. */
-function* toRun(startMs: number): Generator<Scenario> {
+function* toRun(): Generator<Scenario> {
   if (values.scenario !== undefined) {
     yield readScenario(values.scenario)
     return
@@ -106,21 +117,32 @@ function* toRun(startMs: number): Generator<Scenario> {
     return
   }
   if (values.regression) yield* regressScenarios()
-  const first = Number(values.from ?? Math.floor(Date.now() / 1000))
-  const seconds = Number(values.seconds ?? Number(values.minutes) * 60)
-  const endMs = Number.isNaN(seconds) ? undefined : startMs + seconds * 1000
-  const count = Number(values.seeds ?? (endMs === undefined ? 100 : Number.POSITIVE_INFINITY))
+  const endMs = performance.now() + seconds * 1000
   console.log(`seeds from ${first} on`)
-  for (let index = 0; index < count; index += 1) {
-    if (endMs !== undefined && performance.now() > endMs) return
+  for (let index = 0; index < seedsMax; index += 1) {
+    if (performance.now() > endMs) return
     yield { seed: first + index }
   }
 }
 
-const isSingle = values.seed !== undefined || values.scenario !== undefined
+function* tasks(): Generator<Task> {
+  let count = 0
+  for (const scenario of toRun()) {
+    yield { scenario, twice: isSingle || count % 20 === 0 }
+    count += 1
+  }
+}
 
-/** One scenario, twice if `twice`. */
-async function run(scenario: Scenario, twice: boolean): Promise<RunOutcome> {
+/** Runs all of them, in this process or in several. */
+async function* run(): AsyncGenerator<Done> {
+  const fewest = isSingle || seedsMax < 50 ? 1 : availableParallelism()
+  const jobs = isSingle ? 1 : Number(values.jobs ?? fewest)
+  if (jobs > 1) yield* runInJobs(tasks(), jobs)
+  else for (const task of tasks()) yield { task, outcome: await runShown(task) }
+}
+
+/** Here, so that what happens can be looked at. */
+async function runShown(task: Task): Promise<RunOutcome> {
   const recorder = isSingle && values.html !== undefined ? new Recorder() : undefined
   const onTrace = (line: string) => {
     if (values.trace) console.log(line)
@@ -130,11 +152,7 @@ async function run(scenario: Scenario, twice: boolean): Promise<RunOutcome> {
     if (values.show) await showRooms(run)
     if (recorder !== undefined) writeFileSync(values.html ?? '', await recorder.page(run))
   }
-  const outcome = await randomRun(scenario, isSingle ? { onTrace, onEnd } : {})
-  if (!twice) return outcome
-  const again = await randomRun(scenario)
-  if (again.trace === outcome.trace) return outcome
-  return { ...outcome, problems: [...outcome.problems, 'two runs of this seed differ'] }
+  return await runTask(task, isSingle ? { onTrace, onEnd } : {})
 }
 
 /** Says what was wrong, and makes it small if that is wished. */
@@ -166,13 +184,12 @@ async function main(): Promise<void> {
   const startMs = performance.now()
   let seeds = 0
   let failed = 0
-  for (const scenario of toRun(startMs)) {
-    const outcome = await run(scenario, isSingle || seeds % 20 === 0)
+  for await (const { task, outcome } of run()) {
     seeds += 1
     add(total, outcome.counters)
     if (outcome.problems.length === 0) continue
     failed += 1
-    await tell(scenario, outcome)
+    await tell(task.scenario, outcome)
   }
   show(total)
   console.log(`${seeds} seeds in ${Math.round((performance.now() - startMs) / 1000)} s`)

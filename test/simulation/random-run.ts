@@ -65,7 +65,7 @@ export async function randomRun(
   return { seed, trace: world.trace(), problems, counters, met: script.met }
 }
 
-interface RunOptions {
+export interface RunOptions {
   readonly onTrace?: ((line: string) => void) | undefined
   /** Is shown the world as it is in the end. */
   readonly onEnd?: ((run: Run) => Promise<void>) | undefined
