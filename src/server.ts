@@ -11,6 +11,7 @@ import type { EduSender } from '#federation/edus.ts'
 import type { Notary } from '#federation/notary.ts'
 import type { TransactionReceiver } from '#federation/receive-transactions.ts'
 import type { Quarantine } from '#federation/sender/quarantine.ts'
+import type { HeldRefusals } from '#http/held-refusals.ts'
 import type { IdentityServers } from '#identity/identity-servers.ts'
 import type { Io } from '#io/io.ts'
 import type { Media } from '#media/media.ts'
@@ -70,6 +71,8 @@ export interface Server extends Pick<Io, 'clock' | 'random' | 'log'> {
   readonly blocks: Blocks
   /** Whether there is too much to do. */
   readonly pressure: Pressure
+  /** What is told after a while, for who asks too often. */
+  readonly refusals: HeldRefusals
   /** What we say of our own keys. */
   readonly ownKeys: () => JsonObject
   readonly notary: Notary

@@ -15,6 +15,8 @@ import { createPublicRooms, type PublicRoomsNeeds } from '#directory/public-room
 import type { SpacesNeeds } from '#directory/space-rooms.ts'
 import { createSpaces } from '#directory/spaces.ts'
 import { createUserDirectory, type UserDirectoryNeeds } from '#directory/user-directory.ts'
+import { sendTransaction } from '#endpoints/server-server/transactions.ts'
+import { claimedOrigin } from '#federation/authenticate-request.ts'
 import type { EduReceiver } from '#federation/edus.ts'
 import { createFederation, type Federation } from '#federation/federation.ts'
 import { loadOwnKeys } from '#federation/key-rotation.ts'
@@ -29,8 +31,10 @@ import { keyRoutes } from '#federation-api/key-routes.ts'
 import { serverRateLimits } from '#federation-api/rate-limits.ts'
 import { roomRoutes } from '#federation-api/room-routes.ts'
 import type { Route } from '#http/endpoint.ts'
+import { HeldRefusals } from '#http/held-refusals.ts'
 import { createRateLimiter } from '#http/rate-limit.ts'
 import { type Shell, serve } from '#http/serve.ts'
+import { createServerEntrance } from '#http/server-entrance.ts'
 import { createIdentityServers, type IdentityNeeds } from '#identity/identity-servers.ts'
 import type { Argon2id } from '#io/argon2id.ts'
 import type { Listening } from '#io/http.ts'
@@ -247,7 +251,8 @@ function buildServer(
     isThirdPartyKeyValid: identityServers.isKeyValid,
     signAsPolicyServer: (pdu) => signAsPolicyServer(policyServer, pdu),
   })
-  const common = { ...io, db, streams, rooms, serverName, edus, shares, blocks }
+  const refusals = new HeldRefusals(io.clock)
+  const common = { ...io, db, streams, rooms, serverName, edus, shares, blocks, refusals }
   const policyServer = buildPolicyServer(config, { ...common, ...local, ...parts })
   const forUsers = { ...common, argon2id, mailer }
   const { users, endToEnd, guestAccess, finish } = buildUsers(config, forUsers, federation)
@@ -485,6 +490,12 @@ function shellOf(
   { io, checkAnswers = false }: Surroundings,
   { server, federation }: { readonly server: Server; readonly federation: Federation },
 ): Shell {
+  const { refusals, transactions } = server
+  const limiter = createRateLimiter(io.clock, {
+    ofClients: clientRateLimits,
+    ofServers: serverRateLimits,
+  })
+  const limits = config.rate_limits ? limiter : undefined
   return {
     log: io.log,
     checkAnswers,
@@ -494,11 +505,17 @@ function shellOf(
     isAdmin: async (userId) => (await server.users.accounts.account(userId))?.admin ?? false,
     authenticateUser: server.users.sessions.authenticate,
     explain: (error) => explainFullDisk(error) ?? explainFailure(error),
-    ...(config.rate_limits && {
-      limitRate: createRateLimiter(io.clock, {
-        ofClients: clientRateLimits,
-        ofServers: serverRateLimits,
-      }),
+    enterServer: createServerEntrance({
+      ...io,
+      refusals,
+      claimedOrigin,
+      refusalOf: (endpoint, origin, { txnId }) =>
+        limits?.wouldRefuse(endpoint, origin) ??
+        (endpoint === sendTransaction ? transactions.refusalOf(origin, txnId) : undefined),
     }),
+    limitRate: (endpoint, requester) => {
+      const refusal = limits?.take(endpoint, requester)
+      return refusal && refusals.refuse(refusal)
+    },
   }
 }

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { HeldRefusals } from '../src/http/held-refusals.ts'
 import './watched-waits.ts'
 import assert from 'node:assert/strict'
 import type { EduReceiver } from '../src/federation/edus.ts'
@@ -256,6 +257,7 @@ export class TestServer {
       engine,
       rooms: federated.rooms,
       joins: federated.joins,
+      refusals: new HeldRefusals(clock),
       eduReceivers: this.eduReceivers,
     })
     federation.startSending(federated.rooms, async () => [])

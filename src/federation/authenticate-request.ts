@@ -64,6 +64,15 @@ export async function authenticateRequest(
   throw unauthorized(`No valid key ${keyIds} of ${origin} could be had.`)
 }
 
+/** The server that a request says it comes from. Nothing of it is checked. */
+export function claimedOrigin({
+  headers,
+}: Pick<IncomingRequest, 'headers'>): ServerName | undefined {
+  const { authorization = [] } = headers
+  const [first] = typeof authorization === 'string' ? [authorization] : authorization
+  return parseServerName(parseXMatrix(first ?? '')?.origin ?? '')
+}
+
 function unauthorized(sentence: string): MatrixError {
   return new MatrixError(401, 'M_UNAUTHORIZED', sentence)
 }

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { realClock } from '#io/real-clock.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { readTransaction, roomIdOfPdu } from './incoming-transaction.ts'
 
 const origin = 'there' as ServerName
 
-function check(body: string): string {
+const read = (body: string) => readTransaction(realClock, Buffer.from(body), origin)
+
+async function check(body: string): Promise<string> {
   try {
-    const { pdus, edus } = readTransaction(Buffer.from(body), origin)
+    const { pdus, edus } = await read(body)
     const texts = pdus.map((pdu) => Buffer.from(pdu).toString())
     return `${texts.join(' ')} | ${edus.map((edu) => edu.edu_type).join(' ')}`.trim()
   } catch (error) {
@@ -45,13 +48,13 @@ const cases: [body: string, outcome: string][] = [
 ]
 
 for (const [body, outcome] of cases) {
-  test(`transaction ${body.slice(0, 90)} -> ${outcome}`, () => {
-    assert.equal(check(body), outcome)
+  test(`transaction ${body.slice(0, 90)} -> ${outcome}`, async () => {
+    assert.equal(await check(body), outcome)
   })
 }
 
-test('fifty PDUs are let through', () => {
-  assert.equal(readTransaction(Buffer.from(`{"pdus":${list(50, '1')}}`), origin).pdus.length, 50)
+test('fifty PDUs are let through', async () => {
+  assert.equal((await read(`{"pdus":${list(50, '1')}}`)).pdus.length, 50)
 })
 
 test('the room of a PDU is read without reading the PDU', () => {
@@ -64,4 +67,33 @@ test('the room of a PDU is read without reading the PDU', () => {
   assert.equal(roomOf('{"room_id":"!a:b"'), undefined)
   assert.equal(roomOf('{}'), undefined)
   assert.equal(roomOf('[]'), undefined)
+})
+
+test('what is larger than any event or EDU is passed over, and takes nothing with it', async () => {
+  const large = 'x'.repeat(1_000_000)
+  const edu = (body: string) => `{"edu_type":"m.a","content":{"body":"${body}"}}`
+  const { edus } = await read(`{"edus":[${edu(large)},${edu('x')}]}`)
+  assert.deepEqual(edus, [{ edu_type: 'm.a', content: { body: 'x' } }])
+  assert.equal(roomIdOfPdu(Buffer.from(`{"room_id":"!a:b","body":"${large}"}`)), undefined)
+})
+
+test('of a million elements no more are cut out than it takes to refuse them', async () => {
+  const before = process.memoryUsage().heapUsed
+  assert.equal(await check(`{"pdus":${list(1_000_000, '1')}}`), '400 M_INVALID_PARAM')
+  assert.ok(process.memoryUsage().heapUsed - before < 60_000_000)
+})
+
+test('others have their turn while a large transaction is read', async () => {
+  // Each look at the time finds that a slice is over.
+  let looks = 0
+  let turns = 0
+  const others = {
+    monotonicMs: () => 1000 * looks++,
+    yield: async () => {
+      turns += 1
+    },
+  }
+  const edu = `{"edu_type":"m.a","content":{"body":"${'x'.repeat(60_000)}"}}`
+  await readTransaction(others, Buffer.from(`{"edus":${list(100, edu)}}`), origin)
+  assert.ok(turns > 100)
 })

@@ -8,8 +8,10 @@
  * @module
  */
 
+import type { HeldRefusals } from '#http/held-refusals.ts'
 import type { Clock } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
+import { Slices } from '#io/slices.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { type ParsedPdu, parsePdu } from '#protocol/parse-pdu.ts'
@@ -34,6 +36,8 @@ export interface TransactionAnswer {
 export interface TransactionReceiver {
   /** Takes in the transaction `txnId` of `origin`. Throws a `MatrixError` if the body is none. */
   receive(origin: ServerName, txnId: string, body: Uint8Array): Promise<TransactionAnswer>
+  /** Why a server is told to come again later with a transaction, if it is: one of its is worked on, and one waits. */
+  refusalOf(origin: ServerName, txnId: string | undefined): MatrixError | undefined
 }
 
 export interface ReceiverParts {
@@ -48,6 +52,7 @@ export interface ReceiverParts {
   readonly blocks?: Pick<Blocks, 'isBlocked'> | undefined
   /** Who has to let others go first; nobody, if it is not said. */
   readonly shares?: Shares | undefined
+  readonly refusals: HeldRefusals
   /** By `edu_type`. */
   readonly eduReceivers: ReadonlyMap<string, EduReceiver>
 }
@@ -73,9 +78,7 @@ export function createTransactionReceiver(parts: ReceiverParts): TransactionRece
   /** After what the same server has sent before. */
   const inLine = async <T>(origin: ServerName, work: () => Promise<T>): Promise<T> => {
     const line = lines.getOrInsertComputed(origin, () => ({ last: Promise.resolve(), count: 0 }))
-    if (line.count === perOriginMax) {
-      throw tooMuch('This server works on one transaction of yours at a time.', retryAfterMs)
-    }
+    if (line.count === perOriginMax) await parts.refusals.refuse(oneAtATime())
     line.count += 1
     const working = line.last.then(work)
     line.last = working.catch(() => {})
@@ -87,6 +90,10 @@ export function createTransactionReceiver(parts: ReceiverParts): TransactionRece
     }
   }
   return {
+    refusalOf: (origin, txnId) => {
+      const isFull = lines.get(origin)?.count === perOriginMax
+      return isFull && !underWay.has(`${origin} ${txnId}`) ? oneAtATime() : undefined
+    },
     receive: async (origin, txnId, body) => {
       const key = `${origin} ${txnId}`
       const running = underWay.get(key)
@@ -103,6 +110,10 @@ export function createTransactionReceiver(parts: ReceiverParts): TransactionRece
       }
     },
   }
+}
+
+function oneAtATime(): MatrixError {
+  return tooMuch('This server works on one transaction of yours at a time.', retryAfterMs)
 }
 
 function tooMuch(message: string, waitMs: number): MatrixError {
@@ -127,7 +138,7 @@ async function receiveOnce(
   const { db, clock } = parts
   const answered = await transactionAnswer(db, origin, txnId)
   if (answered !== undefined) return JSON.parse(answered)
-  const { pdus, edus } = readTransaction(body, origin)
+  const { pdus, edus } = await readTransaction(clock, body, origin)
   // What is remembered is not worked on again, so EDUs come first.
   await handOut(parts, origin, edus)
   return await takeInPdus(parts, origin, pdus, (tx, answer) => {
@@ -146,7 +157,9 @@ async function takeInPdus(
   const errors = new Map<EventId, string | undefined>()
   const allowed: Uint8Array[] = []
   const rooms = new Map<RoomId, Promise<Refusal | undefined>>()
+  const slices = new Slices(parts.clock)
   for (const pdu of pdus) {
+    if (slices.isOver) await slices.next()
     const roomId = roomIdOfPdu(pdu)
     if (roomId === undefined) continue
     const room = rooms.get(roomId) ?? refusalOf(parts, origin, roomId)

@@ -8,7 +8,8 @@
 
 import type { Clock } from '#io/clock.ts'
 import { networkOf } from '#io/network-of.ts'
-import { type RateLimit, TokenBuckets } from '#io/token-buckets.ts'
+import { type Bucket, type RateLimit, TokenBuckets } from '#io/token-buckets.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Requester } from './serve.ts'
@@ -22,38 +23,45 @@ export interface RateLimits {
   readonly otherwise: RateLimit
 }
 
-/** How long a server waits for the answer that it asks too often, and how many such answers wait. */
-const refusalMs = 1000
-const refusalsMax = 5000
+export interface RateLimiter {
+  /** A 429 if a requester asks too often. */
+  readonly take: (endpoint: Endpoint, requester: Requester) => MatrixError | undefined
+  /** What a server would be refused with, if it asked; nothing is taken. */
+  readonly wouldRefuse: (endpoint: Endpoint, origin: ServerName) => MatrixError | undefined
+}
 
-/**
- * A function that throws a 429 when a requester asks too often. Servers are let wait for it: who asks
- * again at once, over as many connections as there are, would have most of the thread by being refused.
- */
 export function createRateLimiter(
-  clock: Pick<Clock, 'monotonicMs' | 'sleep'>,
+  clock: Pick<Clock, 'monotonicMs'>,
   { ofClients, ofServers }: { readonly ofClients: RateLimits; readonly ofServers: RateLimits },
-): (endpoint: Endpoint, requester: Requester) => Promise<void> | undefined {
+): RateLimiter {
   const clients = new TokenBuckets(clock)
   const servers = new TokenBuckets(clock)
-  let refusals = 0
-  const refuseLater = async (error: MatrixError) => {
-    refusals += 1
-    await clock.sleep(refusalMs)
-    refusals -= 1
-    throw error
+  return {
+    take: (endpoint, { origin, session, remoteAddress }) => {
+      const isServer = origin !== undefined
+      const who = origin ?? session?.userId ?? networkOf(remoteAddress)
+      const bucket = bucketOf(isServer ? ofServers : ofClients, endpoint, who)
+      const waitMs = bucket === undefined ? 0 : (isServer ? servers : clients).take(bucket)
+      return waitMs === 0 ? undefined : tooOften(waitMs)
+    },
+    wouldRefuse: (endpoint, origin) => {
+      const bucket = bucketOf(ofServers, endpoint, origin)
+      const waitMs = bucket === undefined ? 0 : servers.waitMs(bucket)
+      return waitMs === 0 ? undefined : tooOften(waitMs)
+    },
   }
-  return (endpoint, { origin, session, remoteAddress }) => {
-    const isServer = origin !== undefined
-    const { byOperation, otherwise } = isServer ? ofServers : ofClients
-    const own = byOperation[endpoint.operationId]
-    if (own === 'unlimited') return undefined
-    const who = origin ?? session?.userId ?? networkOf(remoteAddress)
-    const bucket = { key: `${own?.name ?? ''} ${who}`, limit: own ?? otherwise }
-    const waitMs = (isServer ? servers : clients).take(bucket)
-    if (waitMs === 0) return undefined
-    const error = MatrixError.limitExceeded(waitMs, 'You ask too often.')
-    if (isServer && refusals < refusalsMax) return refuseLater(error)
-    throw error
-  }
+}
+
+function tooOften(waitMs: number): MatrixError {
+  return MatrixError.limitExceeded(waitMs, 'You ask too often.')
+}
+
+function bucketOf(
+  { byOperation, otherwise }: RateLimits,
+  { operationId }: Endpoint,
+  who: string,
+): Bucket | undefined {
+  const own = byOperation[operationId]
+  if (own === 'unlimited') return undefined
+  return { key: `${own?.name ?? ''} ${who}`, limit: own ?? otherwise }
 }

@@ -21,6 +21,7 @@ import type { Endpoint, Route, Session } from './endpoint.ts'
 import { serialise } from './raw-json.ts'
 import { readBody, readParams, readQuery } from './read-request.ts'
 import { routerOf } from './router.ts'
+import type { ServerEntrance } from './server-entrance.ts'
 
 /** The largest body of a request whose endpoint does not say otherwise. */
 const bodyBytesMaxDefault = 65_536
@@ -42,6 +43,8 @@ export interface Shell {
   ) => Promise<ServerName>
   /** Throws a 429 or 503 `MatrixError` if this server has too much to do for such a request. */
   readonly admit?: (endpoint: Endpoint, request: IncomingRequest) => void
+  /** Lets a server's request be read when it is its turn. Throws a 429 `MatrixError` if it asks too much. */
+  readonly enterServer?: ServerEntrance
   /** Throws a 403 `MatrixError` if nothing of the kind may be done in a room that the path names. */
   readonly admitRoom?: (endpoint: Endpoint, room: string) => void
   /** Whether a user is an administrator of this server. */
@@ -91,19 +94,22 @@ export function serve<Needs>(
  */
 type Asked = Pick<IncomingRequest, 'method' | 'target' | 'signal'>
 
+/** A request whose endpoint is known. */
+interface Matched {
+  readonly request: IncomingRequest
+  readonly params: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+}
+
 /** What the function that answers is given of a request that may be answered. */
 async function readRequest<Needs>(
   { endpoint }: Route<Needs>,
   shell: Shell,
-  matched: {
-    request: IncomingRequest
-    params: Readonly<Record<string, string>>
-    query: URLSearchParams
-  },
+  matched: Matched,
 ): Promise<object> {
   const { request } = matched
   shell.admit?.(endpoint, request)
-  const { requester, rawBody } = await authenticate(endpoint, shell, request, matched.query)
+  const { requester, rawBody } = await authenticate(endpoint, shell, matched)
   await shell.limitRate?.(endpoint, requester)
   const room = matched.params.roomId ?? matched.params.roomIdOrAlias
   if (room !== undefined) shell.admitRoom?.(endpoint, room)
@@ -143,17 +149,20 @@ function answerRoute<Needs>(
 async function authenticate(
   endpoint: Endpoint,
   shell: Shell,
-  request: IncomingRequest,
-  query: URLSearchParams,
+  { request, params, query }: Matched,
 ): Promise<{ requester: Requester; rawBody?: Uint8Array }> {
   const { remoteAddress } = request
   const nobody = { remoteAddress, session: undefined, origin: undefined }
   if (endpoint.auth === 'none') return { requester: nobody }
   if (endpoint.auth === 'server') {
-    assert(shell.authenticateServer, 'this listener serves no servers')
-    const rawBody = await bodyOf(endpoint, request)
-    const origin = await shell.authenticateServer(request, rawBody)
-    return { requester: { ...nobody, origin }, rawBody }
+    const { authenticateServer, enterServer } = shell
+    assert(authenticateServer, 'this listener serves no servers')
+    const read = async () => {
+      const rawBody = await bodyOf(endpoint, request)
+      const origin = await authenticateServer(request, rawBody)
+      return { requester: { ...nobody, origin }, rawBody }
+    }
+    return await (enterServer?.({ endpoint, request, params }, read) ?? read())
   }
   const token = accessTokenOf(request, query)
   if (token === undefined && endpoint.auth === 'optional-user') return { requester: nobody }

@@ -8,21 +8,16 @@
 import { checkPdu, keysByServer } from '../protocol/check-pdu.ts'
 import type { Clock } from './clock.ts'
 import type { CheckedPdu, PduChecker } from './pdu-checker.ts'
-
-/** How long the thread is kept before others get their turn. */
-const sliceMs = 10
+import { Slices } from './slices.ts'
 
 export function pduCheckerInPlace(clock: Pick<Clock, 'monotonicMs' | 'yield'>): PduChecker {
   return {
     async check(version, pdus, keys, references) {
       const byServer = keysByServer(keys)
       const checked: CheckedPdu[] = []
-      let sliceStart = clock.monotonicMs()
+      const slices = new Slices(clock)
       for (const bytes of pdus) {
-        if (clock.monotonicMs() - sliceStart >= sliceMs) {
-          await clock.yield()
-          sliceStart = clock.monotonicMs()
-        }
+        if (slices.isOver) await slices.next()
         checked.push(checkPdu(version, bytes, byServer, references))
       }
       return checked

@@ -39,10 +39,15 @@ export class TokenBuckets {
    * them have one, in whole milliseconds; 0 if they were taken.
    */
   take(...buckets: readonly Bucket[]): number {
-    const waitMs = this.#waitMs(buckets, 1)
+    const waitMs = this.waitMs(...buckets)
     if (waitMs > 0) return waitMs
     this.spend(1, ...buckets)
     return 0
+  }
+
+  /** How long to wait until each of these buckets has a token, in whole milliseconds; 0 if they have. */
+  waitMs(...buckets: readonly Bucket[]): number {
+    return this.#waitMs(buckets, 1)
   }
 
   /** Takes out what was had, also below nothing: where it is known only afterwards how much that is. */

@@ -85,6 +85,7 @@ export {
   elementSpans,
   elementsOf,
   memberSpans,
+  type ScanLimits,
   type ScannedObject,
   type Span,
   scanObject,

@@ -132,7 +132,7 @@ test('what is taken apart is JSON if each part is', () => {
 /** What a scan in slices of ten bytes finds, and how often it pauses. */
 function scanned(json: string, ...lists: string[]) {
   const bytes = Buffer.from(json)
-  return resultOf(bytes, scanObject(bytes, new Set(lists), 10))
+  return resultOf(bytes, scanObject(bytes, new Set(lists), { sliceBytes: 10 }))
 }
 
 function resultOf(bytes: Buffer, scan: ReturnType<typeof scanObject>) {
@@ -176,7 +176,7 @@ test('a scan in slices finds what a scan without them finds', () => {
 test('an object in an array of two is scanned in slices, too', () => {
   const second = (json: string) => {
     const bytes = Buffer.from(json)
-    return resultOf(bytes, scanSecondOfTwo(bytes, new Set(['a']), 10))
+    return resultOf(bytes, scanSecondOfTwo(bytes, new Set(['a']), { sliceBytes: 10 }))
   }
   assert.deepEqual(second(' [ 200 , {"a":["2345678","2345678",1],"b":[1]} ] '), {
     pauses: 1,

@@ -38,7 +38,7 @@ export function memberSpans(
   within: Span = wholeOf(bytes),
 ): ReadonlyMap<string, Span> | undefined {
   const scan = new Scan(bytes, within, Number.POSITIVE_INFINITY)
-  const scanned = finish(scanMembers(scan, bytes, noLists, Number.POSITIVE_INFINITY))
+  const scanned = finish(scanMembers(scan, bytes, noLists, {}))
   return scan.isDone() ? scanned?.members : undefined
 }
 
@@ -49,7 +49,7 @@ export function elementSpans(
 ): readonly Span[] | undefined {
   const scan = new Scan(bytes, within, Number.POSITIVE_INFINITY)
   if (!scan.take(0x5b)) return undefined
-  const elements = finish(scanElements(scan, Number.POSITIVE_INFINITY))
+  const elements = finish(scanElements(scan, {}))
   return scan.isDone() ? elements : undefined
 }
 
@@ -66,10 +66,10 @@ export function elementsOf(bytes: Uint8Array, within?: Span): Uint8Array[] | und
 export function* scanObject(
   bytes: Uint8Array,
   lists: ReadonlySet<string>,
-  sliceBytes: number = sliceBytesDefault,
+  limits: ScanLimits = {},
 ): Generator<void, ScannedObject | undefined> {
   const scan = new Scan(bytes, wholeOf(bytes), partBytesMax)
-  const scanned = yield* scanMembers(scan, bytes, lists, sliceBytes)
+  const scanned = yield* scanMembers(scan, bytes, lists, limits)
   return scan.isDone() ? scanned : undefined
 }
 
@@ -77,12 +77,19 @@ export function* scanObject(
 export function* scanSecondOfTwo(
   bytes: Uint8Array,
   lists: ReadonlySet<string>,
-  sliceBytes: number = sliceBytesDefault,
+  limits: ScanLimits = {},
 ): Generator<void, ScannedObject | undefined> {
   const scan = new Scan(bytes, wholeOf(bytes), partBytesMax)
   if (!scan.take(0x5b) || scan.value() === undefined || !scan.take(0x2c)) return undefined
-  const scanned = yield* scanMembers(scan, bytes, lists, sliceBytes)
+  const scanned = yield* scanMembers(scan, bytes, lists, limits)
   return scan.take(0x5d) && scan.isDone() ? scanned : undefined
+}
+
+export interface ScanLimits {
+  /** After how many bytes of a list there is a pause. */
+  readonly sliceBytes?: number
+  /** How many elements of a list are told; what comes after them is only scanned. All, if not said. */
+  readonly elementsMax?: number
 }
 
 /** So many bytes are scanned in some milliseconds. */
@@ -97,7 +104,7 @@ function* scanMembers(
   scan: Scan,
   bytes: Uint8Array,
   lists: ReadonlySet<string>,
-  sliceBytes: number,
+  limits: ScanLimits,
 ): Generator<void, ScannedObject | undefined> {
   const members = new Map<string, Span>()
   const elements = new Map<string, readonly Span[]>()
@@ -108,7 +115,7 @@ function* scanMembers(
     if (key === undefined || members.has(key) || !scan.take(0x3a)) return undefined
     const start = scan.startOfValue()
     if (lists.has(key) && scan.take(0x5b)) {
-      const list = yield* scanElements(scan, sliceBytes)
+      const list = yield* scanElements(scan, limits)
       if (list === undefined) return undefined
       elements.set(key, list)
       members.set(key, { start, end: scan.at })
@@ -122,14 +129,17 @@ function* scanMembers(
 }
 
 /** The elements of an array whose first bracket was taken. */
-function* scanElements(scan: Scan, sliceBytes: number): Generator<void, Span[] | undefined> {
+function* scanElements(
+  scan: Scan,
+  { sliceBytes = sliceBytesDefault, elementsMax = Number.POSITIVE_INFINITY }: ScanLimits,
+): Generator<void, Span[] | undefined> {
   const elements: Span[] = []
   if (scan.take(0x5d)) return elements
   let pauseAt = scan.at + sliceBytes
   do {
     const element = scan.value()
     if (element === undefined) return undefined
-    elements.push(element)
+    if (elements.length < elementsMax) elements.push(element)
     if (element.end < pauseAt) continue
     pauseAt = element.end + sliceBytes
     yield

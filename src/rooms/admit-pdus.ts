@@ -12,6 +12,7 @@ import type { Clock } from '#io/clock.ts'
 import type { CheckedPdu, PduChecker } from '#io/pdu-checker.ts'
 import { Slices } from '#io/slices.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { receivedPduBytesMax } from '#protocol/limits.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import { signatureNeeds } from '#protocol/signature-needs.ts'
 import type { Route } from './engine.ts'
@@ -65,8 +66,9 @@ async function keyNeedsOf(
   return [...needs.values()]
 }
 
-/** A plain look at an event, believing nothing of it. */
+/** A plain look at an event, believing nothing of it. Of what is too large to be one nothing is seen. */
 export function peek(bytes: Uint8Array): Record<string, unknown> | undefined {
+  if (bytes.length > receivedPduBytesMax) return undefined
   try {
     const value: unknown = JSON.parse(
       Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString(),

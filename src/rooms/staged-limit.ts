@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { parsePdu } from '#protocol/parse-pdu.ts'
 import { type StagedRow, stagedOfRoom, unstagePdus } from '#storage/staging.ts'
@@ -20,7 +21,7 @@ const keptMax = 800
  * of them here, which nobody may miss.
  */
 export async function pruneStaged(
-  { db, log, queues }: EngineParts,
+  { db, log, queues, clock }: EngineParts,
   roomId: RoomId,
 ): Promise<ReadonlySet<number>> {
   const rows = await stagedOfRoom(db, roomId, { after: 0, limit: 2 * stagedMax })
@@ -28,7 +29,9 @@ export async function pruneStaged(
   const surplus = rows.length - keptMax
   if (surplus <= 0 || room === undefined) return new Set()
   const followed = new Set<EventId>()
+  const slices = new Slices(clock)
   for (const { bytes } of rows) {
+    if (slices.isOver) await slices.next()
     const parsed = parsePdu(room.version, bytes)
     for (const parent of parsed.ok ? parsed.pdu.prev_events : []) followed.add(parent)
   }

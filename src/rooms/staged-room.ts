@@ -15,6 +15,7 @@
 
 import { AssertionError } from 'node:assert/strict'
 import type { Timer } from '#io/clock.ts'
+import { Slices } from '#io/slices.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parsePdu } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
@@ -44,8 +45,13 @@ interface Lacking {
   readonly outcome: Outcome & { readonly outcome: 'missing' }
 }
 
-/** How many PDUs of a room are in memory, and in one turn. */
+/** How many PDUs of a room are in memory. */
 const heldMax = 500
+/**
+ * How many are taken into the room in one turn: to collect its unit, and to tell of its commit, keeps the
+ * thread from all others, and the room from its own users.
+ */
+const perTurnMax = 100
 /** For how many of those that have slept the missing events are fetched each time. */
 const fetchesPerPass = 20
 /** For how long those who bring more wait while many are being worked off. */
@@ -250,9 +256,9 @@ export class StagedRoom {
   async #receiveAll(): Promise<void> {
     while (!this.#ended) {
       await this.#waitForShare()
-      const items = this.#fresh.splice(0)
-      this.#letCrowdIn()
-      if (items.length === 0) items.push(...(await this.#read()))
+      if (this.#fresh.length === 0) this.#fresh.push(...(await this.#read()))
+      const items = this.#fresh.splice(0, perTurnMax)
+      if (this.#fresh.length < heldMax / 2) this.#letCrowdIn()
       if (items.length === 0 && this.#readAfter === undefined) return
       for (const lacking of await this.#receive(items)) this.#fetchOrSleep(lacking)
       if (this.#untrimmed > heldMax) await this.#noteTries([])
@@ -288,7 +294,9 @@ export class StagedRoom {
       await db.write((tx) => unstagePdus(tx, nids))
     }
     const items: Staged[] = []
+    const slices = new Slices(this.#parts.clock)
     for (const { staged_nid: stagedNid, origin, tries, bytes, event_id } of rows) {
+      if (slices.isOver) await slices.next()
       const parsed = room && parsePdu(room.version, bytes)
       if (parsed?.ok) items.push({ stagedNid, origin, pdu: parsed.pdu, tries })
       else if (parsed) await this.#setAside(stagedNid, event_id, parsed.reason)

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Writer } from '#storage/database.ts'
 import {
@@ -51,7 +52,7 @@ export class StagedWork {
   ): Promise<TakenIn> {
     const answers = new Map<EventId, string | undefined>()
     const staged = new Map<RoomId, Staged[]>()
-    for (const [roomId, ofRoom] of byRoom(pdus)) {
+    for (const [roomId, ofRoom] of await byRoom(this.#parts.clock, pdus)) {
       const room = await this.#parts.queues.room(roomId)
       if (room === undefined) {
         for (const bytes of ofRoom) note(answers, bytes, 'the room is not known here')
@@ -171,9 +172,14 @@ export class StagedWork {
   }
 }
 
-function byRoom(pdus: readonly Uint8Array[]): Map<RoomId, Uint8Array[]> {
+async function byRoom(
+  clock: EngineParts['clock'],
+  pdus: readonly Uint8Array[],
+): Promise<Map<RoomId, Uint8Array[]>> {
   const rooms = new Map<RoomId, Uint8Array[]>()
+  const slices = new Slices(clock)
   for (const bytes of pdus) {
+    if (slices.isOver) await slices.next()
     const roomId = peek(bytes)?.room_id
     if (typeof roomId !== 'string' || !roomId.startsWith('!')) continue
     rooms.getOrInsertComputed(roomId as RoomId, () => []).push(bytes)

@@ -6,7 +6,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Certificate } from '../../src/io/certificates.ts'
 import type { IncomingAnswer } from '../../src/io/http.ts'
@@ -14,14 +14,21 @@ import type { ServerName } from '../../src/protocol/identifiers/ids.ts'
 import { prepareHansa } from '../rig/hansa.ts'
 import type { ServerProcess } from '../rig/processes.ts'
 import type { HonestReport, HonestStart } from './honest.ts'
+import type { Seen } from './probe.ts'
 
 const sampleMs = 200
+const probeMsMax = 30_000
+
+const probeFile = (folder: string) => join(folder, 'seen.json')
 
 /** How many answers of which status there were. */
 export type Statuses = Map<string, number>
 
 export interface Measured {
   readonly honest: HonestReport
+  /** What the server's own process saw of itself. */
+  readonly seen: Seen
+  readonly tookMs: number
   /** The most memory that the process had, in MiB. */
   readonly memoryMiB: number
 }
@@ -48,10 +55,16 @@ export class Arena {
     host: string
     honestHost: string
     nodeFlags?: readonly string[]
-    more?: string
+    processor?: string | undefined
   }): Promise<Arena> {
-    const { folder, authority, host, honestHost, nodeFlags = [], more = '' } = options
-    const hansa = await prepareHansa({ folder, host, authority, nodeFlags, more, isLimited: true })
+    const { folder, honestHost, authority, nodeFlags = [], processor } = options
+    const hansa = await prepareHansa({
+      ...options,
+      nodeFlags: [...nodeFlags, `--import=${new URL('probe.ts', import.meta.url)}`],
+      environment: { OVERLOAD_PROBE: probeFile(folder) },
+      isLimited: true,
+      launcher: processor === undefined ? [] : ['taskset', '-c', processor],
+    })
     await hansa.start()
     const honest = fork(new URL('honest.ts', import.meta.url))
     const start: HonestStart = {
@@ -73,13 +86,16 @@ export class Arena {
   /** What honest traffic meets, and how much memory is used, while something is done. */
   async measure(act: () => Promise<unknown>): Promise<Measured> {
     await this.#report()
+    await this.#seen()
+    const startMs = performance.now()
     let memoryMiB = this.memoryMiB()
     const sampling = setInterval(() => {
       memoryMiB = Math.max(memoryMiB, this.memoryMiB())
     }, sampleMs)
     await act()
     clearInterval(sampling)
-    return { honest: await this.#report(), memoryMiB }
+    const tookMs = performance.now() - startMs
+    return { honest: await this.#report(), seen: await this.#seen(), memoryMiB, tookMs }
   }
 
   /** The memory of the process that is in use now. */
@@ -93,6 +109,17 @@ export class Arena {
     this.#honest.send('report')
     const [report] = await once(this.#honest, 'message')
     return report as HonestReport
+  }
+
+  async #seen(): Promise<Seen> {
+    const file = probeFile(this.folder)
+    rmSync(file, { force: true })
+    this.hansa.signal('SIGUSR2')
+    for (let waitedMs = 0; !existsSync(file); waitedMs += sampleMs) {
+      if (waitedMs > probeMsMax) throw new Error('the server does not tell what it saw')
+      await pause(sampleMs)
+    }
+    return JSON.parse(readFileSync(file, 'utf8'))
   }
 
   async close(): Promise<void> {

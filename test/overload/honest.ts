@@ -29,7 +29,9 @@ export interface HonestReport {
   readonly failures: readonly string[]
 }
 
-const pauses = { sendMs: 300, transactionMs: 500 }
+/** A user may send five messages a second for long. */
+const pauses = { sendMs: 250, transactionMs: 200 }
+const sendersCount = 3
 /** What has not come after this time is counted so. */
 const lostMs = 20_000
 
@@ -39,7 +41,9 @@ async function play({ baseUrl, serverName, authority, host, username }: HonestSt
   const version = roomVersions.get('11') ?? assert.fail()
   const room = peer.createRoom(version, { tag: `honest-${username}` })
   await alice.join(room.roomId, [peer.name])
-  const own = await alice.createRoom({ preset: 'public_chat' })
+  const others = Array.from({ length: sendersCount - 1 }, (_, at) =>
+    Client.register(baseUrl, `${username}${at}`),
+  )
   let report = { sends: [] as number[], arrivals: [] as number[], failures: [] as string[] }
   const waiting = new Map<string, number>()
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -69,7 +73,10 @@ async function play({ baseUrl, serverName, authority, host, username }: HonestSt
       report.arrivals.push(performance.now() - sinceMs)
     }
   })
-  void repeat('send', pauses.sendMs, () => timed('sends', () => alice.send(own, 'hello')))
+  for (const user of [alice, ...(await Promise.all(others))]) {
+    const own = await user.createRoom({ preset: 'public_chat' })
+    void repeat('send', pauses.sendMs, () => timed('sends', () => user.send(own, 'hello')))
+  }
   void repeat('transaction', pauses.transactionMs, async () => {
     const pdu = room.add(room.draft(peer.user('u'), 'm.room.message', { body: 'hi' }))
     waiting.set(pdu.event_id, performance.now())

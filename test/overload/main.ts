@@ -5,12 +5,13 @@
  * @module
  */
 
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { quantile } from '../../bench/statistics.ts'
-import { makeAuthority } from '../../src/io/certificates.ts'
+import { type Certificate, makeAuthority } from '../../src/io/certificates.ts'
 import { roomVersions } from '../../src/protocol/room-version.ts'
 import { Client } from '../rig/client.ts'
 import { Arena, type Measured, pause, type Statuses } from './arena.ts'
@@ -21,7 +22,10 @@ import { type Scenario, scenarios } from './scenarios.ts'
 const usage = `npm run overload -- [options] [words]
 
 Words: only scenarios whose name has one of them; \`disk\` is one more.
-  --seconds N    how long each lasts (15)
+  --seconds N    how long each lasts (20)
+  --runs N       how often all of it is done; of figures the medians are told (1)
+  --processors A,B   the one that the server is pinned to, and the one for all else
+  --profile F    writes CPU profiles of the server to a folder
   --memory N     the heap of the server, in MiB (as much as Node takes by itself)
   --json F       writes the figures to a file
 `
@@ -30,17 +34,34 @@ const { values, positionals: words } = parseArgs({
   allowPositionals: true,
   options: {
     help: { type: 'boolean', default: false },
-    seconds: { type: 'string', default: '15' },
+    seconds: { type: 'string', default: '20' },
+    runs: { type: 'string', default: '1' },
+    processors: { type: 'string' },
+    profile: { type: 'string' },
     memory: { type: 'string' },
     json: { type: 'string' },
   },
 })
 
+const isWanted = (name: string) => words.length === 0 || words.some((word) => name.includes(word))
+
+type Spread = readonly [p50: number, p99: number]
+
 interface Row {
   readonly name: string
   readonly what: string
-  readonly sendMs: readonly [p50: number, p99: number]
-  readonly arrivalMs: readonly [p50: number, p99: number]
+  readonly sendMs: Spread
+  readonly arrivalMs: Spread
+  /** A message from the head of its request to the end of its answer, in the server. */
+  readonly insideMs: Spread
+  /** The processor time that the server's thread used meanwhile, for whomever. */
+  readonly aheadMs: Spread
+  /** How late the server's timers came. */
+  readonly lateMs: Spread
+  /** What the server's thread did at once, in processor time. */
+  readonly sliceMs: Spread
+  /** The share of a processor that the server's thread used, and all of the server. */
+  readonly busy: readonly [thread: number, all: number]
   readonly memoryMiB: number
   readonly answers: Readonly<Record<string, number>>
   readonly failures: readonly string[]
@@ -60,16 +81,21 @@ async function works({ baseUrl, userId, token }: Client): Promise<boolean> {
 
 function rowOf(
   { name, what }: Pick<Scenario, 'name' | 'what'>,
-  { honest, memoryMiB }: Measured,
+  { honest, seen, memoryMiB, tookMs }: Measured,
   rest: { statuses: Statuses; works: boolean },
 ): Row {
-  const both = (values: readonly number[]) =>
-    [quantile(values, 0.5), quantile(values, 0.99)] as const
+  const both = (numbers: readonly number[]) =>
+    [quantile(numbers, 0.5), quantile(numbers, 0.99)] as const
   return {
     name,
     what,
     sendMs: both(honest.sends),
     arrivalMs: both(honest.arrivals),
+    insideMs: both(seen.sends),
+    aheadMs: both(seen.sendsCpu),
+    lateMs: both(seen.late),
+    sliceMs: both(seen.slices),
+    busy: [seen.threadMs / tookMs, seen.processMs / tookMs],
     memoryMiB,
     answers: Object.fromEntries(rest.statuses),
     failures: honest.failures,
@@ -78,13 +104,40 @@ function rowOf(
 }
 
 function print(row: Row): void {
-  const ms = ([p50, p99]: readonly [number, number]) => `${p50.toFixed(0)} / ${p99.toFixed(0)} ms`
+  const ms = ([p50, p99]: Spread) => `${p50.toFixed(1)} / ${p99.toFixed(1)}`
+  const [thread, all] = row.busy.map((share) => `${(share * 100).toFixed(0)} %`)
   const answers = Object.entries(row.answers).map(([what, times]) => `${what}: ${times}`)
   console.log(
-    `${row.name}: send ${ms(row.sendMs)}, arrival ${ms(row.arrivalMs)}, ${row.memoryMiB.toFixed(0)} MiB, ${row.works ? 'works' : 'DOES NOT WORK'}`,
+    `${row.name}: send ${ms(row.sendMs)} ms, arrival ${ms(row.arrivalMs)} ms, ${row.memoryMiB.toFixed(0)} MiB, ${row.works ? 'works' : 'DOES NOT WORK'}`,
+  )
+  console.log(
+    `  in the server: send ${ms(row.insideMs)} ms, ahead of it ${ms(row.aheadMs)} ms, timers late ${ms(row.lateMs)} ms, at once ${ms(row.sliceMs)} ms; thread ${thread}, process ${all}`,
   )
   console.log(`  ${row.what}; ${answers.join(', ')}`)
   for (const failure of row.failures.slice(0, 3)) console.log(`  failed: ${failure}`)
+}
+
+/** Of several runs of a scenario the median of each figure, and the answers of the last. */
+function medianOf(rows: readonly Row[]): Row {
+  const [first] = rows
+  if (first === undefined) throw new Error('there is no run')
+  const median = (of: (row: Row) => number) => quantile(rows.map(of), 0.5)
+  const spread = (
+    name: 'sendMs' | 'arrivalMs' | 'insideMs' | 'aheadMs' | 'lateMs' | 'sliceMs' | 'busy',
+  ) => [median((row) => row[name][0]), median((row) => row[name][1])] as const
+  return {
+    ...(rows.at(-1) ?? first),
+    sendMs: spread('sendMs'),
+    arrivalMs: spread('arrivalMs'),
+    insideMs: spread('insideMs'),
+    aheadMs: spread('aheadMs'),
+    lateMs: spread('lateMs'),
+    sliceMs: spread('sliceMs'),
+    busy: spread('busy'),
+    memoryMiB: median((row) => row.memoryMiB),
+    failures: rows.flatMap(({ failures }) => failures),
+    works: rows.every((row) => row.works),
+  }
 }
 
 async function runOne(arena: Arena, scenario: Scenario, at: number): Promise<Row> {
@@ -109,30 +162,49 @@ async function runOne(arena: Arena, scenario: Scenario, at: number): Promise<Row
   }
 }
 
+/** All wanted scenarios, one after the other, with one server. */
+async function runAll(folder: string, authority: Certificate): Promise<Row[]> {
+  const wanted = scenarios.filter(({ name }) => isWanted(name))
+  if (wanted.length === 0) return []
+  const { memory, profile } = values
+  const arena = await Arena.open({
+    folder,
+    authority,
+    host: '127.0.0.5',
+    honestHost: '127.0.0.6',
+    nodeFlags: [
+      ...(memory === undefined ? [] : [`--max-old-space-size=${memory}`]),
+      ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
+    ],
+    processor: values.processors?.split(',')[0],
+  })
+  const rows: Row[] = []
+  for (const [at, scenario] of wanted.entries()) {
+    const row = await runOne(arena, scenario, at)
+    rows.push(row)
+    print(row)
+  }
+  await arena.close()
+  return rows
+}
+
 async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'hansa-overload-'))
   const authority = await makeAuthority('Overload', Date.now())
-  const isWanted = (name: string) => words.length === 0 || words.some((word) => name.includes(word))
-  const wanted = scenarios.filter(({ name }) => isWanted(name))
+  const [, others] = values.processors?.split(',') ?? []
+  if (others !== undefined) execFileSync('taskset', ['-acp', others, String(process.pid)])
   const rows: Row[] = []
   try {
-    if (wanted.length > 0) {
-      const arena = await Arena.open({
-        folder: join(folder, 'hansa'),
-        authority,
-        host: '127.0.0.5',
-        honestHost: '127.0.0.6',
-        nodeFlags: values.memory === undefined ? [] : [`--max-old-space-size=${values.memory}`],
-      })
-      for (const [at, scenario] of wanted.entries()) {
-        const row = await runOne(arena, scenario, at)
-        rows.push(row)
-        print(row)
-      }
-      await arena.close()
+    for (let run = 0; run < Number(values.runs); run += 1) {
+      rows.push(...(await runAll(join(folder, `hansa${run}`), authority)))
+    }
+    const medians = [...Map.groupBy(rows, ({ name }) => name).values()].map(medianOf)
+    if (Number(values.runs) > 1) {
+      console.log('medians:')
+      for (const row of medians) print(row)
     }
     if (isWanted('disk')) console.log(await fullDisk(join(folder, 'disk'), authority))
-    if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(rows, undefined, 1))
+    if (values.json !== undefined) writeFileSync(values.json, JSON.stringify(medians, undefined, 1))
     if (rows.some((row) => !row.works)) process.exitCode = 1
   } finally {
     rmSync(folder, { recursive: true, force: true })

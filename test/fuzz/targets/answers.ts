@@ -18,6 +18,7 @@ import { createWellKnown } from '../../../src/federation/well-known.ts'
 import { mediumIn } from '../../../src/http/multipart.ts'
 import type { SrvRecord } from '../../../src/io/dns.ts'
 import type { IncomingAnswer } from '../../../src/io/http.ts'
+import { realClock } from '../../../src/io/real-clock.ts'
 import { VirtualTime } from '../../../src/io/simulated/simulated-clock.ts'
 import { seededRandom } from '../../../src/io/simulated/simulated-random.ts'
 import { openGraphOf } from '../../../src/media/open-graph.ts'
@@ -195,8 +196,8 @@ export const transaction: Target = {
   ],
   words: ['"pdus":[', '"edus":[', '"origin":', '"room_id":', 'edu_type', 'content'],
   errors: ['MatrixError'],
-  run(input) {
-    const { pdus, edus } = readTransaction(input, peer)
+  async run(input) {
+    const { pdus, edus } = await readTransaction(realClock, input, peer)
     assert.ok(pdus.length <= 50 && edus.length <= 100)
     const whole = readJson(input, 'any')
     for (const bytes of pdus) roomIdOfPdu(bytes)

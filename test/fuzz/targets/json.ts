@@ -92,7 +92,7 @@ export const spans: Target = {
     }
     const members = memberSpans(input)
     const elements = elementSpans(input)
-    const scan = scanObject(input, new Set(['pdus', 'a']), 8)
+    const scan = scanObject(input, new Set(['pdus', 'a']), { sliceBytes: 8 })
     let step = scan.next()
     while (!step.done) step = scan.next()
     // Of what is no JSON they may say different things: one looks into some lists, the other does not.

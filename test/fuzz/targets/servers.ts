@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import type { EduReceiver } from '../../../src/federation/edus.ts'
 import { readTransaction } from '../../../src/federation/incoming-transaction.ts'
+import { realClock } from '../../../src/io/real-clock.ts'
 import { isJsonObject, type JsonObject } from '../../../src/protocol/json.ts'
 import { readJson } from '../../../src/protocol/json-reader.ts'
 import type { Pdu } from '../../../src/protocol/pdu.ts'
@@ -213,7 +214,7 @@ export async function edus(): Promise<Target> {
     quickRuns: 60,
     async run(input) {
       const body = Buffer.concat([Buffer.from('{"edus":['), input, Buffer.from(']}')])
-      const { edus: read } = readTransaction(body, peer.name)
+      const { edus: read } = await readTransaction(realClock, body, peer.name)
       for (const { edu_type, content } of read.slice(0, 5)) {
         const receive = receivers.get(edu_type)
         if (receive !== undefined) await world.world.time.await(receive(peer.name, content))
