@@ -33,14 +33,14 @@ interface Forgery {
   readonly other: SimulatedClient
 }
 
-interface Claim {
+export interface Claim {
   readonly type: string
   readonly state_key?: string
   readonly content: JsonObject
 }
 
 /** Where an event is put in a room: what it comes after, and the state there. */
-interface Place {
+export interface Place {
   readonly version: RoomVersion
   readonly prevs: readonly Pdu[]
   readonly state: readonly Pdu[]
@@ -87,7 +87,10 @@ const allowedClaims: readonly ((number: number) => Claim)[] = [
   (number) => ({ type: 'm.room.name', state_key: '', content: { name: `fork ${number}` } }),
 ]
 
-async function placeAtEnd(server: SimulatedServer, roomId: RoomId): Promise<Place | undefined> {
+export async function placeAtEnd(
+  server: SimulatedServer,
+  roomId: RoomId,
+): Promise<Place | undefined> {
   const { rooms } = server.running.server
   const [version, state] = [await rooms.version(roomId), await rooms.currentState(roomId)]
   if (version === undefined || state === undefined) return undefined
@@ -181,9 +184,9 @@ const attempts: Readonly<Record<string, Attempt>> = {
   'auth events that were rejected': (run, forgery, place) => {
     const { client, roomId } = forgery
     const rejected = run.forged.findLast(({ pdu }) => {
-      return pdu.room_id === roomId && pdu.type === 'm.room.power_levels'
+      return pdu?.room_id === roomId && pdu.type === 'm.room.power_levels'
     })
-    if (rejected === undefined) return undefined
+    if (rejected?.pdu === undefined) return undefined
     const others = authOf(client, place, topic).filter(({ type }) => type !== 'm.room.power_levels')
     const auth = [...others, rejected.pdu]
     return signed(run, { ...forgery, place, claim: topic, auth })
@@ -200,7 +203,7 @@ async function refusedPdu(run: Run, forgery: Forgery, place: Place): Promise<Pdu
 const message: Claim = { type: 'm.room.message', content: { body: 'forged' } }
 const topic: Claim = { type: 'm.room.topic', state_key: '', content: { topic: 'forged' } }
 
-function authOf({ userId }: SimulatedClient, { version, state }: Place, claim: Claim) {
+export function authOf({ userId }: SimulatedClient, { version, state }: Place, claim: Claim) {
   const subject = { version, sender: userId as UserId, ...claim }
   return selectAuthEvents(subject, authStateOf(state))
 }

@@ -5,6 +5,7 @@
  * - With the key of a server nothing is signed but what its people asked for, or may be asked of it.
  * - What a server signed that the room does not allow is accepted by nobody.
  * - After each has sent an event that merges what it knows, they hold the same state, key by key.
+ * - What a server answered another one with 200 it has, or it waits for what it lacks.
  * - What was acknowledged is there: at home at once and for ever, elsewhere if it was sent there, or
  *   can be had from those who are in the room.
  * - The state before each event is what its whole history makes it, and allows it if it is accepted.
@@ -20,9 +21,12 @@ import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
 import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import type { SimulatedClient } from './client.ts'
 import { compareTimelines, type PassedOver } from './client-timeline.ts'
+import { endsOfChains } from './endless.ts'
 import { graphOf } from './held-rooms.ts'
+import { forgedText } from './lying-acts.ts'
 import { sameAsRecomputed } from './recompute.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
+import { nothingTakenIsLost } from './taken.ts'
 import type { SimulatedServer } from './world.ts'
 
 /** To recompute all states of a room takes as long as the rest of a run. */
@@ -62,6 +66,8 @@ export async function checkInvariants(run: Run): Promise<void> {
     await nothingLost(run, room, servers)
   }
   run.problems.push(...new Set(run.world.signedAmiss))
+  await nothingTakenIsLost(run)
+  endsOfChains(run)
 }
 
 /**
@@ -102,6 +108,7 @@ async function wholeDeviceMessages(run: Run): Promise<void> {
     if (new Set(came).size < came.length) {
       run.problems.push(`${client.userId} got a message to its device twice`)
     }
+    if (came.includes(forgedText)) run.problems.push(`${client.userId} got what nobody sent`)
     for (const text of promised) {
       if (!came.includes(text)) run.problems.push(`${client.userId} never got '${text}'`)
     }
@@ -280,7 +287,7 @@ async function nothingLost(
   }
 }
 
-async function storedAt(
+export async function storedAt(
   run: Run,
   server: SimulatedServer,
   { roomId, eventId }: Pick<Acknowledged, 'roomId' | 'eventId'>,

@@ -8,7 +8,9 @@
  */
 
 import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
+import { lyingActs } from './lying-acts.ts'
 import { type AnswerLie, answerLies } from './lying-answers.ts'
+import { liarIn } from './lying-events.ts'
 import { generalLies, keyLies, withholding } from './lying-ways.ts'
 import type { Instead, Mask, Reply } from './mask.ts'
 import { count, type Run } from './run.ts'
@@ -17,10 +19,14 @@ import type { SimulatedServer } from './world.ts'
 const lies: Readonly<Record<string, AnswerLie>> = { ...answerLies, ...keyLies, ...generalLies }
 
 /** What is counted of them. */
-export const lieNames = [...Object.keys(lies), 'events withheld'].map((name) => `lie: ${name}`)
+export const lieNames = [...Object.keys(lies), ...Object.keys(lyingActs), 'events withheld'].map(
+  (name) => `lie: ${name}`,
+)
 
 /** How likely a liar has one of the ways. */
 const chance = 0.15
+/** How likely it sends something before a step. */
+const actChance = 0.06
 
 /** Makes a server lie. Those who have a pact say the same. */
 export function becomeLiar(
@@ -30,6 +36,7 @@ export function becomeLiar(
 ): void {
   if (!run.script.includes(`${liar.host} lies`)) return
   count(run, pact === undefined ? 'liar' : 'liar with a pact')
+  run.liars.push(liar)
   const source = pact ?? random
   for (const [name, lie] of Object.entries(lies)) {
     const own = source.fork(name)
@@ -88,4 +95,26 @@ function telling(
       return told
     },
   }
+}
+
+/** Before a step of a run: perhaps one of the liars sends something. */
+export function lieUnasked(run: Run, step: number, random: SeededRandom): void {
+  for (const liar of run.liars) {
+    const own = random.fork(`lie of ${liar.host}`)
+    if (!own.happens(actChance)) continue
+    const what = own.pick(Object.keys(lyingActs))
+    if (!run.script.includes(`before step ${step}: ${what} by ${liar.host}`)) continue
+    run.world.note(`${liar.name}: ${what}`)
+    void tellUnasked(run, { what, liar, random: own }).catch((error: unknown) => {
+      run.problems.push(`${what}: ${error instanceof Error ? error.stack : error}`)
+    })
+  }
+}
+
+async function tellUnasked(
+  run: Run,
+  { what, liar, random }: { what: string; liar: SimulatedServer; random: SeededRandom },
+): Promise<void> {
+  const teller = await liarIn(run, liar, random)
+  if (teller !== undefined) await lyingActs[what]?.(teller)
 }

@@ -14,6 +14,7 @@ import { Refused, type SimulatedClient } from './client.ts'
 import { Faults } from './faults.ts'
 import { countHeld } from './held-rooms.ts'
 import { checkInvariants } from './invariants.ts'
+import { lieUnasked } from './liars.ts'
 import { drawServers, giveRoles } from './roles.ts'
 import { count, type Run, type RunOutcome, type SimulatedRoom } from './run.ts'
 import { type Scenario, Script } from './scenario.ts'
@@ -43,6 +44,8 @@ export async function randomRun(
     deviceMessages: [],
     deviceTexts: 0,
     forged: [],
+    taken: [],
+    liars: [],
     withheld: new Set(),
     isHealed: false,
     forgedIds: 0,
@@ -178,6 +181,7 @@ async function liveAndFail(run: Run): Promise<void> {
     await faults.strike(step)
     const own = random.fork(`step ${step}`)
     await mend(run, own.fork('mend'))
+    lieUnasked(run, step, own)
     takeStep(run, step, own)
     await world.time.run(pauseMs(own.fork('pause')))
   }

@@ -7,7 +7,7 @@
 import type { Pdu } from '../../src/protocol/pdu.ts'
 import type { SimulatedClient } from './client.ts'
 import type { Script } from './scenario.ts'
-import type { Counters, World } from './world.ts'
+import type { Counters, SimulatedServer, World } from './world.ts'
 
 export interface RunOutcome {
   readonly seed: number
@@ -25,6 +25,13 @@ export interface Acknowledged {
   readonly by: SimulatedClient
   /** When the client began to send it. */
   readonly sentAtMs: number
+}
+
+/** An event that a server said it has taken from another. */
+export interface Taken {
+  readonly by: SimulatedServer
+  readonly roomId: string
+  readonly eventId: string
 }
 
 export interface SimulatedRoom {
@@ -47,7 +54,16 @@ export interface Run {
   readonly deviceMessages: { readonly to: SimulatedClient; readonly text: string }[]
   deviceTexts: number
   /** Events that no room allows and a server sent all the same. */
-  readonly forged: { readonly roomId: string; readonly eventId: string; readonly pdu: Pdu }[]
+  readonly forged: {
+    readonly roomId: string
+    readonly eventId: string
+    /** Unless it is nothing that can be read as one. */
+    readonly pdu?: Pdu
+  }[]
+  /** What servers answered with 200, and without an error for the event. */
+  readonly taken: Taken[]
+  /** Servers that lie. */
+  readonly liars: SimulatedServer[]
   /** Who sends its events to whom not: names of servers, with a space between them. */
   readonly withheld: Set<string>
   /** Whether all is well again, and nobody lies any more. */

@@ -1,0 +1,190 @@
+/**
+ * Chains of events that lead ever further: each answer of the liar names events that nobody knows, and
+ * another answer would give those, and name more. Who follows them comes to no end.
+ *
+ * The chain is made before it is shown, from its far end on, since events name others by their hashes; it
+ * is longer than anybody should follow it.
+ *
+ * @module
+ */
+
+import { createHash } from 'node:crypto'
+import { idOf, type RawEvent, textOf } from '../scripted-peer/forged-event.ts'
+import { authOf } from './forge.ts'
+import {
+  drafted,
+  type Liar,
+  lyingTransaction,
+  others,
+  references,
+  signedBy,
+} from './lying-events.ts'
+import { type AskedOf, json, type Mask, type Reply } from './mask.ts'
+import { count, type Run } from './run.ts'
+
+/** How many events a chain has, and how many of them an answer gives. */
+const chainLength = 60
+const perAnswer = 3
+
+/** The chains that a liar has made, by their events. */
+class Chain {
+  readonly name: string
+  readonly #events = new Map<string, { readonly text: string; readonly before: string }>()
+  asked = 0
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  add(id: string, text: string, before: string): void {
+    this.#events.set(id, { text, before })
+  }
+
+  has(id: string): boolean {
+    return this.#events.has(id)
+  }
+
+  /** Some events from one on, the latest first. */
+  from(id: string): string[] {
+    const texts: string[] = []
+    let next: string | undefined = id
+    while (next !== undefined && texts.length < perAnswer) {
+      const event = this.#events.get(next)
+      if (event !== undefined) texts.push(event.text)
+      next = event?.before
+    }
+    return texts
+  }
+
+  before(id: string): string {
+    return this.#events.get(id)?.before ?? ''
+  }
+}
+
+/** Sends a message whose history never ends. */
+export async function endlessGap(liar: Liar): Promise<void> {
+  const { version } = liar.place
+  const claim = { type: 'm.room.message', content: { body: 'endless' } }
+  await sendEnd(liar, 'endless gap', (before, index) =>
+    drafted(liar, claim, {
+      prev_events: [version.referencesHaveHashes ? [before, { sha256: hashOf(before) }] : before],
+      depth: 1_000_000 + index,
+    }),
+  )
+}
+
+/** Sends a message of a member whose membership leads to another one, and so on. */
+export async function endlessAuthChain(liar: Liar): Promise<void> {
+  const { version } = liar.place
+  const { userId } = liar.client
+  const member = {
+    type: 'm.room.member',
+    state_key: userId,
+    content: { membership: 'join', displayname: 'endless' },
+  }
+  await sendEnd(liar, 'endless auth chain', (before, index) => {
+    const isLast = index === chainLength - 1
+    const claim = isLast ? { type: 'm.room.message', content: { body: 'endless' } } : member
+    const auth = authOf(liar.client, liar.place, claim).filter((pdu) => pdu.state_key !== userId)
+    const named = version.referencesHaveHashes ? [before, { sha256: hashOf(before) }] : before
+    return drafted(liar, claim, {
+      auth_events: [...references(version, auth), named],
+      depth: 1_000_000 + index,
+    })
+  })
+}
+
+async function sendEnd(
+  liar: Liar,
+  name: string,
+  make: (before: string, index: number) => RawEvent,
+): Promise<void> {
+  const { version } = liar.place
+  const chain = new Chain(name)
+  let before = idOf(version, signedBy(liar, make(nobodysId(liar), 0)))
+  let text = ''
+  for (let index = 0; index < chainLength; index += 1) {
+    const event = signedBy(liar, make(before, index))
+    const id = idOf(version, event)
+    text = textOf(event)
+    chain.add(id, text, before)
+    before = id
+  }
+  chainsOf(liar.run).push(chain)
+  liar.server.masks.push(giving(liar, chain))
+  count(liar.run, `${name} sent`)
+  await Promise.all(others(liar).map((to) => lyingTransaction(liar, to, { pdus: [text] })))
+}
+
+function nobodysId({ run, server, place }: Liar): string {
+  return place.version.eventId === 'in-event'
+    ? `$no${run.forgedIds}:${server.name}`
+    : `$${'A'.repeat(43)}`
+}
+
+function hashOf(id: string): string {
+  return createHash('sha256').update(id).digest('base64').replace('=', '')
+}
+
+/** Gives the events of the chain to who asks for them, as long as the liar lies. */
+function giving({ run }: Liar, chain: Chain): Mask {
+  return {
+    answer: async (asked, honest) => {
+      const id = idsAskedFor(asked).find((one) => chain.has(one))
+      if (id === undefined || run.isHealed) return await honest()
+      chain.asked += 1
+      count(run, `lie: ${chain.name}`)
+      return answerFor(asked.operation, chain, id) ?? (await honest())
+    },
+  }
+}
+
+function answerFor(operation: string, chain: Chain, id: string): Reply | undefined {
+  const list = (ids: readonly string[]) => ids.map((text) => JSON.parse(text) as object)
+  switch (operation) {
+    case 'event':
+      return json(200, { pdus: list(chain.from(id)).slice(0, 1) })
+    case 'backfill':
+      return json(200, { pdus: list(chain.from(id)) })
+    case 'get_missing_events':
+      return json(200, { events: list(chain.from(chain.before(id))).toReversed() })
+    case 'event_auth':
+      return json(200, { auth_chain: list(chain.from(chain.before(id))) })
+    default:
+      return undefined
+  }
+}
+
+function idsAskedFor({ operation, params, query, body }: AskedOf): readonly string[] {
+  switch (operation) {
+    case 'event':
+      return params
+    case 'event_auth':
+      return params.slice(1)
+    case 'backfill':
+      return query.getAll('v')
+    case 'get_missing_events': {
+      const { latest_events: latest } = JSON.parse(Buffer.from(body).toString())
+      return Array.isArray(latest) ? latest : []
+    }
+    default:
+      return []
+  }
+}
+
+const chains = new WeakMap<Run, Chain[]>()
+
+function chainsOf(run: Run): Chain[] {
+  return chains.getOrInsertComputed(run, () => [])
+}
+
+/** How often the events of one chain may be asked for, by all servers in all of a run. */
+const asksMax = 2000
+
+/** Who was led on has stopped. */
+export function endsOfChains(run: Run): void {
+  for (const { name, asked } of chainsOf(run)) {
+    if (asked > asksMax) run.problems.push(`an ${name} was asked for ${asked} times`)
+    else if (asked > 100) count(run, `${name}: asked for more than 100 times`)
+  }
+}
