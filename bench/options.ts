@@ -22,6 +22,7 @@ import {
   localSendsFive,
   localSendsTwenty,
 } from './workloads/local-sends.ts'
+import { restart } from './workloads/restart.ts'
 import { syncs } from './workloads/syncs.ts'
 
 const allWorkloads: readonly Workload[] = [
@@ -37,6 +38,7 @@ const allWorkloads: readonly Workload[] = [
   backfill,
   ...joins,
   ...syncs,
+  restart,
 ]
 
 export interface Options {

@@ -17,6 +17,7 @@ export type StoreKind = (typeof storeKinds)[number]
 export interface Store {
   /** The setting `database` of the server's configuration, as YAML. */
   readonly setting: string
+  readonly file?: string
   /** The bytes of it that are in use, the log's included. */
   bytes(): Promise<number>
 }
@@ -32,7 +33,7 @@ function sqliteStore(kind: Kind, folder: string): Store {
     hansa: `{type: sqlite, path: ${file}}`,
     synapse: `{name: sqlite3, args: {database: ${file}}}`,
   }
-  return { setting: settings[kind], bytes: async () => sqliteBytes(file) }
+  return { setting: settings[kind], file, bytes: async () => sqliteBytes(file) }
 }
 
 function sqliteBytes(file: string): number {

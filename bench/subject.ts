@@ -6,6 +6,7 @@
  */
 
 import { execFileSync } from 'node:child_process'
+import { join } from 'node:path'
 import type { Certificate } from '#io/certificates.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import packageJson from '../package.json' with { type: 'json' }
@@ -32,11 +33,14 @@ export interface SubjectOptions {
 
 export class Subject {
   readonly kind: Kind
+  /** Where its configuration is, if it is a Hansa. */
+  readonly configFile: string
   readonly #process: ServerProcess
   readonly #store: Store
 
-  private constructor(kind: Kind, process: ServerProcess, store: Store) {
+  private constructor(kind: Kind, process: ServerProcess, store: Store, folder: string) {
     this.kind = kind
+    this.configFile = join(folder, 'hansa.yaml')
     this.#process = process
     this.#store = store
   }
@@ -71,7 +75,7 @@ export class Subject {
           quiet: true,
         }))
     await process.start()
-    return new Subject(kind, process, store)
+    return new Subject(kind, process, store, folder)
   }
 
   get serverName(): ServerName {
@@ -88,6 +92,11 @@ export class Subject {
     return pid
   }
 
+  /** Where its database is, if that is a file. */
+  get databaseFile(): string | undefined {
+    return this.#store.file
+  }
+
   /** The bytes of its database that are in use. */
   databaseBytes(): Promise<number> {
     return this.#store.bytes()
@@ -102,8 +111,13 @@ export class Subject {
     return this.#process.logTail()
   }
 
-  async end(): Promise<void> {
-    await this.#process.end()
+  async end(signal?: NodeJS.Signals): Promise<void> {
+    await this.#process.end(signal)
+  }
+
+  /** Starts it on what it left, and waits until it answers. */
+  async startAgain(): Promise<void> {
+    await this.#process.start()
   }
 }
 

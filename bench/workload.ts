@@ -28,6 +28,23 @@ export const measures = {
   'longest stall ms': 'less',
   'bytes/event': 'less',
   'start s': 'less',
+  /** From a start on a store that nobody has looked through yet, to the first answer. */
+  'first start s': 'less',
+  /** From there until all events can be searched. */
+  'indexed s': 'less',
+  /** From the start after a kill to the first answer. */
+  'restart s': 'less',
+  'restart CPU s': 'less',
+  /** From there until a client has seen the last of what was pushed. */
+  'seen s': 'less',
+  /** From there until nothing waits to be done. */
+  'caught up s': 'less',
+  'doctor s': 'less',
+  'doctor MiB': 'less',
+  /** From a start on an older Hansa's store to the first answer. */
+  'from older s': 'less',
+  'from older CPU s': 'less',
+  'older MiB': undefined,
   'idle MiB': 'less',
   /** While all of them wait. */
   'MiB waiting': 'less',

@@ -50,7 +50,7 @@ export async function postgresUrl(): Promise<string> {
   }
   const failure = readFileSync(outcome, 'utf8')
   if (failure !== '') throw new Error(`PostgreSQL did not start: ${failure}`)
-  return `postgresql:///postgres?user=hansa&host=${folder}`
+  return urlOfCluster(folder)
 }
 
 /** When a process started, so that a folder that was left behind by its number's last owner is no bother. */
@@ -89,38 +89,12 @@ async function watch(folder: string, run: number): Promise<void> {
     writeFileSync(join(folder, 'outcome.part'), failure)
     execFileSync('mv', [join(folder, 'outcome.part'), join(folder, 'outcome')])
   }
-  const user = unprivileged()
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid)
-  chmodSync(folder, 0o700)
-  const bin = postgresBinaries() ?? ''
-  const dataFolder = join(folder, 'data')
   try {
-    const how = ['--no-sync', '--auth=trust', '--username=hansa', '--encoding=UTF8', '--locale=C']
-    execFileSync(join(bin, 'initdb'), [...how, '-D', dataFolder], {
-      ...user,
-      cwd: folder,
-      stdio: 'pipe',
-    })
-    const settings = {
-      listen_addresses: '',
-      unix_socket_directories: folder,
-      max_connections: 200,
-      shared_buffers: '32MB',
-    }
-    const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
-    const server = spawn(join(bin, 'postgres'), ['-D', dataFolder, ...flags], {
-      ...user,
-      cwd: folder,
-      stdio: 'ignore',
-    })
-    const ended = new Promise((resolve) => server.once('exit', resolve))
-    while (!isReady(dataFolder)) {
-      if (server.exitCode !== null) throw new Error(`postgres ended with ${server.exitCode}`)
-      await sleep(20)
-    }
+    initCluster(folder)
+    const { ended, kill } = await startCluster(folder)
     tell('')
     while (isAlive(run)) await sleep(500)
-    server.kill('SIGQUIT')
+    kill('SIGQUIT')
     await ended
   } catch (error) {
     tell(String(error))
@@ -129,10 +103,60 @@ async function watch(folder: string, run: number): Promise<void> {
   rmSync(folder, { recursive: true, force: true })
 }
 
+/** Makes an empty cluster in a folder. */
+export function initCluster(folder: string): void {
+  const user = unprivileged()
+  if (user.uid !== undefined && user.gid !== undefined) chownSync(folder, user.uid, user.gid)
+  chmodSync(folder, 0o700)
+  const how = ['--no-sync', '--auth=trust', '--username=hansa', '--encoding=UTF8', '--locale=C']
+  execFileSync(join(postgresBinaries() ?? '', 'initdb'), [...how, '-D', join(folder, 'data')], {
+    ...user,
+    cwd: folder,
+    stdio: 'pipe',
+  })
+}
+
+export interface RunningCluster {
+  readonly pid: number
+  readonly ended: Promise<unknown>
+  kill(signal: NodeJS.Signals): void
+}
+
+/** Starts the cluster in a folder; it listens on a socket there. Throws if it does not start. */
+export async function startCluster(folder: string): Promise<RunningCluster> {
+  const dataFolder = join(folder, 'data')
+  const settings = {
+    listen_addresses: '',
+    unix_socket_directories: folder,
+    max_connections: 200,
+    shared_buffers: '32MB',
+  }
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const program = join(postgresBinaries() ?? '', 'postgres')
+  const server = spawn(program, ['-D', dataFolder, ...flags], {
+    ...unprivileged(),
+    cwd: folder,
+    stdio: 'ignore',
+  })
+  const ended = new Promise((resolve) => server.once('exit', resolve))
+  while (!isReady(dataFolder, server.pid)) {
+    if (server.exitCode !== null) throw new Error(`postgres ended with ${server.exitCode}`)
+    await sleep(20)
+  }
+  return { pid: server.pid ?? 0, ended, kill: (signal) => server.kill(signal) }
+}
+
+export function urlOfCluster(folder: string): string {
+  return `postgresql:///postgres?user=hansa&host=${folder}`
+}
+
 /** The server writes its status into the file that bears its process ID. */
-function isReady(dataFolder: string): boolean {
+function isReady(dataFolder: string, pid: number | undefined): boolean {
   const path = join(dataFolder, 'postmaster.pid')
-  return existsSync(path) && /^ready/m.test(readFileSync(path, 'utf8'))
+  if (!existsSync(path)) return false
+  const status = readFileSync(path, 'utf8')
+  // One that was killed has left the file.
+  return status.startsWith(`${pid}\n`) && /^ready/m.test(status)
 }
 
 function isAlive(pid: number): boolean {

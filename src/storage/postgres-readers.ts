@@ -1,14 +1,16 @@
 /**
  * The connections that read from PostgreSQL. A question goes to the one with the fewest before it
  * and is sent at once, without waiting for the answers to those; that is several times as fast as
- * one question at a time. A connection that breaks is replaced at its next use.
+ * one question at a time. A connection that breaks is replaced at its next use; while the database is
+ * started again, questions wait for it as writes do.
  *
  * @module
  */
 
 import { Client, type ClientConfig, type QueryResult } from 'pg'
+import type { Clock } from '#io/clock.ts'
 import type { PostgresQuery } from './postgres-sql.ts'
-import { isConnectionLost } from './postgres-writer.ts'
+import { isConnectionLost, reconnectWaitMs } from './postgres-writer.ts'
 
 interface Connection {
   client: Promise<Client> | undefined
@@ -17,10 +19,12 @@ interface Connection {
 
 export class PostgresReaders {
   readonly #config: ClientConfig
+  readonly #clock: Clock
   readonly #connections: readonly Connection[]
 
-  constructor(config: ClientConfig, connectionsMax: number) {
+  constructor(config: ClientConfig, clock: Clock, connectionsMax: number) {
     this.#config = config
+    this.#clock = clock
     this.#connections = Array.from({ length: connectionsMax }, () => ({
       client: undefined,
       pending: 0,
@@ -28,12 +32,18 @@ export class PostgresReaders {
   }
 
   async read<Row>(query: PostgresQuery): Promise<Row[]> {
-    const { rows } = await this.#query(query).catch((error) => {
-      if (!isConnectionLost(error)) throw error
-      // The server was started again, or the network broke: asking twice does no harm.
-      return this.#query(query)
-    })
-    return rows as Row[]
+    let lost: unknown
+    // The server is started again, or the network broke: asking twice does no harm.
+    for (const waitMs of [0, ...reconnectWaitMs]) {
+      if (waitMs > 0) await this.#clock.sleep(waitMs)
+      try {
+        return (await this.#query(query)).rows as Row[]
+      } catch (error) {
+        if (!isConnectionLost(error)) throw error
+        lost = error
+      }
+    }
+    throw lost
   }
 
   async end(): Promise<void> {

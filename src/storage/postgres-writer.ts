@@ -36,7 +36,8 @@ const lockStatement = "SELECT pg_advisory_lock(hashtextextended('hansa ' || curr
 /** How often a group is sent when the connection breaks under it. */
 const attemptsMax = 3
 
-const reconnectWaitMs = [0, 100, 300, 1000, 2000, 4000, 8000, 15000]
+/** How long is waited before each try to reach a server that was lost. */
+export const reconnectWaitMs = [0, 100, 300, 1000, 2000, 4000, 8000, 15000]
 
 /** The connection is gone, and with it what was not committed. */
 class ConnectionLost extends Error {

@@ -140,6 +140,19 @@ test('a reader that is cut is replaced', async (t) => {
   }
 })
 
+test('who asks or writes while the server is started again waits for it', async (t) => {
+  const proxy = await cuttingProxy(t, true)
+  const { db, fatal } = await open(t, {
+    url: `postgresql://hansa@127.0.0.1:${proxy.port}/postgres`,
+  })
+  await Promise.all([count(db), counted(db)])
+  proxy.refuseNext(6)
+  const [asked] = await Promise.all([counted(db), count(db)])
+  assert.ok(asked === 1 || asked === 2)
+  assert.equal(await counted(db), 2)
+  assert.deepEqual(fatal, [])
+})
+
 for (const arrives of [true, false]) {
   test(`a connection cut at COMMIT, which ${arrives ? 'arrives' : 'is lost'}`, async (t) => {
     const cutter = await cuttingProxy(t, arrives)
@@ -163,13 +176,22 @@ test('a writer that was replaced commits nothing any more', async (t) => {
   assert.equal(fatal.length, 1)
 })
 
-/** Stands between, and cuts a connection when it sees `COMMIT`, before or after passing it on. */
+/**
+ * Stands between, and cuts a connection when it sees `COMMIT`, before or after passing it on, or all of them
+ * when it is told to.
+ */
 async function cuttingProxy(t: TestContext, arrives: boolean) {
   const host = new URL((await postgresUrl()).replace('///', '//x/')).searchParams.get('host')
   const sockets = new Set<Socket>()
   let isCutting = false
   let cuts = 0
+  let refusals = 0
   const server = createServer((near) => {
+    if (refusals > 0) {
+      refusals -= 1
+      near.destroy()
+      return
+    }
     const far = connect(`${host}/.s.PGSQL.5432`)
     for (const socket of [near, far]) {
       sockets.add(socket.on('error', () => {}))
@@ -196,6 +218,11 @@ async function cuttingProxy(t: TestContext, arrives: boolean) {
   })
   return {
     port: (server.address() as AddressInfo).port,
+    /** Cuts all connections, and as many new ones at once. */
+    refuseNext: (count: number) => {
+      refusals = count
+      for (const socket of sockets) socket.destroy()
+    },
     cutAtNextCommit: () => {
       isCutting = true
     },

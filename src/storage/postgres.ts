@@ -49,7 +49,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const { lockWaitMs = 5000, mayShare = false } = options
   const writer = new PostgresWriter(config, { clock, lockWaitMs, mayShare })
   await writer.open(migrations)
-  return new Postgres(writer, new PostgresReaders(config, readConnectionsMax), onFatal)
+  return new Postgres(writer, new PostgresReaders(config, clock, readConnectionsMax), onFatal)
 }
 
 class Postgres implements Database {

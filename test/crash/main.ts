@@ -10,6 +10,7 @@ import { outsidePlaces } from '../../src/io/failpoints.ts'
 import { seededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { unitPlaces } from '../../src/storage/failpoints.ts'
 import { postgresBinaries } from '../postgres-cluster.ts'
+import { runClusterFaults } from './cluster-faults.ts'
 import { cutShort, firstStarts } from './first-start.ts'
 import { type Pair, type Store, startPair } from './pair.ts'
 import { reasonNotToTrace } from './strace.ts'
@@ -24,6 +25,7 @@ Words: only failpoints whose text (name/moment:n:act) has one of them.
   --act A        kill, throw or hang instead
   --store S      sqlite, postgres, or first (first starts) instead
   --syscalls     kills at single calls to the kernel instead, and lets them fail; needs strace
+  --cluster      kills and stops PostgreSQL under a server instead
   --points N     at how many of them at most
   --minutes N    how long at most
   --seed N       the order, as a run before has printed it
@@ -53,6 +55,7 @@ const { values, positionals: words } = parseArgs({
     minutes: { type: 'string' },
     seed: { type: 'string' },
     syscalls: { type: 'boolean', default: false },
+    cluster: { type: 'boolean', default: false },
     points: { type: 'string' },
   },
 })
@@ -165,6 +168,18 @@ function partsOf(): Part[] {
   return ['first', 'sqlite', ...(postgresBinaries() === undefined ? [] : (['postgres'] as const))]
 }
 
+async function runCluster(): Promise<boolean> {
+  const reason =
+    postgresBinaries() === undefined ? 'no PostgreSQL is installed' : reasonNotToTrace()
+  if (reason !== undefined) {
+    console.log(`cluster: left out, since ${reason}`)
+    return true
+  }
+  const random = seededRandom(seed)
+  const tell = (line: string) => console.log(line)
+  return await runClusterFaults({ words, endMs, fraction: () => random.fraction(), tell })
+}
+
 /** Kills, then errors of disks. */
 async function runCalls(): Promise<boolean> {
   const reason = reasonNotToTrace()
@@ -193,6 +208,7 @@ if (values.help) {
   console.log(`seed ${seed}`)
   let isGood = true
   if (values.syscalls) isGood = await runCalls()
+  else if (values.cluster) isGood = await runCluster()
   else for (const part of partsOf()) isGood = (await runPart(part)) && isGood
   process.exit(isGood ? 0 : 1)
 }

@@ -32,6 +32,9 @@ const hosts = ['127.0.0.1', '127.0.0.2'] as const
 const largeRoomEvents = 420
 /** How long a server stands still before it is killed. */
 const stillMs = 300
+/** How long a server is started again and again whose database is away. */
+const restartMsMax = 60_000
+const restartPauseMs = 500
 
 export type Store = 'sqlite' | 'postgres'
 
@@ -50,17 +53,27 @@ export interface Pair {
   end(): Promise<void>
 }
 
-/** `launcherOf`: what starts the mortal server, and a command for it, by name. */
+/**
+ * `launcherOf`: what starts the mortal server, and a command for it, by name. `cluster`: the URL of a
+ * PostgreSQL that only the mortal server uses; the other one uses SQLite then.
+ */
 export async function startPair(
   store: Store,
-  { launcherOf = () => [] }: { readonly launcherOf?: (name: string) => readonly string[] } = {},
+  options: {
+    readonly launcherOf?: (name: string) => readonly string[]
+    readonly cluster?: string
+  } = {},
 ): Promise<Pair> {
+  const { launcherOf = () => [], cluster } = options
   const folder = mkdtempSync(join(tmpdir(), 'hansa-crash-'))
   const authority = await makeAuthority('Crash', Date.now())
   const gateway = await startGateway(hosts[0], authority)
   const environment: Record<string, string> = {}
   const databases = await Promise.all(
-    hosts.map((_, index) => databaseFor(store, { index, folder: join(folder, String(index)) })),
+    hosts.map((_, index) => {
+      const kind = cluster !== undefined && index > 0 ? 'sqlite' : store
+      return databaseFor(kind, { index, folder: join(folder, String(index)), cluster })
+    }),
   )
   const prepared = hosts.map(async (host, index) => {
     const own = join(folder, String(index))
@@ -87,7 +100,7 @@ export async function startPair(
   await setPusher(alice, gateway)
   const readers = [new Reader(alice, roomId), new Reader(bob, roomId)]
   for (const reader of readers) reader.start()
-  const mortal = new Mortal(near, environment, databases[0])
+  const mortal = new Mortal(near, environment, databases[0], cluster !== undefined)
   return {
     ...{ folder, mortal, other: far, alice, bob, roomId, largeRoomId, gateway, readers },
     end: async () => {
@@ -108,8 +121,9 @@ interface ServerDatabase {
 
 async function databaseFor(
   store: Store,
-  { index, folder }: { readonly index: number; readonly folder: string },
+  place: { readonly index: number; readonly folder: string; readonly cluster: string | undefined },
 ): Promise<ServerDatabase> {
+  const { index, folder } = place
   if (store === 'sqlite') {
     const path = join(folder, 'hansa.db')
     const open = async () => {
@@ -118,7 +132,7 @@ async function databaseFor(
     }
     return { setting: '', open }
   }
-  const cluster = await postgresUrl()
+  const cluster = place.cluster ?? (await postgresUrl())
   const name = `crash_${process.pid}_${index}`
   const client = new PostgresClient(cluster)
   await client.connect()
@@ -165,6 +179,7 @@ export class Mortal {
   #isWatching = false
   #watching: Promise<void> | undefined
   #hangs = false
+  readonly #mayBeAway: boolean
   /** How often it was started again since it was armed. */
   restarts = 0
 
@@ -172,7 +187,9 @@ export class Mortal {
     process: ServerProcess,
     environment: Record<string, string>,
     database: ServerDatabase | undefined,
+    mayBeAway: boolean,
   ) {
+    this.#mayBeAway = mayBeAway
     this.process = process
     this.#environment = environment
     this.#database = database
@@ -189,6 +206,12 @@ export class Mortal {
     const starting = this.process.start().catch(() => {})
     delete this.#environment.HANSA_FAILPOINT
     await Promise.race([starting, this.#reached()])
+    this.watch()
+  }
+
+  /** Starts it again whenever it ends, until it is disarmed. */
+  watch(): void {
+    this.#isWatching = true
     this.#watching = this.#watch()
     this.#watching.catch(() => {})
   }
@@ -218,11 +241,24 @@ export class Mortal {
       if (hasEnded || (this.#hangs && this.restarts === 0 && this.hasReached)) {
         if (!hasEnded) await sleep(stillMs)
         await this.process.end('SIGKILL')
-        await this.#examine()
-        await this.process.start()
+        await this.#untilDone(() => this.#examine())
+        await this.#untilDone(() => this.process.start())
         this.restarts += 1
       }
       await sleep(30)
+    }
+  }
+
+  /** Does it, if need be again, as what watches over a server does while its database is away. */
+  async #untilDone(act: () => Promise<void>): Promise<void> {
+    const end = performance.now() + restartMsMax
+    for (;;) {
+      try {
+        return await act()
+      } catch (error) {
+        if (!this.#mayBeAway || performance.now() > end) throw error
+        await sleep(restartPauseMs)
+      }
     }
   }
 

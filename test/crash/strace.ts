@@ -84,12 +84,13 @@ const attachMsMax = 20_000
 /** A thread that is watched. */
 export class Trace {
   readonly #child: ChildProcess
-  readonly #ended: Promise<void>
+  /** Resolves when the thread has ended, or was let go. */
+  readonly ended: Promise<void>
   #lines = ''
 
   private constructor(child: ChildProcess) {
     this.#child = child
-    this.#ended = new Promise((resolve) => child.once('close', () => resolve()))
+    this.ended = new Promise((resolve) => child.once('close', () => resolve()))
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#lines += text
     })
@@ -121,7 +122,7 @@ export class Trace {
   /** Lets the thread go, if it is still there. */
   async detach(): Promise<void> {
     this.#child.kill('SIGTERM')
-    await this.#ended
+    await this.ended
   }
 
   /** What was seen. */

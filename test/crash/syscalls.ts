@@ -70,15 +70,11 @@ export async function runSyscalls(options: SyscallOptions): Promise<boolean> {
   let stage = await Stage.start()
   const tally: Tally = { passed: 0, failed: 0, missed: 0, startMs: [], endMs: [] }
   const all = await pointsOf(stage, options.acts)
-  const random = seededRandom(seed)
-  const chosen = all
-    .filter((point) => isWanted(nameOf(point), options.words))
-    .map((point) => ({ point, place: random.fraction() }))
-    .toSorted((one, other) => one.place - other.place)
-    .slice(0, options.pointsMax)
+  const wanted = all.filter((point) => isWanted(nameOf(point), options.words))
+  const chosen = inTurn(wanted, seed).slice(0, options.pointsMax)
   tell(`${all.length} places, of which ${chosen.length} are tried`)
   let rounds = 0
-  for (const { point } of chosen) {
+  for (const point of chosen) {
     if (performance.now() > options.endMs) break
     rounds += 1
     const startMs = performance.now()
@@ -102,6 +98,19 @@ export async function runSyscalls(options: SyscallOptions): Promise<boolean> {
   await stage.endSound()
   tell(sumOf(tally, chosen.length - rounds))
   return tally.failed === 0 && (tally.passed > 0 || rounds === 0)
+}
+
+/** In an order of chance in which each script has its turn, however many places it has. */
+function inTurn(points: readonly Point[], seed: number): Point[] {
+  const random = seededRandom(seed)
+  const shuffled = points
+    .map((point) => ({ point, place: random.fraction() }))
+    .toSorted((one, other) => one.place - other.place)
+    .map(({ point }) => point)
+  const turns = [...Map.groupBy(shuffled, ({ script }) => script).values()].flatMap((of) =>
+    of.map((point, turn) => ({ point, turn })),
+  )
+  return turns.toSorted((one, other) => one.turn - other.turn).map(({ point }) => point)
 }
 
 function isWanted(name: string, words: readonly string[]): boolean {
