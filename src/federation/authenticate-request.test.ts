@@ -179,6 +179,32 @@ test('a server we do not federate with is told so, and another is seen to be ali
   assert.deepEqual(alive, [them])
 })
 
+test('a large body is checked elsewhere, and what is said there counts', async () => {
+  const large = JSON.stringify({ a: 'x'.repeat(70_000) })
+  const sent = { ...good, headers: header({ body: large }), body: large }
+  const checked: number[] = []
+  const authenticate = async (isSigned: boolean, one: Sent) =>
+    await authenticateRequest(
+      {
+        serverName: us,
+        keyring,
+        clock,
+        pduChecker: {
+          checkContent: async (_, content) => {
+            checked.push(content.length)
+            return isSigned
+          },
+        },
+      },
+      incoming(one),
+      Buffer.from(one.body),
+    )
+  assert.equal(await authenticate(true, sent), them)
+  await assert.rejects(authenticate(false, sent), /not one of this request/)
+  assert.equal(await authenticate(false, good), them)
+  assert.deepEqual(checked, [large.length, large.length])
+})
+
 function incoming(sent: Sent): IncomingRequest {
   return {
     method: sent.method,

@@ -12,22 +12,24 @@
 
 import type { Clock } from '#io/clock.ts'
 import type { IncomingRequest } from '#io/http.ts'
+import type { PduChecker } from '#io/pdu-checker.ts'
 import { decodeBase64 } from '#protocol/base64.ts'
-import { tryCanonicalJson } from '#protocol/canonical-json.ts'
 import { verifyEd25519 } from '#protocol/ed25519.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { parseKeyId } from '#protocol/identifiers/key-id.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
-import { readJson } from '#protocol/json-reader.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
+import { isContentSigned } from '#protocol/signed-content.ts'
 import type { Keyring } from '#rooms/remote-servers.ts'
-import { signedBytes } from './request-signing.ts'
+import { aroundContent, signedBytes } from './request-signing.ts'
 import { parseXMatrix, type XMatrix } from './x-matrix.ts'
 
 export interface AuthenticationNeeds {
   readonly serverName: ServerName
   readonly keyring: Keyring
   readonly clock: Clock
+  /** Checks what is large; all is checked in place if there is none. */
+  readonly pduChecker?: Pick<PduChecker, 'checkContent'> | undefined
   /** Whether we federate with a server at all. */
   readonly isAllowed?: (server: ServerName) => boolean
   /** Called for each request that is proved to come from a server: it is alive. */
@@ -39,6 +41,8 @@ export type SignedIncoming = Pick<IncomingRequest, 'method' | 'target' | 'header
 
 /** How many signatures of one request are looked at. */
 const headersMax = 5
+/** A larger body is checked on another thread, if there are threads. */
+const inPlaceBytesMax = 65_536
 
 /** Gives the server that sent the request. Throws 401 `M_UNAUTHORIZED`. */
 export async function authenticateRequest(
@@ -54,7 +58,7 @@ export async function authenticateRequest(
   for (const claim of claims) {
     const key = await keyOf(needs, origin, claim)
     if (key === undefined) continue
-    if (isSigned({ needs, request, rawBody, origin, claim, key })) {
+    if (await isSigned({ needs, request, rawBody, origin, claim, key })) {
       needs.onSignOfLife?.(origin)
       return origin
     }
@@ -120,30 +124,25 @@ async function keyOf(
   return found !== undefined && found.validUntilTs >= now ? found.key : undefined
 }
 
-function isSigned(signed: {
+async function isSigned(signed: {
   readonly needs: AuthenticationNeeds
   readonly request: SignedIncoming
   readonly rawBody: Uint8Array
   readonly origin: ServerName
   readonly claim: XMatrix
   readonly key: Uint8Array
-}): boolean {
+}): Promise<boolean> {
   const { needs, request, rawBody, origin, claim, key } = signed
   const signature = decodeBase64(claim.sig)
   if (signature === undefined) return false
   const { method, target } = request
-  const destination = needs.serverName
-  const verify = (content: Uint8Array | undefined) =>
-    verifyEd25519(key, signedBytes({ method, target, origin, destination, content }), signature)
-  if (rawBody.length === 0) return verify(undefined)
-  if (verify(rawBody)) return true
-  const canonical = canonicalFormOf(rawBody)
-  return canonical !== undefined && !canonical.equals(rawBody) && verify(canonical)
-}
-
-function canonicalFormOf(bytes: Uint8Array): Buffer | undefined {
-  // Events of old rooms hold numbers that canonical JSON does not have: they are kept as they are.
-  const read = readJson(bytes, 'raw')
-  const text = read.ok ? tryCanonicalJson(read.value) : undefined
-  return text === undefined ? undefined : Buffer.from(text)
+  const head = { method, target, origin, destination: needs.serverName }
+  if (rawBody.length === 0) {
+    return verifyEd25519(key, signedBytes({ ...head, content: undefined }), signature)
+  }
+  const around = { ...aroundContent(head), publicKey: key, signature }
+  const { pduChecker } = needs
+  return pduChecker !== undefined && rawBody.length > inPlaceBytesMax
+    ? await pduChecker.checkContent(around, rawBody)
+    : isContentSigned(around, rawBody)
 }

@@ -12,6 +12,7 @@ import assert from 'node:assert/strict'
 import { LRUCache } from 'lru-cache'
 import type { IncomingRequest } from '#io/http.ts'
 import type { Io } from '#io/io.ts'
+import type { PduChecker } from '#io/pdu-checker.ts'
 import { matchesGlob } from '#protocol/glob.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
@@ -42,6 +43,7 @@ export interface FederationNeeds
   extends Pick<Io, 'clock' | 'random' | 'log' | 'httpClient' | 'outboundHttpClient' | 'dns'> {
   readonly db: Database
   readonly signer: Signer
+  readonly pduChecker?: PduChecker
   /** Keys that this server signed with before. */
   readonly oldKeys?: readonly OldKey[]
   /** `federation.trusted_key_servers`. */
@@ -123,6 +125,7 @@ export async function createFederation(needs: FederationNeeds): Promise<Federati
     keyring,
     clock,
     isAllowed,
+    pduChecker: needs.pduChecker,
     onSignOfLife: (server: ServerName) => backOff.signOfLife(server),
   }
   return {

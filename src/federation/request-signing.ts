@@ -16,23 +16,34 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Signer } from '#rooms/remote-servers.ts'
 import { formatXMatrix } from './x-matrix.ts'
 
-/** A request as its two servers see it. */
-export interface SignedRequest {
+/** A request as its two servers see it, without its body. */
+export interface SignedHead {
   readonly method: string
   /** The full path, starting with `/_matrix/`, with the query if there is one. */
   readonly target: string
   readonly origin: ServerName
   readonly destination: ServerName
+}
+
+export interface SignedRequest extends SignedHead {
   /** The body, if there is one: a canonical JSON text. */
   readonly content: Uint8Array | undefined
 }
 
 /** The canonical JSON that is signed. */
-export function signedBytes(request: SignedRequest): Uint8Array {
-  const { content, destination, method, origin, target } = request
-  const rest = canonicalJson({ destination, method, origin, uri: target })
-  if (content === undefined) return Buffer.from(rest)
-  return Buffer.concat([Buffer.from('{"content":'), content, Buffer.from(`,${rest.slice(1)}`)])
+export function signedBytes({ content, ...head }: SignedRequest): Uint8Array {
+  if (content === undefined) return Buffer.from(headText(head))
+  const { before, after } = aroundContent(head)
+  return Buffer.concat([before, content, after])
+}
+
+/** What of it stands before the body, and after it. */
+export function aroundContent(head: SignedHead): { before: Uint8Array; after: Uint8Array } {
+  return { before: Buffer.from('{"content":'), after: Buffer.from(`,${headText(head).slice(1)}`) }
+}
+
+function headText({ destination, method, origin, target }: SignedHead): string {
+  return canonicalJson({ destination, method, origin, uri: target })
 }
 
 /** The `Authorization` header of a request of ours. */

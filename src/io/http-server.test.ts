@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { connect as connectTls } from 'node:tls'
 import { certificateNameAt } from '../../test/certificate-name.ts'
 import { MatrixError } from '../protocol/matrix-error.ts'
 import { makeAuthority } from './certificates.ts'
@@ -306,6 +307,57 @@ test('while no connections are taken, those that are open go on', async (t) => {
   takes = true
   assert.equal(await isServed(connect(server.port, '127.0.0.1')), true)
 })
+
+test('of one address ten handshakes are under way, and others are not behind those that wait', async (t) => {
+  const server = await startedWithTls(t)
+  const [flood, honest] = ['127.0.0.9', '127.0.0.10']
+  // These never say anything.
+  const silent = Array.from({ length: 10 }, () => connectFrom(server.port, flood))
+  t.after(() => {
+    for (const socket of silent) socket.destroy()
+  })
+  await Promise.all(silent.map((socket) => once(socket, 'connect')))
+  const waiting = isServed(secured(connectFrom(server.port, flood)))
+  assert.equal(await isServed(secured(connectFrom(server.port, honest))), true)
+  const [first = assert.fail()] = silent
+  first.destroy()
+  assert.equal(await waiting, true)
+})
+
+test('who has not said a word does not keep a server from ending', async (t) => {
+  const server = await startedWithTls(t)
+  const silent = Array.from({ length: 11 }, () => connectFrom(server.port, '127.0.0.9'))
+  await Promise.all(silent.map((socket) => once(socket, 'connect')))
+  await isServed(secured(connectFrom(server.port, '127.0.0.10')))
+  const closed = silent.map((socket) => once(socket, 'close'))
+  await server.close(1000)
+  await Promise.all(closed)
+})
+
+test('connections over TLS are counted until they end', async (t) => {
+  const server = await startedWithTls(t)
+  const open = () => secured(connectFrom(server.port, '127.0.0.9'))
+  const sockets = Array.from({ length: 500 }, open)
+  await Promise.all(sockets.map((socket) => once(socket, 'secureConnect')))
+  assert.equal(await isServed(open()), false)
+  for (const socket of sockets) socket.destroy()
+  while (!(await isServed(open())));
+})
+
+function connectFrom(port: number, localAddress: string): Socket {
+  const socket = connect({ port, host: '127.0.0.1', localAddress })
+  socket.on('error', () => {})
+  return socket
+}
+
+function secured(socket: Socket): Socket {
+  return connectTls({ socket, rejectUnauthorized: false })
+}
+
+async function startedWithTls(t: TestContext) {
+  const tls = await makeAuthority('there', Date.now())
+  return await started(t, async () => ok, { host: '127.0.0.1', port: 0, tls })
+}
 
 /** Whether a request over a connection is answered. */
 async function isServed(socket: Socket): Promise<boolean> {

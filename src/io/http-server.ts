@@ -9,6 +9,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { MatrixError } from '../protocol/matrix-error.ts'
+import { beginLater, ConnectionCounts, Handshakes } from './connection-limits.ts'
 import type {
   Headers,
   HttpHandler,
@@ -19,8 +20,7 @@ import type {
   PeerListener,
   PeerSignal,
 } from './http.ts'
-import { networkOf } from './network-of.ts'
-import { Proxies, plainAddress } from './proxies.ts'
+import { Proxies } from './proxies.ts'
 
 const limits = {
   /** From the first byte of a connection or of the next request to the end of the head. */
@@ -29,15 +29,22 @@ const limits = {
   requestTimeout: 3_600_000,
   /** Between two requests of a connection. */
   keepAliveTimeout: 75_000,
-  connectionsCheckingInterval: 5_000,
+  /** Thousands that come at the same time are late at the same time: so not many are found at once. */
+  connectionsCheckingInterval: 200,
   /** A head of this size holds an event ID or a filter in any query we know of. */
   maxHeaderSize: 32_768,
 }
 
+const tlsLimits = {
+  minVersion: 'TLSv1.2',
+  /** From the first byte of a connection until both have their keys. */
+  handshakeTimeout: 15_000,
+  /** Nothing is read of a connection before its handshake may begin. */
+  pauseOnConnect: true,
+} as const
+
 /** Enough for ten thousand clients that wait, and others beside them. */
 const connectionsMax = 12_000
-/** From one address; a proxy speaks for many and is not counted. */
-const connectionsPerAddressMax = 500
 /** How long a body may take; one that is read in pieces has a second more for each 16 KiB. */
 const bodyMsMax = 60_000
 const chunkMsPerByte = 1_000 / 16_384
@@ -56,13 +63,16 @@ export const listen: Listen = async (options, handler) => {
     answerOne(request, response, { asked, handler, isClosing })
   }
   const tlsServer =
-    options.tls && createTlsServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, serveOne)
+    options.tls && createTlsServer({ ...limits, ...tlsLimits, ...options.tls }, serveOne)
   const server = tlsServer ?? createServer(limits, serveOne)
   server.maxConnections = connectionsMax
   server.maxRequestsPerSocket = 0
   server.on('clientError', refuseMalformed)
   const { takesConnections = () => true } = options
-  server.on('connection', connectionLimit(proxies, takesConnections))
+  const counts = new ConnectionCounts(proxies)
+  const takes = (socket: Socket) => takesConnections() && counts.takes(socket)
+  const handshakes = tlsServer && new Handshakes(tlsServer, proxies)
+  beginLater(server, takes, handshakes?.begin ?? ((_, begin) => begin()))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host: options.host, port: options.port }, () => {
@@ -77,33 +87,10 @@ export const listen: Listen = async (options, handler) => {
     replaceCertificate: (tls) => tlsServer?.setSecureContext(tls),
     close: (graceMs) => {
       closing = true
+      handshakes?.end()
       return closeServer(server, graceMs)
     },
   } satisfies Listening
-}
-
-/** Hangs up on who opens too many connections, and on all who are not taken at the moment. */
-function connectionLimit(
-  proxies: Proxies,
-  takesConnections: () => boolean,
-): (socket: Socket) => void {
-  const counts = new Map<string, number>()
-  return (socket) => {
-    const address = plainAddress(socket.remoteAddress ?? '')
-    const network = networkOf(address)
-    const count = counts.get(network) ?? 0
-    const isTooMuch = count >= connectionsPerAddressMax && !proxies.has(address)
-    if (isTooMuch || !takesConnections()) {
-      socket.destroy()
-      return
-    }
-    counts.set(network, count + 1)
-    socket.once('close', () => {
-      const left = (counts.get(network) ?? 1) - 1
-      if (left === 0) counts.delete(network)
-      else counts.set(network, left)
-    })
-  }
 }
 
 /** Answers what is not HTTP, or has too large a head, and hangs up. */

@@ -6,6 +6,7 @@
  */
 
 import { checkPdu, keysByServer } from '../protocol/check-pdu.ts'
+import { isContentSigned } from '../protocol/signed-content.ts'
 import type { Clock } from './clock.ts'
 import type { CheckedPdu, PduChecker } from './pdu-checker.ts'
 import { Slices } from './slices.ts'
@@ -22,6 +23,7 @@ export function pduCheckerInPlace(clock: Pick<Clock, 'monotonicMs' | 'yield'>): 
       }
       return checked
     },
+    checkContent: async (signed, content) => isContentSigned(signed, content),
     async close() {},
   }
 }

@@ -10,6 +10,7 @@ import type { ReferenceRule } from '../protocol/event-format.ts'
 import type { EventId, ServerName } from '../protocol/identifiers/ids.ts'
 import { pduOfCheckedBytes } from '../protocol/parse-pdu.ts'
 import type { RoomVersion } from '../protocol/room-version.ts'
+import type { ContentSignature } from '../protocol/signed-content.ts'
 
 /** Byte strings end to end, and where each ends. */
 export interface Packed {
@@ -43,7 +44,17 @@ export interface EndMessage {
   readonly batch: number
 }
 
-export type ToWorker = BatchMessage | ChunkMessage | EndMessage
+/** A signature over much. */
+export interface ContentMessage {
+  readonly kind: 'content'
+  readonly signed: ContentSignature
+  readonly content: Uint8Array<ArrayBuffer>
+}
+
+export type ToWorker = BatchMessage | ChunkMessage | EndMessage | ContentMessage
+
+/** Of a chunk, or whether the content is signed. */
+export type FromWorker = Answer | boolean
 
 /** What became of the PDUs of a chunk, in their order. */
 export interface Answer {

@@ -9,6 +9,7 @@ import { parentPort } from 'node:worker_threads'
 import { checkPdu, keysByServer, type VerifyKeys } from '../protocol/check-pdu.ts'
 import type { ReferenceRule } from '../protocol/event-format.ts'
 import { type RoomVersion, roomVersions } from '../protocol/room-version.ts'
+import { isContentSigned } from '../protocol/signed-content.ts'
 import {
   answerOf,
   type BatchMessage,
@@ -32,6 +33,8 @@ const batches = new Map<number, Batch>()
 port.on('message', (message: ToWorker) => {
   if (message.kind === 'batch') batches.set(message.batch, batchOf(message))
   else if (message.kind === 'end') batches.delete(message.batch)
+  else if (message.kind === 'content')
+    port?.postMessage(isContentSigned(message.signed, message.content))
   else answer(message)
 })
 

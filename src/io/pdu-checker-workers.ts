@@ -18,13 +18,15 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import type { RoomVersion } from '../protocol/room-version.ts'
 import type { Clock } from './clock.ts'
-import type { CheckedPdu, PduChecker } from './pdu-checker.ts'
+import { Limiter } from './limiter.ts'
+import type { CheckedPdu, ContentSignature, PduChecker } from './pdu-checker.ts'
 import { pduCheckerInPlace } from './pdu-checker-in-place.ts'
 import {
   type Answer,
   type BatchMessage,
   batchMessage,
   checkedOf,
+  type FromWorker,
   pack,
   type ToWorker,
 } from './pdu-checker-messages.ts'
@@ -36,6 +38,8 @@ const chunkPdusMax = 64
 const chunkBytesMax = 262_144
 /** One processor is left to the main thread, if there are more than two: on two, it mostly waits. */
 const threadsOf = (processors: number) => Math.max(Math.min(2, processors), processors - 1)
+/** A content takes as long as some chunks. */
+const contentAsChunks = 10
 /** One chunk that a thread works on, and one so that it need not wait for the next. */
 const chunksPerThreadMax = 2
 
@@ -45,12 +49,15 @@ export function pduCheckerWorkers(
 ): PduChecker {
   const inPlace = pduCheckerInPlace(clock)
   const pool = new Pool(threadsMax)
+  const contents = new Limiter(1, 'contents that are checked')
   return {
     async check(version, pdus, keys, references = 'limited') {
       const isSmall = pdus.length < batchMin && bytesOf(pdus) <= chunkBytesMax
       if (isSmall) return inPlace.check(version, pdus, keys, references)
       return pool.check(version, pdus, (batch) => batchMessage(batch, version, keys, references))
     },
+    // With one of them at a time, no more than one thread is kept from all else.
+    checkContent: (signed, content) => contents.run(() => pool.checkContent(signed, content)),
     close: () => pool.close(),
   }
 }
@@ -79,12 +86,17 @@ interface Chunk {
   readonly count: number
 }
 
+/** A signature over much that a thread checks. */
+interface Content {
+  readonly settle: PromiseWithResolvers<boolean>
+}
+
 interface Thread {
   readonly worker: Worker
   /** The batches that it was told of. */
   readonly told: Set<Batch>
-  /** In the order in which they will be answered. */
-  readonly chunks: Chunk[]
+  /** What it has to do, in the order in which it will be answered. */
+  readonly work: (Chunk | Content)[]
 }
 
 class Pool {
@@ -112,6 +124,19 @@ class Pool {
     return settle.promise
   }
 
+  checkContent(signed: ContentSignature, content: Uint8Array): Promise<boolean> {
+    assert.ok(!this.#isClosed, 'the checker is closed')
+    const settle = Promise.withResolvers<boolean>()
+    const thread = this.#freeThread() ?? this.#leastBusy()
+    assert.ok(thread, 'there is a thread')
+    thread.work.push({ settle })
+    thread.worker.ref()
+    // Handed over is a copy: the bytes stay with who gave them.
+    const message: ToWorker = { kind: 'content', signed, content: new Uint8Array(content) }
+    thread.worker.postMessage(message, [message.content.buffer])
+    return settle.promise
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     const threads = [...this.#threads]
@@ -131,10 +156,17 @@ class Pool {
 
   /** The thread with the least to do, if one has room for a chunk. */
   #freeThread(): Thread | undefined {
-    const [least] = [...this.#threads].sort((a, b) => a.chunks.length - b.chunks.length)
-    if (least !== undefined && least.chunks.length === 0) return least
+    const least = this.#leastBusy()
+    if (least !== undefined && least.work.length === 0) return least
     if (this.#threads.size < this.#threadsMax) return this.#start()
-    return least !== undefined && least.chunks.length < chunksPerThreadMax ? least : undefined
+    return least !== undefined && least.work.length < chunksPerThreadMax ? least : undefined
+  }
+
+  /** Who checks contents has much to do. */
+  #leastBusy(): Thread | undefined {
+    const busy = ({ work }: Thread) =>
+      work.reduce((sum, one) => sum + ('batch' in one ? 1 : contentAsChunks), 0)
+    return [...this.#threads].sort((a, b) => busy(a) - busy(b))[0]
   }
 
   #send(thread: Thread, batch: Batch): void {
@@ -145,7 +177,7 @@ class Pool {
       thread.told.add(batch)
       post(thread, batch.message)
     }
-    thread.chunks.push({ batch, start, count: pdus.length })
+    thread.work.push({ batch, start, count: pdus.length })
     thread.worker.ref()
     const packed = pack(pdus)
     const message: ToWorker = { kind: 'chunk', batch: batch.message.batch, pdus: packed }
@@ -154,10 +186,10 @@ class Pool {
 
   #start(): Thread {
     const worker = new Worker(new URL('./pdu-checker-worker.ts', import.meta.url))
-    const thread: Thread = { worker, told: new Set(), chunks: [] }
+    const thread: Thread = { worker, told: new Set(), work: [] }
     this.#threads.add(thread)
     let cause: unknown
-    worker.on('message', (answer: Answer) => this.#take(thread, answer))
+    worker.on('message', (answer: FromWorker) => this.#take(thread, answer))
     worker.on('error', (error) => {
       cause = error
     })
@@ -166,11 +198,21 @@ class Pool {
     return thread
   }
 
-  #take(thread: Thread, answer: Answer): void {
-    const chunk = thread.chunks.shift()
-    assert.ok(chunk, 'an answer to nothing')
-    if (thread.chunks.length === 0) thread.worker.unref()
-    const { batch, start, count } = chunk
+  #take(thread: Thread, answer: FromWorker): void {
+    const done = thread.work.shift()
+    assert.ok(done, 'an answer to nothing')
+    if (thread.work.length === 0) thread.worker.unref()
+    if ('batch' in done) {
+      assert.ok(typeof answer !== 'boolean', 'an answer to a chunk')
+      this.#takeChunk(done, answer)
+    } else {
+      assert.ok(typeof answer === 'boolean', 'an answer to a content')
+      done.settle.resolve(answer)
+    }
+    this.#handOut()
+  }
+
+  #takeChunk({ batch, start, count }: Chunk, answer: Answer): void {
     for (const [index, checked] of checkedOf(batch.version, answer).entries()) {
       batch.checked[start + index] = checked
     }
@@ -179,7 +221,6 @@ class Pool {
       this.#forget(batch)
       batch.settle.resolve(batch.checked)
     }
-    this.#handOut()
   }
 
   #forget(batch: Batch): void {
@@ -191,13 +232,18 @@ class Pool {
   /** A thread is gone: with the checker, or because something is wrong with it. Its batches fail. */
   #lose(thread: Thread, cause: unknown): void {
     this.#threads.delete(thread)
-    const batches = new Set(thread.chunks.map(({ batch }) => batch))
+    const failure = () => new Error('a thread that checked PDUs ended', { cause })
+    const batches = new Set<Batch>()
+    for (const one of thread.work) {
+      if ('batch' in one) batches.add(one.batch)
+      else one.settle.reject(failure())
+    }
     if (this.#isClosed) for (const batch of this.#waiting.splice(0)) batches.add(batch)
     for (const batch of batches) {
       const index = this.#waiting.indexOf(batch)
       if (index !== -1) this.#waiting.splice(index, 1)
       this.#forget(batch)
-      batch.settle.reject(new Error('a thread that checked PDUs ended', { cause }))
+      batch.settle.reject(failure())
     }
     if (!this.#isClosed) this.#handOut()
   }

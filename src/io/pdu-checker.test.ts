@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hostA, hostB, sampleEvent, versionOf } from '../../test/signed-events.ts'
+import { signingKeyOf } from '../protocol/ed25519.ts'
 import type { PduChecker } from './pdu-checker.ts'
 import { pduCheckerInPlace } from './pdu-checker-in-place.ts'
 import { pduCheckerWorkers } from './pdu-checker-workers.ts'
@@ -115,12 +116,43 @@ test('no PDUs are no answers', async () => {
   assert.deepEqual(await checker.check(versionOf('11'), [], keys), [])
 })
 
+test('the signature over much is checked on a thread as in place, and keeps no PDUs waiting', async () => {
+  await using checker = disposable(pduCheckerWorkers(realClock, 2))
+  const signer = signingKeyOf(new Uint8Array(32).fill(1))
+  const body = (of: string) => JSON.stringify({ a: 1, b: of.repeat(5_000_000) })
+  const around = { before: Buffer.from('{"content":'), after: Buffer.from(',"uri":"/"}') }
+  const text = Buffer.concat([around.before, Buffer.from(body('x')), around.after])
+  const signed = { ...around, publicKey: signer.publicKey, signature: signer.sign(text) }
+  const content = Buffer.from(body('x'))
+  const order: unknown[] = []
+  const asked = [
+    content,
+    // Written in another way.
+    Buffer.from(JSON.stringify({ b: 'x'.repeat(5_000_000), a: 1 }, undefined, 1)),
+    Buffer.from(body('y')),
+  ].map(async (one) => {
+    const isSigned = await checker.checkContent(signed, one)
+    order.push(isSigned)
+    return isSigned
+  })
+  const checked = await checker.check(versionOf('11'), mixed('11', 20), keys)
+  order.push(checked.length)
+  assert.deepEqual(await Promise.all(asked), [true, true, false])
+  assert.notEqual(order.at(-1), 20)
+  assert.equal(content.toString(), body('x'))
+})
+
 test('closing fails what is not answered, and nothing is checked afterwards', async () => {
   const checker = pduCheckerWorkers(realClock, 1)
   const pending = checker.check(versionOf('11'), mixed('11', 1000), keys)
   const failed = assert.rejects(pending, /a thread that checked PDUs ended/)
+  const none = new Uint8Array(64)
+  const signed = { before: none, after: none, publicKey: none, signature: none }
+  const content = checker.checkContent(signed, none)
+  const contentFailed = assert.rejects(content, /a thread that checked PDUs ended/)
   await checker.close()
   await failed
+  await contentFailed
   await assert.rejects(checker.check(versionOf('11'), mixed('11', 100), keys), /closed/)
 })
 

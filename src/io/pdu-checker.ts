@@ -9,8 +9,9 @@
 import type { CheckedPdu, VerifyKey } from '../protocol/check-pdu.ts'
 import type { ReferenceRule } from '../protocol/event-format.ts'
 import type { RoomVersion } from '../protocol/room-version.ts'
+import type { ContentSignature } from '../protocol/signed-content.ts'
 
-export type { CheckedPdu, VerifyKey }
+export type { CheckedPdu, ContentSignature, VerifyKey }
 
 export interface PduChecker {
   /**
@@ -24,5 +25,10 @@ export interface PduChecker {
     keys: readonly VerifyKey[],
     references?: ReferenceRule,
   ): Promise<CheckedPdu[]>
+  /**
+   * Whether an object with this content, that may have many megabytes, is signed: what `isContentSigned`
+   * says. One at a time is checked on a thread.
+   */
+  checkContent(signed: ContentSignature, content: Uint8Array): Promise<boolean>
   close(): Promise<void>
 }

@@ -173,8 +173,8 @@ const requestGuards: readonly Guard[] = [
     'the request target in what is signed',
     [
       authenticate,
-      'signedBytes({ method, target, origin, destination, content })',
-      'signedBytes({ method, target: decodeURIComponent(target), origin, destination, content })',
+      'const head = { method, target, origin, destination: needs.serverName }',
+      'const head = { method, target: decodeURIComponent(target), origin, destination: needs.serverName }',
     ],
     aRequest('as it should be'),
   ),
@@ -183,7 +183,7 @@ const requestGuards: readonly Guard[] = [
     'the check of the signature of a request',
     [
       authenticate,
-      'if (isSigned({ needs, request, rawBody, origin, claim, key })) {',
+      'if (await isSigned({ needs, request, rawBody, origin, claim, key })) {',
       'if (true) {',
     ],
     aRequest('another body'),
@@ -192,7 +192,7 @@ const requestGuards: readonly Guard[] = [
     'B4',
     'the strict reader of a body that is not canonical',
     [
-      authenticate,
+      'src/protocol/signed-content.ts',
       "const read = readJson(bytes, 'raw')",
       'const read = { ok: true as const, value: JSON.parse(String(Buffer.from(bytes))) }',
     ],
