@@ -215,7 +215,7 @@ async function localChangesOf(
     // Of whom the state says nothing any more, they are out, as who was never in.
     const membership = after === undefined ? 'leave' : (pdu.content.membership as Membership)
     const isOutside = membership === 'invite' || membership === 'knock'
-    const strippedState = isOutside ? await stateForUser(room, userId) : []
+    const strippedState = isOutside ? await stateForUser(room, pdu) : []
     const number = before === undefined ? undefined : room.eventNumber(before)
     const wasJoined = number !== undefined && room.membershipCode(number) === joinCode
     local.push({ userId, membership, wasJoined, eventId, pdu, strippedState })
@@ -227,10 +227,10 @@ async function isKnownOf(db: Reader, userId: UserId, pdu: Pdu): Promise<boolean>
   return (await membershipRow(db, userId, pdu.room_id))?.event_id === pdu.event_id
 }
 
-/** What a user is shown of the room that they are not in. */
-async function stateForUser(room: Batch['room'], userId: UserId): Promise<JsonObject[]> {
+/** What a user is shown of the room that they are not in, and of who invites them. */
+async function stateForUser(room: Batch['room'], { sender }: Pdu): Promise<JsonObject[]> {
   const state = await stateView(room, room.head.state)
-  return (await stateForOutsiders(state, userId)).map(strip)
+  return (await stateForOutsiders(state, sender)).map(strip)
 }
 
 function rowOf(

@@ -77,10 +77,11 @@ export async function joinedSection(
   const changes = part.stateSince === undefined ? undefined : await memberChanges(needs, part)
   const summary =
     changes === undefined || changes ? await needs.summaries.summary(userId, roomId) : undefined
-  const members =
-    part.stateSince === undefined
-      ? [userId, ...(summary?.heroes ?? [])]
-      : [...(summary?.heroes ?? [])]
+  const members = [
+    ...(part.stateSince === undefined ? [userId] : []),
+    ...(summary?.heroes ?? []),
+    ...((await knowsOnlyInviters(needs, part)) ? await invitersOf(needs, part.membership) : []),
+  ]
   const state = await stateOf(needs, { part, timeline, end, members })
   const sticky = await stickyEventsOf(needs, part, timeline)
   const isNews =
@@ -102,6 +103,40 @@ export async function joinedSection(
     account_data: { events: part.accountData },
     ...(await unreadSection(needs, part)),
   }
+}
+
+/**
+ * Whether a client that loads members as it needs them holds who invited its user as it was told with the
+ * invite, and is to be told what became of them: now that the user has joined, or that all members are known.
+ */
+async function knowsOnlyInviters(
+  { rooms }: SectionNeeds,
+  { membership: { roomId }, isCut, stateSince, to, filter }: RoomPart,
+): Promise<boolean> {
+  if (!filter.room.state.lazyLoadMembers) return false
+  if (isCut || stateSince === undefined) return isCut
+  const completed = (await rooms.completion(roomId))?.completed ?? 0
+  return completed > stateSince && completed <= to
+}
+
+/** How many invites of a user before they join are looked at. */
+const invitesMax = 5
+
+/** Who invited a user to a room that they have joined: each invite came with the membership of its sender. */
+async function invitersOf(
+  { rooms }: SectionNeeds,
+  { roomId, userId, eventId }: LocalMembership,
+): Promise<string[]> {
+  const inviters: string[] = []
+  let laterId = eventId
+  for (let step = 0; step < invitesMax; step += 1) {
+    const before = await rooms.stateBefore(roomId, laterId)
+    const invite = await before?.event('m.room.member', userId)
+    if (invite?.content.membership !== 'invite') break
+    inviters.push(invite.sender)
+    laterId = invite.event_id
+  }
+  return inviters
 }
 
 /** The `RoomFilter` does not apply to them. */

@@ -302,6 +302,30 @@ test('members are loaded lazily: senders, heroes and oneself', async (t) => {
   assert.deepEqual(members(page.state), ['@carol:hansa.test'])
 })
 
+test('who loads members lazily is told what became of who invited them', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const [alice, bob, carol] = [await user('alice'), await user('bob'), await user('carol')]
+  const roomId = await alice.createRoom({
+    preset: 'private_chat',
+    name: 'named',
+    invite: [carol.userId, bob.userId],
+  })
+  await carol.post(at(roomId, '/join'))
+  const filter = { room: { timeline: { limit: 1 }, state: { lazy_load_members: true } } }
+  const { rooms, next_batch: since } = await bob.sync(query({ filter }))
+  const inviter = ({ state_key }: Body) => state_key === alice.userId
+  const { invite_state } = rooms.invite[roomId]
+  assert.equal(invite_state.events.find(inviter).content.membership, 'join')
+  await alice.post(at(roomId, '/leave'))
+  await carol.say(roomId, 'they are gone')
+  await bob.post(at(roomId, '/join'))
+  const { state } = (await bob.sync(query({ filter, since }))).rooms.join[roomId]
+  assert.equal(state.events.find(inviter)?.content.membership, 'leave')
+  // A client that knows nothing needs them not.
+  const anew = (await bob.sync(query({ filter }))).rooms.join[roomId].state.events
+  assert.equal(anew.find(inviter), undefined)
+})
+
 test('typing and receipts come, are replaced, and end', async (t) => {
   const { user, time } = await roomClientWorld(t)
   const [alice, bob] = [await user('alice'), await user('bob')]

@@ -311,9 +311,9 @@ function isUntold(
   if (kind !== 'lazy') return false
   const [place = '', about, type] = name.split(' ')
   const isOfMembers = about === 'members' || (about === 'state' && type === EventType.RoomMember)
-  // The library holds members from an invite, which have no IDs, and from an earlier stay: it loads those
-  // whom it knows not again, and what became of them is not told to who loads members when they are needed.
-  return isOfMembers && (mine?.startsWith('[null,') === true || leftOnce.has(place))
+  // The library loads those whom it knows from an earlier stay not again (`setOutOfBandMembers` passes them
+  // by), and what became of them is not told to who loads members when they are needed.
+  return isOfMembers && leftOnce.has(place)
 }
 
 /**

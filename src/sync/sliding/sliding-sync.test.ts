@@ -315,22 +315,36 @@ test('lists are of what their filters say', async (t) => {
 
 test('an invite is told by its stripped state, then the room once it is joined', async (t) => {
   const { alice, bob } = await twoUsers(t)
-  const client = new Client(bob, { lists: { all: list([0, 9]) } })
+  // Of clients with encryption: without this they would write in the clear.
+  const required_state = [['m.room.encryption', '']]
+  const client = new Client(bob, { lists: { all: list([0, 9], { required_state }) } })
   await client.next()
+  const encryption = { type: 'm.room.encryption', content: { algorithm: 'm.megolm.v1.aes-sha2' } }
   const roomId = await alice.createRoom({
     invite: [bob.userId],
     name: 'Come',
     preset: 'private_chat',
+    initial_state: [encryption],
   })
   const invited = (await client.next()).rooms[roomId]
   assert.equal(invited.membership, 'invite')
   assert.equal(invited.timeline, undefined)
   const stripped = invited.invite_state.map(({ type }: Body) => type)
-  assert.ok(stripped.includes('m.room.name') && stripped.includes('m.room.member'))
+  for (const type of ['m.room.name', 'm.room.encryption']) assert.ok(stripped.includes(type), type)
+  // The invited, and who invites.
+  const members = invited.invite_state.filter(({ type }: Body) => type === 'm.room.member')
+  assert.deepEqual(
+    members.map(({ state_key, content }: Body) => [state_key, content.membership]).sort(),
+    [
+      [alice.userId, 'join'],
+      [bob.userId, 'invite'],
+    ],
+  )
   assert.deepEqual((await client.next()).rooms, {})
   await bob.post(`/join/${encodeURIComponent(roomId)}`)
   const joined = (await client.next()).rooms[roomId]
   assert.deepEqual([joined.membership, joined.initial, joined.name], ['join', true, 'Come'])
+  assert.deepEqual(types(joined), ['m.room.encryption'])
 })
 
 // After the second, nobody is in the room whom the end of the invite could be an event for.
