@@ -131,7 +131,7 @@ async function toDevice({ run, client, other }: Actor): Promise<void> {
   run.deviceTexts += 1
   const text = `to device ${run.deviceTexts}`
   await client.sendToDevice(other, text)
-  run.deviceMessages.push({ to: other, text })
+  run.deviceMessages.push({ from: client, to: other, text })
 }
 
 /** Notes that a server took responsibility for an event. */

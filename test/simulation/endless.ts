@@ -9,6 +9,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { idOf, type RawEvent, textOf } from '../scripted-peer/forged-event.ts'
 import { authOf } from './forge.ts'
 import {
@@ -21,6 +22,7 @@ import {
 } from './lying-events.ts'
 import { type AskedOf, json, type Mask, type Reply } from './mask.ts'
 import { count, type Run } from './run.ts'
+import type { SimulatedServer } from './world.ts'
 
 /** How many events a chain has, and how many of them an answer gives. */
 const chainLength = 60
@@ -127,16 +129,24 @@ function hashOf(id: string): string {
 }
 
 /** Gives the events of the chain to who asks for them, as long as the liar lies. */
-function giving({ run }: Liar, chain: Chain): Mask {
+function giving({ run, roomId }: Liar, chain: Chain): Mask {
   return {
     answer: async (asked, honest) => {
       const id = idsAskedFor(asked).find((one) => chain.has(one))
       if (id === undefined || run.isHealed) return await honest()
       chain.asked += 1
+      await misledIfPartial(asked.asker, roomId)
       count(run, `lie: ${chain.name}`)
       return answerFor(asked.operation, chain, id) ?? (await honest())
     },
   }
+}
+
+/** Who does not know the state of a room yet takes events without knowing the state before them. */
+async function misledIfPartial(asker: SimulatedServer, roomId: string): Promise<void> {
+  if (!asker.isUp) return
+  const { rooms } = asker.running.server
+  if ((await rooms.partialState(roomId as RoomId)) !== undefined) asker.misled(roomId)
 }
 
 function answerFor(operation: string, chain: Chain, id: string): Reply | undefined {

@@ -2,6 +2,7 @@
  * What must hold when everything is healed and all queues have had time to drain.
  *
  * - Servers that share a room hold the same events, and none rejects what another accepts.
+ * - What a server stored it gives to others by every route: strict JSON, the same IDs, good signatures.
  * - With the key of a server nothing is signed but what its people asked for, or may be asked of it.
  * - What a server signed that the room does not allow is accepted by nobody.
  * - After each has sent an event that merges what it knows, they hold the same state, key by key.
@@ -22,6 +23,7 @@ import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import type { SimulatedClient } from './client.ts'
 import { compareTimelines, type PassedOver } from './client-timeline.ts'
 import { endsOfChains } from './endless.ts'
+import { givenAgain } from './given-again.ts'
 import { graphOf } from './held-rooms.ts'
 import { forgedText } from './lying-acts.ts'
 import { sameAsRecomputed } from './recompute.ts'
@@ -56,6 +58,7 @@ export async function checkInvariants(run: Run): Promise<void> {
     await sameState(run, room, servers)
     await sameEvents(run, room, servers)
     await nothingForged(run, room, servers)
+    await givenAgain(run, room, servers)
     if (servers.length > 0 && (isRecomputed || isAnyOut)) {
       await sameAsRecomputed(run, room, recomputing.pick(servers))
     }
@@ -103,7 +106,11 @@ async function wholeDeviceMessages(run: Run): Promise<void> {
       await run.world.time.await(client.sync({ limit: 5 }))
     }
     const came = client.deviceMessages
-    const promised = run.deviceMessages.filter(({ to }) => to === client).map(({ text }) => text)
+    // Who showed it another key is not believed any more.
+    const isCheated = client.server.isMisled()
+    const promised = run.deviceMessages
+      .filter(({ from, to }) => to === client && !(isCheated && run.liars.includes(from.server)))
+      .map(({ text }) => text)
     count(run, 'messages to devices', promised.length)
     if (new Set(came).size < came.length) {
       run.problems.push(`${client.userId} got a message to its device twice`)
@@ -272,11 +279,13 @@ async function nothingLost(
     for (const server of servers) stored.set(server, await storedAt(run, server, event))
     const isHeld = graphs.some((graph) => graph.has(eventId))
     const told = await serversTold(run, event)
+    // What somebody says who was misled may lead to events that only liars have.
+    const isMisled = by.server.isMisled(roomId)
     for (const [server, one] of stored) {
       if (one !== undefined) continue
       const { sinceMs } = server.stays.get(roomId) ?? { sinceMs: Number.POSITIVE_INFINITY }
-      const isWithheld = run.withheld.has(`${by.server.name} ${server.name}`)
-      const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs && !isWithheld
+      const isKept = isMisled || run.withheld.has(`${by.server.name} ${server.name}`)
+      const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs && !isKept
       count(run, wasTold || isHeld ? 'lost' : 'out of reach')
       if (!wasTold && !isHeld) continue
       const why = wasTold ? 'which was told of it' : 'and others have it'

@@ -25,6 +25,9 @@ export const lieNames = [...Object.keys(lies), ...Object.keys(lyingActs), 'event
 
 /** How likely a liar has one of the ways. */
 const chance = 0.15
+/** The same, where few questions give an opportunity. */
+const chanceOfRare = 0.4
+const rarelyAsked = /state$|^state|^history|events$/
 /** How likely it sends something before a step. */
 const actChance = 0.06
 
@@ -41,7 +44,12 @@ export function becomeLiar(
   for (const [name, lie] of Object.entries(lies)) {
     const own = source.fork(name)
     const often = own.fraction()
-    if (!own.happens(chance) || !run.script.includes(`${liar.host} lies: ${name}`)) continue
+    const isRare = rarelyAsked.test(name)
+    if (
+      !own.happens(isRare ? chanceOfRare : chance) ||
+      !run.script.includes(`${liar.host} lies: ${name}`)
+    )
+      continue
     const asks = (asker: SimulatedServer) => (pact ? source.fork(name) : own.fork(asker.name))
     liar.masks.push(telling(run, { liar, name, lie, often, randomOf: asks }))
   }
@@ -78,8 +86,8 @@ function telling(
   return {
     answer: async (asked, honest) => {
       const random = randomOf(asked.asker).fork(asked.target)
-      const isOver = run.isHealed || !lie.to.test(asked.operation)
-      if (isOver || !random.happens(often)) return await honest()
+      const isOver = run.isHealed && !lasts(run, liar, lie)
+      if (isOver || !lie.to.test(asked.operation) || !random.happens(often)) return await honest()
       let said: Promise<Reply> | undefined
       const once = (instead?: Instead) => {
         if (instead !== undefined) return honest(instead)
@@ -97,6 +105,16 @@ function telling(
   }
 }
 
+/**
+ * Whether a liar goes on when all else is well: so do some, with what others can see through, if there are
+ * honest servers besides who can be asked.
+ */
+function lasts(run: Run, liar: SimulatedServer, lie: AnswerLie): boolean {
+  const { servers, random } = run.world
+  if (lie.misleads || lie.silences || servers.length - run.liars.length < 2) return false
+  return random.fork(`${liar.name} lies for ever`).happens(0.5)
+}
+
 /** Before a step of a run: perhaps one of the liars sends something. */
 export function lieUnasked(run: Run, step: number, random: SeededRandom): void {
   for (const liar of run.liars) {
@@ -106,7 +124,8 @@ export function lieUnasked(run: Run, step: number, random: SeededRandom): void {
     if (!run.script.includes(`before step ${step}: ${what} by ${liar.host}`)) continue
     run.world.note(`${liar.name}: ${what}`)
     void tellUnasked(run, { what, liar, random: own }).catch((error: unknown) => {
-      run.problems.push(`${what}: ${error instanceof Error ? error.stack : error}`)
+      // It may have crashed meanwhile.
+      if (liar.isUp) run.problems.push(`${what}: ${error instanceof Error ? error.stack : error}`)
     })
   }
 }

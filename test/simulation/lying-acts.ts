@@ -57,12 +57,15 @@ async function poison(liar: Liar): Promise<void> {
   const { run, random, roomId } = liar
   const good = honestMessage(liar, 'among poison')
   if (good === undefined) return
-  const base = drafted(liar, { type: 'm.room.message', content: { body: 'poison' } })
+  const { version } = liar.place
   const bad: string[] = ['null', '7', '{}', '[]', `{"a":${'['.repeat(200)}${']'.repeat(200)}}`]
   for (const change of poisons(liar)) {
-    const event = sealedOrNot(liar, { ...base, ...change })
+    const claim = { type: 'm.room.message', content: { body: 'poison' } }
+    const event = sealedOrNot(liar, drafted(liar, claim, change))
     bad.push(textOf(event.whole))
-    if (event.id !== undefined) run.forged.push({ roomId, eventId: event.id })
+    // Rooms of old versions have numbers of any size.
+    const mayBe = !version.strictCanonicalJson && Object.values(change).some(JSON.isRawJSON)
+    if (event.id !== undefined && !mayBe) run.forged.push({ roomId, eventId: event.id })
   }
   const some = bad.filter(() => random.happens(0.4)).slice(0, 45)
   const at = random.below(some.length + 1)

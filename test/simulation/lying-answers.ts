@@ -41,6 +41,8 @@ export interface AnswerLie {
   readonly to: RegExp
   /** Whether nobody can see through it. */
   readonly misleads?: boolean
+  /** Whether the liar can be asked for nothing while it goes on. */
+  readonly silences?: boolean
   /** `undefined` if there is nothing to lie about. */
   readonly tell: (telling: Telling) => Promise<Reply | undefined>
 }
@@ -82,6 +84,7 @@ export const answerLies: Readonly<Record<string, AnswerLie>> = {
     return events.flatMap(({ pdu }) => (pdu.state_key === undefined ? [] : [pdu.event_id]))
   }),
   'partial auth chain': {
+    silences: true,
     to: /^(state|state_ids|event_auth|send_join)$/,
     tell: async ({ honest, random }) =>
       changed(await honest(), (members) => {
@@ -92,6 +95,7 @@ export const answerLies: Readonly<Record<string, AnswerLie>> = {
       }),
   },
   'no auth chain': {
+    silences: true,
     to: /^(state|event_auth|send_join)$/,
     tell: async ({ honest }) =>
       changed(await honest(), (members) => members.set('auth_chain', '[]')),
@@ -190,6 +194,7 @@ export const answerLies: Readonly<Record<string, AnswerLie>> = {
   },
   'history withheld': {
     to: /^(backfill|get_missing_events|event|event_auth|state|state_ids)$/,
+    silences: true,
     tell: async () => json(404, { errcode: 'M_NOT_FOUND', error: 'There is no such thing.' }),
   },
   'another event': {
@@ -216,6 +221,8 @@ function aboutState(
   return {
     to: /^(state|state_ids)$/,
     misleads,
+    // A room that is known in part would stay so.
+    silences: true,
     tell: async (telling) => {
       const answer = await telling.honest()
       const { rooms } = telling.liar.running.server

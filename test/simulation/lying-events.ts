@@ -40,12 +40,14 @@ export async function liarIn(
   if (!server.isUp || own.length === 0 || run.rooms.length === 0) return undefined
   const [client, { roomId }] = [random.pick(own), random.pick(run.rooms)]
   const place = await placeAtEnd(server, roomId as RoomId)
-  if (place === undefined || place.prevs.length === 0) return undefined
+  if (place === undefined || place.prevs.length === 0 || !server.isUp) return undefined
+  if (run.world.servers.every((other) => other === server || !other.isUp)) return undefined
   return { run, server, client, roomId, place, random }
 }
 
+/** The others that run, at least one. */
 export function others({ run, server }: Liar): SimulatedServer[] {
-  return run.world.servers.filter((one) => one !== server)
+  return run.world.servers.filter((one) => one !== server && one.isUp)
 }
 
 /** What an event refers to, as the version writes it. */

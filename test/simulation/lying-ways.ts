@@ -18,6 +18,7 @@ import type { SimulatedServer } from './world.ts'
 export const keyLies: Readonly<Record<string, AnswerLie>> = {
   'keys of another server': {
     to: /^key\/server$/,
+    silences: true,
     tell: async ({ run, liar, random }) => {
       const others = run.world.servers.filter((server) => server !== liar && server.isUp)
       if (others.length === 0) return undefined
@@ -32,7 +33,7 @@ export const keyLies: Readonly<Record<string, AnswerLie>> = {
       return json(200, signJson(keys, liar.ownSigner))
     },
   },
-  'keys that have expired': aboutKeys({}, (keys, { liar }) => {
+  'keys that have expired': aboutKeys({ silences: true }, (keys, { liar }) => {
     const now = liar.running.server.clock.now()
     return signJson({ ...keys, valid_until_ts: now - 3_600_000 }, liar.ownSigner)
   }),
@@ -59,12 +60,12 @@ export const keyLies: Readonly<Record<string, AnswerLie>> = {
 const dayMs = 86_400_000
 
 function aboutKeys(
-  { misleads = false }: { readonly misleads?: boolean },
+  kind: Pick<AnswerLie, 'misleads' | 'silences'>,
   change: (keys: JsonObject, telling: Telling) => JsonObject,
 ): AnswerLie {
   return {
     to: /^key\/server$/,
-    misleads,
+    ...kind,
     tell: async (telling) => {
       const answer = await telling.honest()
       if (answer.status !== 200) return undefined
@@ -85,6 +86,7 @@ const slownessMs: readonly (readonly [RegExp, number])[] = [
 export const generalLies: Readonly<Record<string, AnswerLie>> = {
   'answer at the last moment': {
     to: /./,
+    silences: true,
     tell: async ({ run, asked, honest }) => {
       const answer = await honest()
       const waitMs = slownessMs.find(([operations]) => operations.test(asked.operation))?.[1] ?? 0

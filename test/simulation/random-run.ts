@@ -87,7 +87,7 @@ async function settleIn(run: Run): Promise<void> {
   giveRoles(run, names, random.fork('roles'))
   for (const name of names) {
     const server = world.servers.find(({ host }) => host === `${name}.test`)
-    const people = 1 + random.fork(`people of ${name}`).below(2)
+    const people = names.length > 4 ? 1 : 1 + random.fork(`people of ${name}`).below(2)
     for (let index = 0; index < people; index += 1) {
       const isThere = server !== undefined && script.includes(`user${index} at ${name}`)
       const client = isThere ? await server.register(`user${index}`) : undefined

@@ -51,7 +51,11 @@ export interface Run {
   readonly places: (SimulatedRoom | undefined)[]
   readonly acknowledged: Acknowledged[]
   /** What servers promised to bring to devices. */
-  readonly deviceMessages: { readonly to: SimulatedClient; readonly text: string }[]
+  readonly deviceMessages: {
+    readonly from: SimulatedClient
+    readonly to: SimulatedClient
+    readonly text: string
+  }[]
   deviceTexts: number
   /** Events that no room allows and a server sent all the same. */
   readonly forged: {

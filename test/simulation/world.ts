@@ -384,7 +384,7 @@ export class SimulatedServer {
     }
   }
 
-  isMisled(roomId: string): boolean {
+  isMisled(roomId = everyRoom): boolean {
     return this.#blind.has(roomId) || this.#blind.has(everyRoom)
   }
 
