@@ -8,6 +8,7 @@
 
 import type { HttpClient } from '../../src/io/http.ts'
 import { HttpFailure } from '../../src/io/http.ts'
+import { ClientKeys } from './client-keys.ts'
 import {
   type ClientTimeline,
   entriesOf,
@@ -50,13 +51,25 @@ interface ToDevice {
   readonly events: readonly { readonly content: { readonly text: string } }[]
 }
 
+interface Ephemeral {
+  readonly events: readonly Pick<TimelineEvent, 'type' | 'content'>[]
+}
+
 /** A page of history, the latest event first. */
 interface Page extends Period {
   readonly eventIds: readonly string[]
   readonly end: string | undefined
 }
 
+interface Call {
+  readonly method: string
+  readonly path: string
+  readonly body: unknown
+  readonly token: string | undefined
+}
+
 const encode = encodeURIComponent
+const password = 'secret of a simulated user'
 
 export class SimulatedClient {
   readonly server: SimulatedServer
@@ -67,6 +80,7 @@ export class SimulatedClient {
   readonly deviceMessages: string[] = []
   /** What went wrong with a timeline: an event twice, a gap that could not be closed. */
   readonly complaints: string[] = []
+  readonly keys = new ClientKeys(this)
   #token: string | undefined
   #deviceId = ''
   #since: string | undefined
@@ -85,25 +99,41 @@ export class SimulatedClient {
     return this.#token
   }
 
+  /** The device that it is. Empty before `register`. */
+  get deviceId(): string {
+    return this.#deviceId
+  }
+
+  /** Whether it has synced, so that it is told what changes. */
+  get hasSynced(): boolean {
+    return this.#since !== undefined
+  }
+
+  /** By which another device of the user logs in. */
+  get proof(): Answer {
+    const identifier = { type: 'm.id.user', user: this.localpart }
+    return { type: 'm.login.password', identifier, password }
+  }
+
   async register(): Promise<void> {
     const answer = await this.call('POST', '/v3/register', {
       username: this.localpart,
-      password: 'secret of a simulated user',
+      password,
       auth: { type: 'm.login.dummy' },
     })
     this.#token = String(answer.access_token)
     this.#deviceId = String(answer.device_id)
   }
 
-  /** A call that is tried until the server answers, for at most ten minutes. */
-  async call(method: string, path: string, body?: unknown): Promise<Answer> {
+  /** A call that is tried until the server answers, for at most ten minutes; `token` is that of its device. */
+  async call(method: string, path: string, body?: unknown, token = this.#token): Promise<Answer> {
     const { world } = this.server
     const clock = world.time.clock()
     if (method !== 'GET') this.server.wishes.note(this.userId, path, body)
     const client = world.network.client(this.userId, clock)
     for (let tries = 0; ; tries += 1) {
       try {
-        return await this.#callOnce(client, method, path, body)
+        return await this.#callOnce(client, { method, path, body, token })
       } catch (error) {
         if (!(error instanceof HttpFailure) || tries === 20) throw error
         await clock.sleep(Math.min(30_000, 1000 * 2 ** tries))
@@ -111,12 +141,7 @@ export class SimulatedClient {
     }
   }
 
-  async #callOnce(
-    client: HttpClient,
-    method: string,
-    path: string,
-    body: unknown,
-  ): Promise<Answer> {
+  async #callOnce(client: HttpClient, { method, path, body, token }: Call): Promise<Answer> {
     const answer = await client.request({
       method,
       protocol: 'http:',
@@ -126,7 +151,7 @@ export class SimulatedClient {
       target: `/_matrix/client${path}`,
       headers: {
         'content-type': 'application/json',
-        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       timeoutMs: 90_000,
@@ -229,10 +254,31 @@ export class SimulatedClient {
       for (const [roomId, timeline] of changed) this.rooms.set(roomId, timeline)
       const { events: messages = [] } = (answer.to_device ?? {}) as Partial<ToDevice>
       this.deviceMessages.push(...messages.map(({ content }) => content.text))
+      this.keys.note((answer.device_lists ?? {}) as { changed?: readonly string[] })
       this.#since = String(answer.next_batch)
     } finally {
       this.#reading = false
     }
+  }
+
+  /** Waits for news, which it does not take, and gives what came before the time was over. */
+  async newsWithin(timeoutMs: number): Promise<Answer | undefined> {
+    const { time } = this.server.world
+    const endMs = time.elapsedMs + timeoutMs
+    const answer = await this.call('GET', `/v3/sync?timeout=${timeoutMs}&since=${this.#since}`)
+    return time.elapsedMs < endMs ? answer : undefined
+  }
+
+  /** Who types in its rooms, as it is told when it begins anew. */
+  async typing(): Promise<string[]> {
+    const filter = encode(JSON.stringify({ room: { timeline: { limit: 1 } } }))
+    const { rooms } = await this.call('GET', `/v3/sync?timeout=0&filter=${filter}`)
+    const { join = {} } = (rooms ?? {}) as { join?: Record<string, { ephemeral?: Ephemeral }> }
+    return Object.values(join).flatMap(({ ephemeral }) =>
+      (ephemeral?.events ?? []).flatMap(({ type, content }) =>
+        type === 'm.typing' ? (content.user_ids as string[]) : [],
+      ),
+    )
   }
 
   /** What is known of a room and what is news. */

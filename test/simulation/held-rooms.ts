@@ -39,7 +39,9 @@ export async function countHeld(run: Run): Promise<void> {
       for (const row of rows) {
         count(run, `stored ${eventStatuses[row.status]}`)
         if ((row.sub ?? 0) < 0) count(run, 'stored as history')
-        const states = parentsOf(eventOf(row.bytes)).map((id) => stateAfter.get(id) ?? undefined)
+        const states = idsIn(eventOf(row.bytes).prev_events).map(
+          (id) => stateAfter.get(id) ?? undefined,
+        )
         if (new Set(states.filter((one) => one !== undefined)).size > 1)
           count(run, 'state resolved')
       }
@@ -68,7 +70,8 @@ export async function heldIds(server: SimulatedServer, roomId: RoomId): Promise<
 export async function graphOf(server: SimulatedServer, roomId: RoomId): Promise<Set<string>> {
   const parents = new Map<string, string[]>()
   for (const { event_id, status, bytes } of await rowsOf(server, roomId)) {
-    if (eventStatuses[status] !== 'outlier') parents.set(event_id, parentsOf(eventOf(bytes)))
+    if (eventStatuses[status] !== 'outlier')
+      parents.set(event_id, idsIn(eventOf(bytes).prev_events))
   }
   const reached = new Set<string>()
   const border = await extremitiesOf(server, roomId)
@@ -116,16 +119,19 @@ interface EventJson {
   readonly sender: string
   readonly depth: number
   readonly content: Record<string, unknown>
-  readonly prev_events: readonly (string | readonly string[])[]
-}
-
-function eventOf(bytes: Uint8Array): EventJson {
-  return JSON.parse(new TextDecoder().decode(bytes))
+  readonly prev_events: References
+  readonly auth_events: References
 }
 
 /** Versions 1 and 2 of rooms write a hash beside the ID. */
-function parentsOf({ prev_events }: EventJson): string[] {
-  return prev_events.flatMap((one) => (typeof one === 'string' ? one : (one[0] ?? [])))
+type References = readonly (string | readonly string[])[]
+
+export function eventOf(bytes: Uint8Array): EventJson {
+  return JSON.parse(new TextDecoder().decode(bytes))
+}
+
+export function idsIn(references: References): string[] {
+  return references.flatMap((one) => (typeof one === 'string' ? one : (one[0] ?? [])))
 }
 
 function described(bytes: Uint8Array): string {
@@ -133,7 +139,7 @@ function described(bytes: Uint8Array): string {
   const { type, state_key, sender, depth, content } = event
   const what = content.membership ?? content.join_rule ?? content.topic ?? content.body ?? ''
   const users = content.users === undefined ? '' : JSON.stringify(content.users)
-  const after = `after ${parentsOf(event).map(short).join(' ')}`
+  const after = `after ${idsIn(event.prev_events).map(short).join(' ')}`
   return `${sender} ${type} ${state_key ?? ''} ${what} ${users} depth ${depth} ${after}`
 }
 

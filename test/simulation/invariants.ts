@@ -11,6 +11,11 @@
  *   can be had from those who are in the room.
  * - The state before each event is what its whole history makes it, and allows it if it is accepted.
  * - What was sent to a device and acknowledged has come to it, and nothing twice.
+ * - Servers that share users' rooms say the same of the devices of these users, and a client that asked
+ *   once was told of each change; no one-time key was given to two.
+ * - When there has been no news for an hour, nothing waits to be sent, nothing that could be worked off
+ *   sleeps, no transaction is sent, and no client is told anything. (`bounds.ts` has what holds all the
+ *   time.)
  * - What a client put together from `/sync` and `/messages` is the timeline: each event once, none
  *   missing, in the server's one order. Only history that nobody could give when the client went past
  *   it, and that came later, may be missing.
@@ -25,7 +30,9 @@ import { compareTimelines, type PassedOver } from './client-timeline.ts'
 import { endsOfChains } from './endless.ts'
 import { givenAgain } from './given-again.ts'
 import { graphOf } from './held-rooms.ts'
+import { keysGivenOnce, sameDevices } from './key-acts.ts'
 import { forgedText } from './lying-acts.ts'
+import { comesToRest } from './quiet.ts'
 import { sameAsRecomputed } from './recompute.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
 import { nothingTakenIsLost } from './taken.ts'
@@ -67,7 +74,14 @@ export async function checkInvariants(run: Run): Promise<void> {
     for (const client of closers) await run.world.time.await(client.wholeTimeline(room.roomId))
     for (const client of closers) await wholeTimelines(run, room, client)
     await nothingLost(run, room, servers)
+    await sameDevices(
+      run,
+      room,
+      closers.filter(({ server }) => servers.includes(server)),
+    )
   }
+  keysGivenOnce(run)
+  await comesToRest(run)
   run.problems.push(...new Set(run.world.signedAmiss))
   await nothingTakenIsLost(run)
   endsOfChains(run)
@@ -116,6 +130,8 @@ async function wholeDeviceMessages(run: Run): Promise<void> {
       run.problems.push(`${client.userId} got a message to its device twice`)
     }
     if (came.includes(forgedText)) run.problems.push(`${client.userId} got what nobody sent`)
+    // Whose server was told a wrong key of another one never hears of that one again.
+    if (client.server.isMisled('')) continue
     for (const text of promised) {
       if (!came.includes(text)) run.problems.push(`${client.userId} never got '${text}'`)
     }

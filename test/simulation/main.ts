@@ -84,10 +84,13 @@ function often(): string[] {
     'asked state_ids',
     'crash',
     'cut',
+    'devices compared',
     joinedPartially,
     'forgery rejected',
     'fork',
     'fork with two faces',
+    'keys claimed',
+    'known devices compared',
     'late history',
     'restart',
     'state resolved',
@@ -170,7 +173,10 @@ async function tell({ keeps }: Scenario, outcome: RunOutcome): Promise<void> {
 }
 
 function add(total: Counters, counters: Counters): void {
-  for (const [what, times] of counters) total.set(what, (total.get(what) ?? 0) + times)
+  for (const [what, times] of counters) {
+    const before = total.get(what) ?? 0
+    total.set(what, what.startsWith('most ') ? Math.max(before, times) : before + times)
+  }
 }
 
 function show(total: Counters): void {

@@ -10,10 +10,12 @@ import { HttpFailure } from '../../src/io/http.ts'
 import { calmNetwork } from '../../src/io/simulated/simulated-network.ts'
 import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { act, drawAct } from './actions.ts'
+import { checkBounds } from './bounds.ts'
 import { Refused, type SimulatedClient } from './client.ts'
 import { Faults } from './faults.ts'
 import { countHeld } from './held-rooms.ts'
 import { checkInvariants } from './invariants.ts'
+import { drawKeyAct } from './key-acts.ts'
 import { lieUnasked } from './liars.ts'
 import { drawServers, giveRoles } from './roles.ts'
 import { count, type Run, type RunOutcome, type SimulatedRoom } from './run.ts'
@@ -22,6 +24,12 @@ import { type SimulatedServer, World } from './world.ts'
 
 /** How rarely servers look at their machines in a run of days. */
 const machineSteadyMs = 3_600_000
+
+const encryption = {
+  type: 'm.room.encryption',
+  state_key: '',
+  content: { algorithm: 'm.megolm.v1.aes-sha2' },
+}
 
 /** Runs the world of a scenario from its beginning to its end. Never throws for what that brings. */
 export async function randomRun(
@@ -43,6 +51,9 @@ export async function randomRun(
     acknowledged: [],
     deviceMessages: [],
     deviceTexts: 0,
+    hasKeys: world.random.fork('keys').happens(0.5) && script.includes('keys of devices'),
+    claimedKeys: [],
+    deviceNames: 0,
     forged: [],
     taken: [],
     liars: [],
@@ -115,8 +126,14 @@ async function makeRoom(
   if (creator === undefined || !script.includes(title)) return undefined
   // Of a room with a name, who joins is given no members; of another one, five.
   const name = random.fork('name').happens(0.6) ? { name: 'The Hall' } : {}
+  const isEncrypted = run.hasKeys && script.includes(`${title} is encrypted`)
   const roomId = await world.time.await(
-    creator.createRoom({ preset: 'public_chat', room_version: version, ...name }),
+    creator.createRoom({
+      preset: 'public_chat',
+      room_version: version,
+      ...name,
+      ...(isEncrypted && { initial_state: [encryption] }),
+    }),
   )
   count(run, `version ${version}`)
   const others = run.clients.filter((client) => client !== creator)
@@ -129,7 +146,7 @@ async function makeRoom(
   if (admins.length > 0 && script.includes(`admins of ${title}`)) {
     await attempt(run, 'admins', raise(creator, roomId, admins))
   }
-  return { roomId, version }
+  return { roomId, version, isEncrypted }
 }
 
 async function raise(
@@ -183,7 +200,9 @@ async function liveAndFail(run: Run): Promise<void> {
     await mend(run, own.fork('mend'))
     lieUnasked(run, step, own)
     takeStep(run, step, own)
+    if (run.hasKeys) takeKeyStep(run, step, own.fork('keys'))
     await world.time.run(pauseMs(own.fork('pause')))
+    await checkBounds(run)
   }
 }
 
@@ -205,6 +224,16 @@ function takeStep(run: Run, step: number, random: SeededRandom): void {
   if (syncer === undefined || looks.happens(0.5)) return
   if (!run.script.includes(`step ${step}: sync of ${syncer.userId}`)) return
   void outcome(run, 'sync', syncer.sync({ limit: 1 + looks.below(10) }))
+}
+
+/** Perhaps somebody does something about the keys of devices. */
+function takeKeyStep(run: Run, step: number, random: SeededRandom): void {
+  const [client, other] = [random.pick(run.people), random.pick(run.people)]
+  const [what, begin] = drawKeyAct(random)
+  if (random.happens(0.4) || client === undefined || other === undefined) return
+  if (!run.script.includes(`step ${step}: ${what} of ${client.userId}`)) return
+  run.world.note(`${client.userId} ${what}`)
+  void outcome(run, what, begin(run, client, other), client)
 }
 
 /** By these a room is completed that was joined without its members. */

@@ -6,6 +6,7 @@
 
 import type { Pdu } from '../../src/protocol/pdu.ts'
 import type { SimulatedClient } from './client.ts'
+import type { ClaimedKey } from './client-keys.ts'
 import type { Script } from './scenario.ts'
 import type { Counters, SimulatedServer, World } from './world.ts'
 
@@ -37,6 +38,8 @@ export interface Taken {
 export interface SimulatedRoom {
   readonly roomId: string
   readonly version: string
+  /** Then users are told whose devices they do not know yet. */
+  readonly isEncrypted: boolean
 }
 
 /** All that a run has made, for its actions and for the invariants. */
@@ -57,6 +60,11 @@ export interface Run {
     readonly text: string
   }[]
   deviceTexts: number
+  /** Whether people do something about the keys of devices. */
+  readonly hasKeys: boolean
+  /** One-time keys that somebody was given. */
+  readonly claimedKeys: ClaimedKey[]
+  deviceNames: number
   /** Events that no room allows and a server sent all the same. */
   readonly forged: {
     readonly roomId: string

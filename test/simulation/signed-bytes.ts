@@ -34,6 +34,7 @@ const beginning = new Set([
   'm.room.history_visibility',
   'm.room.guest_access',
   'm.room.name',
+  'm.room.encryption',
 ])
 
 const memberships: Readonly<Record<string, string>> = {

@@ -251,6 +251,11 @@ export class SimulatedServer {
     return this.#life.database
   }
 
+  /** How many timers it has set that are not over. */
+  get timers(): number {
+    return this.#life?.clock.timers ?? 0
+  }
+
   /** Starts it, or starts it again on what it had committed. */
   async start(): Promise<void> {
     this.#starts += 1

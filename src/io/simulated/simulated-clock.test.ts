@@ -14,8 +14,16 @@ test('timers fire in the order of their time, then of their making', async () =>
   ] as const) {
     clock.after(delayMs, () => fired.push(`${name}@${clock.monotonicMs()}`))
   }
-  clock.after(5, () => fired.push('never')).cancel()
-  await time.run(1000)
+  const never = clock.after(5, () => fired.push('never'))
+  assert.equal(clock.timers, 5)
+  never.cancel()
+  never.cancel()
+  assert.equal(clock.timers, 4)
+  await time.run(25)
+  assert.equal(clock.timers, 2)
+  never.cancel()
+  await time.run(975)
+  assert.equal(clock.timers, 0)
   assert.deepEqual(fired, ['a@10', 'b@20', 'c@30', 'd@30'])
   assert.equal(time.elapsedMs, 1000)
 })

@@ -24,6 +24,8 @@ interface DueTimer {
 
 export interface StoppableClock extends Clock {
   readonly isStopped: boolean
+  /** How many timers were set that are neither over nor called off. */
+  readonly timers: number
   stop(): void
 }
 
@@ -47,16 +49,28 @@ export class VirtualTime {
   clock(skewMs: number | (() => number) = 0): StoppableClock {
     let stopped = false
     const skew = typeof skewMs === 'number' ? () => skewMs : skewMs
-    const after = (delayMs: number, act: () => void) =>
-      this.#after(delayMs, () => {
-        if (!stopped) act()
-      })
+    let timers = 0
+    const after = (delayMs: number, act: () => void) => {
+      timers += 1
+      return this.#after(
+        delayMs,
+        () => {
+          if (!stopped) act()
+        },
+        () => {
+          timers -= 1
+        },
+      )
+    }
     return {
       now: () => Math.floor(this.#epochMs + this.#nowMs + skew()),
       monotonicMs: () => this.#nowMs,
       after,
       sleep: (delayMs, signal) => sleepOn(after, delayMs, signal),
       yield: () => sleepOn(after, 0, undefined),
+      get timers() {
+        return timers
+      },
       get isStopped() {
         return stopped
       },
@@ -109,21 +123,27 @@ export class VirtualTime {
     this.#pop()
     const { act } = timer
     if (act === undefined) return
+    timer.act = undefined
     this.#nowMs = Math.max(this.#nowMs, timer.dueMs)
     act()
     await turn()
   }
 
-  #after(delayMs: number, act: () => void): Timer {
+  /** `onOver` is called when it has fired, or is called off. */
+  #after(delayMs: number, act: () => void, onOver: () => void): Timer {
     this.#order += 1
     const timer: DueTimer = {
       dueMs: this.#nowMs + Math.max(0, delayMs),
       order: this.#order,
-      act,
+      act: () => {
+        onOver()
+        act()
+      },
     }
     this.#push(timer)
     return {
       cancel: () => {
+        if (timer.act !== undefined) onOver()
         timer.act = undefined
       },
     }
