@@ -28,9 +28,9 @@ const lines: Readonly<Record<string, Sql>> = {
 export async function comesToRest(run: Run): Promise<void> {
   const { world } = run
   await world.settle(hourMs)
-  const before = transactions(run)
+  const before = world.transactions
   await world.settle(hourMs)
-  const more = transactions(run) - before
+  const more = world.transactions - before
   if (more > 0 && world.servers.every(({ name }) => listens(run, name))) {
     run.problems.push(`${more} transactions were sent in an hour without news`)
   }
@@ -39,10 +39,6 @@ export async function comesToRest(run: Run): Promise<void> {
     await world.time.await(nothingAsleep(run, server))
   }
   for (const client of run.clients) await world.time.await(noNews(run, client))
-}
-
-function transactions({ counters }: Run): number {
-  return counters.get('asked send') ?? 0
 }
 
 /** Whether a server knows the keys of all others. */

@@ -55,6 +55,8 @@ export class World {
   commitCrash = 0
   /** What servers put their keys under and should not have: `signed-bytes.ts`. */
   readonly signedAmiss: string[] = []
+  /** How many transactions servers have sent to each other. */
+  transactions = 0
   /** Whether things still go wrong. */
   isTroubled = false
   readonly #hash: Hash = createHash('sha256')
@@ -72,6 +74,8 @@ export class World {
       this.note(`${from} > ${to} ${request.method} ${request.target} ${String(request.body ?? '')}`)
       const operation = /^\/_matrix\/(?:federation|key)\/v\d\/(\w+)/.exec(request.target)?.[1]
       if (operation !== undefined) this.count(`asked ${operation}`)
+      const isThere = this.servers.some(({ address }) => address === to)
+      if (operation === 'send' && isThere) this.transactions += 1
     }
   }
 
