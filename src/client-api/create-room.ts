@@ -116,7 +116,9 @@ async function makeRoom(needs: Needs, plan: Plan, alongside: AlongsideRoom): Pro
   } catch (error) {
     // The initial state implied by the parameters to the request is invalid: for example, the user's
     // power_level is set below that necessary to set the room name.
-    if (!(error instanceof MatrixError) || error.status !== 403) throw error
+    const isOfRules =
+      error instanceof MatrixError && (error.status === 403 || error.errcode === 'M_BAD_JSON')
+    if (!isOfRules) throw error
     throw new MatrixError(400, 'M_INVALID_ROOM_STATE', error.message, { cause: error })
   }
 }
@@ -174,11 +176,12 @@ function topicContent(topic: string): JsonObject {
   return { topic, 'm.topic': { 'm.text': [{ mimetype: 'text/plain', body: topic }] } }
 }
 
-function preset(join_rule: string, guest_access: string): StateEvent[] {
+/** An event that says what holds without it (`guest_access: forbidden`) is left out, as others do. */
+function preset(join_rule: string, guest_access: 'can_join' | 'forbidden'): StateEvent[] {
   return [
     state('m.room.join_rules', { join_rule }),
     state('m.room.history_visibility', { history_visibility: 'shared' }),
-    state('m.room.guest_access', { guest_access }),
+    ...(guest_access === 'forbidden' ? [] : [state('m.room.guest_access', { guest_access })]),
   ]
 }
 

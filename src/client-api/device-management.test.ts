@@ -67,6 +67,16 @@ test('a device is deleted after the password, with its session', async (t) => {
   assert.equal((await remove(proof('alice'))).status, 200)
 })
 
+test('nobody confirms for somebody else', async (t) => {
+  const { ask, register, token } = await twoDevices(t)
+  await register('bob')
+  const asked = await ask('DELETE', `${devices}/TWO`, { token, body: {} })
+  const auth = { ...proof('bob'), session: asked.body.session }
+  const { status, body } = await ask('DELETE', `${devices}/TWO`, { token, body: { auth } })
+  assert.deepEqual([status, body.errcode], [403, 'M_FORBIDDEN'])
+  assert.equal((await ask('GET', `${devices}/TWO`, { token })).status, 200)
+})
+
 test('many devices are deleted at once, and the proof is for these alone', async (t) => {
   const { ask, register, token, other } = await twoDevices(t)
   const bob = await register('bob', { device_id: 'ONE' })

@@ -204,8 +204,13 @@ test('what is malformed or too large is refused, and nothing of it is kept', asy
   const version = await create()
   const { is_verified: _, ...incomplete } = key()
   const large = key({ session_data: { ciphertext: 'x'.repeat(33_000) } })
+  assert.deepEqual(await refused('PUT', of(version, roomA, 's'), incomplete), [
+    400,
+    'M_MISSING_PARAM',
+  ])
+  const inOne = { rooms: { [roomA]: { sessions: { good: key(), s: incomplete } } } }
+  assert.deepEqual(await refused('PUT', of(version), inOne), [400, 'M_BAD_JSON'])
   for (const [body, expected] of [
-    [incomplete, [400, 'M_MISSING_PARAM']],
     [key({ first_message_index: '1' }), [400, 'M_BAD_JSON']],
     [key({ first_message_index: -1 }), [400, 'M_BAD_JSON']],
     [key({ forwarded_count: 1.5 }), [400, 'M_BAD_JSON']],
@@ -220,7 +225,7 @@ test('what is malformed or too large is refused, and nothing of it is kept', asy
     [{ nowhere: { sessions: {} } }, [400, 'M_INVALID_PARAM']],
     [{ [roomA]: { sessions: { ['s'.repeat(256)]: key() } } }, [400, 'M_INVALID_PARAM']],
     [{ [roomA]: { sessions: { '': key() } } }, [400, 'M_INVALID_PARAM']],
-    [{ [roomA]: {} }, [400, 'M_MISSING_PARAM']],
+    [{ [roomA]: {} }, [400, 'M_BAD_JSON']],
   ] as const) {
     assert.deepEqual(await refused('PUT', of(version), { rooms }), expected)
   }

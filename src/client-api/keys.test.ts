@@ -91,7 +91,7 @@ test('uploads that are malformed, or of another device, are refused', async (t) 
   for (const [body, status, errcode] of [
     [{ device_keys: deviceKeys('@bob:hansa.test') }, 400, 'M_INVALID_PARAM'],
     [{ device_keys: deviceKeys(alice, 'OTHER') }, 400, 'M_INVALID_PARAM'],
-    [{ device_keys: unsigned }, 400, 'M_MISSING_PARAM'],
+    [{ device_keys: unsigned }, 400, 'M_BAD_JSON'],
     [{ device_keys: { ...deviceKeys(), keys: { a: 1 } } }, 400, 'M_BAD_JSON'],
     [{ device_keys: { ...deviceKeys(), more: 'x'.repeat(16_384) } }, 413, 'M_TOO_LARGE'],
     [{ one_time_keys: { signed_curve25519: signedKey('a') } }, 400, 'M_INVALID_PARAM'],

@@ -107,7 +107,7 @@ test('what is refused', async (t) => {
   assert.deepEqual(await carol.get(status(carol)), { presence: 'offline' })
 })
 
-test('changes are told at most every ten seconds, and the last of them in the end', async (t) => {
+test('some changes are told at once, of many only the last', async (t) => {
   const { alice, bob, time } = await world(t)
   const { next_batch } = await bob.sync('set_presence=offline')
   const events: Body[] = []
@@ -123,14 +123,43 @@ test('changes are told at most every ten seconds, and the last of them in the en
   }
   assert.deepEqual(
     events.map(({ content }) => content.status_msg),
-    ['status 0'],
+    [0, 1, 2, 3, 4].map((change) => `status ${change}`),
   )
-  await time.run(10_000)
+  events.length = 0
+  await time.run(50_000)
   await look()
   assert.deepEqual(
     events.map(({ content }) => content.status_msg),
-    ['status 0', 'status 19'],
+    ['status 19'],
   )
+})
+
+test('a device that is idle is not kept online by what it said before', async (t) => {
+  const { alice, bob } = await world(t)
+  const { next_batch } = await bob.sync('set_presence=offline')
+  await alice.put(status(alice), { presence: 'online' })
+  await alice.sync('set_presence=unavailable')
+  const got = await bob.sync(`set_presence=offline&since=${next_batch}`)
+  assert.deepEqual(seen(got), { [alice.userId]: 'unavailable' })
+})
+
+test('who comes into a room sees who is there, and is seen, once', async (t) => {
+  const { alice, bob, user } = await world(t)
+  const roomId = await alice.createRoom({ preset: 'public_chat' })
+  const carol = await user('carol')
+  await alice.sync()
+  const { next_batch: before } = await carol.sync('set_presence=offline')
+  const { next_batch: alicesBefore } = await alice.sync()
+  await carol.post(`/join/${roomId}`)
+  const got = await carol.sync(`set_presence=offline&since=${before}`)
+  assert.deepEqual(seen(got), { [alice.userId]: 'online' })
+  const again = await carol.sync(`set_presence=offline&since=${got.next_batch}`)
+  assert.deepEqual(again.presence?.events ?? [], [])
+  // Carol was online before Alice knew her.
+  await carol.sync(`since=${got.next_batch}`)
+  await bob.post(`/join/${roomId}`)
+  const seenByAlice = await alice.sync(`since=${alicesBefore}`)
+  assert.equal(seen(seenByAlice)[carol.userId], 'online')
 })
 
 test('a filter may ask for none; a client that waits is woken', async (t) => {

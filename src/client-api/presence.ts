@@ -18,7 +18,7 @@ export const setPresenceRoute = answer(
   setPresence,
   async ({ params: { userId }, body, session }, { presence }: Needs) => {
     checkOwnUser(session, userId)
-    await presence.set(userId, body.presence, body.status_msg || undefined)
+    await presence.set(session, body.presence, body.status_msg || undefined)
     return {}
   },
 )

@@ -27,6 +27,9 @@ export async function proveIdentity(
       const password = typeof auth.password === 'string' ? auth.password : ''
       const isRight = await users.accounts.checkPassword(userId, password)
       if (isRight && userId === session.userId) return
+      if (isRight) {
+        throw new MatrixError(403, 'M_FORBIDDEN', `This is for ${session.userId} to confirm.`)
+      }
       throw new MatrixError(401, 'M_FORBIDDEN', 'The password is not right.')
     },
   })

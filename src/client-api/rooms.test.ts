@@ -232,3 +232,68 @@ test('aliases lead to rooms, and only true ones become canonical', async (t) => 
   assert.equal(await alice.refused('DELETE', alias('a')), '404 M_NOT_FOUND')
   assert.deepEqual(await alice.get(canonical), {})
 })
+
+test('a state that is set again by who set it says nothing new', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const [alice, bob] = [await user('alice'), await user('bob')]
+  const levels = { users: { [bob.userId]: 50 } }
+  const roomId = await alice.createRoom({
+    preset: 'public_chat',
+    power_level_content_override: levels,
+  })
+  await bob.post(`/join/${roomId}`)
+  const path = at(roomId, '/state/m.room.topic/')
+  const [first, other] = [{ topic: 'x', a: { b: 1, c: 2 } }, { topic: 'y' }]
+  const { event_id } = await alice.put(path, first)
+  assert.deepEqual(await alice.put(path, { a: { c: 2, b: 1 }, topic: 'x' }), { event_id })
+  const set = async (by: typeof alice, content: object) => (await by.put(path, content)).event_id
+  const ids = [event_id, await set(bob, first), await set(alice, other), await set(alice, first)]
+  assert.equal(new Set(ids).size, 4)
+  // What was redacted does not say so any more.
+  await alice.put(at(roomId, `/redact/${ids[3]}/1`), {})
+  assert.notEqual(await set(alice, first), ids[3])
+  // Who may not set it any more is told so.
+  await bob.put(path, other)
+  const lower = { users: {}, events: { 'm.room.topic': 50 } }
+  await alice.put(at(roomId, '/state/m.room.power_levels/'), lower)
+  assert.equal(await bob.refused('PUT', path, other), '403 M_FORBIDDEN')
+})
+
+test('events that nobody could send are malformed, and not merely forbidden', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const alice = await user('alice')
+  const roomId = await alice.createRoom()
+  const levels = at(roomId, '/state/m.room.power_levels/')
+  for (const content of [
+    { users: { [alice.userId]: 100 } },
+    { users: { '@bob:hansa.test': '50' } },
+    { users: { bob: 50 } },
+    { ban: '50' },
+    { events: [] },
+  ]) {
+    assert.equal(await alice.refused('PUT', levels, content), '400 M_BAD_JSON')
+  }
+  const create = at(roomId, '/state/m.room.create/')
+  assert.equal(await alice.refused('PUT', create, { room_version: '12' }), '400 M_BAD_JSON')
+})
+
+test('who let a user in is not said again when they change their name', async (t) => {
+  const { user } = await roomClientWorld(t)
+  const [alice, bob] = [await user('alice'), await user('bob')]
+  const club = await alice.createRoom({ preset: 'public_chat' })
+  const allow = [{ type: 'm.room_membership', room_id: club }]
+  const rules = { join_rule: 'restricted', allow }
+  const roomId = await alice.createRoom({
+    initial_state: [{ type: 'm.room.join_rules', content: rules }],
+  })
+  await bob.post(`/join/${club}`)
+  await bob.post(`/join/${roomId}`)
+  const path = at(roomId, `/state/m.room.member/${bob.userId}`)
+  const joined = await bob.get(path)
+  assert.equal(joined.join_authorised_via_users_server, alice.userId)
+  for (const claimed of [alice.userId, '@gone:far.test', 'nobody']) {
+    const content = { membership: 'join', displayname: claimed }
+    await bob.put(path, { ...content, join_authorised_via_users_server: claimed })
+    assert.deepEqual(await bob.get(path), content)
+  }
+})

@@ -204,6 +204,22 @@ test('results are filtered, grouped and paged, with context and state', async (t
   assert.equal(create.state_key, '')
 })
 
+test('a page that is full may be the last, and then an empty one follows', async (t) => {
+  const { alice, roomId } = await pair(t)
+  for (let at = 0; at < 4; at++) await alice.say(roomId, `word ${at}`)
+  const recent = { order_by: 'recent', filter: { limit: 2 } }
+  const pages: string[][] = []
+  let rest = ''
+  for (;;) {
+    const found = await search(alice, 'word', recent, rest)
+    pages.push(texts(found))
+    assert.equal(found.count, 4)
+    if (found.next_batch === undefined) break
+    rest = `?next_batch=${found.next_batch}`
+  }
+  assert.deepEqual(pages, [['word 3', 'word 2'], ['word 1', 'word 0'], []])
+})
+
 test('what is wrong with a search is said', async (t) => {
   const { ask, user } = await world(t)
   const alice = await user('alice')

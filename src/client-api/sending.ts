@@ -111,7 +111,7 @@ export const setRoomStateRoute = answer(
       sender: userId,
       type: eventType,
       state_key: stateKey,
-      content: body,
+      content: eventType === 'm.room.member' ? withoutAuthorisation(body) : body,
       ...stickyIn(query),
     })
     return { event_id }
@@ -146,6 +146,15 @@ async function checkRedactable(
   if (event.pdu.sender === userId || (await hasLevel({ rooms }, { roomId, userId }, 'redact')))
     return
   throw new MatrixError(403, 'M_FORBIDDEN', "You may not redact other users' events in this room.")
+}
+
+/**
+ * Who let a user in is said of their join alone. Clients that change a name in one room send all that
+ * the join said, and what another server would have to sign again is not theirs to say.
+ */
+function withoutAuthorisation(content: JsonObject): JsonObject {
+  const { join_authorised_via_users_server: _, ...rest } = content
+  return rest
 }
 
 /**

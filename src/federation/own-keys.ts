@@ -41,11 +41,12 @@ export function createOwnKeys(
     // Originating servers should avoid returning responses that expire in less than an hour.
     if (now >= madeTs && now - madeTs < renewMs) return answer
     madeTs = now
+    // In the order of canonical JSON: without its signatures the answer is what was signed, byte by byte.
     const keys = {
-      server_name: signer.serverName,
-      verify_keys: { [signer.keyId]: { key: encodeBase64(signer.publicKey) } },
       old_verify_keys: Object.fromEntries(oldVerifyKeys),
+      server_name: signer.serverName,
       valid_until_ts: now + validityMs,
+      verify_keys: { [signer.keyId]: { key: encodeBase64(signer.publicKey) } },
     }
     answer = signJson(keys, signer)
     return answer

@@ -189,8 +189,9 @@ async function elsewhere(
   }
 }
 
-/** Whether a server does not know an endpoint. */
+/** Whether a server does not know an endpoint. What has no errcode says nothing of its media. */
 function isUnrecognized(answer: IncomingAnswer): boolean {
+  if (answer.status === 404 && errcodeOf(answer) === undefined) return true
   return [400, 404, 405].includes(answer.status) && errcodeOf(answer) === 'M_UNRECOGNIZED'
 }
 

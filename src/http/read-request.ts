@@ -51,7 +51,9 @@ export function readBody(schema: TSchema, bytes: Uint8Array, numbers: NumberRule
 function check(schema: TSchema, value: unknown, errcode: ErrCode): void {
   const problem = problemWith(schema, value)
   if (problem === undefined) return
-  throw new MatrixError(400, problem.missing ? 'M_MISSING_PARAM' : errcode, sentence(problem))
+  // A parameter of the request; what an object in it lacks makes that malformed.
+  const isParameter = problem.missing && !problem.path.includes('/')
+  throw new MatrixError(400, isParameter ? 'M_MISSING_PARAM' : errcode, sentence(problem))
 }
 
 const schemas = new WeakMap<Fields, TSchema>()

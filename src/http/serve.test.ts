@@ -112,7 +112,7 @@ const refusals = [
   ['POST', '/echo/!a:b/b?v=$a&v=b', {}, 400, 'M_INVALID_PARAM', "'v/1' must be an event ID"],
   ['POST', '/echo/!a:b/b', { name: 'toolong' }, 400, 'M_BAD_JSON', "'name'"],
   ['POST', '/echo/!a:b/b', { users: ['@a:b', 'a'] }, 400, 'M_BAD_JSON', "'users/1' must be a user"],
-  ['POST', '/echo/!a:b/b', { nested: {} }, 400, 'M_MISSING_PARAM', "'nested/count' is required"],
+  ['POST', '/echo/!a:b/b', { nested: {} }, 400, 'M_BAD_JSON', "'nested/count' is required"],
   ['POST', '/echo/!a:b/b', [], 400, 'M_BAD_JSON', 'must be object'],
   ['POST', '/echo/!a:b/b', bytes('{"a":1,"a":1}'), 400, 'M_NOT_JSON', 'not JSON as we take it'],
   ['POST', '/echo/!a:b/b', bytes('{'), 400, 'M_NOT_JSON', 'not JSON'],

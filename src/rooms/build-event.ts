@@ -7,10 +7,13 @@
 import type { Clock } from '#io/clock.ts'
 import type { Random } from '#io/random.ts'
 import { authStateKeys, selectAuthEvents } from '#protocol/auth-rules/auth-events.ts'
+import type { AuthState } from '#protocol/auth-rules/auth-state.ts'
 import { checkAuthRules } from '#protocol/auth-rules/check.ts'
+import { checkContent } from '#protocol/auth-rules/power-levels.ts'
 import { reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
 import { buildPdu, type EventDraft, referenceTo } from '#protocol/build-pdu.ts'
+import { canonicalJson } from '#protocol/canonical-json.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
@@ -37,7 +40,11 @@ export async function draftEvent(
   needs: BuildNeeds,
   room: Room,
   event: LocalEvent,
-): Promise<{ readonly draft: EventDraft; readonly verdict: Verdict }> {
+): Promise<{
+  readonly draft: EventDraft
+  readonly verdict: Verdict
+  readonly isMalformed: boolean
+}> {
   const { version, roomId } = room
   const subject = { version, ...event }
   const prevIds = room.head.extremities.slice(-prevEventsMax)
@@ -61,10 +68,17 @@ export async function draftEvent(
     auth_events: authEvents.map(referenceTo),
   }
   const { event_id = '$draft' as EventId } = draft
+  const pdu = asPdu(version, { ...draft, event_id })
   const verdict = isFromBefore(room, state.get('m.room.member', event.sender))
     ? reject('the sender is not in the room, as far as is known before its whole state is')
-    : checkAuthRules(asPdu(version, { ...draft, event_id }), state)
-  return { draft, verdict }
+    : checkAuthRules(pdu, state)
+  return { draft, verdict, isMalformed: isMalformed(pdu, state) }
+}
+
+/** Whether nobody could send such an event, who else may send what. */
+function isMalformed(pdu: Pdu, state: AuthState): boolean {
+  if (pdu.type === 'm.room.create') return pdu.prev_events.length > 0
+  return pdu.type === 'm.room.power_levels' && checkContent(pdu, state) !== undefined
 }
 
 function contentOf(event: LocalEvent) {
@@ -116,11 +130,28 @@ export function newEventId({ random }: Pick<BuildNeeds, 'random'>, home: ServerN
   return `$${encodeBase64(random.bytes(18), 'base64url')}:${home}`
 }
 
-/** The signed event. Throws 403 if the auth rules refuse it, 413 or 400 if there can be none. */
+/** The signed event. Throws 403 if the auth rules refuse it, 413 or 400 if nobody could send it. */
 export async function buildEvent(needs: BuildNeeds, room: Room, event: LocalEvent): Promise<Pdu> {
-  const { draft, verdict } = await draftEvent(needs, room, event)
+  const { draft, verdict, isMalformed } = await draftEvent(needs, room, event)
+  if (!verdict.allowed && isMalformed) {
+    throw new MatrixError(400, 'M_BAD_JSON', `There can be no such event: ${verdict.rule}.`)
+  }
   if (!verdict.allowed) throw notAllowed(verdict.rule)
   return signDraft(needs, room.version, draft)
+}
+
+/**
+ * The event by which a state is what its sender asks for once more: nothing new is said then.
+ *
+ * SPEC: silent. Clients set states again and again (bridges, widgets), and others do the same.
+ */
+export async function saidAlready(room: Room, event: LocalEvent): Promise<EventId | undefined> {
+  const { type, state_key, sender, content, alongside, stickyMs } = event
+  if (state_key === undefined || alongside !== undefined || stickyMs !== undefined) return
+  const state = await room.authState(room.head.state, [[type, state_key]])
+  const current = state.get(type, state_key)
+  if (current === undefined || current.sender !== sender) return
+  return canonicalJson(current.content) === canonicalJson(content) ? current.event_id : undefined
 }
 
 export function signDraft({ signer }: BuildNeeds, version: RoomVersion, draft: EventDraft): Pdu {

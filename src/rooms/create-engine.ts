@@ -18,7 +18,7 @@ import { highestRoomNid } from '#storage/rooms.ts'
 import { admitPdus } from './admit-pdus.ts'
 import { authChainOf } from './auth-chain.ts'
 import { Batch } from './batch.ts'
-import { buildEvent, draftEvent, notAllowed } from './build-event.ts'
+import { buildEvent, draftEvent, notAllowed, saidAlready } from './build-event.ts'
 import { commitBatch } from './commit.ts'
 import { completeRoom, contradiction, unknownStates } from './complete-room.ts'
 import { createRoom } from './create-room.ts'
@@ -277,6 +277,8 @@ async function send(parts: EngineParts, roomId: RoomId, event: LocalEvent): Prom
   }
   const built = await inKnownRoom(parts, roomId, async (batch) => {
     const pdu = await buildEvent(parts, batch.room, event)
+    const said = await saidAlready(batch.room, event)
+    if (said !== undefined) return said
     const isAsked = (await policyOf(batch.room, batch.room.head.state)) && !isBeyondPolicy(pdu)
     return isAsked ? pdu : await commit(batch, pdu)
   })

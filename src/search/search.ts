@@ -118,7 +118,8 @@ function nextPoint(
   { before, offset }: SearchPoint,
   { limit, found, last }: { limit: number; found: number; last: Match | undefined },
 ): SearchPoint | undefined {
-  if (offset + limit < found) return { before, offset: offset + limit }
+  // A full page may be the last: an empty one after it costs less than to look for one match more.
+  if (offset + limit <= found) return { before, offset: offset + limit }
   return last && { before: last.place, offset: 0 }
 }
 

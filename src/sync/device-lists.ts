@@ -11,56 +11,69 @@ import type { LocalMembership, Rooms, StateView } from '#rooms/rooms.ts'
 import { ownViewsChangedSince } from '#storage/cross-signing.ts'
 import type { Database } from '#storage/database.ts'
 import { deviceListsChangedSince } from '#storage/device-lists.ts'
+import {
+  type EncounterNeeds,
+  type EncounterRange,
+  type Encounters,
+  isEncrypted,
+  type RoomKind,
+} from './encounters.ts'
 
 export interface DeviceListNeeds {
   readonly db: Database
-  readonly rooms: Pick<
-    Rooms,
-    'currentState' | 'memberChanges' | 'roomsChangedSince' | 'stateAtStream' | 'stateChanges'
-  >
+  readonly rooms: EncounterNeeds['rooms'] & Pick<Rooms, 'currentState'>
 }
 
 export interface DeviceListChanges {
   /**
-   * Users who have updated their device identity or cross-signing keys, or who now share an encrypted
-   * room with the client.
+   * Users who have updated their device identity or cross-signing keys, or who now share a room with
+   * the client. The specification asks for encrypted rooms, and lets a server tell of all (a note at
+   * `#e2e-extensions-to-sync`); clients fetch keys before a room is encrypted, and wait for the news.
    */
   readonly changed: UserId[]
-  /** Users with whom we do not share any encrypted rooms anymore. */
+  /** Users with whom we do not share any encrypted rooms anymore, or no room at all. */
   readonly left: UserId[]
 }
 
-export interface DeviceListRange {
-  readonly userId: UserId
-  readonly since: number
-  readonly to: number
-  /** The user's memberships as they are at `to`. */
-  readonly memberships: readonly LocalMembership[]
+export interface DeviceListNeeds {
+  readonly db: Database
+  readonly rooms: EncounterNeeds['rooms'] & Pick<Rooms, 'currentState'>
+}
+
+export interface DeviceListChanges {
+  /**
+   * Users who have updated their device identity or cross-signing keys, or who now share a room with
+   * the client. The specification asks for encrypted rooms, and lets a server tell of all (a note at
+   * `#e2e-extensions-to-sync`); clients fetch keys before a room is encrypted, and wait for the news.
+   */
+  readonly changed: UserId[]
+  /** Users with whom we do not share any encrypted rooms anymore, or no room at all. */
+  readonly left: UserId[]
 }
 
 export async function deviceListChanges(
   needs: DeviceListNeeds,
-  range: DeviceListRange,
+  { userId, since, memberships }: EncounterRange,
+  encounters: readonly Encounters[],
 ): Promise<DeviceListChanges> {
-  const { userId, since, memberships } = range
   const own = new OwnRooms(needs, memberships)
   const changed = new Set<UserId>()
-  const maybeLeft = new Set<UserId>()
+  const parted = new Map<UserId, RoomKind>()
   for (const other of await deviceListsChangedSince(needs.db, since)) {
     if (other === userId || (await own.someHas(other))) changed.add(other)
   }
   for (const other of await ownViewsChangedSince(needs.db, userId, since)) changed.add(other)
-  for (const { met, parted } of await inChangedRooms(needs, range)) {
+  for (const { met, gone, kind } of encounters) {
     for (const other of met) changed.add(other)
-    for (const other of parted) maybeLeft.add(other)
+    for (const other of gone) if (parted.get(other) !== 'encrypted') parted.set(other, kind)
   }
   const left: UserId[] = []
-  for (const other of maybeLeft) {
-    if (other !== userId && !(await own.someHas(other, 'encrypted'))) left.push(other)
+  for (const [other, kind] of parted) {
+    if (other !== userId && !(await own.someHas(other, kind))) left.push(other)
   }
   // A user who came and went again is one to forget.
-  const gone = new Set(left)
-  return { changed: [...changed].filter((other) => !gone.has(other)), left }
+  const forgotten = new Set(left)
+  return { changed: [...changed].filter((other) => !forgotten.has(other)), left }
 }
 
 /** The rooms the user is in now, each read at most once. */
@@ -74,7 +87,7 @@ class OwnRooms {
     this.#roomIds = memberships.filter(isJoin).map(({ roomId }) => roomId)
   }
 
-  async someHas(other: UserId, which: 'any' | 'encrypted' = 'any'): Promise<boolean> {
+  async someHas(other: UserId, which: RoomKind = 'any'): Promise<boolean> {
     for (const roomId of this.#roomIds) {
       if (!this.#states.has(roomId)) {
         this.#states.set(roomId, await this.#rooms.currentState(roomId))
@@ -84,55 +97,6 @@ class OwnRooms {
     }
     return false
   }
-}
-
-interface Encounters {
-  /** Who is in an encrypted room with the user, and may not have been before. */
-  readonly met: Iterable<UserId>
-  /** Who was in an encrypted room with the user, and is in it no longer. */
-  readonly parted: Iterable<UserId>
-}
-
-async function inChangedRooms(
-  needs: DeviceListNeeds,
-  { userId, since, to, memberships }: DeviceListRange,
-): Promise<Encounters[]> {
-  const concerned = memberships.filter(
-    ({ membership, stream }) => membership === 'join' || stream > since,
-  )
-  const roomIds = concerned.map(({ roomId }) => roomId)
-  const found: Encounters[] = []
-  for (const roomId of (await needs.rooms.roomsChangedSince(since, roomIds)).keys()) {
-    found.push(await encountersIn(needs, roomId, { userId, since, to }))
-  }
-  return found
-}
-
-async function encountersIn(
-  { rooms }: DeviceListNeeds,
-  roomId: RoomId,
-  { userId, since, to }: Omit<DeviceListRange, 'memberships'>,
-): Promise<Encounters> {
-  const changes = await rooms.stateChanges(roomId, { from: since, to })
-  if (!changes.some(({ type }) => encounterTypes.has(type))) return { met: [], parted: [] }
-  const after = await rooms.stateAtStream(roomId, to)
-  const before = await rooms.stateAtStream(roomId, since)
-  const isIn = after?.isJoined(userId) ? after : undefined
-  const wasIn = before?.isJoined(userId) ? before : undefined
-  const met = isIn !== undefined && isEncrypted(isIn)
-  const parted = wasIn !== undefined && isEncrypted(wasIn)
-  if (met && !parted) return { met: isIn.joined(), parted: [] }
-  if (parted && isIn === undefined) return { met: [], parted: wasIn.joined() }
-  if (!met || !parted) return { met: [], parted: [] }
-  const { joined, gone } = await rooms.memberChanges(roomId, { from: since, to })
-  return { met: joined, parted: gone }
-}
-
-/** What decides who is in an encrypted room. */
-const encounterTypes = new Set(['m.room.member', 'm.room.encryption'])
-
-function isEncrypted(state: StateView): boolean {
-  return state.eventId('m.room.encryption', '') !== undefined
 }
 
 function isJoin({ membership }: LocalMembership): boolean {

@@ -81,7 +81,7 @@ export function parseSyncFilter(filter: JsonObject): SyncFilter {
     accountData: parseEventFilter(objectAt(filter, 'account_data')),
     profileFields: parseProfileFields(filter),
     room: {
-      matchesRoom: chooser(stringsAt(room, 'rooms'), stringsAt(room, 'not_rooms')),
+      matchesRoom: chooser(roomIdsAt(room, 'rooms'), roomIdsAt(room, 'not_rooms')),
       includeLeave: booleanAt(room, 'include_leave') ?? false,
       ephemeral: parseRoomEventFilter(objectAt(room, 'ephemeral')),
       state: parseRoomEventFilter(objectAt(room, 'state')),
@@ -103,8 +103,8 @@ function parseProfileFields(filter: JsonObject): SyncFilter['profileFields'] {
 export function parseRoomEventFilter(filter: JsonObject): RoomEventFilter {
   const events = parseEventFilter(filter)
   const containsUrl = booleanAt(filter, 'contains_url')
-  const rooms = stringsAt(filter, 'rooms')
-  const notRooms = stringsAt(filter, 'not_rooms')
+  const rooms = roomIdsAt(filter, 'rooms')
+  const notRooms = roomIdsAt(filter, 'not_rooms')
   const narrowing = ['types', 'not_types', 'senders', 'not_senders', 'contains_url']
   return {
     ...events,
@@ -127,7 +127,7 @@ export const everyRoomEvent: RoomEventFilter = parseRoomEventFilter({})
 function parseEventFilter(filter: JsonObject): EventFilter {
   // A * can be used as a wildcard to match any sequence of characters.
   const matchesType = chooser(stringsAt(filter, 'types'), stringsAt(filter, 'not_types'), '*')
-  const matchesSender = chooser(stringsAt(filter, 'senders'), stringsAt(filter, 'not_senders'))
+  const matchesSender = chooser(userIdsAt(filter, 'senders'), userIdsAt(filter, 'not_senders'))
   const limit = filter.limit
   // The maximum number of events to return, must be an integer greater than 0.
   if (limit !== undefined && (!Number.isSafeInteger(limit) || Number(limit) < 0)) {
@@ -197,6 +197,25 @@ function booleanAt(object: JsonObject, key: string): boolean | undefined {
   const value = object[key]
   if (value === undefined || typeof value === 'boolean') return value
   throw bad(`'${key}' must be true or false.`)
+}
+
+function roomIdsAt(object: JsonObject, key: string): readonly string[] | undefined {
+  return idsAt(object, key, { sigil: '!', what: 'room IDs' })
+}
+
+function userIdsAt(object: JsonObject, key: string): readonly string[] | undefined {
+  return idsAt(object, key, { sigil: '@', what: 'user IDs' })
+}
+
+/** What cannot be an ID would match nothing, for ever: whoever wrote it should hear of it. */
+function idsAt(
+  object: JsonObject,
+  key: string,
+  { sigil, what }: { readonly sigil: string; readonly what: string },
+): readonly string[] | undefined {
+  const ids = stringsAt(object, key)
+  if (ids === undefined || ids.every((id) => id.startsWith(sigil))) return ids
+  throw bad(`'${key}' must be a list of ${what}.`)
 }
 
 function stringsAt(object: JsonObject, key: string): readonly string[] | undefined {

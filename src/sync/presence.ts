@@ -24,7 +24,10 @@ export interface PresenceNeeds {
   readonly presence: Pick<Presence, 'changed' | 'state'>
 }
 
-/** What changed in a part of the stream, as events; all that is known, if it begins nowhere. */
+/**
+ * What changed in a part of the stream, as events; all that is known, if it begins nowhere. How those
+ * are whom the user has met meanwhile is news to them, also if it did not change.
+ */
 export async function presenceEvents(
   { clock, rooms, presence }: PresenceNeeds,
   wanted: {
@@ -33,6 +36,7 @@ export async function presenceEvents(
     readonly to: number
     readonly filter: EventFilter
     readonly memberships: readonly LocalMembership[]
+    readonly met?: readonly UserId[]
   },
 ): Promise<JsonObject[]> {
   const { userId, since = -1, to, filter, memberships } = wanted
@@ -47,18 +51,26 @@ export async function presenceEvents(
     }
     return false
   }
-  const events: JsonObject[] = []
+  const events = new Map<UserId, JsonObject>()
+  const tell = async (other: UserId, isOfflineNews: boolean) => {
+    const state = presence.state(other)
+    // The updates to the presence status of other users.
+    if (other === userId || state === undefined || events.has(other)) return
+    if (state.presence === 'offline' && !isOfflineNews) return
+    const content = presenceContent(state, clock.now())
+    const event = { type: 'm.presence', sender: other, content }
+    if (filter.matches(event) && (await isMet(other))) events.set(other, event)
+  }
   let lookedAt = 0
   for (const [other] of presence.changed({ from: since, to })) {
     lookedAt += 1
-    if (events.length >= limit || lookedAt > lookedAtMax) break
-    const state = presence.state(other)
-    // The updates to the presence status of other users.
-    if (other === userId || state === undefined) continue
-    if (wanted.since === undefined && state.presence === 'offline') continue
-    const content = presenceContent(state, clock.now())
-    const event = { type: 'm.presence', sender: other, content }
-    if (filter.matches(event) && (await isMet(other))) events.push(event)
+    if (events.size >= limit || lookedAt > lookedAtMax) break
+    await tell(other, wanted.since !== undefined)
   }
-  return events
+  for (const other of wanted.met ?? []) {
+    lookedAt += 1
+    if (events.size >= limit || lookedAt > lookedAtMax) break
+    await tell(other, false)
+  }
+  return [...events.values()]
 }

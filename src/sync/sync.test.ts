@@ -17,7 +17,6 @@ test('an initial sync has the state where the timeline starts, and the next one 
   assert.equal(room.timeline.limited, true)
   assert.deepEqual(types(room.state.events).sort(), [
     'm.room.create',
-    'm.room.guest_access',
     'm.room.history_visibility',
     'm.room.join_rules',
     'm.room.member',

@@ -30,6 +30,7 @@ import type { Typing } from '#users/typing.ts'
 import type { Wishes } from '#users/wishes.ts'
 import { type DeviceListChanges, deviceListChanges } from './device-lists.ts'
 import { keysLeft } from './device-sections.ts'
+import { type Encounters, encountersSince } from './encounters.ts'
 import { type EventsAnswer, type EventsRequest, eventStream } from './event-stream.ts'
 import type { SyncFilter } from './filter.ts'
 import {
@@ -126,8 +127,8 @@ export function createSync(needs: SyncNeeds): Sync {
       const settled = needs.streams.settled()
       const memberships = await needs.rooms.membershipsOf(userId)
       const since = Math.min(from, settled)
-      const range = { since, to: Math.max(Math.min(to, settled), since), memberships }
-      return await deviceListChanges(needs, { userId, ...range })
+      const range = { userId, since, to: Math.max(Math.min(to, settled), since), memberships }
+      return await deviceListChanges(needs, range, await encountersSince(needs, range))
     },
   }
 }
@@ -249,12 +250,14 @@ async function build(
     ...(leave.length > 0 && { leave: Object.fromEntries(leave) }),
   }
   const global = accountData.get(undefined) ?? []
-  const lists = await deviceListsOf(needs, request, snapshot)
+  const range = { userId: request.userId, to, memberships }
+  const encounters = since === undefined ? [] : await encountersSince(needs, { ...range, since })
+  const lists = await deviceListsOf(needs, request, snapshot, encounters)
   const presence = await presenceEvents(needs, {
-    ...request,
+    ...range,
+    since,
     filter: filter.presence,
-    to,
-    memberships,
+    met: encounters.flatMap(({ met }) => [...met]),
   })
   const profiles = await profilesOf(needs, request, snapshot)
   const isNews =
@@ -295,9 +298,11 @@ async function deviceListsOf(
   needs: AnswerNeeds,
   { userId, since }: SyncRequest,
   { to, memberships }: Snapshot,
+  encounters: readonly Encounters[],
 ): Promise<JsonObject> {
   if (since === undefined) return {}
-  const { changed, left } = await deviceListChanges(needs, { userId, since, to, memberships })
+  const range = { userId, since, to, memberships }
+  const { changed, left } = await deviceListChanges(needs, range, encounters)
   return changed.length + left.length > 0 ? { device_lists: { changed, left } } : {}
 }
 

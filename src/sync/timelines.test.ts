@@ -116,6 +116,7 @@ class Story {
   readonly #live: Live[] = []
   readonly #tokens: Token[] = []
   readonly #hidden: Map<EventId, Pdu>
+  #topics = 0
   #standing: Standing = { visibility: 'shared', membership: undefined }
 
   private constructor(
@@ -188,7 +189,9 @@ class Story {
       case 'say':
         return void this.#add(await alice.say(roomId, 'x'), 'm.room.message')
       case 'topic': {
-        const { event_id } = await alice.put(at(roomId, '/state/m.room.topic'), { topic: 'x' })
+        const { event_id } = await alice.put(at(roomId, '/state/m.room.topic'), {
+          topic: `x${this.#topics++}`,
+        })
         return void this.#add(event_id, 'm.room.topic')
       }
       case 'visibility': {

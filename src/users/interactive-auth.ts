@@ -132,7 +132,9 @@ async function tryStage(request: {
   try {
     Object.assign(session.shown, await request.checkStage(stage, auth))
   } catch (error) {
-    if (error instanceof MatrixError && error.status < 429) return error
+    // What is forbidden stays so however often it is tried.
+    const isToBeTried = error instanceof MatrixError && error.status < 429 && error.status !== 403
+    if (isToBeTried) return error
     throw error
   }
   session.completed.add(stage)

@@ -33,7 +33,7 @@ type Table = 'users' | 'events' | 'notifications'
 
 /** Checks a power levels event. Its sender is in the room and may send such events. */
 export function checkPowerLevels(pdu: Pdu, state: AuthState): Verdict {
-  const malformed = checkFormat(pdu) ?? checkUsers(pdu) ?? checkCreators(pdu, state)
+  const malformed = checkContent(pdu, state)
   if (malformed !== undefined) return malformed
 
   // If there is no previous `m.room.power_levels` event in the room, allow.
@@ -51,6 +51,11 @@ export function checkPowerLevels(pdu: Pdu, state: AuthState): Verdict {
     // Otherwise, allow.
     ALLOW
   )
+}
+
+/** What a power levels event must be whoever sends it, and whatever the levels are before it. */
+export function checkContent(pdu: Pdu, state: AuthState): Verdict | undefined {
+  return checkFormat(pdu) ?? checkUsers(pdu) ?? checkCreators(pdu, state)
 }
 
 /** What versions 10 and later ask of all levels but those of users. */

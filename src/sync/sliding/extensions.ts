@@ -18,6 +18,7 @@ import type { ToDevice } from '#users/to-device.ts'
 import type { Typing } from '#users/typing.ts'
 import { type DeviceListNeeds, deviceListChanges } from '../device-lists.ts'
 import { keysLeft } from '../device-sections.ts'
+import { encountersSince } from '../encounters.ts'
 import type { PresentingNeeds } from '../present-events.ts'
 import { type ProfileUpdateNeeds, profileUpdates } from '../profile-updates.ts'
 import { freshlyJoined, type Snapshot } from '../snapshot.ts'
@@ -128,13 +129,12 @@ async function keySection(
   needs: ExtensionNeeds,
   { request, since, to, memberships }: AnswerPart,
 ): Promise<JsonObject> {
-  const { userId } = request
-  const lists =
-    since === undefined
-      ? { changed: [], left: [] }
-      : await deviceListChanges(needs, { userId, since, to, memberships })
+  const keys = await keysLeft(needs.localKeys, request)
+  if (since === undefined) return keys
+  const range = { userId: request.userId, since, to, memberships }
+  const lists = await deviceListChanges(needs, range, await encountersSince(needs, range))
   return {
-    ...(await keysLeft(needs.localKeys, request)),
+    ...keys,
     ...(lists.changed.length + lists.left.length > 0 && { device_lists: { ...lists } }),
   }
 }

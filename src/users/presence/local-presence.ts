@@ -16,15 +16,13 @@ import type { PresenceWord } from './presence-state.ts'
 const graceMs = 30_000
 /** After this time without activity a user is unavailable: that of the spec's example. */
 const idleMs = 5 * 60_000
-/** Changes of one user are told no more often than this. */
-const toldEveryMs = 10_000
+/** So many changes of one user are told within this time; what comes after that is held back. */
+const toldMax = 5
+const toldWithinMs = 50_000
 /** Who is online is told again after this time: others forget after half an hour. */
 const toldAgainMs = 25 * 60_000
 /** Devices of a user that count. */
 const devicesMax = 100
-
-/** A device that nobody has, for a user who said to be online without syncing. */
-const byHand = ''
 
 /** What others are told. */
 export interface Told {
@@ -41,7 +39,8 @@ export class LocalPresence {
   #lastActiveTs: number | undefined
   #statusMsg: string | undefined
   #told: Told
-  #toldMs = Number.NEGATIVE_INFINITY
+  /** When others were told, the latest last; no more than `toldMax`. */
+  readonly #toldMs: number[] = []
   #timer: Timer | undefined
 
   /** `tell` is called with each change that others are to be told. */
@@ -83,13 +82,13 @@ export class LocalPresence {
     this.#settle()
   }
 
-  /** The user says how they are. */
-  set(word: PresenceWord, statusMsg: string | undefined): void {
+  /** The user says how they are, on a device, which counts as one that syncs for a while. */
+  set(deviceId: string, word: PresenceWord, statusMsg: string | undefined): void {
     this.#noteActivity()
     this.#statusMsg = statusMsg
     this.#isIdleByHand = word === 'unavailable'
     if (word === 'offline') this.#devices.clear()
-    else this.#connect(byHand, 'online', idleMs)
+    else this.#connect(deviceId, 'online', idleMs)
     this.#settle()
   }
 
@@ -131,21 +130,33 @@ export class LocalPresence {
     const presence = this.#word()
     const { presence: before, statusMsg } = this.#told
     const isChanged = presence !== before || this.#statusMsg !== statusMsg
-    const isDue = isChanged || (presence !== 'offline' && nowMs >= this.#toldMs + toldAgainMs)
-    const isTold = isDue && nowMs >= this.#toldMs + toldEveryMs
+    const isDue = isChanged || (presence !== 'offline' && nowMs >= this.#againMs())
+    const isTold = isDue && nowMs >= this.#freeMs()
     if (isTold) {
       this.#told = { presence, statusMsg: this.#statusMsg }
-      this.#toldMs = nowMs
+      this.#toldMs.push(nowMs)
+      if (this.#toldMs.length > toldMax) this.#toldMs.shift()
       this.#tell(this.#told)
     }
     this.#wakeAt(this.#nextMs(isDue && !isTold))
   }
 
+  /** When others may be told the next time. */
+  #freeMs(): number {
+    const [first = Number.NEGATIVE_INFINITY] = this.#toldMs
+    return this.#toldMs.length < toldMax ? Number.NEGATIVE_INFINITY : first + toldWithinMs
+  }
+
+  /** When others are to be told again. */
+  #againMs(): number {
+    return (this.#toldMs.at(-1) ?? Number.NEGATIVE_INFINITY) + toldAgainMs
+  }
+
   /** When something may change by itself, or may be told that was held back. */
   #nextMs(isHeldBack: boolean): number | undefined {
     const moments = [...this.#devices.values()].map(({ untilMs }) => untilMs)
-    if (isHeldBack) moments.push(this.#toldMs + toldEveryMs)
-    if (this.#devices.size > 0) moments.push(this.#toldMs + toldAgainMs)
+    if (isHeldBack) moments.push(this.#freeMs())
+    if (this.#devices.size > 0) moments.push(this.#againMs())
     if (this.#word() === 'online') moments.push(this.#lastActiveMs + idleMs)
     return moments.length === 0 ? undefined : Math.min(...moments)
   }

@@ -40,7 +40,11 @@ export interface Presence {
     timeoutMs: number,
   ): Promise<void>
   /** A user of ours says how they are. */
-  set(userId: UserId, word: PresenceWord, statusMsg: string | undefined): Promise<void>
+  set(
+    device: { readonly userId: UserId; readonly deviceId: string },
+    word: PresenceWord,
+    statusMsg: string | undefined,
+  ): Promise<void>
   /** What is known of a user; `undefined` if nothing is. */
   state(userId: UserId): PresenceState | undefined
   /** Takes an `m.presence` EDU. */
@@ -113,11 +117,11 @@ export function createPresence(needs: PresenceNeeds): Presence {
       user.sync(deviceId, word, timeoutMs)
       forgetOver(userId)
     },
-    set: async (userId, word, statusMsg) => {
+    set: async ({ userId, deviceId }, word, statusMsg) => {
       if (!isEnabled) return
       const user = await of(userId)
       await needs.db.write((tx) => setStatusMessage(tx, userId, statusMsg))
-      user.set(word, statusMsg)
+      user.set(deviceId, word, statusMsg)
       forgetOver(userId)
     },
     state: (userId) => {
