@@ -24,12 +24,11 @@ export async function proveIdentity(
     checkStage: async (_, auth) => {
       const name = namedUser(auth)
       const userId = name === undefined ? session.userId : users.accounts.userIdNamed(name)
-      const password = typeof auth.password === 'string' ? auth.password : ''
-      const isRight = await users.accounts.checkPassword(userId, password)
-      if (isRight && userId === session.userId) return
-      if (isRight) {
+      if (userId !== session.userId) {
         throw new MatrixError(403, 'M_FORBIDDEN', `This is for ${session.userId} to confirm.`)
       }
+      const password = typeof auth.password === 'string' ? auth.password : ''
+      if (await users.accounts.checkPassword(userId, password)) return
       throw new MatrixError(401, 'M_FORBIDDEN', 'The password is not right.')
     },
   })

@@ -88,7 +88,7 @@ test('what cannot be a room is refused, and leaves nothing', async (t) => {
       { power_level_content_override: { users: { [alice.userId]: 1 } } },
       '400 M_INVALID_ROOM_STATE',
     ],
-    [{ creation_content: { additional_creators: ['x'] } }, '400 M_BAD_JSON'],
+    [{ creation_content: { additional_creators: ['x'] } }, '400 M_INVALID_ROOM_STATE'],
   ]
   for (const [body, expected] of cases) {
     assert.equal(await alice.refused('POST', '/createRoom', body), expected, JSON.stringify(body))

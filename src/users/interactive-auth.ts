@@ -133,9 +133,9 @@ async function tryStage(request: {
     Object.assign(session.shown, await request.checkStage(stage, auth))
   } catch (error) {
     // What is forbidden stays so however often it is tried.
-    const isToBeTried = error instanceof MatrixError && error.status < 429 && error.status !== 403
-    if (isToBeTried) return error
-    throw error
+    if (!(error instanceof MatrixError) || error.status >= 429) throw error
+    if (error.status === 403 && error.errcode === 'M_FORBIDDEN') throw error
+    return error
   }
   session.completed.add(stage)
   return undefined
