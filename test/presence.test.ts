@@ -56,6 +56,31 @@ test('users of another server are seen, as long as it speaks of them', async () 
   await world.end()
 })
 
+test('who comes to share a room is told at once who is there, and tells who came', async () => {
+  const { world, alice, bob, a, set, of, wait } = await twoServers(false)
+  await set(alice, { presence: 'online', status_msg: 'here' })
+  await set(bob, { presence: 'online', status_msg: 'new' })
+  await world.settle(60_000)
+  const roomId = await wait(alice.createRoom({ preset: 'public_chat' }))
+  await wait(bob.join(roomId, [a.name]))
+  await world.settle(5_000)
+  for (const [asker, user, status_msg] of [
+    [bob, alice, 'here'],
+    [alice, bob, 'new'],
+  ] as const) {
+    const seen = await of(asker, user)
+    assert.deepEqual([seen.presence, seen.status_msg], ['online', status_msg])
+  }
+  // Another of this server is told of by the next one who comes, to a server that is there already.
+  const carol = await a.register('carol')
+  await set(carol, { presence: 'online' })
+  await world.settle(60_000)
+  await wait(carol.join(roomId, []))
+  await world.settle(5_000)
+  assert.equal((await of(bob, carol)).presence, 'online')
+  await world.end()
+})
+
 test('servers without a common room are told nothing', async () => {
   const { world, alice, bob, set } = await twoServers(false)
   const edus: string[] = []

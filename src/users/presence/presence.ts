@@ -3,7 +3,7 @@
  * their devices sync, or other servers say something.
  *
  * Presence is known to grow with the square of a room's members. So it goes to members of rooms of at
- * most a thousand, a user's changes are told at most every ten seconds, what other servers say is taken
+ * most a thousand, a user's changes are told at most five times in fifty seconds, what other servers say is taken
  * in together once a second, and of their users only those who share a room with somebody here who was
  * online lately.
  *
@@ -18,7 +18,7 @@ import type { Clock } from '#io/clock.ts'
 import type { Log } from '#io/log.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
-import type { Rooms } from '#rooms/rooms.ts'
+import type { RoomCommit, Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
 import { setStatusMessage, statusMessage } from '#storage/presence-status.ts'
 import type { Streams } from '#storage/streams.ts'
@@ -76,6 +76,8 @@ export interface PresenceNeeds {
 const roomsMax = 200
 const membersMax = 1_000
 const serversMax = 1_000
+/** Users of ours of whom a server is told that comes to share a room with them. */
+const toldToNewMax = 100
 
 export function createPresence(needs: PresenceNeeds): Presence {
   const { clock, rooms, serverName, isEnabled } = needs
@@ -105,9 +107,13 @@ export function createPresence(needs: PresenceNeeds): Presence {
   const forgetOver = (userId: UserId) => {
     if (own.get(userId)?.isOver) own.delete(userId)
   }
-  // A pro-active event may be sending a message to a room.
-  rooms.onCommit(({ timeline }) => {
-    for (const { pdu } of isEnabled ? timeline : []) own.get(pdu.sender)?.act()
+  rooms.onCommit((commit) => {
+    if (!isEnabled) return
+    // A pro-active event may be sending a message to a room.
+    for (const { pdu } of commit.timeline) own.get(pdu.sender)?.act()
+    tellWhoCame(told, commit).catch((error: unknown) =>
+      needs.log.warn('presence was not told', { roomId: commit.roomId, error }),
+    )
   })
   return {
     isEnabled,
@@ -151,7 +157,7 @@ async function tellOthers(
   needs: Telling,
   user: Told & { readonly userId: UserId; readonly lastActiveTs: number | undefined },
 ): Promise<void> {
-  const { clock, edus, rooms, states, streams, active } = needs
+  const { rooms, states, streams, active } = needs
   const { userId, presence, statusMsg, lastActiveTs } = user
   const roomIds = await roomsToTell(needs, userId)
   if (presence !== 'offline') active.use(roomIds)
@@ -165,9 +171,46 @@ async function tellOthers(
       if (servers.size < serversMax) servers.add(server)
     }
   }
+  send(needs, [...servers], userId, state)
+}
+
+function send(
+  { clock, edus }: Telling,
+  servers: readonly ServerName[],
+  userId: UserId,
+  state: PresenceState,
+): void {
   const update = { last_active_ago: 0, ...presenceContent(state, clock.now()), user_id: userId }
   const edu = { edu_type: 'm.presence', content: { push: [update] } }
-  edus.sendEdu([...servers], edu, `m.presence ${userId}`)
+  edus.sendEdu(servers, edu, `m.presence ${userId}`)
+}
+
+/** Tells servers that come to share a room with users of ours how these are, who did not change. */
+async function tellWhoCame(needs: Telling, { roomId, memberChanges }: RoomCommit): Promise<void> {
+  const { rooms, serverName } = needs
+  const { joined, newServers } = memberChanges
+  if (joined.length === 0 || (await rooms.joinedMemberCount(roomId)) > membersMax) return
+  const isOurs = (userId: UserId) => serverNameOf(userId) === serverName
+  const tell = (userIds: readonly UserId[], servers: readonly ServerName[]) => {
+    let count = 0
+    for (const userId of servers.length === 0 ? [] : userIds) {
+      const state = needs.states.get(userId)
+      if (state === undefined || state.presence === 'offline' || !isOurs(userId)) continue
+      if (++count > toldToNewMax) return
+      send(needs, servers.slice(0, serversMax), userId, state)
+    }
+  }
+  const others = newServers.filter((server) => server !== serverName)
+  if (others.length > 0) tell((await rooms.currentState(roomId))?.joined() ?? [], others)
+  const came = joined.filter(isOurs)
+  if (came.length === 0) return
+  if (came.some((userId) => needs.states.get(userId)?.currentlyActive)) needs.active.use([roomId])
+  const told = new Set([serverName, ...others])
+  const known = await rooms.serversInRoom(roomId)
+  tell(
+    came,
+    [...known].filter((server) => !told.has(server)),
+  )
 }
 
 async function roomsToTell({ rooms }: PresenceNeeds, userId: UserId): Promise<RoomId[]> {
