@@ -507,6 +507,7 @@ function shellOf(
     explain: (error) => explainFullDisk(error) ?? explainFailure(error),
     enterServer: createServerEntrance({
       ...io,
+      isLimited: config.rate_limits,
       refusals,
       claimedOrigin,
       refusalOf: (endpoint, origin, { txnId }) =>

@@ -23,6 +23,7 @@ function scene() {
   const refused = new Set<string>()
   const enter = createServerEntrance({
     clock,
+    isLimited: true,
     refusals: new HeldRefusals(clock),
     claimedOrigin: ({ headers }) => headers.authorization as ServerName | undefined,
     refusalOf: (_, origin, { txnId }) =>
@@ -110,4 +111,18 @@ test('large bodies of a server are read one at a time, small ones beside them', 
     '429 not t',
   ])
   assert.deepEqual(read, ['b', 'b', 'c'])
+})
+
+test('more than sixteen megabytes a second of one address wait to be read', async () => {
+  const { time, read, ask } = scene()
+  const large = { length: 16 * 1024 * 1024 }
+  const all = Array.from({ length: 9 }, () => ask('b', large))
+  await time.run(10)
+  // Four are let through, and the one that goes beyond.
+  assert.equal(read.length, 5)
+  const sinceMs = time.elapsedMs
+  assert.equal(await time.await(ask('c', { ...large, from: '10.0.0.2' })), '200')
+  assert.ok(time.elapsedMs - sinceMs < 10)
+  await time.await(Promise.all(all))
+  assert.ok(time.elapsedMs - sinceMs >= 3900)
 })

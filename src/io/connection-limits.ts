@@ -20,7 +20,7 @@ import { realClock } from './real-clock.ts'
 /** From one address; a proxy speaks for many and is not counted. */
 const connectionsPerAddressMax = 500
 /** How many handshakes of one address are under way at the same time. */
-const handshakesPerAddressMax = 10
+const handshakesPerAddressMax = 4
 
 /** Begins with a connection when it may: not at all if it is not taken. */
 export function beginLater(

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import { detached } from '#io/wait-order.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
@@ -237,13 +238,14 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
 }
 
 /** How many events are looked for at once. */
-const lookedForAtOnce = 2000
+const lookedForAtOnce = 500
 
 async function unknownOf(
-  { queues, db }: EngineParts,
+  { queues, db, clock }: EngineParts,
   roomId: RoomId,
   eventIds: readonly EventId[],
 ): Promise<EventId[]> {
+  const slices = new Slices(clock)
   const room = await queues.room(roomId)
   if (room === undefined) return [...eventIds]
   // State events that are here have a number.
@@ -252,6 +254,7 @@ async function unknownOf(
   for (let at = 0; at < others.length; at += lookedForAtOnce) {
     const page = others.slice(at, at + lookedForAtOnce)
     for (const eventId of await storedEventIds(db, room.roomNid, page)) stored.add(eventId)
+    if (slices.isOver) await slices.next()
   }
   return others.filter((eventId) => !stored.has(eventId))
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
 import { createEventIdOfRoom } from '#protocol/identifiers/room-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
@@ -17,7 +18,7 @@ import { admitAffordable, type Fetch, fetchEvents, fromAnyServer } from './fetch
  */
 export async function fetchAuthChains(fetch: Fetch, events: readonly Pdu[]): Promise<boolean> {
   const given = new Map(events.map((pdu) => [pdu.event_id, pdu]))
-  const lacking = await lackingOf(fetch, given, events)
+  const lacking = await lackingOf(fetch, events, (eventId) => given.has(eventId))
   if (lacking.length === 0) return true
   const found = new Map<EventId, Pdu>()
   // The chain of one event holds most of what the others lack too.
@@ -37,13 +38,14 @@ export async function completeAndStore(
   given: ReadonlyMap<EventId, Pdu>,
   found: Map<EventId, Pdu>,
 ): Promise<boolean> {
-  const all = () => [...given.values(), ...found.values()]
-  let lacking = await lackingOf(fetch, new Map([...given, ...found]), all())
+  const isHere = (eventId: EventId) => given.has(eventId) || found.has(eventId)
+  let lacking = await lackingOf(fetch, [...given.values(), ...found.values()], isHere)
   while (lacking.length > 0 && !fetch.budget.isSpent) {
     const fetched = await fetchEvents(fetch, lacking)
     if (fetched.size === 0) break
     for (const [eventId, pdu] of fetched) found.set(eventId, pdu)
-    lacking = await lackingOf(fetch, new Map([...given, ...found]), all())
+    // Only what has just come names anything new: a chain may be long.
+    lacking = await lackingOf(fetch, [...fetched.values()], isHere, lacking)
   }
   const unknown = new Set(await fetch.parts.engine.unknownOf(fetch.roomId, [...found.keys()]))
   const fresh = [...found.values()].filter((pdu) => unknown.has(pdu.event_id))
@@ -54,18 +56,24 @@ export async function completeAndStore(
   return lacking.length === 0
 }
 
-/** The auth events that the events name and that are neither stored nor given. */
+/** The auth events that the events name, and what was lacking before, that are neither stored nor here. */
 async function lackingOf(
   { parts, roomId, version }: Fetch,
-  given: ReadonlyMap<EventId, Pdu>,
   events: readonly Pdu[],
+  isHere: (eventId: EventId) => boolean,
+  before: readonly EventId[] = [],
 ): Promise<EventId[]> {
-  const named = new Set(events.flatMap((pdu) => pdu.auth_events))
-  if (version.roomIdIsCreateEventId) named.add(createEventIdOfRoom(roomId))
-  return await parts.engine.unknownOf(
-    roomId,
-    [...named].filter((eventId) => !given.has(eventId)),
-  )
+  const named = new Set(before.filter((eventId) => !isHere(eventId)))
+  const slices = new Slices(parts.clock)
+  for (const { auth_events: authEvents } of events) {
+    for (const eventId of authEvents) if (!isHere(eventId)) named.add(eventId)
+    if (slices.isOver) await slices.next()
+  }
+  if (version.roomIdIsCreateEventId) {
+    const create = createEventIdOfRoom(roomId)
+    if (!isHere(create)) named.add(create)
+  }
+  return await parts.engine.unknownOf(roomId, [...named])
 }
 
 async function chainOf(fetch: Fetch, { event_id: eventId }: Pdu): Promise<readonly Pdu[]> {

@@ -5,15 +5,17 @@
  */
 
 import { Slices } from '#io/slices.ts'
-import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
-import { parsePdu } from '#protocol/parse-pdu.ts'
-import { type StagedRow, stagedOfRoom, unstagePdus } from '#storage/staging.ts'
+import type { RoomId } from '#protocol/identifiers/ids.ts'
+import { type StagedListRow, stagedOfRoom, unstagePdus } from '#storage/staging.ts'
+import { peek } from './admit-pdus.ts'
 import type { EngineParts } from './engine-parts.ts'
 
 /** How many PDUs of a room may be staged. */
 export const stagedMax = 1000
 /** How many are left when there were more. */
 const keptMax = 800
+/** How many are read at once. */
+const lookedAtOnce = 200
 
 /**
  * Takes away the oldest of too many, and gives their numbers. Those go first that others follow: they
@@ -24,17 +26,21 @@ export async function pruneStaged(
   { db, log, queues, clock }: EngineParts,
   roomId: RoomId,
 ): Promise<ReadonlySet<number>> {
-  const rows = await stagedOfRoom(db, roomId, { after: 0, limit: 2 * stagedMax })
-  const room = await queues.room(roomId)
-  const surplus = rows.length - keptMax
-  if (surplus <= 0 || room === undefined) return new Set()
-  const followed = new Set<EventId>()
   const slices = new Slices(clock)
-  for (const { bytes } of rows) {
+  const rows: StagedListRow[] = []
+  const followed = new Set<unknown>()
+  for (let after = 0, isMore = true; isMore && rows.length < 2 * stagedMax; ) {
+    const page = await stagedOfRoom(db, roomId, { after, limit: lookedAtOnce })
+    for (const { bytes, ...row } of page) {
+      for (const parent of parentsOf(bytes)) followed.add(parent)
+      rows.push(row)
+      after = row.staged_nid
+    }
+    isMore = page.length === lookedAtOnce
     if (slices.isOver) await slices.next()
-    const parsed = parsePdu(room.version, bytes)
-    for (const parent of parsed.ok ? parsed.pdu.prev_events : []) followed.add(parent)
   }
+  const surplus = rows.length - keptMax
+  if (surplus <= 0 || (await queues.room(roomId)) === undefined) return new Set()
   const pruned = rows.filter(({ event_id }) => followed.has(event_id)).slice(0, surplus)
   const left = new Set(rows).difference(new Set(pruned))
   const given = mostOfOneServer([...left], surplus - pruned.length)
@@ -49,10 +55,16 @@ export async function pruneStaged(
   return gone
 }
 
+/** What an event follows. Those of old rooms are pairs of an ID and a hash. */
+function parentsOf(bytes: Uint8Array): unknown[] {
+  const parents = peek(bytes)?.prev_events
+  return Array.isArray(parents) ? parents.map((one) => (Array.isArray(one) ? one[0] : one)) : []
+}
+
 /** The oldest rows of the server that has most, until so many are found; then of the next. */
-function mostOfOneServer(rows: readonly StagedRow[], count: number): StagedRow[] {
+function mostOfOneServer(rows: readonly StagedListRow[], count: number): StagedListRow[] {
   const byServer = Map.groupBy(rows, ({ origin }) => origin)
-  const taken: StagedRow[] = []
+  const taken: StagedListRow[] = []
   while (taken.length < count) {
     const [most] = [...byServer.values()].toSorted((a, b) => b.length - a.length)
     const next = most?.shift()

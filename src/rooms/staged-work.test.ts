@@ -243,6 +243,31 @@ test('more events than are held in memory wait, and are all taken in', async () 
   assert.ok((count?.count ?? 0) > 900)
 })
 
+test('a message of ours does not wait until all that came from another server is worked off', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('11'))
+  const parent = await room.message(bob)
+  const children: Pdu[] = []
+  for (let count = 0; count < 400; count += 1) children.push(await room.message(bob, [parent]))
+  await takeInAll(world, children)
+  const begun = Promise.withResolvers<void>()
+  world.rooms.onCommit(({ timeline }) => {
+    if (timeline.some(({ pdu }) => pdu.event_id === children[0]?.event_id)) begun.resolve()
+  })
+  // Now all of them can be worked off.
+  await room.receive(parent)
+  await begun.promise
+  const ours = await room.ours('m.room.message', { body: 'between' })
+  await world.rooms.engine.settled()
+  const rows = await world.db.all<{ event_id: string }>(
+    sql`SELECT event_id FROM events WHERE stream IS NOT NULL ORDER BY stream`,
+  )
+  const timeline = rows.map(({ event_id }) => event_id)
+  assert.ok(children.every(({ event_id }) => timeline.includes(event_id)))
+  const behind = timeline.length - timeline.indexOf(ours.event_id)
+  assert.ok(behind > 200, `${behind} came after it`)
+})
+
 /** Takes in events as transactions of fifty, one after the other as from one server. */
 async function takeInAll(
   { rooms }: Awaited<ReturnType<typeof openWorld>>,

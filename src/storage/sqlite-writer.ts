@@ -38,7 +38,7 @@ export type ToWriter =
 export type FromWriter = 'ready' | number | readonly UnitOutcome[]
 
 /** While units keep arriving, a group still ends here, so that the first need not wait for long. */
-const groupStepsMax = 5000
+const groupStepsMax = 1500
 
 function write(port: MessagePort, start: WriterStart): void {
   const { path, migrations, lockWaitMs } = start

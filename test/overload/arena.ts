@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,8 +29,8 @@ export interface Measured {
   /** What the server's own process saw of itself. */
   readonly seen: Seen
   readonly tookMs: number
-  /** The most memory that the process had, in MiB. */
-  readonly memoryMiB: number
+  /** How much memory the process had, in MiB, five times a second. */
+  readonly memory: readonly number[]
 }
 
 export class Arena {
@@ -55,15 +55,16 @@ export class Arena {
     host: string
     honestHost: string
     nodeFlags?: readonly string[]
-    processor?: string | undefined
+    /** Whether the server and its honest users go before all other programs. */
+    isFirst?: boolean
   }): Promise<Arena> {
-    const { folder, honestHost, authority, nodeFlags = [], processor } = options
+    const { folder, honestHost, authority, nodeFlags = [], isFirst = false } = options
     const hansa = await prepareHansa({
       ...options,
       nodeFlags: [...nodeFlags, `--import=${new URL('probe.ts', import.meta.url)}`],
       environment: { OVERLOAD_PROBE: probeFile(folder) },
       isLimited: true,
-      launcher: processor === undefined ? [] : ['taskset', '-c', processor],
+      launcher: isFirst ? ['chrt', '--rr', '2'] : [],
     })
     await hansa.start()
     const honest = fork(new URL('honest.ts', import.meta.url))
@@ -76,6 +77,9 @@ export class Arena {
     }
     honest.send(start)
     await once(honest, 'message')
+    if (isFirst) {
+      execFileSync('chrt', ['--all-tasks', '--rr', '--pid', '3', String(honest.pid)])
+    }
     return new Arena(hansa, { authority, folder, honest })
   }
 
@@ -88,14 +92,12 @@ export class Arena {
     await this.#report()
     await this.#seen()
     const startMs = performance.now()
-    let memoryMiB = this.memoryMiB()
-    const sampling = setInterval(() => {
-      memoryMiB = Math.max(memoryMiB, this.memoryMiB())
-    }, sampleMs)
+    const memory = [this.memoryMiB()]
+    const sampling = setInterval(() => memory.push(this.memoryMiB()), sampleMs)
     await act()
     clearInterval(sampling)
     const tookMs = performance.now() - startMs
-    return { honest: await this.#report(), seen: await this.#seen(), memoryMiB, tookMs }
+    return { honest: await this.#report(), seen: await this.#seen(), memory, tookMs }
   }
 
   /** The memory of the process that is in use now. */

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +23,8 @@ const usage = `npm run overload -- [options] [words]
 Words: only scenarios whose name has one of them; \`disk\` is one more.
   --seconds N    how long each lasts (20)
   --runs N       how often all of it is done; of figures the medians are told (1)
-  --processors A,B   the one that the server is pinned to, and the one for all else
+  --quiet        as on a machine that does nothing else: other programs, and the attackers, are given
+                 what processors the server and its honest users leave (by \`chrt\`, which root may use)
   --profile F    writes CPU profiles of the server to a folder
   --memory N     the heap of the server, in MiB (as much as Node takes by itself)
   --json F       writes the figures to a file
@@ -36,7 +36,7 @@ const { values, positionals: words } = parseArgs({
     help: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '20' },
     runs: { type: 'string', default: '1' },
-    processors: { type: 'string' },
+    quiet: { type: 'boolean', default: false },
     profile: { type: 'string' },
     memory: { type: 'string' },
     json: { type: 'string' },
@@ -58,11 +58,13 @@ interface Row {
   readonly aheadMs: Spread
   /** How late the server's timers came. */
   readonly lateMs: Spread
-  /** What the server's thread did at once, in processor time. */
-  readonly sliceMs: Spread
+  /** What the server's thread did at once, in processor time: 99 of 100 times, and the longest. */
+  readonly sliceMs: readonly [p99: number, longest: number]
   /** The share of a processor that the server's thread used, and all of the server. */
   readonly busy: readonly [thread: number, all: number]
   readonly memoryMiB: number
+  /** The same in each tenth of the time. */
+  readonly memoryByTenths: readonly number[]
   readonly answers: Readonly<Record<string, number>>
   readonly failures: readonly string[]
   readonly works: boolean
@@ -81,7 +83,7 @@ async function works({ baseUrl, userId, token }: Client): Promise<boolean> {
 
 function rowOf(
   { name, what }: Pick<Scenario, 'name' | 'what'>,
-  { honest, seen, memoryMiB, tookMs }: Measured,
+  { honest, seen, memory, tookMs }: Measured,
   rest: { statuses: Statuses; works: boolean },
 ): Row {
   const both = (numbers: readonly number[]) =>
@@ -94,13 +96,22 @@ function rowOf(
     insideMs: both(seen.sends),
     aheadMs: both(seen.sendsCpu),
     lateMs: both(seen.late),
-    sliceMs: both(seen.slices),
+    sliceMs: [quantile(seen.slices, 0.99), quantile(seen.slices, 1)],
     busy: [seen.threadMs / tookMs, seen.processMs / tookMs],
-    memoryMiB,
+    memoryMiB: Math.max(...memory),
+    memoryByTenths: tenthsOf(memory),
     answers: Object.fromEntries(rest.statuses),
     failures: honest.failures,
     works: rest.works,
   }
+}
+
+/** The median of each tenth. */
+function tenthsOf(samples: readonly number[]): number[] {
+  return Array.from({ length: 10 }, (_, tenth) => {
+    const [from, to] = [tenth, tenth + 1].map((at) => Math.floor((at * samples.length) / 10))
+    return Math.round(quantile(samples.slice(from, to), 0.5))
+  })
 }
 
 function print(row: Row): void {
@@ -111,9 +122,10 @@ function print(row: Row): void {
     `${row.name}: send ${ms(row.sendMs)} ms, arrival ${ms(row.arrivalMs)} ms, ${row.memoryMiB.toFixed(0)} MiB, ${row.works ? 'works' : 'DOES NOT WORK'}`,
   )
   console.log(
-    `  in the server: send ${ms(row.insideMs)} ms, ahead of it ${ms(row.aheadMs)} ms, timers late ${ms(row.lateMs)} ms, at once ${ms(row.sliceMs)} ms; thread ${thread}, process ${all}`,
+    `  in the server: send ${ms(row.insideMs)} ms, ahead of it ${ms(row.aheadMs)} ms, timers late ${ms(row.lateMs)} ms, at once ${ms(row.sliceMs)} ms (99 of 100 / longest); thread ${thread}, process ${all}`,
   )
   console.log(`  ${row.what}; ${answers.join(', ')}`)
+  console.log(`  memory by tenths: ${row.memoryByTenths.join(', ')} MiB`)
   for (const failure of row.failures.slice(0, 3)) console.log(`  failed: ${failure}`)
 }
 
@@ -176,7 +188,7 @@ async function runAll(folder: string, authority: Certificate): Promise<Row[]> {
       ...(memory === undefined ? [] : [`--max-old-space-size=${memory}`]),
       ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
     ],
-    processor: values.processors?.split(',')[0],
+    isFirst: values.quiet,
   })
   const rows: Row[] = []
   for (const [at, scenario] of wanted.entries()) {
@@ -191,8 +203,6 @@ async function runAll(folder: string, authority: Certificate): Promise<Row[]> {
 async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'hansa-overload-'))
   const authority = await makeAuthority('Overload', Date.now())
-  const [, others] = values.processors?.split(',') ?? []
-  if (others !== undefined) execFileSync('taskset', ['-acp', others, String(process.pid)])
   const rows: Row[] = []
   try {
     for (let run = 0; run < Number(values.runs); run += 1) {
