@@ -136,8 +136,8 @@ const floodGuards: readonly Guard[] = [
       'the line of one server’s transactions',
       [
         'src/federation/receive-transactions.ts',
-        'const perOriginMax = 2',
-        'const perOriginMax = Number.POSITIVE_INFINITY',
+        'if (line.count === perOriginMax) await parts.refusals.refuse(oneAtATime())',
+        'if (false) await parts.refusals.refuse(oneAtATime())',
       ],
       seenBy(
         'test/transactions.test.ts',

@@ -155,9 +155,9 @@ const transportGuards: readonly Guard[] = [
     'B10',
     'the number of connections from one address',
     [
-      httpServer,
-      'const isTooMuch = count >= connectionsPerAddressMax && !proxies.has(address)',
-      'const isTooMuch = false',
+      'src/io/connection-limits.ts',
+      'if (count >= connectionsPerAddressMax && !this.#proxies.has(address)) return false',
+      'if (false) return false',
     ],
     server('one address has so many connections and no more, until one of them ends'),
   ),
