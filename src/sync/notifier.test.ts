@@ -124,3 +124,23 @@ test('what is above where the stream has settled wakes nobody before it has', as
   await time.await(Promise.all([waiting, late]))
   assert.deepEqual([woken, time.elapsedMs], [1, 30])
 })
+
+test('what goes on changing above where the stream has settled wakes once the first of it has', async () => {
+  const { time, notifier, streams, wait } = world()
+  streams.settle(4)
+  const waiting = wait(4)
+  notifier.roomChanged('!r', 6)
+  for (let settled = 5; settled < 8; settled += 1) {
+    notifier.roomChanged('!r', settled + 3)
+    streams.settle(settled)
+    await time.run(10)
+  }
+  await time.await(waiting)
+  assert.equal(time.elapsedMs, 30)
+  // What came after the first is not forgotten.
+  const next = wait(7)
+  await time.run(10)
+  streams.settle(10)
+  await time.await(next)
+  assert.equal(time.elapsedMs, 40)
+})

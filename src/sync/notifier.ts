@@ -165,19 +165,25 @@ class Topics<Id> {
   /** In the order of the last changes. */
   readonly #lastChanges = new Map<Id, number>()
   #forgotten = 0
-  /** The last change of what has changed above where the stream has settled. */
-  readonly #early = new Map<Id, number>()
+  /** The first and the last change of what has changed above where the stream has settled. */
+  readonly #early = new Map<Id, { readonly first: number; readonly last: number }>()
 
   happened(id: Id, stream: number, settled: number): void {
-    if (stream <= settled) this.#changed(id, stream)
-    else this.#early.set(id, Math.max(stream, this.#early.get(id) ?? stream))
+    if (stream <= settled) {
+      this.#changed(id, stream)
+      return
+    }
+    const { first, last } = this.#early.get(id) ?? { first: stream, last: stream }
+    this.#early.set(id, { first: Math.min(first, stream), last: Math.max(last, stream) })
   }
 
+  /** What changes again and again before the stream has settled is told of all the same, once its first has. */
   settled(upTo: number): void {
-    for (const [id, stream] of this.#early) {
-      if (stream > upTo) continue
-      this.#early.delete(id)
-      this.#changed(id, stream)
+    for (const [id, { first, last }] of this.#early) {
+      if (first > upTo) continue
+      if (last > upTo) this.#early.set(id, { first: last, last })
+      else this.#early.delete(id)
+      this.#changed(id, last > upTo ? first : last)
     }
   }
 
