@@ -302,12 +302,15 @@ export async function differences(
 
 /** What a client cannot know by what it asks. */
 function isUntold(
-  { kind, leftOnce }: RandomClient,
+  { kind, leftOnce, userId }: RandomClient,
   name: string,
   mine: string | undefined,
 ): boolean {
   // Whoever begins a sliding sync is told of others' receipts only for events that they are shown.
-  if (kind === 'sliding') return mine === undefined && name.startsWith('receipt ')
+  if (kind === 'sliding') {
+    const [what, , , reader] = name.split(' ')
+    return mine === undefined && what === 'receipt' && reader !== userId
+  }
   if (kind !== 'lazy') return false
   const [place = '', about, type] = name.split(' ')
   const isOfMembers = about === 'members' || (about === 'state' && type === EventType.RoomMember)
