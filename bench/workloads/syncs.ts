@@ -210,13 +210,16 @@ async function waitAgain(
   }
 }
 
+/** How many connections are opened at the same time: so many may wait until a Synapse takes them. */
+const beginAtOnce = 50
+
 async function newsWhileMany(bench: Bench): Promise<Sample[]> {
-  const users = bench.sizes.members ?? (bench.subject.kind === 'hansa' ? 1000 : 200)
+  const users = bench.sizes.members ?? 1000
   const rooms = await waiters(bench, users)
   const agent = new Agent({ connections: users })
   const ender = new AbortController()
   const heard = new Map<Client, () => void>()
-  const begun = rooms.flat().map((client) => {
+  const begin = (client: Client) => {
     const first = Promise.withResolvers<void>()
     heard.set(client, () => first.resolve())
     const wait = { signal: ender.signal, heard: () => heard.get(client)?.() }
@@ -224,10 +227,13 @@ async function newsWhileMany(bench: Bench): Promise<Sample[]> {
       if (!ender.signal.aborted) first.reject(error)
     })
     return first.promise
-  })
-  await Promise.all(begun)
+  }
+  const clients = rooms.flat()
+  for (let at = 0; at < clients.length; at += beginAtOnce) {
+    await Promise.all(clients.slice(at, at + beginAtOnce).map(begin))
+  }
   const roomIds = await Promise.all(rooms.map(async ([first]) => await roomOf(first)))
-  const sends = bench.sizes.events ?? 200
+  const sends = bench.sizes.events ?? (bench.subject.kind === 'hansa' ? 200 : 50)
   const once = () =>
     measureAnswers(bench, sends, async (tookMs) => {
       for (let left = sends; left > 0; left -= 1) {
