@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { equivalenceOf, equivalents } from './mutants/equivalents.ts'
+import { equivalentOf, equivalents } from './mutants/equivalents.ts'
 import { codeOnly, mutantsOf } from './mutants/mutate.ts'
 import { allTasks } from './mutants/subjects.ts'
 
@@ -70,10 +70,11 @@ test('a mutant has its lines, as one', () => {
 })
 
 test('each of those that make no difference is a mutant, and one alone', () => {
-  const counts = new Map(equivalents.map((one) => [one, 0]))
+  const listed = equivalents.flatMap(({ changes }) => changes)
+  const counts = new Map(listed.map((change) => [change, 0]))
   for (const task of allTasks()) {
-    const found = equivalenceOf(task)
+    const found = equivalentOf(task)
     if (found !== undefined) counts.set(found, (counts.get(found) ?? 0) + 1)
   }
-  for (const [{ file, is }, count] of counts) assert.equal(count, 1, `${file}: ${is}`)
+  for (const [[was, is], count] of counts) assert.equal(count, 1, `${is} for ${was}`)
 })

@@ -6,19 +6,315 @@
 
 import type { Task } from './subjects.ts'
 
-interface Equivalent {
+interface Equivalents {
   readonly file: string
-  /** The line as it is in the file, and as it is in the mutant. */
-  readonly was: string
-  readonly is: string
   readonly because: string
+  /** Lines as they are in the file, and as they are in the mutant. */
+  readonly changes: readonly (readonly [was: string, is: string])[]
 }
 
-export const equivalents: readonly Equivalent[] = []
+export const equivalents: readonly Equivalents[] = [
+  {
+    file: 'src/protocol/state-resolution/auth-cover.ts',
+    because: 'A capacity: how much is taken in advance shows in no result.',
+    changes: [
+      ['if (this.#references.length >= size) return', 'if (this.#references.length > size) return'],
+      [
+        'const capacity = Math.max(size, this.#references.length * 2)',
+        'const capacity = Math.max(size, this.#references.length * 3)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/auth-graph.ts',
+    because: 'A capacity: how much is taken in advance shows in no result.',
+    changes: [
+      ['#offsets = new Int32Array(17)', '#offsets = new Int32Array(18)'],
+      ['#edges = new Int32Array(64)', '#edges = new Int32Array(65)'],
+      ['this.#makeRoom(number + 1, end)', 'this.#makeRoom(number + 2, end)'],
+      ['if (events > this.#kinds.length) {', 'if (events >= this.#kinds.length) {'],
+      [
+        'const capacity = Math.max(events, this.#kinds.length * 2)',
+        'const capacity = Math.max(events, this.#kinds.length * 3)',
+      ],
+      [
+        'this.#offsets = grown(this.#offsets, new Int32Array(capacity + 1))',
+        'this.#offsets = grown(this.#offsets, new Int32Array(capacity + 2))',
+      ],
+      ['if (edges > this.#edges.length) {', 'if (edges >= this.#edges.length) {'],
+      [
+        'const capacity = Math.max(edges, this.#edges.length * 2)',
+        'const capacity = Math.max(edges, this.#edges.length * 3)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/auth-graph.ts',
+    because: 'Numbers of kinds are told from each other, and mean nothing else.',
+    changes: [["'m.room.power_levels': 2,", "'m.room.power_levels': 3,"]],
+  },
+  {
+    file: 'src/protocol/state-resolution/auth-difference.ts',
+    because:
+      'So many states are resolved by nobody; the assertion says what the packing of marks can hold.',
+    changes: [
+      [
+        "assert.ok(conflicted.length < 0x8000, 'so many states are never resolved at once')",
+        "assert.ok(conflicted.length <= 0x8000, 'so many states are never resolved at once')",
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/auth-difference.ts',
+    because: 'Chains are numbered to tell them from each other, and from none.',
+    changes: [
+      [
+        'for (const [at, pairs] of conflicted.entries()) walkChain(graph, pairs, at + 1, chains)',
+        'for (const [at, pairs] of conflicted.entries()) walkChain(graph, pairs, at + 2, chains)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/auth-difference.ts',
+    because: 'A state is of pairs: its length is even, and these places are odd.',
+    changes: [
+      [
+        'for (let at = 1; at < state.length; at += 2) walk.push(state[at] as number)',
+        'for (let at = 1; at <= state.length; at += 2) walk.push(state[at] as number)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/resolve-state.ts',
+    because: 'A state is of pairs: its length is even, and these places are odd.',
+    changes: [
+      [
+        'for (let at = 1; at < step.value.length; at += 2) {',
+        'for (let at = 1; at <= step.value.length; at += 2) {',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/conflicted-subgraph.ts',
+    because: 'Any number below 0 is smaller than all events.',
+    changes: [['let largest = -1', 'let largest = -2']],
+  },
+  {
+    file: 'src/protocol/state-resolution/conflicted-subgraph.ts',
+    because: 'Of two that are the same either is the smallest, or the largest.',
+    changes: [
+      ['if (event < smallest) smallest = event', 'if (event <= smallest) smallest = event'],
+      ['if (event > largest) largest = event', 'if (event >= largest) largest = event'],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/conflicted-subgraph.ts',
+    because: 'More places than there are events in the range stay empty.',
+    changes: [
+      [
+        'const marks = new Uint8Array(largest - smallest + 1)',
+        'const marks = new Uint8Array(largest + smallest + 1)',
+      ],
+      [
+        'const marks = new Uint8Array(largest - smallest + 1)',
+        'const marks = new Uint8Array(largest - smallest + 2)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/conflicted-subgraph.ts',
+    because: 'What is reached is marked so when it is looked at, so that its bit may come along.',
+    changes: [['const reachesConflicted = 2', 'const reachesConflicted = 3']],
+  },
+  {
+    file: 'src/protocol/state-resolution/conflicted-subgraph.ts',
+    because: 'The smallest is conflicted itself, and what it leads to is below the range.',
+    changes: [
+      [
+        'for (let event = largest; event >= smallest; event--) {',
+        'for (let event = largest; event > smallest; event--) {',
+      ],
+      [
+        'if (place >= 0) marks[place] = (marks[place] as number) | isReached',
+        'if (place > 0) marks[place] = (marks[place] as number) | isReached',
+      ],
+      [
+        'if (place >= 0) marks[place] = (marks[place] as number) | isReached',
+        'if (place >= 1) marks[place] = (marks[place] as number) | isReached',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/conflicted-subgraph.ts',
+    because: 'A typed array has no place below 0: nothing is written there, and nothing read.',
+    changes: [
+      [
+        'if (place >= 0) marks[place] = (marks[place] as number) | isReached',
+        'if (true) marks[place] = (marks[place] as number) | isReached',
+      ],
+      [
+        'if (authPlace >= 0) mark |= (marks[authPlace] as number) & reachesConflicted',
+        'if (true) mark |= (marks[authPlace] as number) & reachesConflicted',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/conflicted-subgraph.ts',
+    because: 'What is not reached is led to only by what is not reached either, and is not listed.',
+    changes: [['if ((mark & isReached) === 0) continue', 'if (false) continue']],
+  },
+  {
+    file: 'src/protocol/state-resolution/conflicted-subgraph.ts',
+    because: 'The loop ends a little later, when nothing can change any more.',
+    changes: [
+      [
+        'for (let at = offsets[event] as number; at < end && mark < 3; at++) {',
+        'for (let at = offsets[event] as number; at < end && mark <= 3; at++) {',
+      ],
+      [
+        'for (let at = offsets[event] as number; at < end && mark < 3; at++) {',
+        'for (let at = offsets[event] as number; at < end && mark < 4; at++) {',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/iterative-auth-checks.ts',
+    because: 'It is set before it is read.',
+    changes: [['let event = -1', 'let event = -2']],
+  },
+  {
+    file: 'src/protocol/state-resolution/mainline-ordering.ts',
+    because:
+      'Positions that are the same are dealt with above, and of a result of a comparison only the sign counts.',
+    changes: [
+      ['return x.position > y.position ? -1 : 1', 'return x.position >= y.position ? -1 : 1'],
+      ['return x.position > y.position ? -1 : 1', 'return x.position > y.position ? -2 : 1'],
+      ['return x.position > y.position ? -1 : 1', 'return x.position > y.position ? -1 : 2'],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/mainline-ordering.ts',
+    because: 'Positions are compared with each other alone.',
+    changes: [['let position = 0', 'let position = 1']],
+  },
+  {
+    file: 'src/protocol/state-resolution/partial-state.ts',
+    because: 'What is remembered is the same when it is looked up again.',
+    changes: [
+      [
+        "if (stateKey !== '') return room.stateKeyId(type, stateKey)",
+        'if (true) return room.stateKeyId(type, stateKey)',
+      ],
+      [
+        "if (!known.has(type)) known.set(type, room.stateKeyId(type, ''))",
+        "if (true) known.set(type, room.stateKeyId(type, ''))",
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/auth-rules/room-members.ts',
+    because: 'What is remembered is the same when it is made again.',
+    changes: [['if (known !== undefined) return known', 'if (false) return known']],
+  },
+  {
+    file: 'src/protocol/auth-rules/room-members.ts',
+    because: 'Nobody asks for a user who is no text.',
+    changes: [
+      [
+        "for (const userId of additional) if (typeof userId === 'string') creators.add(userId)",
+        'for (const userId of additional) if (true) creators.add(userId)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/auth-rules/auth-state.ts',
+    because: 'Nobody asks for a state key that there is not.',
+    changes: [['if (pdu.state_key === undefined) continue', 'if (false) continue']],
+  },
+  {
+    file: 'src/protocol/state-resolution/resolve-state.ts',
+    because: 'Nobody asks for a state key that there is not.',
+    changes: [
+      [
+        'if (pdu.state_key !== undefined) this.#stateKey(pdu.type, pdu.state_key)',
+        'if (true) this.#stateKey(pdu.type, pdu.state_key)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/power-ordering.ts',
+    because:
+      'Two events never have the same time and ID, and times and results of comparisons are whole numbers.',
+    changes: [
+      ['return compareByAge(x.pdu, y.pdu) < 0', 'return compareByAge(x.pdu, y.pdu) <= 0'],
+      ['return compareByAge(x.pdu, y.pdu) < 0', 'return compareByAge(x.pdu, y.pdu) < 1'],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/resolve.ts',
+    because: 'Where there is nothing to resolve the long way comes to the same.',
+    changes: [
+      ['if (distinct.length < 2) return only', 'if (false) return only'],
+      [
+        'if (separation.conflicted.every((pairs) => pairs.length === 0)) return only',
+        'if (false) return only',
+      ],
+      [
+        'if (separation.conflicted.every((pairs) => pairs.length === 0)) return only',
+        'if (separation.conflicted.every((pairs) => pairs.length === 1)) return only',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/state-pairs.ts',
+    because: 'A typed array has no place behind its end.',
+    changes: [
+      [
+        'for (let state = 0; state < places.length; state++) (places[state] as number) += agreeing',
+        'for (let state = 0; state <= places.length; state++) (places[state] as number) += agreeing',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/auth-rules/power-levels.ts',
+    because:
+      'Before version 12 nobody is a privileged creator, and an event without a create event is refused before.',
+    changes: [
+      [
+        'if (!version.privilegedCreators || create === undefined) return undefined',
+        'if (false) return undefined',
+      ],
+      [
+        'if (!version.privilegedCreators || create === undefined) return undefined',
+        'if (!version.privilegedCreators && create === undefined) return undefined',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/hashes.ts',
+    because: 'The bytes of an equal text are equal: comparing the texts first saves work.',
+    changes: [['if (written === expected) return true', 'if (false) return true']],
+  },
+  {
+    file: 'src/protocol/auth-rules/third-party-signature.ts',
+    because: 'The pairs are counted below as well: these bound what is decoded.',
+    changes: [
+      ['if (signatures.length >= pairsMax) return signatures', 'if (false) return signatures'],
+      [
+        'if (signatures.length >= pairsMax) return signatures',
+        'if (signatures.length > pairsMax) return signatures',
+      ],
+    ],
+  },
+]
 
-/** Why a mutant is equivalent, if it is. */
-export function equivalenceOf({ file, mutant }: Task): Equivalent | undefined {
-  return equivalents.find(
-    (one) => one.file === file && one.was === mutant.lineWas && one.is === mutant.lineIs,
-  )
+/** Whether a mutant makes no difference: the change that it is in the table. */
+export function equivalentOf({
+  file,
+  mutant,
+}: Task): readonly [was: string, is: string] | undefined {
+  return equivalents
+    .filter((one) => one.file === file)
+    .flatMap(({ changes }) => changes)
+    .find(([was, is]) => was === mutant.lineWas && is === mutant.lineIs)
 }

@@ -7,6 +7,7 @@
  * 5 in 100 may be left.
  *
  * - `--sample N`: only so many, evenly over all of them.
+ * - `--quick`: without the tests that need a process of their own, which few mutants need.
  * - `--journal FILE`: writes down what came of each, and leaves out what is written there already.
  * - `--minutes N`: stops after that; with a journal the next run goes on from there.
  *
@@ -16,7 +17,7 @@
 import { hash } from 'node:crypto'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { equivalenceOf } from './equivalents.ts'
+import { equivalentOf } from './equivalents.ts'
 import { allTasks, type Task } from './subjects.ts'
 import { Trials } from './trial.ts'
 
@@ -33,14 +34,15 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     sample: { type: 'string' },
+    quick: { type: 'boolean', default: false },
     journal: { type: 'string' },
     minutes: { type: 'string' },
   },
 })
 
 function wantedTasks(): Task[] {
-  const wanted = allTasks()
-    .filter((task) => equivalenceOf(task) === undefined)
+  const wanted = allTasks({ isQuick: values.quick })
+    .filter((task) => equivalentOf(task) === undefined)
     .filter(
       ({ file }) => positionals.length === 0 || positionals.some((part) => file.includes(part)),
     )
@@ -69,18 +71,15 @@ async function tryAll(chosen: readonly Task[]): Promise<Map<string, Outcome>> {
   const until = performance.now() + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000
   const trials = new Trials()
   try {
-    await trials.begin(new Set(open.flatMap(({ tests }) => tests)))
     for (const task of open) {
       if (performance.now() > until) break
+      await trials.begin(task)
       const noticer = await trials.noticer(task)
       const { file, mutant } = task
       const outcome = { file, mutant: keyOf(task), isNoticed: noticer !== undefined }
       outcomes.set(outcome.mutant, outcome)
       if (values.journal !== undefined) {
-        appendFileSync(
-          values.journal,
-          `${JSON.stringify({ ...outcome, noticer: noticer?.file })}\n`,
-        )
+        appendFileSync(values.journal, `${JSON.stringify({ ...outcome, noticer })}\n`)
       }
       if (noticer === undefined) {
         console.log(`${file}:${mutant.line}: nobody notices '${mutant.is}' for '${mutant.was}'`)

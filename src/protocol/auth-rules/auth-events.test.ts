@@ -35,6 +35,11 @@ const selections: [
 ][] = [
   ['a message', { type: 'm.room.message', sender: bob }, 'PL b'],
   ['a state event', { type: 'm.room.name', sender: bob, state_key: '' }, 'PL b'],
+  [
+    'what is no membership and says one',
+    { type: 'm.room.name', sender: alice, state_key: bob, content: { membership: 'invite' } },
+    'PL a',
+  ],
   ['power levels', { type: 'm.room.power_levels', sender: alice, state_key: '' }, 'PL a'],
   ['a join', member(alice, { membership: 'join' }), 'PL a JR'],
   ['an invite', member(bob, { membership: 'invite' }), 'PL a b JR'],
@@ -71,6 +76,11 @@ const selections: [
     'PL a JR',
   ],
   [
+    'a join of somebody else, authorised by them',
+    member(bob, { membership: 'join', join_authorised_via_users_server: bob }),
+    'PL a b JR',
+  ],
+  [
     'an authorised invite',
     member(bob, { membership: 'invite', join_authorised_via_users_server: carol }),
     'PL a b JR',
@@ -87,12 +97,22 @@ for (const version of roomVersions.values()) {
       const create = version.roomIdIsCreateEventId ? '' : 'create '
       assert.equal(names.join(' '), create + expected)
     })
+
+    test(`v${version.id}: the keys of the auth events of ${name} are keys, each once`, () => {
+      const keys = authEventKeys(room(version.id).make(sketch))
+      assert.ok(keys.flat().every((part) => typeof part === 'string'))
+      assert.equal(new Set(keys.map((key) => JSON.stringify(key))).size, keys.length)
+    })
   }
 
   test(`v${version.id}: a create event has no auth events`, () => {
     const world = room(version.id)
     const create = world.make({ type: 'm.room.create', sender: alice, state_key: '' })
     assert.deepEqual(authEventKeys(create), [])
+    assert.equal(
+      check(create, [], () => false),
+      'allow',
+    )
   })
 
   test(`v${version.id}: the create event is always among the state that is read`, () => {

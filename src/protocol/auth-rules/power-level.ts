@@ -6,6 +6,7 @@
  * those; they are kept exactly, as a `bigint`, because JavaScript compares it rightly with numbers,
  * and with the `Infinity` that creators have since version 12.
  *
+ * Each level has one form, so that `===` compares them.
  * What cannot be read is `NaN`, which is neither less than, nor equal to, nor greater than anything.
  * So the rules ask for what allows an event, `sender >= required`, and never for what forbids it: an
  * event that needs a level which cannot be read is rejected. The spec leaves this case open; the
@@ -38,11 +39,6 @@ export function readPowerLevel(version: RoomVersion, value: Json | undefined): P
   return integerLiteral.test(value.rawJSON)
     ? readInteger(value.rawJSON)
     : readFloat(version, Number(value.rawJSON))
-}
-
-/** Whether two levels are the same; one that cannot be read is not even the same as itself. */
-export function isSameLevel(a: PowerLevel, b: PowerLevel): boolean {
-  return a <= b && a >= b
 }
 
 /**

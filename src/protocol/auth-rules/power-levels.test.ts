@@ -276,6 +276,12 @@ testRules('levels that cannot be read', [
     outcome: wasAbove,
   },
   {
+    name: 'cannot be in a table that is none',
+    in: strings,
+    ...change({}, { notifications: 'x', events: 'x' }),
+    outcome: notTable,
+  },
+  {
     name: 'in a table that is none',
     in: strings,
     room: (world) => setLevels(world, { events: 'x' }),

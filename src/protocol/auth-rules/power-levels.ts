@@ -17,7 +17,7 @@ import { parseUserId } from '../identifiers/user-id.ts'
 import type { JsonObject } from '../json.ts'
 import type { Pdu } from '../pdu.ts'
 import type { AuthState } from './auth-state.ts'
-import { isSameLevel, type PowerLevel, readPowerLevel } from './power-level.ts'
+import { type PowerLevel, readPowerLevel } from './power-level.ts'
 import {
   levelIn,
   levelOf,
@@ -120,7 +120,8 @@ function checkNamedLevels(current: Pdu, pdu: Pdu, senderLevel: PowerLevel): Verd
   for (const name of levelNames) {
     const before = levelOf(current, name)
     const after = levelOf(pdu, name)
-    if (!isAlteration(before, after)) continue
+    // One that cannot be read is not even the same as itself, and counts as changed.
+    if (before === after) continue
     // If the current value is higher than the `sender`'s current power level, reject.
     if (!isAtMost(before, senderLevel)) return reject('a power level was above the sender')
     // If the new value is higher than the `sender`'s current power level, reject.
@@ -141,7 +142,7 @@ function checkTable(
   for (const key of keys) {
     const before = levelIn(current, table, key)
     const after = levelIn(pdu, table, key)
-    if (!isAlteration(before, after)) continue
+    if (before === after) continue
     // For each entry being changed in, or removed from, the `events` or `notifications` properties: if
     // the current value is greater than the `sender`'s current power level, reject.
     if (!isAtMost(before, senderLevel)) return reject('a power level was above the sender')
@@ -171,12 +172,6 @@ function keysOf(table: Table, current: JsonObject, next: JsonObject): Set<string
     for (const key of Object.keys(entries)) keys.add(key)
   }
   return keys
-}
-
-/** Whether a level was added, changed or removed. One that cannot be read counts as changed. */
-function isAlteration(before: PowerLevel | undefined, after: PowerLevel | undefined): boolean {
-  if (before === undefined || after === undefined) return before !== after
-  return !isSameLevel(before, after)
 }
 
 /** Whether a level is absent, or not above another. */

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { RoomWorld, versionNamed } from '../../../test/room-world.ts'
 import { AuthCover } from './auth-cover.ts'
 import { authDifference } from './auth-difference.ts'
-import { AuthGraph } from './auth-graph.ts'
+import { AuthGraph, authEventKindOf } from './auth-graph.ts'
 import { conflictedSubgraph } from './conflicted-subgraph.ts'
 import { eventAt, separate, statePairsOf, withMissing } from './state-pairs.ts'
 
@@ -75,6 +76,18 @@ test('a graph knows power levels and create events among auth events', () => {
   assert.equal(graph.createOf(name), create)
   assert.equal(graph.powerLevelsOf(levels), undefined)
   assert.equal(graph.createOf(create), undefined)
+})
+
+test('only with an empty state key an event is the power levels or the create event', () => {
+  const world = new RoomWorld(versionNamed('11'))
+  for (const type of ['m.room.create', 'm.room.power_levels'] as const) {
+    const sketch = { type, sender: world.creator, auth_events: [] }
+    assert.equal(authEventKindOf(world.make({ ...sketch, state_key: '' })), type)
+    assert.equal(authEventKindOf(world.make({ ...sketch, state_key: 'x' })), 'other')
+    assert.equal(authEventKindOf(world.make(sketch)), 'other')
+  }
+  const topic = { type: 'm.room.topic', sender: world.creator, state_key: '', auth_events: [] }
+  assert.equal(authEventKindOf(world.make(topic)), 'other')
 })
 
 test('a cover that is moved from state to state is that of the state it is at', () => {

@@ -271,6 +271,59 @@ for (const version of roomVersions.values()) {
   })
 }
 
+for (const version of roomVersions.values()) {
+  if (version.stateResolution === 'v1') continue
+  test(`v${version.id}: an auth event that was rejected gives no power`, () => {
+    const events = [
+      member('alice', alice, 'join', ''),
+      joinRules('public', 'public', 'alice'),
+      member('bob', bob, 'join', 'public'),
+      levels('generous', alice, { [alice]: 100, [bob]: 50 }, 'alice'),
+      topic('by-alice', alice, 'alice'),
+      topic('by-bob', bob, 'bob generous'),
+    ]
+    const states = ['alice public bob by-alice', 'alice public bob by-bob']
+    const stands = (rejected: readonly string[]) =>
+      check(version, events, states, rejected).find((name) => name.startsWith('by-'))
+    assert.equal(stands([]), 'by-bob')
+    // There are no power levels then, and the state_default is 50.
+    assert.equal(stands(['generous']), 'by-alice')
+  })
+}
+
+for (const version of roomVersions.values()) {
+  const room = () => {
+    const world = new RoomWorld(version, { creator: alice })
+    const create = world.create()
+    return { world, create, event: (id: EventId) => world.events.get(id) }
+  }
+
+  test(`v${version.id}: states that are the same are the resolved one, and of none comes none`, () => {
+    const { create, event } = room()
+    const states = [[create.event_id], [create.event_id]]
+    assert.deepEqual(resolveState(states, event), [create.event_id])
+    assert.deepEqual(resolveState([], event), [])
+  })
+
+  test(`v${version.id}: without being told, no event was rejected`, () => {
+    const { world, event } = room()
+    const both = [0, 1].map(() => world.stateEvent('m.room.topic', {}))
+    const others = world.stateEvents().filter(({ type }) => type !== 'm.room.topic')
+    const states = both.map((one) => [...others, one].map(({ event_id }) => event_id))
+    const resolved = resolveState(states, event)
+    assert.equal(resolved.length, others.length + 1)
+  })
+
+  test(`v${version.id}: a state needs its create event, unless the room ID names it`, () => {
+    const { world, event } = room()
+    const sketch = { type: 'm.room.topic', sender: alice, state_key: '', auth_events: [] }
+    const topics = [0, 1].map(() => world.send(sketch).event_id)
+    const resolve = () => resolveState([topics.slice(0, 1), topics.slice(1)], event)
+    if (version.roomIdIsCreateEventId) assert.doesNotThrow(resolve)
+    else assert.throws(resolve, /create event/)
+  })
+}
+
 /** The names of the events of the resolved state, without the create event. */
 function check(
   version: RoomVersion,
