@@ -10,7 +10,7 @@ import type { Run } from './run.ts'
 import type { SimulatedServer } from './world.ts'
 
 /** Twenty are merged at a time; while that is under way others may come. */
-const extremitiesMax = 60
+const extremitiesMax = 40
 /** What a server has set timers for: what it waits for, and what it looks at now and then. */
 const timersMax = 200
 

@@ -2,8 +2,8 @@
  * That servers come to rest: when there has been no news for an hour, nothing waits any more and nobody
  * is told anything.
  *
- * Who was told a wrong key of another server never listens to that one, so its lines are let be. And what
- * lacks events that nobody has may sleep for ever.
+ * Who was told a wrong key by a liar never listens to it, and a liar may name servers that are not there: so
+ * lines to these are let be. And what lacks events that nobody has may sleep for ever.
  *
  * @module
  */
@@ -31,7 +31,7 @@ export async function comesToRest(run: Run): Promise<void> {
   const before = world.transactions
   await world.settle(hourMs)
   const more = world.transactions - before
-  if (more > 0 && world.servers.every(({ name }) => listens(run, name))) {
+  if (more > 0 && !world.servers.some((server) => server.isMisled())) {
     run.problems.push(`${more} transactions were sent in an hour without news`)
   }
   for (const server of world.servers) {
@@ -41,16 +41,14 @@ export async function comesToRest(run: Run): Promise<void> {
   for (const client of run.clients) await world.time.await(noNews(run, client))
 }
 
-/** Whether a server knows the keys of all others. */
-function listens({ world }: Run, name: string): boolean {
-  return world.servers.some((server) => server.name === name && !server.isMisled(''))
-}
-
-async function nothingToSend(run: Run, { name, database }: SimulatedServer): Promise<void> {
+async function nothingToSend(run: Run, server: SimulatedServer): Promise<void> {
+  const { name, database } = server
+  const isLiar = run.liars.includes(server)
   for (const [what, line] of Object.entries(lines)) {
     const waiting = await database.all<{ destination: string; count: number }>(line)
     for (const { destination, count: many } of waiting) {
-      if (!listens(run, destination)) continue
+      const to = run.world.servers.find((one) => one.name === destination)
+      if (to === undefined || (isLiar && to.isMisled())) continue
       run.problems.push(`at ${name} ${many} ${what} wait for ${destination}`)
     }
   }
