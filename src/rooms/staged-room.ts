@@ -326,7 +326,8 @@ export class StagedRoom {
 
   async #receiveTogether(items: readonly Staged[]): Promise<Lacking[]> {
     if (items.length === 0) return []
-    const byId = new Map(items.map((item) => [item.pdu.event_id, item]))
+    // Several servers may have sent the same.
+    const byId = Map.groupBy(items, ({ pdu }) => pdu.event_id)
     const signed = await this.#signed(items)
     const missing = await this.#parts.queues.inTurn(this.roomId, async (batch) => {
       const outcomes: Outcome[] = []
@@ -341,10 +342,10 @@ export class StagedRoom {
       }
       return lacking
     })
-    return (missing ?? []).flatMap((outcome) => {
-      const item = byId.get(outcome.eventId)
-      return item ? [{ item, outcome }] : []
-    })
+    const lacking = new Map(missing?.map((outcome) => [outcome.eventId, outcome]))
+    return [...lacking].flatMap(([eventId, outcome]) =>
+      (byId.get(eventId) ?? []).map((item) => ({ item, outcome })),
+    )
   }
 
   /** Work for events of a server, at its cost and the room's. */

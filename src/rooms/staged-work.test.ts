@@ -111,6 +111,17 @@ test('an event whose history cannot be had is tried again when who sent it answe
   assert.equal(await world.statusOf(child), 'accepted')
 })
 
+test('an event that two servers sent and that lacks others waits for neither in the end', async () => {
+  const { world, child, parent } = await openWithGap()
+  await world.rooms.engine.takeIn('elsewhere.test' as ServerName, [child.bytes])
+  await world.time.run(24 * hourMs)
+  assert.equal((await world.waiting()).length, 2)
+  parent.isThere = true
+  await world.time.run(13 * hourMs)
+  assert.equal(await world.statusOf(child), 'accepted')
+  assert.deepEqual(await world.waiting(), [])
+})
+
 test('a server that comes and goes is not asked each time', async () => {
   const { world, parent } = await openWithGap()
   await world.time.run(24 * hourMs)
