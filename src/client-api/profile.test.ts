@@ -16,7 +16,7 @@ import type { JsonObject } from '#protocol/json.ts'
 import { roomVersions } from '#protocol/room-version.ts'
 import { createLocalRooms, type LocalRooms } from '#rooms/create-engine.ts'
 import type { LocalEvent, Rooms } from '#rooms/rooms.ts'
-import type { Database } from '#storage/database.ts'
+import { type Database, UnitFailed } from '#storage/database.ts'
 import { openSqlite } from '#storage/sqlite.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { clientWorld } from '../../test/client-world.ts'
@@ -124,6 +124,29 @@ test("another server's users are asked for there, and junk is left out", async (
     ['b.test', { userId: '@bob:b.test', field: 'displayname' }],
     ['b.test', { userId: '@bob:b.test', field: 'avatar_url' }],
   ])
+})
+
+test('a name that not all rooms could be told of is told when it is set again', async (t) => {
+  const db = await openSqlite({ path: ':memory:' })
+  t.after(() => db.close())
+  const streams = await openStreams(db)
+  const rooms = await openRooms(db, streams)
+  let isFull = true
+  const send: Rooms['send'] = async (roomId, event) => {
+    if (isFull) throw new UnitFailed('full', 'database or disk is full')
+    return await rooms.send(roomId, event)
+  }
+  const leave: Rooms['leave'] = () => Promise.reject(new Error('not asked for'))
+  const world = await clientWorld(t, { db, streams, rooms: { ...rooms, send, leave } })
+  const { userId, token } = await world.register('alice')
+  const roomId = await createRoom(rooms, userId, {})
+  const set = () =>
+    world.ask('PUT', pathOf(userId, 'displayname'), { token, body: { displayname: 'One' } })
+  assert.ok((await set()).status >= 500)
+  isFull = false
+  assert.equal((await set()).status, 200)
+  const member = await (await rooms.currentState(roomId))?.event('m.room.member', userId)
+  assert.equal(member?.content.displayname, 'One')
 })
 
 test('a new name is told to the rooms the user is in, in the order of the changes', async (t) => {

@@ -19,7 +19,9 @@ function plain(fields: Readonly<Record<string, unknown>>): Record<string, unknow
 }
 
 function jsonLog(level: LogLevel): Log {
-  const logger = pino({ level, base: null })
+  const target = pino.destination({ dest: 1, sync: true, maxLength: keptBytesMax })
+  target.on('error', loseLine)
+  const logger = pino({ level, base: null }, target)
   return {
     error: (message, fields = {}) => logger.error(plain(fields), message),
     warn: (message, fields = {}) => logger.warn(plain(fields), message),
@@ -38,6 +40,14 @@ function textLog(level: LogLevel): Log {
   return { error: line('error'), warn: line('warn'), info: line('info'), debug: line('debug') }
 }
 
+/** What cannot be written is kept up to this, and written when it can be again. */
+const keptBytesMax = 1024 * 1024
+
+/** A log on a full disk, or that nobody reads any more, is no reason for a server to end. */
+function loseLine(): void {}
+
+/** Writes to the standard output of the process, and goes on without where that cannot be written. */
 export function realLog(options: { level: LogLevel; format: 'json' | 'text' }): Log {
+  process.stdout.on('error', loseLine)
   return options.format === 'json' ? jsonLog(options.level) : textLog(options.level)
 }

@@ -52,3 +52,18 @@ test('a list is read anew after a while', async (t) => {
   await time.run(30_000)
   assert.equal(await lists.isBanned('@spam:x.org'), false)
 })
+
+test('a list that could not be read is read anew', async (t) => {
+  const { user, rooms, time } = await roomClientWorld(t)
+  const roomId = (await (await user('alice')).createRoom()) as RoomId
+  let isAway = true
+  const currentState: typeof rooms.currentState = async (id) => {
+    if (isAway) throw new Error('the database is away')
+    return await rooms.currentState(id)
+  }
+  const needs = { clock: time.clock(), rooms: { currentState }, roomIds: [roomId] }
+  const lists = createPolicyLists(needs)
+  await assert.rejects(lists.isBanned('@spam:x.org'), /away/)
+  isAway = false
+  assert.equal(await lists.isBanned('@spam:x.org'), false)
+})

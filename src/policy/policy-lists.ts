@@ -44,7 +44,8 @@ interface Bans {
 export function createPolicyLists(needs: PolicyListNeeds): PolicyLists {
   let bans: Promise<Bans> | undefined
   const current = async () => {
-    const kept = await bans
+    // What could not be read is read anew.
+    const kept = await bans?.catch(() => undefined)
     if (kept !== undefined && needs.clock.monotonicMs() < kept.endMs) return kept
     bans = readLists(needs)
     return await bans

@@ -2,9 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { silentLog } from '#io/log.ts'
+import { VirtualTime } from '#io/simulated/simulated-clock.ts'
+import type { Rooms } from '#rooms/rooms.ts'
+import { putEvent } from '#storage/events.ts'
+import { indexProgress } from '#storage/search-terms.ts'
+import { openSqlite } from '#storage/sqlite.ts'
 import { testDisk } from '../../test/databases.ts'
 import { at, roomClientWorld } from '../../test/room-client-world.ts'
-import { sql } from '../storage/database.ts'
+import { type Database, sql } from '../storage/database.ts'
+import { createEventIndex } from './event-index.ts'
 
 test('old events are looked through for relations too, but for what was redacted', async (t) => {
   const it = await roomClientWorld(t, { db: await testDisk().open() })
@@ -41,4 +48,45 @@ test('old events are looked through for relations too, but for what was redacted
   })
   assert.equal(found.search_categories.room_events.count, 2)
   assert.deepEqual([await relations(), await threads()], before)
+})
+
+test('what is stored while the last page is looked through is looked through, too', async () => {
+  const db = await openSqlite({})
+  const time = new VirtualTime()
+  const store = (nid: number) =>
+    db.write((tx) =>
+      putEvent(tx, 1, {
+        ...{ event_nid: nid, event_id: `$${nid}`, status: 0, stream: nid, sub: 0, depth: nid },
+        ...{ state_before: 1, state_after: 1, number: null, state_key_nid: null },
+        ...{ auth_numbers: null, membership: 0, origin_server_ts: nid },
+        bytes: Buffer.from('{"type":"m.room.message","content":{"body":"hello"}}'),
+      }),
+    )
+  await store(1)
+  const listeners: Parameters<Rooms['onCommit']>[0][] = []
+  let isFirst = true
+  const all: Database['all'] = async (statement) => {
+    const rows = await db.all(statement)
+    if (isFirst) {
+      isFirst = false
+      await store(2)
+      for (const listener of listeners) listener({ timeline: [{}] } as never)
+    }
+    return rows as never
+  }
+  const index = createEventIndex({
+    db: {
+      all,
+      first: (statement) => db.first(statement),
+      write: (collect) => db.write(collect),
+      close: () => db.close(),
+    },
+    clock: time.clock(),
+    log: silentLog,
+    rooms: { onCommit: (listener) => listeners.push(listener) },
+  })
+  index.start()
+  await time.run(10_000)
+  await index.close()
+  assert.equal((await indexProgress(db)).done_nid, 2)
 })

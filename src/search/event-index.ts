@@ -55,6 +55,8 @@ class BackgroundIndex implements EventIndex {
   readonly #needs: EventIndexNeeds
   readonly #end = new AbortController()
   #running: Promise<void> | undefined
+  /** Whether something was committed since the last look. */
+  #hasNews = false
   #page: Promise<boolean> = Promise.resolve(false)
 
   constructor(needs: EventIndexNeeds) {
@@ -81,6 +83,7 @@ class BackgroundIndex implements EventIndex {
   }
 
   #wake(): void {
+    this.#hasNews = true
     if (this.#running !== undefined || this.#end.signal.aborted) return
     this.#running = this.#work()
       .catch((error: unknown) => {
@@ -94,8 +97,11 @@ class BackgroundIndex implements EventIndex {
   async #work(): Promise<void> {
     const { clock } = this.#needs
     const { signal } = this.#end
-    await clock.sleep(wakeMs, signal)
-    while (await this.#nextPage()) await clock.sleep(pauseMs, signal)
+    while (this.#hasNews) {
+      await clock.sleep(wakeMs, signal)
+      this.#hasNews = false
+      while (await this.#nextPage()) await clock.sleep(pauseMs, signal)
+    }
   }
 
   /** One page at a time. Gives whether there may be more. */

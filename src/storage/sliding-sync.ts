@@ -57,6 +57,14 @@ export function deleteConnection(tx: Writer, connectionNid: number): void {
   tx.run(sql`DELETE FROM sliding_connections WHERE connection_nid = ${connectionNid}`)
 }
 
+export function deleteConnectionOfName(
+  tx: Writer,
+  { userId, deviceId }: DeviceRef,
+  connId: string,
+): void {
+  deleteConnectionsOfDevices(tx, userId, sql`device_id = ${deviceId} AND conn_id = ${connId}`)
+}
+
 /** Deletes the connections of devices of a user. `which` chooses by `device_id`. */
 export function deleteConnectionsOfDevices(tx: Writer, userId: string, which: Sql): void {
   const nids = sql`SELECT connection_nid FROM sliding_connections

@@ -16,7 +16,7 @@ import { isJsonObject, type Json, type JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import { accountOf } from '#storage/accounts.ts'
-import type { Database } from '#storage/database.ts'
+import { type Database, UnitFailed } from '#storage/database.ts'
 import {
   deleteProfileField,
   noteProfileChange,
@@ -92,7 +92,7 @@ export function createProfiles(needs: ProfileNeeds): Profiles {
   /** Tells the rooms after whatever is being told already, so that the last change wins. */
   const propagate = (userId: UserId) => {
     const before = propagations.get(userId) ?? Promise.resolve()
-    const told = before.then(() => tellRooms(needs, userId))
+    const told = before.catch(() => {}).then(() => tellRooms(needs, userId))
     propagations.set(userId, told)
     return told.finally(() => {
       if (propagations.get(userId) === told) propagations.delete(userId)
@@ -103,7 +103,11 @@ export function createProfiles(needs: ProfileNeeds): Profiles {
     const profile = await localProfile(db, userId)
     if (profile === undefined) throw notFound()
     const before = field in profile ? JSON.stringify(profile[field]) : undefined
-    if (before === json) return
+    if (before === json) {
+      // Who asks again may not have been answered: rooms that were not told yet are told now.
+      if (isBasic(field)) await propagate(userId)
+      return
+    }
     if (json !== undefined) checkSize(profile, field, json)
     const stream = await needs.streams.write(1, (tx, stream) => {
       noteProfileChange(tx, { userId, field, stream })
@@ -223,9 +227,11 @@ function notFound(): MatrixError {
 }
 
 /** Sends the user's name and picture to all rooms they are in. */
+/** Throws in the end if the store refused what was to be told to a room. */
 async function tellRooms(needs: ProfileNeeds, userId: UserId): Promise<void> {
   const profile = await localProfile(needs.db, userId)
   if (profile === undefined) return
+  let refusal: UnitFailed | undefined
   for (const { roomId, membership } of await needs.rooms.membershipsOf(userId)) {
     if (membership !== 'join') continue
     try {
@@ -243,9 +249,11 @@ async function tellRooms(needs: ProfileNeeds, userId: UserId): Promise<void> {
       })
     } catch (error) {
       // The user has been banned in the meantime, or the room is broken: the others are told still.
+      if (error instanceof UnitFailed) refusal ??= error
       needs.log.info('a room was not told of a profile', { roomId, userId, error })
     }
   }
+  if (refusal !== undefined) throw refusal
 }
 
 /** The member event's content with the profile in it; `undefined` if it is there already. */

@@ -84,17 +84,18 @@ interface Fault {
   readonly name: string
   /** Whether the server is to end by it, and to be started again. */
   readonly ends: boolean
-  /** Gives whether it came about. */
-  befall(cluster: Cluster): Promise<boolean>
+  /** Calls `begin` when work is to begin. Gives whether it came about. */
+  befall(cluster: Cluster, begin: () => Promise<unknown>): Promise<boolean>
 }
 
 function killedAtCall(call: WriteCall, count: number): Fault {
   return {
     name: `writer/${call}:${count}:kill`,
     ends: false,
-    befall: async (cluster) => {
+    befall: async (cluster, begin) => {
       const pid = await cluster.backend('writer')
       const trace = await Trace.attach(pid, [call], { call, count, act: 'kill' })
+      void begin()
       await Promise.race([trace.ended, sleep(callMsMax)])
       await trace.detach()
       return !isAlive(pid)
@@ -106,7 +107,10 @@ function killedAnyTime(kind: 'writer' | 'reader'): Fault {
   return {
     name: `${kind}/any:kill`,
     ends: false,
-    befall: async (cluster) => process.kill(await cluster.backend(kind), 'SIGKILL'),
+    befall: async (cluster, begin) => {
+      await begin()
+      return process.kill(await cluster.backend(kind), 'SIGKILL')
+    },
   }
 }
 
@@ -114,7 +118,8 @@ function away(signal: NodeJS.Signals, ms: number): Fault {
   return {
     name: `all/${signal === 'SIGQUIT' ? 'immediate' : 'killed'}:away for ${ms} ms`,
     ends: ms > waitedMs,
-    befall: async (cluster) => {
+    befall: async (cluster, begin) => {
+      await begin()
       await cluster.kill(signal)
       await sleep(ms)
       await cluster.start()
@@ -202,10 +207,13 @@ async function befallen(pair: Pair, befalling: Befalling): Promise<boolean> {
   const { mortal } = pair
   mortal.restarts = 0
   mortal.watch()
-  const working = round(pair, `${fault.name.replaceAll('/', ' ')} ${index}`)
-  working.catch(() => {})
-  await sleep(afterMs)
-  const hasBefallen = await fault.befall(cluster)
+  let working: Promise<void> | undefined
+  const begin = async () => {
+    working = round(pair, `${fault.name.replaceAll('/', ' ')} ${index}`)
+    working.catch(() => {})
+    await sleep(afterMs)
+  }
+  const hasBefallen = await fault.befall(cluster, begin)
   await working
   await mortal.disarm()
   if (fault.ends !== mortal.restarts > 0) {

@@ -151,8 +151,12 @@ async function whileWorking(store: Store): Promise<Attempts> {
         return { word: isReached ? 'passed' : 'NOT REACHED', rest }
       } catch (error) {
         const logs = `${mortal.process.logTail()}\nThe other server:\n${pair.other.logTail()}`
-        const rest = `\n${String(error)}\n${logs}`
-        await mortal.disarm().catch(() => {})
+        // Why it was not started again, if that is so.
+        const why = await mortal.disarm().then(
+          () => '',
+          (cause) => `\n${String(cause)}`,
+        )
+        const rest = `\n${String(error)}${why}\n${logs}`
         await pair.end()
         pair = await startPair(store)
         return { word: 'FAILED', rest }

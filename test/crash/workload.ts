@@ -10,7 +10,7 @@ import { ApiError, Client, eventually, type Json } from '../rig/client.ts'
 import type { Pair } from './pair.ts'
 
 const encode = encodeURIComponent
-const limits = { callMs: 8_000, operationMs: 90_000, pauseMs: 60, agreeMs: 90_000 } as const
+const limits = { callMs: 8_000, operationMs: 180_000, pauseMs: 60, agreeMs: 180_000 } as const
 
 /** Does something until it is answered. */
 export async function again<T>(what: string, act: () => Promise<T>): Promise<T> {

@@ -24,6 +24,7 @@ import {
   type ConnectionRow,
   connectionsOf,
   deleteConnection,
+  deleteConnectionOfName,
   forgetSentAfter,
   highestConnectionNid,
   putSentRoom,
@@ -93,10 +94,15 @@ export function createConnections(needs: {
     maxSize: rememberedMax,
     sizeCalculation: ({ rooms }) => rooms.size + 1,
   })
-  let highest: Promise<number> | undefined
+  let highest: number | undefined
+  /** Whoever fails to read what was given out has given out nothing. */
+  const nextNid = async () => {
+    const stored = highest ?? (await highestConnectionNid(db))
+    highest = (highest ?? stored) + 1
+    return highest
+  }
   const begin = async (device: DeviceRef, connId: string, known: readonly ConnectionRow[]) => {
-    highest = (highest ?? highestConnectionNid(db)).then((nid) => nid + 1)
-    const nid = await highest
+    const nid = await nextNid()
     const others = known.filter((row) => row.conn_id !== connId)
     const ended = [
       ...known.filter((row) => row.conn_id === connId),
@@ -104,6 +110,8 @@ export function createConnections(needs: {
     ]
     await db.write((tx) => {
       for (const row of ended) deleteConnection(tx, row.connection_nid)
+      // Another request may have begun it at the same time, whose answer nobody waits for any more.
+      deleteConnectionOfName(tx, device, connId)
       const row = { connection_nid: nid, conn_id: connId, used_ts: needs.clock.now() }
       addConnection(tx, device, row)
     })

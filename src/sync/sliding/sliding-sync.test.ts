@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { memoryImage } from '#storage/sqlite.ts'
+import type { Database } from '#storage/database.ts'
+import { memoryImage, openSqlite } from '#storage/sqlite.ts'
 import {
   type Body,
   type RoomClientWorld,
   roomClientWorld,
 } from '../../../test/room-client-world.ts'
+import { createConnections } from './connection.ts'
 
 const path = '/_matrix/client/unstable/org.matrix.simplified_msc3575/sync'
 
@@ -174,6 +176,37 @@ test('several connections of a device do not know of each other', async (t) => {
   const gone = await bob.refused('POST', `${path}?pos=${one.pos}`, one.body)
   assert.equal(gone, '400 M_UNKNOWN_POS')
   assert.deepEqual((await two.next()).rooms, {})
+})
+
+test('of two first requests of a connection at once both are answered, and one goes on', async (t) => {
+  const { alice } = await twoUsers(t)
+  const roomId = await alice.createRoom({})
+  const client = new Client(alice, { conn_id: 'one', lists: { all: list([0, 9]) } })
+  const answers = await Promise.all([client.ask(), client.ask()])
+  for (const { rooms } of answers) assert.ok(rooms[roomId].initial)
+  const goesOn = await Promise.allSettled(answers.map(({ pos }) => client.ask(pos)))
+  assert.ok(goesOn.some(({ status }) => status === 'fulfilled'))
+})
+
+test('who could not begin a connection while the database was away begins it later', async () => {
+  const db = await openSqlite({})
+  let isAway = false
+  const first: Database['first'] = async (statement) => {
+    if (isAway) throw new Error('the database is away')
+    return await db.first(statement)
+  }
+  const reading: Database = {
+    first,
+    all: (statement) => db.all(statement),
+    write: (collect) => db.write(collect),
+    close: () => db.close(),
+  }
+  const device = { userId: '@a:b', deviceId: 'D' } as const
+  const connections = createConnections({ db: reading, clock: { now: () => 0 } })
+  isAway = true
+  await assert.rejects(connections.open(device, 'one', undefined), /away/)
+  isAway = false
+  await connections.open(device, 'one', undefined)
 })
 
 test('a subscription tells of one room, and of no other', async (t) => {
