@@ -19,6 +19,9 @@ import { makeStore, type Store, type StoreKind } from './store.ts'
 
 export type Kind = 'hansa' | 'synapse'
 
+/** A migration may write all of a large store anew. */
+const startAgainMsMax = 3_600_000
+
 export interface SubjectOptions {
   readonly folder: string
   readonly authority: Certificate
@@ -117,7 +120,7 @@ export class Subject {
 
   /** Starts it on what it left, and waits until it answers. */
   async startAgain(): Promise<void> {
-    await this.#process.start()
+    await this.#process.start(startAgainMsMax)
   }
 }
 

@@ -175,7 +175,10 @@ function injectionsAt(
 ): Injection[] {
   return acts.flatMap((act): Injection[] => {
     if (act === 'kill') return [{ ...place, act }]
-    return isFile ? [false, true].map((isForGood) => ({ ...place, act, isForGood })) : []
+    if (!isFile) return []
+    // By the same call threads wake each other, and that never fails.
+    const lasts = place.call === 'write' ? [false] : [false, true]
+    return lasts.map((isForGood) => ({ ...place, act, isForGood }))
   })
 }
 

@@ -74,8 +74,8 @@ export class ServerProcess {
     return this.#child?.pid
   }
 
-  /** Starts it and waits until it answers. */
-  async start(): Promise<void> {
+  /** Starts it and waits until it answers. Throws if it does not within `limitMs`. */
+  async start(limitMs: number = limits.startMs): Promise<void> {
     const [program = '', ...args] = [...this.#launcher, ...this.#command]
     const log = createWriteStream(this.logFile, { flags: 'a' })
     const child = spawn(program, args, {
@@ -87,7 +87,7 @@ export class ServerProcess {
     child.once('exit', () => running.delete(child))
     child.stdout.pipe(log)
     child.stderr.pipe(log)
-    const end = performance.now() + limits.startMs
+    const end = performance.now() + limitMs
     while (!(await this.#answers())) {
       if (hasEnded(child) || performance.now() > end) {
         throw new Error(`${this.serverName} did not start:\n${this.logTail()}`)
