@@ -60,6 +60,7 @@ import type { Signer } from '#rooms/remote-servers.ts'
 import { Arrivals } from '#rooms/resident/arrivals.ts'
 import { createSearch } from '#search/search.ts'
 import type { Database } from '#storage/database.ts'
+import { beginAnewOnCopy } from '#storage/restorations.ts'
 import { openStreams, type Streams } from '#storage/streams.ts'
 import { createSync } from '#sync/sync.ts'
 import { Acquaintances } from '#users/acquaintances.ts'
@@ -88,6 +89,10 @@ import type { Server } from './server.ts'
 
 const programVersion = '0.1.0'
 
+const begunOnCopy =
+  'the store is a backup that was put back: positions and keys that may have been given out since are ' +
+  'passed over, and other servers are asked for what is missing'
+
 /** A server that runs. */
 export interface RunningServer {
   readonly server: Server
@@ -113,6 +118,7 @@ export interface Surroundings {
 /** Starts a server. Certificates and keys of listeners are texts here, not paths. */
 export async function startServer(config: Config, around: Surroundings): Promise<RunningServer> {
   const { io, db } = around
+  if (await beginAnewOnCopy(db, io.clock.now())) io.log.warn(begunOnCopy)
   const streams = await openStreams(db)
   const keyPath = join(config.data_dir, 'signing.key')
   const keys = await loadOwnKeys(config.server_name, keyPath, io)

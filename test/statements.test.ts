@@ -48,6 +48,10 @@ const wholeTables: Readonly<Record<string, string>> = {
   missingStates: 'asked by who looks through a store that nobody uses',
   eventNumbers: 'asked by who looks through a store that nobody uses',
   namedFiles: 'asked by who looks through a store that nobody uses',
+  forgetKeysGivenOut: 'done once, when a backup was put back',
+  forgetWhatClientsWereTold: 'done once, when a backup was put back',
+  tellOfAllDevices: 'done once, when a backup was put back',
+  askForAllDevices: 'done once, when a backup was put back',
   waitingCounts: 'asked by who looks through a store that nobody uses',
 }
 

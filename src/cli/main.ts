@@ -7,6 +7,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '#config/load.ts'
+import { makeBackup, restoreBackup } from './backup.ts'
 import { addBlock, liftBlock, listBlocks } from './block.ts'
 import { checkConfig } from './config.ts'
 import { doctor } from './doctor.ts'
@@ -76,6 +77,21 @@ program
   .option('--json', 'print what is found as JSON', false)
   .option(...configOption)
   .action(doctor)
+
+program
+  .command('backup')
+  .description('copy the database, beside a server that runs if there is one')
+  .argument('<file>', 'where to; it must not be there yet')
+  .option(...configOption)
+  .action(makeBackup)
+
+program
+  .command('restore')
+  .description('put a copy of the database back, or say that one was put back by other means')
+  .argument('[file]', 'the copy; none, if it was put back by other means')
+  .option('--replace', 'lose the database that is there', false)
+  .option(...configOption)
+  .action(restoreBackup)
 
 program
   .command('explain')

@@ -87,6 +87,6 @@ async function openPostgresOf(
   })
 }
 
-function sqlitePath(config: Config): string {
+export function sqlitePath(config: Config): string {
   return config.database.path ?? join(config.data_dir, 'hansa.db')
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { existsSync } from 'node:fs'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { DatabaseRefused } from './database.ts'
 import { type AppliedMigration, pendingMigrations, programMigrations } from './migrate.ts'
@@ -38,6 +39,32 @@ function problemsOfMigrations(db: DatabaseSync, known: typeof programMigrations)
   } catch (error) {
     if (error instanceof DatabaseRefused) return [error.message]
     throw error
+  }
+}
+
+/**
+ * Brings what is in the log beside a file into the file, so that it is whole without. One that is damaged,
+ * or is not there, stays as it is.
+ */
+export function carryLogOver(path: string): void {
+  if (!existsSync(path)) return
+  const db = new DatabaseSync(path, { timeout: 5000 })
+  try {
+    db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  } catch (error) {
+    if (!(error instanceof Error && 'errcode' in error)) throw error
+  } finally {
+    db.close()
+  }
+}
+
+/** Makes a file that nobody uses one that needs, and leaves, none beside it. */
+export function withoutLog(path: string): void {
+  const db = new DatabaseSync(path)
+  try {
+    db.exec('PRAGMA journal_mode = DELETE')
+  } finally {
+    db.close()
   }
 }
 

@@ -26,6 +26,10 @@ export interface MemoryImage {
   fill(isFull: boolean): void
   /** Frees its memory, which is no part of the heap. It must be in use no more. */
   destroy(): void
+  /** A copy of all that is in the database; `undefined` if it was never used. */
+  copy(): Uint8Array | undefined
+  /** Puts a copy in the place of the database, which nobody uses. */
+  putBack(copy: Uint8Array): void
 }
 
 export function memoryImage(): MemoryImage {
@@ -39,6 +43,11 @@ export function memoryImage(): MemoryImage {
     destroy: () => {
       connection?.close()
       connection = undefined
+    },
+    copy: () => connection?.content(),
+    putBack: (copy) => {
+      connection?.close()
+      connection = new SqliteConnection(':memory:', { content: copy })
     },
   }
 }

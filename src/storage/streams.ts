@@ -7,12 +7,14 @@
  *   only: positions are reserved durably, a block ahead, before any of the block is given out.
  * - `settled()` never goes back, and everything at or below it is committed or has failed. Who
  *   answers a client up to `settled()` will not find something there later that they missed.
+ * - A store that was put back from a backup goes on above all positions that were given out before.
  *
  * @module
  */
 
 import assert from 'node:assert/strict'
 import { type Database, sql, type Writer } from './database.ts'
+import { restorationBase } from './restorations.ts'
 
 /** Positions reserved at a time; the next block is asked for when half of one is left. */
 const blockSize = 1_000_000
@@ -28,6 +30,11 @@ export interface Streams {
   take(): number
   /** The highest position with everything at or below it committed or failed. */
   settled(): number
+  /**
+   * Whether a position is from before the store was put back from a backup: who has all up to there may
+   * have had what is in the store no longer, and not what is in its place.
+   */
+  isBeforeRestoration(position: number): boolean
   /** Calls `listener` whenever `settled()` has grown. Gives a function that ends it. */
   onSettled(listener: (position: number) => void): () => void
 }
@@ -37,7 +44,7 @@ export async function openStreams(db: Database): Promise<Streams> {
   const row = await db.first<{ reserved: number }>(sql`SELECT reserved FROM stream WHERE id = 1`)
   assert(row !== undefined, 'the table stream has no row')
   await reserve(db, row.reserved + blockSize)
-  return new OpenStreams(db, row.reserved)
+  return new OpenStreams(db, { before: row.reserved, base: await restorationBase(db) })
 }
 
 function reserve(db: Database, upTo: number): Promise<void> {
@@ -59,6 +66,8 @@ interface Taken {
 
 class OpenStreams implements Streams {
   readonly #db: Database
+  /** The last position from before the store was put back. */
+  readonly #base: number
   #reserved: number
   #isReserving = false
   #given: number
@@ -67,8 +76,9 @@ class OpenStreams implements Streams {
   readonly #taken: Taken[] = []
   readonly #listeners = new Set<(position: number) => void>()
 
-  constructor(db: Database, before: number) {
+  constructor(db: Database, { before, base }: { readonly before: number; readonly base: number }) {
     this.#db = db
+    this.#base = base
     this.#given = before
     this.#settled = before
     this.#reserved = before + blockSize
@@ -95,6 +105,10 @@ class OpenStreams implements Streams {
 
   settled(): number {
     return this.#settled
+  }
+
+  isBeforeRestoration(position: number): boolean {
+    return position < this.#base
   }
 
   onSettled(listener: (position: number) => void): () => void {

@@ -126,7 +126,7 @@ export function createSync(needs: SyncNeeds): Sync {
     deviceListChanges: async (userId, { from, to }) => {
       const settled = needs.streams.settled()
       const memberships = await needs.rooms.membershipsOf(userId)
-      const since = Math.min(from, settled)
+      const since = knownSince(needs, from, settled)
       const range = { userId, since, to: Math.max(Math.min(to, settled), since), memberships }
       return await deviceListChanges(needs, range, await encountersSince(needs, range))
     },
@@ -180,9 +180,9 @@ async function answerOrWait(
   const { userId, since, fullState, signal } = request
   const snapshot = await settledSnapshot(needs, userId)
   const { to, memberships } = snapshot
-  // A token from the future was given by nobody: the database has been put back to an earlier day.
-  const from = since === undefined ? undefined : Math.min(since, to)
-  const sticky = await stickyOf(needs, { ...request, since: from }, snapshot)
+  const from = since === undefined ? undefined : knownSince(needs, since, to)
+  const stickySince = from === 0 ? 0 : request.stickySince
+  const sticky = await stickyOf(needs, { ...request, since: from, stickySince }, snapshot)
   const news = await build(needs, { ...request, since: from }, snapshot, sticky)
   const fromDevice = Math.min(request.toDeviceSince ?? 0, to)
   const { messages, upTo } = await needs.toDevice.waiting(request, { from: fromDevice, to })
@@ -195,6 +195,15 @@ async function answerOrWait(
   const next_batch = formatSince({ stream: to, toDevice: upTo, sticky: sticky.upTo })
   const keys = await keysLeft(needs.localKeys, request)
   return { body: { next_batch, ...news, ...keys }, toDevice: messages }
+}
+
+/**
+ * Up to where a client knows what there is. From before the store was put back from a backup it may know
+ * other things: it is told everything, as of rooms that are new to it.
+ */
+function knownSince({ streams }: Pick<SyncNeeds, 'streams'>, since: number, to: number): number {
+  // A token from the future was given by nobody: the store was put back, and nobody has said so.
+  return streams.isBeforeRestoration(since) ? 0 : Math.min(since, to)
 }
 
 /**

@@ -131,18 +131,22 @@ const growthGuards: readonly Guard[] = [
 
 const floodGuards: readonly Guard[] = [
   {
-    ...one(
-      'D15',
-      'the line of one server’s transactions',
-      [
+    attack: 'D15',
+    guard: 'the line of one server’s transactions, before their bodies are read and after',
+    edits: [
+      out(
+        'src/federation/receive-transactions.ts',
+        'const isFull = lines.get(origin)?.count === perOriginMax',
+        'const isFull = false',
+      ),
+      out(
         'src/federation/receive-transactions.ts',
         'if (line.count === perOriginMax) await parts.refusals.refuse(oneAtATime())',
-        'if (false) await parts.refusals.refuse(oneAtATime())',
-      ],
-      seenBy(
-        'test/transactions.test.ts',
-        'of one server one transaction is worked on and one waits; a third has to come again',
       ),
+    ],
+    witness: seenBy(
+      'test/transactions.test.ts',
+      'of one server one transaction is worked on and one waits; a third has to come again',
     ),
     error: 'no answer within',
   },

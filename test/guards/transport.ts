@@ -157,7 +157,6 @@ const transportGuards: readonly Guard[] = [
     [
       'src/io/connection-limits.ts',
       'if (count >= connectionsPerAddressMax && !this.#proxies.has(address)) return false',
-      'if (false) return false',
     ],
     server('one address has so many connections and no more, until one of them ends'),
   ),

@@ -127,11 +127,12 @@ async function receipt(actor: Actor): Promise<void> {
 }
 
 /** What a server has acknowledged is to come to the other's device, once. */
-async function toDevice({ run, client, other }: Actor): Promise<void> {
+async function toDevice({ run, client: by, other: to }: Actor): Promise<void> {
   run.deviceTexts += 1
   const text = `to device ${run.deviceTexts}`
-  await client.sendToDevice(other, text)
-  run.deviceMessages.push({ from: client, to: other, text })
+  const sentAtMs = run.world.time.elapsedMs
+  await by.sendToDevice(to, text)
+  run.deviceMessages.push({ from: by, to, text, sentAtMs })
 }
 
 /** Notes that a server took responsibility for an event. */

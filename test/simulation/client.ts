@@ -86,6 +86,8 @@ export class SimulatedClient {
   #since: string | undefined
   #transactions = 0
   #reading = false
+  /** How often it was made to begin anew. */
+  #beginnings = 0
 
   constructor(server: SimulatedServer, localpart: string) {
     this.server = server
@@ -231,10 +233,17 @@ export class SimulatedClient {
     return await this.call('GET', `/v3/rooms/${encode(room)}/state/${encode(type)}/${encode(key)}`)
   }
 
+  /** Forgets what it knows of rooms, but not up to where it has synced. */
+  beginAnew(): void {
+    this.#beginnings += 1
+    this.rooms.clear()
+  }
+
   /** One sync, whose events go into the model. Gaps are closed at once by paging back. */
   async sync({ limit = 10, timeoutMs = 0 } = {}): Promise<void> {
     if (this.#reading) return
     this.#reading = true
+    const [beginnings, complaints] = [this.#beginnings, this.complaints.length]
     try {
       const filter = encode(JSON.stringify({ room: { timeline: { limit } } }))
       const since = this.#since === undefined ? '' : `&since=${this.#since}`
@@ -250,6 +259,10 @@ export class SimulatedClient {
         // Without a place to page back from, it is the end of an invite: no part of a timeline.
         if (timeline?.prev_batch === undefined) continue
         changed.set(roomId, await this.#continued(roomId, timeline))
+      }
+      if (beginnings !== this.#beginnings) {
+        this.complaints.length = complaints
+        return
       }
       for (const [roomId, timeline] of changed) this.rooms.set(roomId, timeline)
       const { events: messages = [] } = (answer.to_device ?? {}) as Partial<ToDevice>

@@ -148,6 +148,22 @@ const faults: Readonly<Record<string, Fault>> = {
       },
     ],
   },
+  'put back from a backup': {
+    hold: ({ world }, hardness) => {
+      const clock = world.time.clock()
+      const everyMs = 60_000 + hourMs * hardness
+      for (const server of world.servers) {
+        const backUp = () => {
+          if (!world.isTroubled) return
+          server.backUp()
+          clock.after(everyMs, backUp)
+        }
+        server.backUp()
+        clock.after(everyMs, backUp)
+      }
+    },
+    strike: [0.03, ({ world }, random) => random.pick(world.servers).rollBack()],
+  },
 
   // Clocks.
   'wrong clock': {

@@ -122,11 +122,18 @@ async function wholeDeviceMessages(run: Run): Promise<void> {
     const came = client.deviceMessages
     // Who showed it another key is not believed any more.
     const isCheated = client.server.isMisled()
-    const promised = run.deviceMessages
-      .filter(({ from, to }) => to === client && !(isCheated && run.liars.includes(from.server)))
+    const { rollBacks } = client.server
+    // What came before a backup was put back may come again, or have been kept for the device in vain.
+    const isKept = ({ from: { server }, sentAtMs }: (typeof run.deviceMessages)[number]) =>
+      !server.mayHaveLost(sentAtMs) && rollBacks.every(({ atMs }) => sentAtMs > atMs)
+    const mine = run.deviceMessages.filter(({ to }) => to === client)
+    const promised = mine
+      .filter((one) => isKept(one) && !(isCheated && run.liars.includes(one.from.server)))
       .map(({ text }) => text)
+    const maybe = new Set(mine.filter((one) => !isKept(one)).map(({ text }) => text))
     count(run, 'messages to devices', promised.length)
-    if (new Set(came).size < came.length) {
+    const once = came.filter((text) => !maybe.has(text))
+    if (new Set(once).size < once.length) {
       run.problems.push(`${client.userId} got a message to its device twice`)
     }
     if (came.includes(forgedText)) run.problems.push(`${client.userId} got what nobody sent`)
@@ -286,7 +293,9 @@ async function nothingLost(
   for (const event of run.acknowledged.filter((one) => one.roomId === roomId)) {
     const { eventId, by } = event
     const atHome = await storedAt(run, by.server, event)
-    if (atHome?.status !== 'accepted') {
+    const isLost = by.server.mayHaveLost(event.sentAtMs)
+    if (isLost) count(run, `put back: ${atHome?.status ?? 'lost'}`)
+    else if (atHome?.status !== 'accepted') {
       run.problems.push(`version ${version}: ${eventId} is ${atHome?.status} at home`)
     }
     const stored = new Map<SimulatedServer, StoredEvent | undefined>()
@@ -298,7 +307,7 @@ async function nothingLost(
     for (const [server, one] of stored) {
       if (one !== undefined) continue
       const { sinceMs } = server.stays.get(roomId) ?? { sinceMs: Number.POSITIVE_INFINITY }
-      const isKept = isMisled || run.withheld.has(`${by.server.name} ${server.name}`)
+      const isKept = isMisled || isLost || run.withheld.has(`${by.server.name} ${server.name}`)
       const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs && !isKept
       count(run, wasTold || isHeld ? 'lost' : 'out of reach')
       if (!wasTold && !isHeld) continue

@@ -58,6 +58,7 @@ export interface Run {
     readonly from: SimulatedClient
     readonly to: SimulatedClient
     readonly text: string
+    readonly sentAtMs: number
   }[]
   deviceTexts: number
   /** Whether people do something about the keys of devices. */

@@ -29,6 +29,7 @@ import { joinedPartially } from '../../src/rooms/join.ts'
 import { droppedOfRoom } from '../../src/rooms/join-answer.ts'
 import type { Signer } from '../../src/rooms/remote-servers.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
+import { markAsCopy } from '../../src/storage/restorations.ts'
 import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
 import { SimulatedClient } from './client.ts'
@@ -38,6 +39,8 @@ import { Wishes, watchSigner } from './signed-bytes.ts'
 const federationPort = 8448
 const clientPort = 8008
 const everyRoom = 'every room'
+/** For how long a client may ask again, until what it does is done. */
+const callMsMax = 1_200_000
 /** How long a commit may take on a disk that is well. */
 const commitMsCalm = 50
 
@@ -181,6 +184,9 @@ export class SimulatedServer {
   readonly machine = new SimulatedMachine()
   /** What is committed outlives a crash. */
   readonly #image = memoryImage()
+  #backup: { readonly copy: Uint8Array; readonly atMs: number } | undefined
+  /** From when a backup was that was put back, and when that was. */
+  readonly rollBacks: { readonly fromMs: number; readonly atMs: number }[] = []
   /** Makes its thumbnails; none, unless a test says otherwise. */
   thumbnailer: Thumbnailer = noThumbnails
   readonly #random: SeededRandom
@@ -192,6 +198,7 @@ export class SimulatedServer {
         readonly ownSigner: Signer
       }
     | undefined
+  readonly #clients: SimulatedClient[] = []
   #starts = 0
   #isDiskFull = false
   /** Whether units wait for their commit. */
@@ -321,6 +328,34 @@ export class SimulatedServer {
     this.end()
   }
 
+  /** Makes a copy of its database, as a backup beside a server that runs does. */
+  backUp(): void {
+    const copy = this.#image.copy()
+    if (copy !== undefined) this.#backup = { copy, atMs: this.world.time.elapsedMs }
+  }
+
+  /** Loses its disk, and has the last backup put back. It is down then. */
+  async rollBack(): Promise<void> {
+    if (this.#backup === undefined) return
+    const { copy, atMs: fromMs } = this.#backup
+    this.world.note(`${this.name} is put back to ${fromMs}`)
+    this.crash()
+    this.#image.putBack(copy)
+    this.fillDisk(false)
+    const db = await openSqlite({ image: this.#image })
+    await db.write((tx) => markAsCopy(tx, 0))
+    await db.close()
+    this.rollBacks.push({ fromMs, atMs: this.world.time.elapsedMs })
+    // Which rooms it is in is seen when it starts.
+    this.stays.clear()
+    for (const client of this.#clients) client.beginAnew()
+  }
+
+  /** Whether what was done here at a time may be lost with a backup that was put back. */
+  mayHaveLost(atMs: number): boolean {
+    return this.rollBacks.some((one) => atMs >= one.fromMs - callMsMax && atMs <= one.atMs)
+  }
+
   /** The same, where it is no part of what is tested. */
   end(): void {
     if (this.#life === undefined) return
@@ -339,6 +374,7 @@ export class SimulatedServer {
   /** A client at home here, with an account of its own. */
   async register(localpart: string): Promise<SimulatedClient> {
     const client = new SimulatedClient(this, localpart)
+    this.#clients.push(client)
     await this.world.time.await(client.register())
     return client
   }

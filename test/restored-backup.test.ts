@@ -1,0 +1,217 @@
+/**
+ * A server whose database was put back from a backup, under clients and servers that know of more: what it
+ * gave out since is not given out again, what it lost of rooms comes back, and all agree in the end.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Device, DeviceWorld } from './device-world.ts'
+import type { SimulatedServer } from './simulation/world.ts'
+
+async function twoServers(t: ConstructorParameters<typeof DeviceWorld>[0]) {
+  const world = new DeviceWorld(t)
+  const [a, b] = (await world.start('a', 'b')) as [SimulatedServer, SimulatedServer]
+  const alice = await world.register(a, 'alice')
+  const bob = await world.register(b, 'bob')
+  return { world, a, b, alice, bob }
+}
+
+/** Puts the last backup back, and starts. */
+async function putBack({ world }: DeviceWorld, a: SimulatedServer): Promise<void> {
+  await a.rollBack()
+  await world.time.await(a.start())
+  await world.settle()
+}
+
+async function say(device: Device, roomId: string, body: string): Promise<string> {
+  const path = `/rooms/${encodeURIComponent(roomId)}/send/m.room.message/${encodeURIComponent(body)}`
+  return (await device.put(path, { msgtype: 'm.text', body })).event_id
+}
+
+async function texts(device: Device, roomId: string): Promise<string[]> {
+  const path = `/rooms/${encodeURIComponent(roomId)}/messages?dir=b&limit=100`
+  const { chunk } = await device.get(path)
+  return chunk
+    .map(({ content }: { content: { body?: string } }) => content.body)
+    .filter((body: string | undefined) => body !== undefined)
+    .toReversed()
+}
+
+async function stateOf(device: Device, roomId: string): Promise<string[]> {
+  const state = await device.get(`/rooms/${encodeURIComponent(roomId)}/state`)
+  return state.map(({ event_id }: { event_id: string }) => event_id).toSorted()
+}
+
+test('what was lost of a room comes back from others, and clients are told the room anew', async (t) => {
+  const { world, a, alice, bob } = await twoServers(t)
+  const roomId = await world.sharedRoom(alice, bob)
+  const lonely = (await alice.post('/createRoom', { name: 'alone' })).room_id
+  await say(alice, roomId, 'before')
+  await alice.sync()
+  a.backUp()
+  const topic = `/rooms/${encodeURIComponent(roomId)}/state/m.room.topic`
+  const own = await say(alice, roomId, 'lost by a')
+  await alice.put(topic, { topic: 'lost, too' })
+  await say(alice, lonely, 'lost for good')
+  await say(bob, roomId, 'lost at a')
+  const last = await alice.sync()
+  assert.equal(last.rooms.join[roomId].timeline.events.length, 3)
+
+  await putBack(world, a)
+  assert.deepEqual(await texts(alice, roomId), ['before', 'lost by a', 'lost at a'])
+  assert.deepEqual(await texts(alice, lonely), [])
+  assert.deepEqual(await stateOf(alice, roomId), await stateOf(bob, roomId))
+  // The client knows of what is not there any more, so it is told of all its rooms as of new ones.
+  const { rooms, next_batch, device_lists } = await alice.sync()
+  assert.deepEqual(Object.keys(rooms.join).toSorted(), [roomId, lonely].toSorted())
+  for (const { timeline } of Object.values<{ timeline: { limited: boolean } }>(rooms.join)) {
+    assert.equal(timeline.limited, true)
+  }
+  assert.ok(device_lists.changed.includes(bob.userId))
+  const { timeline, state } = rooms.join[roomId]
+  const shown = [...state.events, ...timeline.events].map(({ event_id }) => event_id)
+  assert.equal(shown.filter((id) => id === own).length, 1)
+  assert.ok(streamOf(next_batch) > streamOf(last.next_batch))
+  const again = await alice.sync()
+  assert.equal(again.rooms?.join, undefined)
+
+  await say(alice, roomId, 'after')
+  await world.world.settle(30_000)
+  assert.deepEqual((await texts(bob, roomId)).toSorted(), (await texts(alice, roomId)).toSorted())
+  assert.equal((await texts(bob, roomId)).at(-1), 'after')
+  assert.deepEqual(await stateOf(alice, roomId), await stateOf(bob, roomId))
+})
+
+function streamOf(token: string): number {
+  return Number(/^s(\d+)/.exec(token)?.[1])
+}
+
+test('no position of the stream is given out twice, however often a backup is put back', async (t) => {
+  const { world, a, alice, bob } = await twoServers(t)
+  const { time } = world.world
+  const roomId = await world.sharedRoom(alice, bob)
+  a.backUp()
+  const reached: number[] = [streamOf((await alice.sync()).next_batch)]
+  for (let life = 0; life < 3; life += 1) {
+    // Each start reserves more positions than are used.
+    for (let starts = 0; starts < 3; starts += 1) {
+      await say(alice, roomId, `life ${life}, start ${starts}`)
+      reached.push(streamOf((await alice.sync()).next_batch))
+      a.crash()
+      await time.await(a.start())
+    }
+    await putBack(world, a)
+    reached.push(streamOf((await alice.sync()).next_batch))
+  }
+  assert.deepEqual(
+    reached,
+    reached.toSorted((one, other) => one - other),
+  )
+  assert.equal(new Set(reached).size, reached.length)
+})
+
+test('a one-time key that may have been given to somebody is given to nobody', async (t) => {
+  const { world, a, alice, bob } = await twoServers(t)
+  await world.sharedRoom(alice, bob)
+  const one_time_keys = Object.fromEntries(
+    ['A', 'B', 'C'].map((id) => [`signed_curve25519:${id}`, { key: `key ${id}`, signatures: {} }]),
+  )
+  const fallback_keys = { 'signed_curve25519:F': { key: 'key F', fallback: true, signatures: {} } }
+  await alice.upload('k', { one_time_keys, fallback_keys })
+  const claim = async () => {
+    const wanted = { one_time_keys: { [alice.userId]: { D1: 'signed_curve25519' } } }
+    const answer = await bob.post('/keys/claim', wanted)
+    const [id] = Object.keys(answer.one_time_keys[alice.userId]?.D1 ?? {})
+    return id
+  }
+  a.backUp()
+  assert.equal(await claim(), 'signed_curve25519:A')
+  await putBack(world, a)
+  assert.equal(await claim(), 'signed_curve25519:F')
+  const { device_one_time_keys_count: counts, device_unused_fallback_key_types: unused } =
+    await alice.sync()
+  assert.deepEqual(counts, { signed_curve25519: 0 })
+  assert.deepEqual(unused, [])
+  // A client that tries again what it has uploaded before brings none of them back.
+  await alice.upload('k', { one_time_keys })
+  assert.equal(await claim(), 'signed_curve25519:F')
+  const fresh = { 'signed_curve25519:D': { key: 'key D', signatures: {} } }
+  await alice.upload('k', { one_time_keys: fresh })
+  assert.equal(await claim(), 'signed_curve25519:D')
+})
+
+test('servers forget devices that are lost, and learn of those they were not told of', async (t) => {
+  const { world, a, b, alice, bob } = await twoServers(t)
+  await alice.upload('a1')
+  await bob.upload('b1')
+  await world.sharedRoom(alice, bob)
+  assert.deepEqual(await bob.keysOf(alice.userId), { D1: 'a1' })
+  assert.deepEqual(await alice.keysOf(bob.userId), { D1: 'b1' })
+  await bob.sync()
+  a.backUp()
+  const lost = await world.login(alice, 'D2')
+  await lost.upload('a2')
+  const other = await world.login(bob, 'D2')
+  await other.upload('b2')
+  await world.world.settle()
+  assert.deepEqual(await bob.keysOf(alice.userId), { D1: 'a1', D2: 'a2' })
+  await bob.sync()
+
+  await putBack(world, a)
+  assert.ok((await bob.changed()).includes(alice.userId))
+  assert.deepEqual(await bob.keysOf(alice.userId), { D1: 'a1' })
+  assert.deepEqual(await alice.keysOf(bob.userId), { D1: 'b1', D2: 'b2' })
+  assert.equal((await lost.ask('GET', '/account/whoami')).status, 401)
+  // It goes on from there.
+  const next = await world.login(alice, 'D3')
+  await next.upload('a3')
+  await world.world.settle()
+  assert.deepEqual(await bob.keysOf(alice.userId), { D1: 'a1', D3: 'a3' })
+  assert.equal(b.isUp, true)
+})
+
+test('messages to devices go on after it, and come once', async (t) => {
+  const { world, a, alice, bob } = await twoServers(t)
+  await world.sharedRoom(alice, bob)
+  const received = async (device: Device) =>
+    (await device.sync()).to_device.events.map(({ content }: { content: object }) => content)
+  const tell = async (from: Device, to: Device, text: string) => {
+    await from.send({ [to.userId]: { D1: { text } } })
+    await world.world.settle(10_000)
+  }
+  a.backUp()
+  await tell(alice, bob, 'one')
+  await tell(bob, alice, 'two')
+  assert.deepEqual(await received(alice), [{ text: 'two' }])
+  await putBack(world, a)
+  for (const text of ['three', 'four']) await tell(alice, bob, text)
+  await tell(bob, alice, 'five')
+  assert.deepEqual(await received(bob), [{ text: 'one' }, { text: 'three' }, { text: 'four' }])
+  assert.deepEqual(await received(alice), [{ text: 'five' }])
+})
+
+test('sliding sync begins anew, and backups of keys get no version that was given', async (t) => {
+  const { world, a } = await twoServers(t)
+  const carol = await a.register('carol')
+  const { time } = world.world
+  const call = (path: string, body: object) => time.await(carol.call('POST', path, body))
+  const slide = (pos: string) =>
+    call(`/unstable/org.matrix.simplified_msc3575/sync?timeout=0${pos}`, {
+      lists: { all: { ranges: [[0, 9]], timeline_limit: 1, required_state: [] } },
+    })
+  const version = async () => {
+    const body = { algorithm: 'm.megolm_backup.v1.curve25519-aes-sha2', auth_data: {} }
+    return Number((await call('/v3/room_keys/version', body)).version)
+  }
+  await time.await(carol.createRoom({}))
+  await version()
+  a.backUp()
+  const lost = await version()
+  const { pos } = await slide('')
+  await putBack(world, a)
+  await assert.rejects(slide(`&pos=${pos}`), /M_UNKNOWN_POS/)
+  assert.notEqual((await slide('')).pos, pos)
+  assert.ok((await version()) > lost)
+})
