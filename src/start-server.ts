@@ -118,7 +118,7 @@ export interface Surroundings {
 /** Starts a server. Certificates and keys of listeners are texts here, not paths. */
 export async function startServer(config: Config, around: Surroundings): Promise<RunningServer> {
   const { io, db } = around
-  if (await beginAnewOnCopy(db, io.clock.now())) io.log.warn(begunOnCopy)
+  if (await beginAnewOnCopy(db, io)) io.log.warn(begunOnCopy)
   const streams = await openStreams(db)
   const keyPath = join(config.data_dir, 'signing.key')
   const keys = await loadOwnKeys(config.server_name, keyPath, io)

@@ -7,7 +7,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Device, DeviceWorld } from './device-world.ts'
+import { type Body, type Device, DeviceWorld } from './device-world.ts'
 import type { SimulatedServer } from './simulation/world.ts'
 
 async function twoServers(t: ConstructorParameters<typeof DeviceWorld>[0]) {
@@ -110,6 +110,26 @@ test('no position of the stream is given out twice, however often a backup is pu
     reached.toSorted((one, other) => one - other),
   )
   assert.equal(new Set(reached).size, reached.length)
+})
+
+test('nothing is missed where the clock goes back between two times', async (t) => {
+  const { world, a, alice, bob } = await twoServers(t)
+  const roomId = await world.sharedRoom(alice, bob)
+  a.backUp()
+  await putBack(world, a)
+  await alice.sync()
+  a.skewMs -= 7_200_000
+  await putBack(world, a)
+  await bob.send({ [alice.userId]: { D1: { text: 'come' } } })
+  await say(bob, roomId, 'said')
+  await world.world.settle()
+  const { rooms, to_device } = await alice.sync()
+  assert.deepEqual(
+    to_device.events.map(({ content }: { content: object }) => content),
+    [{ text: 'come' }],
+  )
+  const shown = rooms.join[roomId].timeline.events.map(({ content }: Body) => content.body)
+  assert.equal(shown.at(-1), 'said')
 })
 
 test('a one-time key that may have been given to somebody is given to nobody', async (t) => {

@@ -65,14 +65,15 @@ async function putBack(
   const [problem] = problemsOfSqlite(file)
   if (problem !== undefined) throw new Error(`${file} is no sound database: ${problem}`)
   const path = sqlitePath(config)
-  if ((await isThere(path)) && !replace) {
+  const hasOne = await isThere(path)
+  if (hasOne && !replace) {
     throw new Error(`${path} is there. With --replace it is lost.`)
   }
   await realFiles.makeFolder(config.data_dir)
   const lock = lockSqlite(path, 0)
   if (lock === undefined) throw new Error('A server uses the store. End that server first.')
   try {
-    carryLogOver(path)
+    if (hasOne) carryLogOver(path)
     await copyMarked(file, path)
   } finally {
     lock.close()

@@ -11,12 +11,16 @@
  * @module
  */
 
+import type { Clock } from '#io/clock.ts'
+import type { Random } from '#io/random.ts'
 import { type Database, type Reader, sql, type Writer } from './database.ts'
 
 /** More positions than any server gives out in a year, and than it reserves at that many starts. */
 const positionsPassed = 1_000_000_000_000
 /** How many positions no server gives out in a second. */
 const positionsPerSecond = 100_000
+/** A clock may go back between two times that one backup is put back: chance keeps these apart. */
+const chancePositions = 64
 /** As many changes of a backup of keys as none has had since. */
 const changesPassed = 1_000_000
 
@@ -37,15 +41,20 @@ export async function restorationBase(db: Reader): Promise<number> {
  * If the store is a copy: makes it one that a server can go on with, in one commit. It must not be used
  * yet. Gives whether it was one.
  */
-export async function beginAnewOnCopy(db: Database, now: number): Promise<boolean> {
+export async function beginAnewOnCopy(
+  db: Database,
+  { clock, random }: { readonly clock: Pick<Clock, 'now'>; readonly random: Random },
+): Promise<boolean> {
   const copy = await db.first(sql`SELECT ts FROM restorations WHERE base = 0`)
   if (copy === undefined) return false
   const row = await db.first<{ reserved: number }>(sql`SELECT reserved FROM stream WHERE id = 1`)
   const reserved = row?.reserved ?? 0
+  const now = clock.now()
   // The same backup may be put back twice: what was given out after the first time is passed over by the
   // clock.
   const byClock = Math.floor(now / 1000) * positionsPerSecond
-  const base = Math.max(reserved + positionsPassed, byClock)
+  const chance = Buffer.from(random.bytes(2)).readUInt16BE() * chancePositions
+  const base = Math.max(reserved + positionsPassed, byClock) + chance
   await db.write((tx) => {
     tx.run(sql`DELETE FROM restorations WHERE base = 0`)
     tx.run(sql`INSERT INTO restorations (base, ts) VALUES (${base}, ${now})`)

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { existsSync } from 'node:fs'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { DatabaseRefused } from './database.ts'
 import { type AppliedMigration, pendingMigrations, programMigrations } from './migrate.ts'
@@ -43,11 +42,10 @@ function problemsOfMigrations(db: DatabaseSync, known: typeof programMigrations)
 }
 
 /**
- * Brings what is in the log beside a file into the file, so that it is whole without. One that is damaged,
- * or is not there, stays as it is.
+ * Brings what is in the log beside a file into the file, so that it is whole without. One that is damaged
+ * stays as it is.
  */
 export function carryLogOver(path: string): void {
-  if (!existsSync(path)) return
   const db = new DatabaseSync(path, { timeout: 5000 })
   try {
     db.exec('PRAGMA wal_checkpoint(TRUNCATE)')

@@ -30,11 +30,8 @@ export interface Streams {
   take(): number
   /** The highest position with everything at or below it committed or failed. */
   settled(): number
-  /**
-   * Whether a position is from before the store was put back from a backup: who has all up to there may
-   * have had what is in the store no longer, and not what is in its place.
-   */
-  isBeforeRestoration(position: number): boolean
+  /** The last position from before the store was put back from a backup; 0 if it never was. */
+  readonly base: number
   /** Calls `listener` whenever `settled()` has grown. Gives a function that ends it. */
   onSettled(listener: (position: number) => void): () => void
 }
@@ -65,9 +62,8 @@ interface Taken {
 }
 
 class OpenStreams implements Streams {
+  readonly base: number
   readonly #db: Database
-  /** The last position from before the store was put back. */
-  readonly #base: number
   #reserved: number
   #isReserving = false
   #given: number
@@ -78,7 +74,7 @@ class OpenStreams implements Streams {
 
   constructor(db: Database, { before, base }: { readonly before: number; readonly base: number }) {
     this.#db = db
-    this.#base = base
+    this.base = base
     this.#given = before
     this.#settled = before
     this.#reserved = before + blockSize
@@ -105,10 +101,6 @@ class OpenStreams implements Streams {
 
   settled(): number {
     return this.#settled
-  }
-
-  isBeforeRestoration(position: number): boolean {
-    return position < this.#base
   }
 
   onSettled(listener: (position: number) => void): () => void {

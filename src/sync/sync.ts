@@ -126,7 +126,7 @@ export function createSync(needs: SyncNeeds): Sync {
     deviceListChanges: async (userId, { from, to }) => {
       const settled = needs.streams.settled()
       const memberships = await needs.rooms.membershipsOf(userId)
-      const since = knownSince(needs, from, settled)
+      const since = knownSince(needs, from)
       const range = { userId, since, to: Math.max(Math.min(to, settled), since), memberships }
       return await deviceListChanges(needs, range, await encountersSince(needs, range))
     },
@@ -180,11 +180,11 @@ async function answerOrWait(
   const { userId, since, fullState, signal } = request
   const snapshot = await settledSnapshot(needs, userId)
   const { to, memberships } = snapshot
-  const from = since === undefined ? undefined : knownSince(needs, since, to)
+  const from = since === undefined ? undefined : knownSince(needs, since)
   const stickySince = from === 0 ? 0 : request.stickySince
   const sticky = await stickyOf(needs, { ...request, since: from, stickySince }, snapshot)
   const news = await build(needs, { ...request, since: from }, snapshot, sticky)
-  const fromDevice = Math.min(request.toDeviceSince ?? 0, to)
+  const fromDevice = receivedUpTo(needs, request)
   const { messages, upTo } = await needs.toDevice.waiting(request, { from: fromDevice, to })
   const isNews = news !== undefined || messages.length > 0 || fullState
   const timeoutMs = endMs - needs.clock.monotonicMs()
@@ -197,22 +197,34 @@ async function answerOrWait(
   return { body: { next_batch, ...news, ...keys }, toDevice: messages }
 }
 
+/** Up to where a client knows what there is: nowhere, if it may know what is there no longer. */
+function knownSince({ streams }: Pick<SyncNeeds, 'streams'>, since: number): number {
+  return isOfOtherLife(streams, since) ? 0 : since
+}
+
 /**
- * Up to where a client knows what there is. From before the store was put back from a backup it may know
- * other things: it is told everything, as of rooms that are new to it.
+ * Whether a position was given out before the store was put back from a backup, or by none: then it was put
+ * back, too, and nobody has said so, or the clock went back between two times.
  */
-function knownSince({ streams }: Pick<SyncNeeds, 'streams'>, since: number, to: number): number {
-  // A token from the future was given by nobody: the store was put back, and nobody has said so.
-  return streams.isBeforeRestoration(since) ? 0 : Math.min(since, to)
+function isOfOtherLife(streams: SyncNeeds['streams'], position: number): boolean {
+  return position < streams.base || position > streams.settled()
+}
+
+/** Up to where a device has got its messages: of those of another life it had none that came in this one. */
+function receivedUpTo(
+  { streams }: Pick<SyncNeeds, 'streams'>,
+  { since = 0, toDeviceSince = 0 }: Pick<SyncRequest, 'since' | 'toDeviceSince'>,
+): number {
+  return isOfOtherLife(streams, since) ? Math.min(toDeviceSince, streams.base) : toDeviceSince
 }
 
 /**
  * When the client calls `/sync` again with the `next_batch` token from the first response, the server
  * should infer that any send-to-device messages in that response have been delivered successfully.
  */
-async function acknowledge({ toDevice, streams }: AnswerNeeds, request: SyncRequest) {
+async function acknowledge(needs: AnswerNeeds, request: SyncRequest) {
   if (request.toDeviceSince === undefined) return
-  await toDevice.acknowledge(request, Math.min(request.toDeviceSince, streams.settled()))
+  await needs.toDevice.acknowledge(request, receivedUpTo(needs, request))
 }
 
 /** The events that stick of which a client has not been told, in rooms that the user is in. */

@@ -21,6 +21,7 @@ import type { Call } from './calls.ts'
 import { Disk } from './disk.ts'
 import { Inspector, type Told } from './inspector.ts'
 import { type Recording, record, toldBy } from './recording.ts'
+import { reasonNotToTrace } from './strace.ts'
 
 const usage = `npm run power -- [options]
 
@@ -156,6 +157,12 @@ class Commits {
 async function main(): Promise<void> {
   const seed = Number(values.seed ?? Math.floor(performance.timeOrigin) % 100_000)
   console.log(`seed ${seed}`)
+  const reason = reasonNotToTrace()
+  if (reason !== undefined) {
+    console.error(`Losses of power cannot be tried: ${reason}.`)
+    process.exitCode = 1
+    return
+  }
   const recording = await record(Number(values.rounds))
   console.log(`${recording.calls.length} calls written down`)
   const memory = '/dev/shm'

@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Call, readCalls, straceTo, traceEnded } from './calls.ts'
 import { startPair } from './pair.ts'
-import { reasonNotToTrace } from './strace.ts'
 import { round } from './workload.ts'
 
 /** What is in the folder of a server before its first start. */
@@ -35,8 +34,6 @@ export interface Recording {
 
 /** Lets two servers work for some rounds, from the first start of the one that is watched to its end. */
 export async function record(rounds: number): Promise<Recording> {
-  const reason = reasonNotToTrace()
-  if (reason !== undefined) throw new Error(reason)
   const own = mkdtempSync(join(tmpdir(), 'hansa-trace-'))
   const traceOf = (name: string) => join(own, `${name}.trace`)
   const pair = await startPair('sqlite', { launcherOf: (name) => straceTo(traceOf(name)) })

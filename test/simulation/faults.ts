@@ -162,7 +162,12 @@ const faults: Readonly<Record<string, Fault>> = {
         clock.after(everyMs, backUp)
       }
     },
-    strike: [0.03, ({ world }, random) => random.pick(world.servers).rollBack()],
+    // Who asks liars again for what it knew believes what it did not before.
+    strike: [
+      0.03,
+      ({ world, liars }, random) =>
+        liars.length === 0 ? random.pick(world.servers).rollBack() : undefined,
+    ],
   },
 
   // Clocks.
