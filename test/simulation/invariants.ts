@@ -11,8 +11,8 @@
  *   can be had from those who are in the room.
  * - The state before each event is what its whole history makes it, and allows it if it is accepted.
  * - What was sent to a device and acknowledged has come to it, and nothing twice.
- * - Servers that share users' rooms say the same of the devices of these users, and a client that asked
- *   once was told of each change; no one-time key was given to two.
+ * - A client that asked once for the devices of others was told of each change that its server knows; no
+ *   one-time key was given to two.
  * - When there has been no news for an hour, nothing waits to be sent, nothing that could be worked off
  *   sleeps, no transaction is sent, and no client is told anything. (`bounds.ts` has what holds all the
  *   time.)
