@@ -144,7 +144,7 @@ test('what another server may ask to be exchanged', async () => {
     [{ ...event, type: 'm.room.name' }, '400 M_BAD_JSON'],
     [{ ...event, state_key: 'x' }, '400 M_BAD_JSON'],
     [{ ...event, content: { ...event.content, membership: 'join' } }, '400 M_BAD_JSON'],
-    [{ ...event, content: { membership: 'invite' } }, '400 M_MISSING_PARAM'],
+    [{ ...event, content: { membership: 'invite' } }, '400 M_BAD_JSON'],
     [{ type: 'm.room.member' }, '400 M_MISSING_PARAM'],
     [{ ...event, state_key: b.user('x') }, '403 M_FORBIDDEN'],
     [event, '200 undefined'],

@@ -70,7 +70,7 @@ export async function endlessGap(liar: Liar): Promise<void> {
   await sendEnd(liar, 'endless gap', (before, index) =>
     drafted(liar, claim, {
       prev_events: [version.referencesHaveHashes ? [before, { sha256: hashOf(before) }] : before],
-      depth: 1_000_000 + index,
+      depth: depthAt(liar, index),
     }),
   )
 }
@@ -91,9 +91,15 @@ export async function endlessAuthChain(liar: Liar): Promise<void> {
     const named = version.referencesHaveHashes ? [before, { sha256: hashOf(before) }] : before
     return drafted(liar, claim, {
       auth_events: [...references(version, auth), named],
-      depth: 1_000_000 + index,
+      depth: depthAt(liar, index),
     })
   })
+}
+
+/** The chain ends where the room does, so that it looks like its history. */
+function depthAt({ place }: Liar, index: number): number {
+  const end = Math.max(...place.prevs.map(({ depth }) => depth)) + 1
+  return Math.max(1, end - chainLength + index)
 }
 
 async function sendEnd(

@@ -52,10 +52,6 @@ const traits: Readonly<Record<string, Trait>> = {
     reached()
     return reply(404, '404 page not found\n', 'text/plain; charset=utf-8')
   }),
-  'no notary': answers(/^key\/query$/, async ({ reached }) => {
-    reached()
-    return json(404, { errcode: 'M_UNRECOGNIZED', error: 'M_UNRECOGNIZED: Unrecognized request' })
-  }),
   'null for nothing': answers(/./, async ({ reached }, _asked, honest) => {
     return withLists(await honest(), (list) => {
       if (list !== '[]') return list
@@ -190,7 +186,6 @@ const families: Readonly<Record<string, readonly string[]>> = {
   Synapse: ['age of events', 'templates of old', 'proxy in trouble', 'asks for patience'],
   Dendrite: ['no knocks', 'null for nothing', 'failed by a receipt', 'all members at a join'],
   Conduit: [
-    'no notary',
     'all members at a join',
     'keys without old ones',
     'nothing said of events',

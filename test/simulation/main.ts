@@ -27,6 +27,7 @@ import { faultNames } from './faults.ts'
 import { showRooms } from './held-rooms.ts'
 import { type Done, runInJobs } from './jobs.ts'
 import { legacyTraits } from './legacy-peers.ts'
+import { lieNames } from './liars.ts'
 import { randomRun } from './random-run.ts'
 import { readScenario, regressScenarios, writeScenario } from './regress.ts'
 import { Recorder } from './report.ts'
@@ -54,6 +55,10 @@ const { values } = parseArgs({
   },
 })
 
+const signedKinds = ['request', 'keys', 'event', 'invite of one of us'].map(
+  (kind) => `signed: ${kind}`,
+)
+
 /** What must happen in runs of so many seeds. */
 const mustHappen: readonly { readonly seeds: number; readonly what: readonly string[] }[] = [
   { seeds: 100, what: often() },
@@ -65,9 +70,12 @@ const mustHappen: readonly { readonly seeds: number; readonly what: readonly str
       'joined without all state',
       'forgery: auth events of the past',
       ...faultNames,
-      ...legacyTraits,
+      ...signedKinds,
+      'taken at the limit of size',
+      'taken from among poison',
     ],
   },
+  { seeds: 1000, what: [...legacyTraits, ...lieNames] },
   // Less than once in 800 seeds: what a room that is known in part can get wrong is mostly refused, and
   // mostly somebody is left who has what was said.
   {
@@ -87,6 +95,11 @@ function often(): string[] {
     'devices compared',
     joinedPartially,
     'forgery rejected',
+    'given again: backfill',
+    'given again: event',
+    'given again: state',
+    'liar',
+    'liar with a pact',
     'fork',
     'fork with two faces',
     'keys claimed',
