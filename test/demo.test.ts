@@ -20,7 +20,7 @@ test('two servers agree after a cut, and the room is drawn', async (t) => {
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const out = join(folder, 'room.html')
   const { stdout } = await run(process.execPath, [main, '--out', out])
-  assert.match(stdout, /Both servers hold the same 13 state events/)
+  assert.match(stdout, /Both servers hold the same 12 state events/)
   assert.match(stdout, /room\.html/)
   const page = readFileSync(out, 'utf8')
   // What state resolution v2.1 makes of it: power first, then whose power counts, then age.

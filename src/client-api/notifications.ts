@@ -10,6 +10,7 @@ import type { JsonObject } from '#protocol/json.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import { type ListedNotification, listNotifications } from '#push/listing.ts'
 import type { Server } from '#server.ts'
+import { strippedEvent } from '#sync/client-event.ts'
 import { presentEvents, presentState } from '#sync/present-events.ts'
 import { tryRoomAccess } from '#sync/room-access.ts'
 import { visibleEvents } from '#sync/visible-events.ts'
@@ -53,15 +54,16 @@ async function eventOf(
   { roomId, eventId, ts }: ListedNotification,
 ): Promise<JsonObject | undefined> {
   const membership = await needs.rooms.membership(userId, roomId)
+  const stored = await needs.rooms.event(roomId, eventId)
   if (membership?.eventId === eventId && membership.membership === 'invite') {
-    const invite = membership.strippedState.find(
+    const shown = membership.strippedState.find(
       ({ type, state_key }) => type === 'm.room.member' && state_key === userId,
     )
-    const origin_server_ts = (await needs.rooms.event(roomId, eventId))?.pdu.origin_server_ts ?? ts
+    const invite = shown ?? (stored && strippedEvent(stored.pdu))
+    const origin_server_ts = stored?.pdu.origin_server_ts ?? ts
     return invite && { ...invite, event_id: eventId, origin_server_ts }
   }
   const access = await tryRoomAccess(needs.rooms, userId, roomId)
-  const stored = await needs.rooms.event(roomId, eventId)
   // Their own invite is before the room as it is known here, if it came from elsewhere.
   if (access !== undefined && stored?.status === 'outlier' && stored.pdu.state_key === userId) {
     return presentState(needs, [stored.pdu], { room: 'without' })[0]
