@@ -212,3 +212,12 @@ export class Device {
     await this.put(`/sendToDevice/${type}/t${this.#transactions}`, { messages })
   }
 }
+
+/** Alice on one server, Bob on another. */
+export async function twoServers(t: ConstructorParameters<typeof DeviceWorld>[0]) {
+  const world = new DeviceWorld(t)
+  const [a, b] = (await world.start('a', 'b')) as [SimulatedServer, SimulatedServer]
+  const alice = await world.register(a, 'alice')
+  const bob = await world.register(b, 'bob')
+  return { world, a, b, alice, bob }
+}

@@ -8,18 +8,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { sql } from '../src/storage/database.ts'
-import { type Device, DeviceWorld } from './device-world.ts'
+import { type Device, twoServers } from './device-world.ts'
 import type { SimulatedServer } from './simulation/world.ts'
 
 const minuteMs = 60_000
-
-async function twoServers(t: ConstructorParameters<typeof DeviceWorld>[0]) {
-  const world = new DeviceWorld(t)
-  const [a, b] = (await world.start('a', 'b')) as [SimulatedServer, SimulatedServer]
-  const alice = await world.register(a, 'alice')
-  const bob = await world.register(b, 'bob')
-  return { world, a, b, alice, bob }
-}
 
 const count = async (server: SimulatedServer, table: 'device_outbox' | 'remote_device_lists') => {
   const { db } = server.running.server

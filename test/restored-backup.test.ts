@@ -7,16 +7,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Body, type Device, DeviceWorld } from './device-world.ts'
+import { type Body, type Device, type DeviceWorld, twoServers } from './device-world.ts'
 import type { SimulatedServer } from './simulation/world.ts'
-
-async function twoServers(t: ConstructorParameters<typeof DeviceWorld>[0]) {
-  const world = new DeviceWorld(t)
-  const [a, b] = (await world.start('a', 'b')) as [SimulatedServer, SimulatedServer]
-  const alice = await world.register(a, 'alice')
-  const bob = await world.register(b, 'bob')
-  return { world, a, b, alice, bob }
-}
 
 /** Puts the last backup back, and starts. */
 async function putBack({ world }: DeviceWorld, a: SimulatedServer): Promise<void> {

@@ -11,7 +11,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { serve } from '../src/http/serve.ts'
 import { silentLog } from '../src/io/log.ts'
-import { routesOf } from '../src/start-server.ts'
+import { routesOf } from '../src/listeners.ts'
 
 const methods = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD']
 

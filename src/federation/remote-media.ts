@@ -189,9 +189,8 @@ async function elsewhere(
   }
 }
 
-/** Whether a server does not know an endpoint. What has no errcode says nothing of its media. */
+/** Whether a server does not know an endpoint. */
 function isUnrecognized(answer: IncomingAnswer): boolean {
-  if (answer.status === 404 && errcodeOf(answer) === undefined) return true
   return [400, 404, 405].includes(answer.status) && errcodeOf(answer) === 'M_UNRECOGNIZED'
 }
 

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeBase64 } from '#protocol/base64.ts'
+import { canonicalJson } from '#protocol/canonical-json.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Json, JsonObject } from '#protocol/json.ts'
 import { signJson } from '#protocol/signatures.ts'
@@ -278,6 +279,9 @@ test('our own answer is signed, and valid for 23 hours whenever it is asked for'
     const answer = ownKeys()
     assert.ok(Number(answer.valid_until_ts) - world.clock.now() >= 23 * 3_600_000)
     assert.deepEqual(answer.old_verify_keys, { 'ed25519:old': { expired_ts: 5, key: 'AAAA' } })
+    // Some verify what they were sent, without the signatures, as it is.
+    const { signatures: _, ...signed } = answer
+    assert.equal(JSON.stringify(signed), canonicalJson(signed))
     await world.time.run(900_000)
   }
 })

@@ -10,8 +10,8 @@
  */
 
 import { argon2, argon2Sync } from 'node:crypto'
-import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
+import { loadSodium } from '../protocol/sodium.ts'
 
 export interface Argon2idRequest {
   readonly password: string
@@ -39,16 +39,7 @@ interface Sodium {
   ): Promise<void>
 }
 
-const sodium = loadSodium()
-
-/** `sodium-native` is an optional dependency with a native part: where it does not load, do without. */
-function loadSodium(): Sodium | undefined {
-  try {
-    return createRequire(import.meta.url)('sodium-native') as Sodium
-  } catch {
-    return undefined
-  }
-}
+const sodium = loadSodium<Sodium>()
 
 const argon2OnThreads = promisify(argon2)
 

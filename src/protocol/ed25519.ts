@@ -27,7 +27,7 @@ import {
   sign as signWithOpenSsl,
   verify as verifyWithOpenSsl,
 } from 'node:crypto'
-import { createRequire } from 'node:module'
+import { loadSodium } from './sodium.ts'
 
 /** The two operations of a library. `publicKey` is 32 bytes, `signature` 64. */
 export interface Ed25519Library {
@@ -127,18 +127,11 @@ interface Sodium {
   crypto_sign_seed_keypair(publicKey: Uint8Array, secretKey: Uint8Array, seed: Uint8Array): void
 }
 
-export const libsodium: Ed25519Library | undefined = loadSodium()
+const sodium = loadSodium<Sodium>()
+
+export const libsodium: Ed25519Library | undefined = sodium && libraryOf(sodium)
 
 const fastestLibrary: Ed25519Library = libsodium ?? openSsl
-
-/** `sodium-native` is an optional dependency with a native part: where it does not load, do without. */
-function loadSodium(): Ed25519Library | undefined {
-  try {
-    return libraryOf(createRequire(import.meta.url)('sodium-native') as Sodium)
-  } catch {
-    return undefined
-  }
-}
 
 function libraryOf(sodium: Sodium): Ed25519Library {
   return {

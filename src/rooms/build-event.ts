@@ -72,10 +72,10 @@ export async function draftEvent(
   const verdict = isFromBefore(room, state.get('m.room.member', event.sender))
     ? reject('the sender is not in the room, as far as is known before its whole state is')
     : checkAuthRules(pdu, state)
-  return { draft, verdict, isMalformed: isMalformed(pdu, state) }
+  return { draft, verdict, isMalformed: !verdict.allowed && isMalformed(pdu, state) }
 }
 
-/** Whether nobody could send such an event, who else may send what. */
+/** Whether nobody could send such an event, whatever they may send. */
 function isMalformed(pdu: Pdu, state: AuthState): boolean {
   if (pdu.type === 'm.room.create') return pdu.prev_events.length > 0
   return pdu.type === 'm.room.power_levels' && checkContent(pdu, state) !== undefined
@@ -133,10 +133,7 @@ export function newEventId({ random }: Pick<BuildNeeds, 'random'>, home: ServerN
 /** The signed event. Throws 403 if the auth rules refuse it, 413 or 400 if nobody could send it. */
 export async function buildEvent(needs: BuildNeeds, room: Room, event: LocalEvent): Promise<Pdu> {
   const { draft, verdict, isMalformed } = await draftEvent(needs, room, event)
-  if (!verdict.allowed && isMalformed) {
-    throw new MatrixError(400, 'M_BAD_JSON', `There can be no such event: ${verdict.rule}.`)
-  }
-  if (!verdict.allowed) throw notAllowed(verdict.rule)
+  if (!verdict.allowed) throw isMalformed ? malformed(verdict.rule) : notAllowed(verdict.rule)
   return signDraft(needs, room.version, draft)
 }
 
@@ -161,6 +158,10 @@ export function signDraft({ signer }: BuildNeeds, version: RoomVersion, draft: E
     throw new MatrixError(413, 'M_TOO_LARGE', `The event cannot be sent: ${built.reason}.`)
   }
   throw new MatrixError(400, 'M_BAD_JSON', `The event cannot be sent: ${built.reason}.`)
+}
+
+function malformed(rule: string): MatrixError {
+  return new MatrixError(400, 'M_BAD_JSON', `There can be no such event: ${rule}.`)
 }
 
 export function notAllowed(rule: string): MatrixError {

@@ -35,22 +35,6 @@ export interface DeviceListChanges {
   readonly left: UserId[]
 }
 
-export interface DeviceListNeeds {
-  readonly db: Database
-  readonly rooms: EncounterNeeds['rooms'] & Pick<Rooms, 'currentState'>
-}
-
-export interface DeviceListChanges {
-  /**
-   * Users who have updated their device identity or cross-signing keys, or who now share a room with
-   * the client. The specification asks for encrypted rooms, and lets a server tell of all (a note at
-   * `#e2e-extensions-to-sync`); clients fetch keys before a room is encrypted, and wait for the news.
-   */
-  readonly changed: UserId[]
-  /** Users with whom we do not share any encrypted rooms anymore, or no room at all. */
-  readonly left: UserId[]
-}
-
 export async function deviceListChanges(
   needs: DeviceListNeeds,
   { userId, since, memberships }: EncounterRange,

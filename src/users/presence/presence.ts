@@ -3,9 +3,9 @@
  * their devices sync, or other servers say something.
  *
  * Presence is known to grow with the square of a room's members. So it goes to members of rooms of at
- * most a thousand, a user's changes are told at most five times in fifty seconds, what other servers say is taken
- * in together once a second, and of their users only those who share a room with somebody here who was
- * online lately.
+ * most a thousand, a user's changes are told at most five times in fifty seconds, what other servers say
+ * is taken in together once a second, and of their users only those who share a room with somebody here
+ * who was online lately.
  *
  * https://spec.matrix.org/v1.19/client-server-api/#presence
  * https://spec.matrix.org/v1.19/server-server-api/#presence
@@ -111,6 +111,7 @@ export function createPresence(needs: PresenceNeeds): Presence {
     if (!isEnabled) return
     // A pro-active event may be sending a message to a room.
     for (const { pdu } of commit.timeline) own.get(pdu.sender)?.act()
+    if (commit.memberChanges.joined.length === 0) return
     tellWhoCame(told, commit).catch((error: unknown) =>
       needs.log.warn('presence was not told', { roomId: commit.roomId, error }),
     )
@@ -189,7 +190,7 @@ function send(
 async function tellWhoCame(needs: Telling, { roomId, memberChanges }: RoomCommit): Promise<void> {
   const { rooms, serverName } = needs
   const { joined, newServers } = memberChanges
-  if (joined.length === 0 || (await rooms.joinedMemberCount(roomId)) > membersMax) return
+  if ((await rooms.joinedMemberCount(roomId)) > membersMax) return
   const isOurs = (userId: UserId) => serverNameOf(userId) === serverName
   const tell = (userIds: readonly UserId[], servers: readonly ServerName[]) => {
     let count = 0
