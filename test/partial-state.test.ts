@@ -465,6 +465,32 @@ test('a state without some of what was given at the join is not believed', async
   await assertSame(it)
 })
 
+test('a state with two memberships of one member is not believed', async () => {
+  const it = await scene()
+  const { a, b, c, alice, bob, roomId } = it
+  const old = (await a.rooms.currentState(roomId))?.eventId('m.room.member', alice)
+  const renamed = { membership: 'join', displayname: 'Alice' }
+  await state(it, { type: 'm.room.member', content: renamed }, alice)
+  await it.world.settle()
+  let lied = 0
+  a.intercept = async (_, path, answer) => {
+    if (path.includes('/state/')) return { nothing: true }
+    if (!path.includes('/state_ids/')) return undefined
+    lied += 1
+    const { pdu_ids, ...rest } = (await answer()) as { pdu_ids: EventId[] }
+    return { ...rest, pdu_ids: [...pdu_ids, old ?? assert.fail()] }
+  }
+  await joined(it)
+  await it.world.settle(60_000)
+  assert.ok(lied > 0)
+  assert.ok(await c.rooms.partialState(roomId))
+  b.intercept = undefined
+  await b.say(bob, roomId, 'ask me')
+  await it.world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  await assertSame(it)
+})
+
 test('where the resident lied at the join, two others are believed', async () => {
   const it = await scene()
   const { world, a, b, c, roomId } = it

@@ -27,6 +27,7 @@ import type { Engine, Gap, GapFiller, OutsideMembership } from './engine.ts'
 import type { EngineNeeds, EngineParts } from './engine-parts.ts'
 import { importRoom } from './import-room.ts'
 import { noMemberChanges } from './joined.ts'
+import { placeOfTwo } from './judge.ts'
 import { loadRoom } from './load-room.ts'
 import { extremityMerger } from './merge-extremities.ts'
 import type { NewsTaker, RoomNews } from './news.ts'
@@ -228,6 +229,10 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
     takeIn: (origin, pdus, alongside) => staged.takeIn(origin, pdus, alongside),
     settled: () => staged.settled(),
     unknownOf: (roomId, eventIds) => unknownOf(parts, roomId, eventIds),
+    placeOfTwo: async (roomId, stateIds) => {
+      const room = await queues.room(roomId)
+      return room && (await placeOfTwo(room, stateIds))
+    },
     authChain: (roomId, eventIds) => authChainOf(parts, roomId, eventIds),
     gaps: (roomId, from, limit) => gaps(parts, roomId, { from, limit }),
     forwardExtremities: async (roomId) => [

@@ -251,6 +251,11 @@ export interface Engine {
 
   /** Those of the events that are not stored here at all, not even as outliers. */
   unknownOf(roomId: RoomId, eventIds: readonly EventId[]): Promise<EventId[]>
+  /** A place of a state for which it has two events that are not rejected; no state of a room has one. */
+  placeOfTwo(
+    roomId: RoomId,
+    stateIds: readonly EventId[],
+  ): Promise<{ readonly type: string; readonly stateKey: string } | undefined>
   /**
    * The union of the auth chains of these events, which are in it only if others of them need them.
    * The create event of a version 12 room is in no `auth_events`, and belongs to every chain.

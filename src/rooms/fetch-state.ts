@@ -71,7 +71,7 @@ export async function fetchWholeState(
 }
 
 export interface StateFromServer {
-  /** The IDs of events that are stored; none if the state is of another room, or was cut short. */
+  /** The IDs of events that are stored; none if the state is none of this room, or was cut short. */
   readonly state: readonly EventId[]
   /** How many events the server names that neither it nor others give in order. */
   readonly lacking: number
@@ -109,7 +109,7 @@ export async function stateBeforeFrom(
   const still = new Set(await parts.engine.unknownOf(roomId, stateIds))
   const state = stateIds.filter((id) => !still.has(id))
   // Beyond the budget the state would be a cut one.
-  const isUsable = !fetch.budget.isSpent && (await isOfThisRoom(fetch, state))
+  const isUsable = !fetch.budget.isSpent && (await isOfThisRoom(fetch, server, state))
   const isSure = await areRefused(fetch, server, { still, found })
   return { state: isUsable ? state : [], lacking: still.size, isSure }
 }
@@ -157,9 +157,24 @@ async function fetchUnknown(
   return found
 }
 
-/** A state with another create event, or with none, is of another room, whatever it is called. */
-async function isOfThisRoom({ parts, roomId }: Fetch, state: readonly EventId[]): Promise<boolean> {
+/**
+ * A state with another create event, or with none, is of another room, whatever it is called; one with
+ * two events for one place is of none.
+ */
+async function isOfThisRoom(
+  { parts, roomId }: Fetch,
+  server: ServerName,
+  state: readonly EventId[],
+): Promise<boolean> {
   const known = await parts.rooms.currentState(roomId)
   const create = known?.eventId('m.room.create', '')
-  return create !== undefined && state.includes(create)
+  if (create === undefined || !state.includes(create)) return false
+  const twice = await parts.engine.placeOfTwo(roomId, state)
+  if (twice === undefined) return true
+  parts.log.warn('a server gives a state with two events for one place', {
+    server,
+    roomId,
+    ...twice,
+  })
+  return false
 }

@@ -15,7 +15,7 @@ import { ALLOW, reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { statePairsOf } from '#protocol/state-resolution/state-pairs.ts'
-import type { EventFacts, Room } from './room.ts'
+import type { EventFacts, Room, StateKey } from './room.ts'
 
 /** What an event refers to that is not here. */
 export interface Lacking {
@@ -82,16 +82,41 @@ export async function stateBeforeOf(room: Room, prevs: readonly EventFacts[]): P
 /** The version of a state that another server told us: all its events are stored. */
 export async function stateOfEvents(room: Room, eventIds: readonly EventId[]): Promise<number> {
   const slices = new Slices(room.clock)
+  const entries = await entriesOf(room, eventIds, slices)
+  if (slices.isOver) await slices.next()
+  return await room.states.withPairs([room.head.state], statePairsOf(entries))
+}
+
+/**
+ * A place for which a state that another server told us has two events, if there is one. No state has:
+ * whichever we took, the other might be what others hold.
+ */
+export async function placeOfTwo(
+  room: Room,
+  eventIds: readonly EventId[],
+): Promise<StateKey | undefined> {
+  const taken = new Map<number, number>()
+  for (const [key, number] of await entriesOf(room, eventIds, new Slices(room.clock))) {
+    if ((taken.get(key) ?? number) !== number) return room.stateKey(key)
+    taken.set(key, number)
+  }
+  return undefined
+}
+
+/** The places and the events of a state, without those that are rejected: they never take part in one. */
+async function entriesOf(
+  room: Room,
+  eventIds: readonly EventId[],
+  slices: Slices,
+): Promise<[key: number, event: number][]> {
   const entries: [number, number][] = []
   for (const eventId of eventIds) {
     if (slices.isOver) await slices.next()
     const number = room.eventNumber(eventId)
-    // Rejected events never take part in a state.
     if (number === undefined || room.isRejected(number)) continue
     entries.push([room.stateKeyOf(number), number])
   }
-  if (slices.isOver) await slices.next()
-  return await room.states.withPairs([room.head.state], statePairsOf(entries))
+  return entries
 }
 
 /** The version of the state after an event that is not rejected. */
