@@ -13,7 +13,7 @@ import {
 } from '../../test/signed-events.ts'
 import { addSignature, buildPdu, type EventDraft } from './build-pdu.ts'
 import { canonicalJson } from './canonical-json.ts'
-import { checkPdu, keysByServer, type VerifyKeys } from './check-pdu.ts'
+import { checkPdu, faultOfStored, keysByServer, type VerifyKeys } from './check-pdu.ts'
 import type { ReferenceRule } from './event-format.ts'
 import { contentHash } from './hashes.ts'
 import type { JsonObject } from './json.ts'
@@ -76,6 +76,36 @@ for (const version of versions) {
     assert.equal(reasonOf(version, { ...json, hashes: { sha256: 'x' } }), wrongBy('a.example'))
   })
 }
+
+for (const version of versions) {
+  test(`version ${version.id}: what was stored is known again, and what became of it`, () => {
+    const pdu = redaction(version)
+    const fault = (text: string | Uint8Array, id = pdu.event_id) =>
+      faultOfStored(version, id, Buffer.from(text))
+    assert.equal(fault(pdu.bytes), undefined)
+    // An event whose content hash is wrong is kept redacted, with that hash.
+    assert.equal(fault(canonicalJson(redact(version, pdu.json))), undefined)
+    const other = { ...pdu.json, content: { ...pdu.content, reason: 'another' } }
+    const changed = 'their content is another than its hash says'
+    assert.equal(fault(canonicalJson(other)), changed)
+    const more = { ...redact(version, pdu.json), more: 1 }
+    assert.equal(fault(canonicalJson(more)), changed)
+    assert.match(fault(pdu.bytes.subarray(1)) ?? '', / at \d+$/)
+    if (version.eventId === 'in-event') {
+      assert.equal(fault(pdu.bytes, '$other:a.example'), `their ID is ${pdu.event_id}`)
+    } else {
+      const deeper = fault(canonicalJson({ ...pdu.json, depth: 8 }))
+      assert.match(deeper ?? '', /^their ID is \$/)
+      assert.notEqual(deeper, `their ID is ${pdu.event_id}`)
+    }
+  })
+}
+
+test('what some server on the way adds to an event is no fault of what was stored', () => {
+  const { event_id, json } = sampleEvent(v11)
+  const redacted = { ...redact(v11, json), unsigned: { age: 5 } }
+  assert.equal(faultOfStored(v11, event_id, Buffer.from(canonicalJson(redacted))), undefined)
+})
 
 test('the ID and the room of a create event of version 12 are one hash', () => {
   const pdu = create(versionOf('12'))
@@ -257,6 +287,17 @@ test('a key is one of its server, its ID and its bytes', () => {
   assert.equal(reason({ key: new Uint8Array(5) }), wrongBy('a.example'))
 })
 
+test('of several keys of a server each counts', () => {
+  const { bytes } = sampleEvent(v11)
+  const another = { ...hostA.verifyKey, keyId: 'ed25519:b', key: hostB.verifyKey.key }
+  for (const keys of [
+    [hostA.verifyKey, another],
+    [another, hostA.verifyKey],
+  ]) {
+    assert.ok(checkPdu(v11, bytes, keysByServer([...keys, hostB.verifyKey])).ok)
+  }
+})
+
 const member = (membership: string, more: JsonObject = {}): Partial<EventDraft> => ({
   type: 'm.room.member',
   state_key: '@v:b.example',
@@ -327,6 +368,18 @@ test('a third-party invite with a wrong content hash does not pass as a plain in
     // Since version 11 redaction leaves what the auth rules then check.
     if (Number(version.id) >= 11) assert.ok(checked.ok && checked.redacted)
     else assert.deepEqual(checked.ok ? '' : checked.reason, 'a.example did not sign the event')
+  }
+})
+
+test('a join authorised by nobody is dropped, whatever its content hash', () => {
+  // Version 8 leaves the authoriser out when it redacts, and later ones do not.
+  for (const version of versions.filter(({ restrictedJoins }) => restrictedJoins)) {
+    const content = { join_authorised_via_users_server: 'x' }
+    const pdu = signedBy(version, member('join', content), [hostA])
+    const forged = { ...pdu, json: { ...pdu.json, hashes: { sha256: 'wrong' }, signatures: {} } }
+    const checked = checkPdu(version, addSignature(forged, hostA).bytes, sampleKeys)
+    const reason = 'join_authorised_via_users_server is no user ID'
+    assert.deepEqual(checked.ok ? '' : checked.reason, reason, version.id)
   }
 })
 

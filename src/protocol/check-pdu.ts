@@ -70,8 +70,7 @@ export function faultOfStored(
   const { pdu, fields, members } = read
   if (pdu.event_id !== eventId) return `their ID is ${pdu.event_id}`
   if (isContentHash(fields.contentHash, members)) return undefined
-  const kept = joinMembers(members.filter(({ key }) => key !== 'unsigned'))
-  const isRedacted = kept === joinMembers(redactMembers(version, pdu.json, members))
+  const isRedacted = joinMembers(members) === joinMembers(redactMembers(version, pdu.json, members))
   return isRedacted ? undefined : 'their content is another than its hash says'
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hostB, sampleEvent, sampleTs, versionOf } from '../../test/signed-events.ts'
 import { addSignature, type EventDraft } from './build-pdu.ts'
-import type { JsonObject } from './json.ts'
+import type { Json, JsonObject } from './json.ts'
 import { requiredSignatures } from './required-signatures.ts'
 import { roomVersions } from './room-version.ts'
 import { signatureNeeds } from './signature-needs.ts'
@@ -60,6 +60,32 @@ test('a time that JavaScript cannot keep is the latest', () => {
     signatureNeeds(v5, bytes).map(({ at }) => at),
     [Number.MAX_SAFE_INTEGER],
   )
+})
+
+test('the ID of an event names a signer in versions 1 and 2, and only if it is one', () => {
+  for (const version of roomVersions.values()) {
+    const { json } = addSignature(sampleEvent(version), hostB)
+    const signers = (event_id: Json) =>
+      signatureNeeds(version, Buffer.from(JSON.stringify({ ...json, event_id }))).map(
+        ({ server }) => server,
+      )
+    const both = version.eventId === 'in-event' ? ['a.example', 'b.example'] : ['a.example']
+    assert.deepEqual(signers('$e:b.example'), both)
+    for (const none of ['x', '$e', 5, null, {}, `$${'e'.repeat(43)}`]) {
+      assert.deepEqual(signers(none), ['a.example'], `version ${version.id}: ${none}`)
+    }
+  }
+})
+
+test('a PDU as large as it may come needs its keys', () => {
+  const { json } = sampleEvent(v11)
+  const empty = JSON.stringify({ ...json, unsigned: '' })
+  const needs = (bytes: number) => {
+    const unsigned = 'a'.repeat(bytes - Buffer.byteLength(empty))
+    return signatureNeeds(v11, Buffer.from(JSON.stringify({ ...json, unsigned }))).length
+  }
+  // Twelve times what an event may have: each byte written as six, and as much again beside it.
+  assert.deepEqual([needs(12 * 65_536), needs(12 * 65_536 + 1)], [1, 0])
 })
 
 test('what is no event needs nothing', () => {

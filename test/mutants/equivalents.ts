@@ -306,6 +306,133 @@ export const equivalents: readonly Equivalents[] = [
       ],
     ],
   },
+  {
+    file: 'src/protocol/state-resolution/v1.ts',
+    because: 'A set of candidates is made for the first one that it has.',
+    changes: [
+      [
+        'else if (first !== undefined) decided.set(key, first)',
+        'else if (true) decided.set(key, first)',
+      ],
+      [
+        'for (const [key, event] of decisions) if (event !== undefined) decided.set(key, event)',
+        'for (const [key, event] of decisions) if (true) decided.set(key, event)',
+      ],
+      [
+        'if (current !== undefined) decided.set(key, current)',
+        'if (true) decided.set(key, current)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/v1.ts',
+    because: 'No two hashes are the same, and of a result of a comparison only the sign counts.',
+    changes: [
+      [
+        'entries.sort((a, b) => a.pdu.depth - b.pdu.depth || (a.sha1 < b.sha1 ? 1 : -1))',
+        'entries.sort((a, b) => a.pdu.depth - b.pdu.depth || (a.sha1 <= b.sha1 ? 1 : -1))',
+      ],
+      [
+        'entries.sort((a, b) => a.pdu.depth - b.pdu.depth || (a.sha1 < b.sha1 ? 1 : -1))',
+        'entries.sort((a, b) => a.pdu.depth - b.pdu.depth || (a.sha1 < b.sha1 ? 2 : -1))',
+      ],
+      [
+        'entries.sort((a, b) => a.pdu.depth - b.pdu.depth || (a.sha1 < b.sha1 ? 1 : -1))',
+        'entries.sort((a, b) => a.pdu.depth - b.pdu.depth || (a.sha1 < b.sha1 ? 1 : -2))',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/v1.ts',
+    because: 'Two events at the least conflict, and all at one key are of one type.',
+    changes: [
+      ["const type = entries[0]?.pdu.type ?? ''", "const type = entries[1]?.pdu.type ?? ''"],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/v2.ts',
+    because: 'A state that is empty has nothing to be read.',
+    changes: [
+      [
+        'if (!startsEmpty) yield eventsReadIn(room, base, conflicted)',
+        'if (true) yield eventsReadIn(room, base, conflicted)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/v2.ts',
+    because: 'A state is of pairs: its length is even, and these places are odd.',
+    changes: [
+      [
+        'for (let at = 1; at < pairs.length; at += 2) conflicted.add(pairs[at] as number)',
+        'for (let at = 1; at <= pairs.length; at += 2) conflicted.add(pairs[at] as number)',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/state-pairs.ts',
+    because:
+      'Where states do not go on alike the others make that no longer; and what goes on alike are pairs.',
+    changes: [
+      [
+        'for (let other = 0; other < others.length && shortest > 0; other++) {',
+        'for (let other = 0; other < others.length && shortest >= 0; other++) {',
+      ],
+      [
+        'for (let other = 0; other < others.length && shortest > 0; other++) {',
+        'for (let other = 0; other < others.length && shortest > 1; other++) {',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/state-resolution/state-pairs.ts',
+    because: 'Of two that are the same either is the smallest.',
+    changes: [['if (next < key) key = next', 'if (next <= key) key = next']],
+  },
+  {
+    file: 'src/protocol/check-pdu.ts',
+    because: 'What redaction leaves of an event has all that the format asks for.',
+    changes: [
+      [
+        "if (typeof kept === 'string') return { ok: false, eventId, reason: kept }",
+        'if (false) return { ok: false, eventId, reason: kept }',
+      ],
+      [
+        "if (typeof kept === 'string') return { ok: false, eventId, reason: kept }",
+        "if (typeof kept === 'string') return { ok: true, eventId, reason: kept }",
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/check-pdu.ts',
+    because: 'What is left of an event names no authoriser that the event did not name.',
+    changes: [
+      [
+        "if (typeof requiredOfKept === 'string') return requiredOfKept",
+        'if (false) return requiredOfKept',
+      ],
+    ],
+  },
+  {
+    file: 'src/protocol/signature-needs.ts',
+    because: 'What is no text is no JSON either.',
+    changes: [['if (text === undefined) return undefined', 'if (false) return undefined']],
+  },
+  {
+    file: 'src/protocol/state-resolution/state-pairs.ts',
+    because:
+      'What is added is not in the base, and behind its end there is nothing that is smaller.',
+    changes: [
+      [
+        'while (from < base.length && (base[from] as number) < key) from += 2',
+        'while (from <= base.length && (base[from] as number) < key) from += 2',
+      ],
+      [
+        'while (from < base.length && (base[from] as number) < key) from += 2',
+        'while (from < base.length && (base[from] as number) <= key) from += 2',
+      ],
+    ],
+  },
 ]
 
 /** Whether a mutant makes no difference: the change that it is in the table. */

@@ -51,6 +51,8 @@ const subjects: readonly Subject[] = [
     tests: [
       { file: `${resolution}/scenarios.test.ts` },
       { file: `${resolution}/v1.test.ts` },
+      { file: `${resolution}/v2.test.ts` },
+      { file: `${resolution}/state-pairs.test.ts` },
       { file: `${resolution}/auth-graph.test.ts` },
       { file: `${resolution}/long-lists.test.ts` },
       { file: `${resolution}/properties.test.ts` },

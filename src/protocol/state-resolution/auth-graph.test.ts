@@ -6,7 +6,7 @@ import { AuthCover } from './auth-cover.ts'
 import { authDifference } from './auth-difference.ts'
 import { AuthGraph, authEventKindOf } from './auth-graph.ts'
 import { conflictedSubgraph } from './conflicted-subgraph.ts'
-import { eventAt, separate, statePairsOf, withMissing } from './state-pairs.ts'
+import { separate, statePairsOf } from './state-pairs.ts'
 
 /** A graph of up to 40 events, as lists of auth events. */
 const graphs = fc
@@ -154,40 +154,6 @@ test('the conflicted subgraph is what lies on paths between conflicted events', 
         conflictedSubgraph(graphOf(lists), conflicted),
         expected.sort((a, b) => a - b),
       )
-    }),
-  )
-})
-
-test('states separate into what all have and what they have not in common', () => {
-  fc.assert(
-    fc.property(maps, (drawn) => {
-      const states = statesOf(drawn, 4)
-      const isAgreed = (key: number) => {
-        const [first, ...others] = states.map((state) => state.get(key))
-        return first !== undefined && others.every((event) => event === first)
-      }
-      const { unconflicted, conflicted } = separate(states.map((state) => statePairsOf(state)))
-      const only = (state: Map<number, number>, want: boolean) =>
-        statePairsOf([...state].filter(([key]) => isAgreed(key) === want))
-      assert.deepEqual(unconflicted, only(states[0] ?? new Map(), true))
-      assert.deepEqual(
-        conflicted,
-        states.map((state) => only(state, false)),
-      )
-    }),
-  )
-})
-
-test('entries are found in a state, and added where they are missing', () => {
-  fc.assert(
-    fc.property(maps, (drawn) => {
-      const [base = new Map<number, number>(), ...others] = statesOf(drawn, 9)
-      const added = new Map(others.flatMap((state) => [...state]))
-      const merged = withMissing(statePairsOf(base), added)
-      assert.deepEqual(merged, statePairsOf([...added, ...base]))
-      for (let key = -1; key < 11; key++) {
-        assert.equal(eventAt(merged, key), base.get(key) ?? added.get(key))
-      }
     }),
   )
 })

@@ -185,7 +185,10 @@ function resolveKept(kept: Kept, states: readonly State[], tell?: TellDecision):
   let step = steps.next()
   for (; !step.done; step = steps.next()) {
     if (step.value.length > 0) batches++
-    for (const number of step.value) loaded.add(number)
+    for (const number of step.value) {
+      assert.ok(events[number] !== undefined, `${number} is no event of the room`)
+      loaded.add(number)
+    }
   }
   assert.ok(batches <= 2)
   const resolved: EventId[] = []

@@ -105,7 +105,7 @@ function passDisagreement(
 ): boolean {
   let key = endOfState
   for (let state = 0; state < states.length; state++) {
-    const next = states[state]?.[places[state] as number] ?? endOfState
+    const next = (states[state] as StatePairs)[places[state] as number] ?? endOfState
     if (next < key) key = next
   }
   if (key === endOfState) return false

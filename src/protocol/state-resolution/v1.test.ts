@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { type EventSketch, RoomWorld, versionNamed } from '../../../test/room-world.ts'
-import type { EventId } from '../identifiers/ids.ts'
+import type { EventId, UserId } from '../identifiers/ids.ts'
 import type { JsonObject } from '../json.ts'
 import type { Pdu } from '../pdu.ts'
 import { resolveState } from './resolve-state.ts'
 
 const [alice, bob, carol] = ['@alice:a', '@bob:b', '@carol:c'] as const
+const [dave, eve] = ['@dave:d', '@eve:e'] as const
 
 /** A room of version 1 with Alice (100), Bob (50) and Carol (0), which anybody may join. */
 function room(): RoomWorld {
@@ -50,6 +51,11 @@ const cases: [name: string, branches: EventSketch[][], resolved: number[]][] = [
   ['a key that one state does not have is no conflict', [[], [topic(9, carol)]], [0]],
   ['the topic of the greatest depth wins', [[topic(9, alice)], [topic(8, bob)]], [0]],
   ['a topic that is not allowed does not', [[topic(8, alice)], [topic(9, carol)]], [0]],
+  [
+    'a topic that is not allowed does not keep a later one out',
+    [[topic(8, alice)], [topic(9, carol)], [topic(10, alice)]],
+    [2],
+  ],
   [
     'where none is allowed, the one of the least depth',
     [[topic(9, carol)], [topic(8, carol)]],
@@ -119,6 +125,33 @@ test('v1: of two of one depth, the smaller hash of the ID wins', () => {
     )
     const found = made.filter((pdu) => resolved.includes(pdu.event_id)).map((pdu) => pdu.event_id)
     assert.deepEqual(found, [smallest])
+  }
+})
+
+test('v1: who is a member in one state alone is one where others conflict', () => {
+  const world = room()
+  const memberOf = (
+    depth: number,
+    state_key: UserId,
+    membership: string,
+    sender: UserId = state_key,
+  ): EventSketch => {
+    return { type: 'm.room.member', sender, state_key, depth, content: { membership } }
+  }
+  const join = world.make(memberOf(8, dave, 'join'))
+  const left = world.make(memberOf(9, eve, 'leave'))
+  // Anybody who is in the room may invite.
+  const invite = world.make(memberOf(10, eve, 'invite', dave))
+  for (const branches of [
+    [[join, invite], [left]],
+    [[left], [join, invite]],
+    [[invite, join], [left]],
+  ]) {
+    const resolved = check(world, branches)
+    assert.deepEqual(
+      [join, left, invite].map(({ event_id }) => resolved.includes(event_id)),
+      [true, false, true],
+    )
   }
 })
 

@@ -124,9 +124,6 @@ export function eventsReadIn(
       if (found !== undefined) read.add(found)
     }
   }
-  const powerLevels = room.stateKeyId('m.room.power_levels', '')
-  const current = powerLevels === undefined ? undefined : eventAt(state, powerLevels)
-  if (current !== undefined) read.add(current)
   return [...read]
 }
 
