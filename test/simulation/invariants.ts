@@ -11,8 +11,8 @@
  *   can be had from those who are in the room.
  * - The state before each event is what its whole history makes it, and allows it if it is accepted.
  * - What was sent to a device and acknowledged has come to it, and nothing twice.
- * - A client that asked once for the devices of others was told of each change that its server knows; no
- *   one-time key was given to two.
+ * - Servers that share a room know the devices of each other's people there; a client that asked once for
+ *   them was told of each change; no one-time key was given to two.
  * - When there has been no news for an hour, nothing waits to be sent, nothing that could be worked off
  *   sleeps, no transaction is sent, and no client is told anything. (`bounds.ts` has what holds all the
  *   time.)

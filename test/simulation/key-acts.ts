@@ -55,9 +55,8 @@ export function keysGivenOnce(run: Run): void {
  * Who shares an encrypted room with others, has asked once for their devices and was told of no change since
  * then, need not ask again: their server would say the same.
  *
- * Whether it says what the others' own server says is counted, and no failure: who changed their devices
- * while their server held the other to be out of the room, in a branch that was merged later, told it
- * nothing, and it has never been out by its own view.
+ * And their server says what the others' own server says: it was told of each change, or fetched the list
+ * anew after it missed one.
  */
 export async function sameDevices(
   run: Run,
@@ -76,7 +75,11 @@ export async function sameDevices(
     const told = await devicesAt(run, server, sharing, sharing)
     for (const { userId } of sharing) {
       count(run, 'devices compared')
-      if (told.get(userId) !== truth.get(userId)) count(run, 'devices out of date')
+      if (told.get(userId) !== truth.get(userId)) {
+        run.problems.push(
+          `${server.name} holds ${told.get(userId)} for devices of ${userId}, not ${truth.get(userId)}`,
+        )
+      }
     }
     for (const client of isEncrypted ? sharing : []) {
       if (client.server === server) await knowsDevices(run, client, told)

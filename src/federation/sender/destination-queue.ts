@@ -285,7 +285,8 @@ export class DestinationQueue {
   }
 
   /** Delivers items, all of them or none, but for such as are put aside. False: the server fails. */
-  async #deliver(lane: Lane, { items, id }: Transaction): Promise<boolean> {
+  async #deliver(lane: Lane, transaction: Transaction): Promise<boolean> {
+    const { items, id } = transaction
     const outcome = await this.#send(items, id)
     if (outcome.kind === 'delivered') {
       this.#refusals.delete(lane)
@@ -293,7 +294,7 @@ export class DestinationQueue {
       return true
     }
     const isAboutThem = outcome.kind === 'refused' && !this.#isPatient(lane, outcome)
-    if (isAboutThem && (await this.#isWell())) return await this.#divide(lane, items, outcome)
+    if (isAboutThem && (await this.#isWell())) return await this.#divide(lane, transaction, outcome)
     this.#failed(outcome)
     return false
   }
@@ -329,16 +330,20 @@ export class DestinationQueue {
   }
 
   /** Delivers what a server takes of a transaction that it refuses. */
-  async #divide(lane: Lane, items: readonly Item[], refusal: Refusal): Promise<boolean> {
+  async #divide(lane: Lane, { items, id }: Transaction, refusal: Refusal): Promise<boolean> {
     // What is delivered of it from here on must not be sent again.
     this.#retained.delete(lane)
     const { suspects, failure } = await divide(items, refusal, async (part) => {
-      const outcome = await this.#send(part, this.#needs.newTransactionId())
+      const txnId = part.length === items.length ? id : this.#needs.newTransactionId()
+      const outcome = await this.#send(part, txnId)
       if (outcome.kind === 'delivered') await this.#forget(part, outcome)
       return outcome
     })
-    if (failure !== undefined) {
-      this.#failed(failure)
+    // Who never answered to one of them may be gone again.
+    const isDoubtful = suspects.some((suspect) => !suspect.refusal.isSure)
+    const isGone = failure === undefined && isDoubtful && !(await this.#isWell())
+    if (failure !== undefined || isGone) {
+      this.#failed(failure ?? refusal)
       return false
     }
     this.#refusals.delete(lane)

@@ -72,6 +72,9 @@ const suspectsMax = 4
  * Divides items that were refused together, by halves, until each is delivered by `send` or refused
  * alone. With a `failure` the server is unwell, and nothing is to be made of what it refused: it failed,
  * or refuses all of several.
+ *
+ * Whoever calls has seen that the server is well, and only since then. So what a server may merely have
+ * stumbled over, or never got, is sent once more before it is suspected.
  */
 export async function divide(
   items: readonly Item[],
@@ -97,7 +100,8 @@ export async function divide(
     isAnyDelivered = true
     return undefined
   }
-  const failure = await split(items, refusal)
+  const isProven = refusal.isSure || items.length > 1
+  const failure = isProven ? await split(items, refusal) : await sendPart(items)
   if (failure !== undefined) return { suspects, failure }
   const isAllRefused = items.length > 1 && !isAnyDelivered
   return isAllRefused ? { suspects, failure: failed(refusal) } : { suspects }

@@ -115,6 +115,37 @@ test('an event on which a server hangs is put aside, and all others are delivere
   assert.ok(sent.length < 25, `${sent.length} transactions`)
 })
 
+for (const [what, silences] of [
+  ['comes back', [1, 2, 3]],
+  ['comes back, and goes once more', [1, 2, 3, 5, 6]],
+] as const) {
+  test(`of what was sent in vain to a server that ${what}, nothing is lost`, async () => {
+    const time = new VirtualTime()
+    let count = 0
+    const told: unknown[] = []
+    const script: Script = async ({ edus }) => {
+      count += 1
+      if (!(silences as readonly number[]).includes(count)) {
+        told.push(...edus.map(({ content }) => content))
+        return 200
+      }
+      await time.clock().sleep(minuteMs)
+      throw new HttpFailure('timeout', 'no answer within 60000 ms')
+    }
+    const { db, sent, sender, refused } = await open(script, memoryImage(), time)
+    await db.write((tx) => addToDeviceOutbox(tx, them, row(7, 'devices')))
+    sender.wake([them])
+    await time.run(60 * minuteMs)
+    assert.deepEqual(await deviceOutboxOf(db, them, 10), [])
+    assert.deepEqual(await refused(), [])
+    assert.deepEqual(told, [{ stream: 7, user_id: row(7).user_id }])
+    // It is the same transaction, until a longer pause.
+    const ids = new Set(sent.filter(({ edus }) => edus.length > 0).map(({ id }) => id))
+    assert.ok(ids.size < 3, `${ids.size} transactions`)
+    await sender.close()
+  })
+}
+
 test('what was only stumbled over is sent again by itself, ever more rarely', async () => {
   const { time, queue, world, sent, refused, sender, left } = await open(({ pdus }) =>
     pdus.includes('$bad') ? 500 : 200,
