@@ -185,7 +185,9 @@ class Pool {
   }
 
   #start(): Thread {
-    const worker = new Worker(new URL('./pdu-checker-worker.ts', import.meta.url))
+    const worker = new Worker(new URL('./pdu-checker-worker.ts', import.meta.url), {
+      name: 'pdu-checker',
+    })
     const thread: Thread = { worker, told: new Set(), work: [] }
     this.#threads.add(thread)
     let cause: unknown

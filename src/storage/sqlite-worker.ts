@@ -43,7 +43,10 @@ export interface SqliteWorkerOptions {
 export async function openSqliteWorker(options: SqliteWorkerOptions): Promise<Database> {
   const { path, onFatal, migrations = programMigrations, lockWaitMs = 5000, failpoint } = options
   const start: WriterStart = { path, migrations, lockWaitMs, failpoint }
-  const worker = new Worker(new URL('./sqlite-writer.ts', import.meta.url), { workerData: start })
+  const worker = new Worker(new URL('./sqlite-writer.ts', import.meta.url), {
+    name: 'sqlite-writer',
+    workerData: start,
+  })
   await started(worker)
   return new SqliteWorker(worker, new SqliteConnection(path, { readOnly: true }), onFatal)
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type ChildProcess, execFileSync, fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import type { ServerName } from '../../src/protocol/identifiers/ids.ts'
 import { prepareHansa } from '../rig/hansa.ts'
 import type { ServerProcess } from '../rig/processes.ts'
 import type { HonestReport, HonestStart } from './honest.ts'
+import { goFirst, launcher, letComputeAfterwards } from './priorities.ts'
 import type { Seen } from './probe.ts'
 
 const sampleMs = 200
@@ -38,15 +39,17 @@ export class Arena {
   readonly authority: Certificate
   readonly folder: string
   readonly #honest: ChildProcess
+  readonly #isFirst: boolean
 
   private constructor(
     hansa: ServerProcess,
-    parts: { authority: Certificate; folder: string; honest: ChildProcess },
+    parts: { authority: Certificate; folder: string; honest: ChildProcess; isFirst: boolean },
   ) {
     this.hansa = hansa
     this.authority = parts.authority
     this.folder = parts.folder
     this.#honest = parts.honest
+    this.#isFirst = parts.isFirst
   }
 
   static async open(options: {
@@ -55,6 +58,7 @@ export class Arena {
     host: string
     honestHost: string
     nodeFlags?: readonly string[]
+    logFile?: string
     /** Whether the server and its honest users go before all other programs. */
     isFirst?: boolean
   }): Promise<Arena> {
@@ -62,9 +66,9 @@ export class Arena {
     const hansa = await prepareHansa({
       ...options,
       nodeFlags: [...nodeFlags, `--import=${new URL('probe.ts', import.meta.url)}`],
-      environment: { OVERLOAD_PROBE: probeFile(folder) },
+      environment: { OVERLOAD_PROBE: probeFile(folder), OVERLOAD_HONEST: honestHost },
       isLimited: true,
-      launcher: isFirst ? ['chrt', '--rr', '2'] : [],
+      launcher: isFirst ? launcher : [],
     })
     await hansa.start()
     const honest = fork(new URL('honest.ts', import.meta.url))
@@ -77,10 +81,8 @@ export class Arena {
     }
     honest.send(start)
     await once(honest, 'message')
-    if (isFirst) {
-      execFileSync('chrt', ['--all-tasks', '--rr', '--pid', '3', String(honest.pid)])
-    }
-    return new Arena(hansa, { authority, folder, honest })
+    if (isFirst && honest.pid !== undefined) goFirst(honest.pid)
+    return new Arena(hansa, { authority, folder, honest, isFirst })
   }
 
   get name(): ServerName {
@@ -92,8 +94,13 @@ export class Arena {
     await this.#report()
     await this.#seen()
     const startMs = performance.now()
-    const memory = [this.memoryMiB()]
-    const sampling = setInterval(() => memory.push(this.memoryMiB()), sampleMs)
+    const memory: number[] = []
+    const look = () => {
+      memory.push(this.memoryMiB())
+      if (this.#isFirst) letComputeAfterwards(this.hansa.pid)
+    }
+    look()
+    const sampling = setInterval(look, sampleMs)
     await act()
     clearInterval(sampling)
     const tookMs = performance.now() - startMs

@@ -26,6 +26,8 @@ Words: only scenarios whose name has one of them; \`disk\` is one more.
   --quiet        as on a machine that does nothing else: other programs, and the attackers, are given
                  what processors the server and its honest users leave (by \`chrt\`, which root may use)
   --profile F    writes CPU profiles of the server to a folder
+  --node=F       further flags of Node for the server, with spaces between them
+  --log F        keeps the log of the server in a file
   --memory N     the heap of the server, in MiB (as much as Node takes by itself)
   --json F       writes the figures to a file
 `
@@ -38,6 +40,8 @@ const { values, positionals: words } = parseArgs({
     runs: { type: 'string', default: '1' },
     quiet: { type: 'boolean', default: false },
     profile: { type: 'string' },
+    node: { type: 'string', default: '' },
+    log: { type: 'string' },
     memory: { type: 'string' },
     json: { type: 'string' },
   },
@@ -56,6 +60,8 @@ interface Row {
   readonly insideMs: Spread
   /** The processor time that the server's thread used meanwhile, for whomever. */
   readonly aheadMs: Spread
+  /** The same of an event of the honest server. */
+  readonly aheadOfEventMs: Spread
   /** How late the server's timers came. */
   readonly lateMs: Spread
   /** What the server's thread did at once, in processor time: 99 of 100 times, and the longest. */
@@ -95,6 +101,7 @@ function rowOf(
     arrivalMs: both(honest.arrivals),
     insideMs: both(seen.sends),
     aheadMs: both(seen.sendsCpu),
+    aheadOfEventMs: both(seen.arrivalsCpu),
     lateMs: both(seen.late),
     sliceMs: [quantile(seen.slices, 0.99), quantile(seen.slices, 1)],
     busy: [seen.threadMs / tookMs, seen.processMs / tookMs],
@@ -122,7 +129,7 @@ function print(row: Row): void {
     `${row.name}: send ${ms(row.sendMs)} ms, arrival ${ms(row.arrivalMs)} ms, ${row.memoryMiB.toFixed(0)} MiB, ${row.works ? 'works' : 'DOES NOT WORK'}`,
   )
   console.log(
-    `  in the server: send ${ms(row.insideMs)} ms, ahead of it ${ms(row.aheadMs)} ms, timers late ${ms(row.lateMs)} ms, at once ${ms(row.sliceMs)} ms (99 of 100 / longest); thread ${thread}, process ${all}`,
+    `  in the server: send ${ms(row.insideMs)} ms, ahead of it ${ms(row.aheadMs)} ms, ahead of an event ${ms(row.aheadOfEventMs)} ms, timers late ${ms(row.lateMs)} ms, at once ${ms(row.sliceMs)} ms (99 of 100 / longest); thread ${thread}, process ${all}`,
   )
   console.log(`  ${row.what}; ${answers.join(', ')}`)
   console.log(`  memory by tenths: ${row.memoryByTenths.join(', ')} MiB`)
@@ -135,7 +142,15 @@ function medianOf(rows: readonly Row[]): Row {
   if (first === undefined) throw new Error('there is no run')
   const median = (of: (row: Row) => number) => quantile(rows.map(of), 0.5)
   const spread = (
-    name: 'sendMs' | 'arrivalMs' | 'insideMs' | 'aheadMs' | 'lateMs' | 'sliceMs' | 'busy',
+    name:
+      | 'sendMs'
+      | 'arrivalMs'
+      | 'insideMs'
+      | 'aheadMs'
+      | 'aheadOfEventMs'
+      | 'lateMs'
+      | 'sliceMs'
+      | 'busy',
   ) => [median((row) => row[name][0]), median((row) => row[name][1])] as const
   return {
     ...(rows.at(-1) ?? first),
@@ -143,6 +158,7 @@ function medianOf(rows: readonly Row[]): Row {
     arrivalMs: spread('arrivalMs'),
     insideMs: spread('insideMs'),
     aheadMs: spread('aheadMs'),
+    aheadOfEventMs: spread('aheadOfEventMs'),
     lateMs: spread('lateMs'),
     sliceMs: spread('sliceMs'),
     busy: spread('busy'),
@@ -178,7 +194,7 @@ async function runOne(arena: Arena, scenario: Scenario, at: number): Promise<Row
 async function runAll(folder: string, authority: Certificate): Promise<Row[]> {
   const wanted = scenarios.filter(({ name }) => isWanted(name))
   if (wanted.length === 0) return []
-  const { memory, profile } = values
+  const { memory, profile, node, log: logFile } = values
   const arena = await Arena.open({
     folder,
     authority,
@@ -186,9 +202,11 @@ async function runAll(folder: string, authority: Certificate): Promise<Row[]> {
     honestHost: '127.0.0.6',
     nodeFlags: [
       ...(memory === undefined ? [] : [`--max-old-space-size=${memory}`]),
+      ...node.split(' ').filter((flag) => flag !== ''),
       ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
     ],
     isFirst: values.quiet,
+    ...(logFile === undefined ? {} : { logFile }),
   })
   const rows: Row[] = []
   for (const [at, scenario] of wanted.entries()) {

@@ -1,7 +1,7 @@
 /**
  * Looks at a server from inside, where other programs that use the processors cannot be seen: it is
  * loaded by the server's process before the server is. SIGUSR2 makes it write what it saw since the last
- * one into the file that `OVERLOAD_PROBE` names.
+ * one into the file that `OVERLOAD_PROBE` names. `OVERLOAD_HONEST` is the address of the honest server.
  *
  * @module
  */
@@ -21,6 +21,8 @@ export interface Seen {
   readonly sends: readonly number[]
   /** The processor time that the main thread used meanwhile, for whomever. */
   readonly sendsCpu: readonly number[]
+  /** The same of events of the honest server, from the head of their transaction to the end of its answer. */
+  readonly arrivalsCpu: readonly number[]
   /** The processor time of the main thread, and of all of the process. */
   readonly threadMs: number
   readonly processMs: number
@@ -35,6 +37,7 @@ function empty() {
     slices: [] as number[],
     sends: [] as number[],
     sendsCpu: [] as number[],
+    arrivalsCpu: [] as number[],
   }
 }
 
@@ -42,7 +45,16 @@ function usedMs({ user, system }: { readonly user: number; readonly system: numb
   return (user + system) / usPerMs
 }
 
-function watch(file: string): void {
+type Kind = 'send' | 'arrival'
+
+/** Which of the honest traffic a request is, if it is. */
+function kindOf({ url = '', headers }: IncomingMessage, honestHost: string): Kind | undefined {
+  if (/^\/_matrix\/client\/v3\/rooms\/[^/]+\/send\//.test(url)) return 'send'
+  const isHonest = headers.authorization?.includes(`origin="${honestHost}:`) === true
+  return isHonest && url.startsWith('/_matrix/federation/v1/send/') ? 'arrival' : undefined
+}
+
+function watch(file: string, honestHost: string): void {
   const now = () => ({ atMs: performance.now(), cpuMs: usedMs(process.threadCpuUsage()) })
   let seen = empty()
   let last = now()
@@ -53,19 +65,24 @@ function watch(file: string): void {
     seen.slices.push(tick.cpuMs - last.cpuMs)
     last = tick
   }, everyMs).unref()
-  const begun = new WeakMap<ServerResponse, ReturnType<typeof now>>()
+  const begun = new WeakMap<ServerResponse, ReturnType<typeof now> & { readonly kind: Kind }>()
   subscribe('http.server.request.start', (message) => {
     const { request, response } = message as { request: IncomingMessage; response: ServerResponse }
-    const isSend = /^\/_matrix\/client\/v3\/rooms\/[^/]+\/send\//.test(request.url ?? '')
-    if (isSend) begun.set(response, now())
+    const kind = kindOf(request, honestHost)
+    if (kind !== undefined) begun.set(response, { kind, ...now() })
   })
   subscribe('http.server.response.finish', (message) => {
     const { response } = message as { response: ServerResponse }
     const start = begun.get(response)
     if (start === undefined) return
     const end = now()
+    const usedCpuMs = end.cpuMs - start.cpuMs
+    if (start.kind === 'arrival') {
+      seen.arrivalsCpu.push(usedCpuMs)
+      return
+    }
     seen.sends.push(end.atMs - start.atMs)
-    seen.sendsCpu.push(end.cpuMs - start.cpuMs)
+    seen.sendsCpu.push(usedCpuMs)
   })
   process.on('SIGUSR2', () => {
     const used = {
@@ -85,5 +102,5 @@ function watch(file: string): void {
   })
 }
 
-const { OVERLOAD_PROBE: file } = process.env
-if (isMainThread && file !== undefined) watch(file)
+const { OVERLOAD_PROBE: file, OVERLOAD_HONEST: honestHost } = process.env
+if (isMainThread && file !== undefined && honestHost !== undefined) watch(file, honestHost)

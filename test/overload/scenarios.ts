@@ -231,7 +231,9 @@ const slowClients: Scenario = {
       'more than before when 100 were tried from one address',
       Math.max(0, open.size - before),
     )
+    // What it costs that all of them end belongs to it.
     for (const socket of open) socket.destroy()
+    await pause(2000)
     return statuses
   },
 }
