@@ -13,6 +13,7 @@
 
 import { bulkPerspectivesKeyQuery } from '#endpoints/server-server/keys-query.ts'
 import type { Clock } from '#io/clock.ts'
+import { Limiter } from '#io/limiter.ts'
 import type { Log } from '#io/log.ts'
 import type { VerifyKey } from '#io/pdu-checker.ts'
 import { encodeBase64 } from '#protocol/base64.ts'
@@ -51,6 +52,10 @@ export interface Notaries {
 const gatherMs = 50
 /** How many servers one request asks about. */
 const serversMax = 100
+/** How many answers of one server a notary may give: each is checked, against those of other notaries too. */
+const answersMax = 10
+/** How many requests to notaries are under way. */
+const underWayMax = 10
 const timeoutMs = 20_000
 
 interface Batch {
@@ -60,11 +65,12 @@ interface Batch {
 
 export function createNotaries(needs: NotariesNeeds): Notaries {
   let open: Batch | undefined
+  const limiter = new Limiter(underWayMax, 'questions to notaries')
   const start = (): Batch => {
     const gathered = new Map<ServerName, readonly KeyNeed[]>()
     const done = needs.clock.sleep(gatherMs).then(async () => {
       if (open?.needs === gathered) open = undefined
-      await askAll(needs, gathered)
+      await limiter.run(() => askAll(needs, gathered))
     })
     return { needs: gathered, done }
   }
@@ -96,9 +102,9 @@ async function askAll(
     // A notary is not asked about itself: it would have answered.
     const asked = new Map([...missing].filter(([server]) => server !== notary))
     if (asked.size === 0) continue
-    for (const [server, answer] of await askNotary(needs, notary, asked)) {
+    for (const [server, answers] of await askNotary(needs, notary, asked)) {
       const ofServer = given.getOrInsertComputed(server, () => [])
-      ofServer.push({ notary, answer })
+      ofServer.push(...answers.map((answer) => ({ notary, answer })))
       if (await takeIn(needs, server, ofServer)) missing.delete(server)
     }
   }
@@ -142,19 +148,22 @@ async function askNotary(
   needs: NotariesNeeds,
   notary: ServerName,
   wanted: ReadonlyMap<ServerName, readonly KeyNeed[]>,
-): Promise<[ServerName, JsonObject][]> {
-  const learned: [ServerName, JsonObject][] = []
+): Promise<Map<ServerName, JsonObject[]>> {
+  const learned = new Map<ServerName, JsonObject[]>()
   try {
     const keys = await needs.keysOfNotary(notary)
     if (keys.length === 0) return learned
     const body = { server_keys: Object.fromEntries([...wanted].map(criteria)) }
     const options = { timeoutMs }
     const { json } = await needs.client.call(notary, bulkPerspectivesKeyQuery, { body }, options)
-    for (const answer of json.server_keys) {
-      const server = answer.server_name as ServerName
+    const given = Map.groupBy(json.server_keys, ({ server_name }) => server_name as ServerName)
+    for (const [server, answers] of given) {
       if (!wanted.has(server)) continue
-      if (isSignedByNotary(answer, notary, keys)) learned.push([server, answer])
-      else needs.log.warn('a notary gives keys it did not sign', { notary, server })
+      const some = answers.slice(0, answersMax)
+      const signed = some.filter((answer) => isSignedByNotary(answer, notary, keys))
+      if (signed.length > 0) learned.set(server, signed)
+      if (signed.length === some.length) continue
+      needs.log.warn('a notary gives keys it did not sign', { notary, server })
     }
   } catch (error) {
     if (!(error instanceof FederationError)) throw error

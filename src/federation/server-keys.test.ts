@@ -197,6 +197,33 @@ test('one request asks a notary about many servers', async () => {
   )
 })
 
+test('a notary whose keys are not known yet helps with more servers than are asked at once', async () => {
+  const { world, theirs } = await withNotary()
+  await theirs.check(['ed25519:k2'])
+  const at = world.clock.now()
+  const gone = Array.from({ length: 120 }, (_, index) => {
+    return { server: `gone${index}.test` as ServerName, keyId: 'ed25519:x', at }
+  })
+  const all = [...gone, { server: them, keyId: 'ed25519:k2', at }]
+  assert.equal((await world.time.await(world.keyring.verifyKeys(all))).length, 1)
+})
+
+test('who needs keys of a notary that is away, and of others at once, waits for nobody for ever', async () => {
+  const world = await open({ notaries: [notaryName, 'second.test' as ServerName] })
+  const servers = [notaryName, them, 'second.test' as ServerName]
+  const needs = (keyId: string) =>
+    servers.map((server) => ({ server, keyId, at: world.clock.now() }))
+  assert.deepEqual(await world.time.await(world.keyring.verifyKeys(needs('ed25519:k4'))), [])
+  // Its keys are had when it is back.
+  world.answers.set(notaryName, createOwnKeys(notarySigner, world.clock))
+  await world.time.run(600_000)
+  const found = await world.time.await(world.keyring.verifyKeys(needs('ed25519:k4')))
+  assert.deepEqual(
+    found.map(({ server }) => server),
+    [notaryName],
+  )
+})
+
 const forgeries: [string, (answer: JsonObject) => JsonObject][] = [
   [
     'does not sign',

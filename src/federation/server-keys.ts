@@ -101,6 +101,8 @@ class StoredKeyring implements ArchivingKeyring {
     sizeCalculation: () => 1,
   })
   readonly #asking = new Map<ServerName, Promise<void>>()
+  /** Questions to servers themselves; these wait for nobody else. */
+  readonly #askingDirectly = new Map<ServerName, Promise<void>>()
   readonly #limiter = new Limiter(askedMax, 'questions for server keys')
 
   constructor(needs: KeyringNeeds) {
@@ -182,9 +184,8 @@ class StoredKeyring implements ArchivingKeyring {
   async #ask(server: ServerName, needs: readonly KeyNeed[]): Promise<void> {
     const running = this.#asking.get(server)
     if (running !== undefined) return await running
-    const last = this.#attempts.get(server)
-    if (last !== undefined && this.#needs.clock.monotonicMs() < last.againAtMs) return
-    const asking = this.#limiter.run(() => this.#askNow(server, needs, last?.failures ?? 0))
+    if (!this.#mayAsk(server)) return
+    const asking = this.#askAll(server, needs)
     this.#asking.set(server, asking)
     try {
       await asking
@@ -193,15 +194,35 @@ class StoredKeyring implements ArchivingKeyring {
     }
   }
 
-  async #askNow(server: ServerName, needs: readonly KeyNeed[], failures: number): Promise<void> {
+  async #askAll(server: ServerName, needs: readonly KeyNeed[]): Promise<void> {
+    await this.#askItself(server)
+    const known = await this.#load(server)
+    const missing = needs.filter((need) => !isMet(known, need))
+    if (missing.length > 0) await this.#notaries.ask(server, missing)
+  }
+
+  #mayAsk(server: ServerName): boolean {
+    const last = this.#attempts.get(server)
+    return last === undefined || this.#needs.clock.monotonicMs() >= last.againAtMs
+  }
+
+  /** Asks the server itself, and nobody else; once at a time. */
+  async #askItself(server: ServerName): Promise<void> {
+    const asking = this.#askingDirectly.getOrInsertComputed(server, () =>
+      this.#limiter
+        .run(() => this.#askItselfNow(server))
+        .finally(() => this.#askingDirectly.delete(server)),
+    )
+    await asking
+  }
+
+  async #askItselfNow(server: ServerName): Promise<void> {
+    const failures = this.#attempts.get(server)?.failures ?? 0
     const hasAnswered = await this.#askDirectly(server)
     const { min, max } = pauseAfterFailureMs
     const pauseMs = hasAnswered ? pauseAfterAnswerMs : Math.min(min * 2 ** failures, max)
     const againAtMs = this.#needs.clock.monotonicMs() + pauseMs
     this.#attempts.set(server, { failures: hasAnswered ? 0 : failures + 1, againAtMs })
-    const known = await this.#load(server)
-    const missing = needs.filter((need) => !isMet(known, need))
-    if (missing.length > 0) await this.#notaries.ask(server, missing)
   }
 
   /** Whether the server gave a proper answer. */
@@ -287,7 +308,10 @@ class StoredKeyring implements ArchivingKeyring {
   async #keysOfNotary(notary: ServerName): Promise<VerifyKey[]> {
     const now = this.#needs.clock.now()
     const usable = (known: KnownKeys) => [...known].filter(([, key]) => key.validUntilTs >= now)
-    if (usable(await this.#load(notary)).length === 0) await this.#ask(notary, [])
+    // Whoever asks a notary must not wait for what notaries say of it: that is asked for with the same
+    // question, or waits for the answer to it.
+    const isKnown = usable(await this.#load(notary)).length > 0
+    if (!isKnown && this.#mayAsk(notary)) await this.#askItself(notary)
     return usable(await this.#load(notary)).map(([keyId, { key, validUntilTs }]) => ({
       server: notary,
       keyId,

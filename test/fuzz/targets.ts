@@ -16,6 +16,7 @@ import {
 import { config, filters, propertyPaths, pushRules, tokens } from './targets/clients.ts'
 import { authRules, pdu, redaction } from './targets/events.ts'
 import { json, spans } from './targets/json.ts'
+import { serverKeyAnswers } from './targets/keys.ts'
 import { contentDisposition, identifiers, patterns, xMatrix } from './targets/names.ts'
 import { roomAnswers } from './targets/room-answers.ts'
 import { edus, transactions } from './targets/servers.ts'
@@ -47,6 +48,7 @@ const plain: readonly Target[] = [
 
 export const targets: ReadonlyMap<string, OpenTarget> = new Map<string, OpenTarget>([
   ...plain.map((target) => [target.name, () => target] as const),
+  ['server-key-answers', serverKeyAnswers],
   ['transactions', transactions],
   ['edus', edus],
   ['room-answers', roomAnswers],
