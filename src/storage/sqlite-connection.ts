@@ -74,9 +74,13 @@ export class SqliteConnection {
   /** Applies what this database has not had; only its owner may. Throws `DatabaseRefused`. */
   migrate(known: readonly Migration[], { isOwner }: { readonly isOwner: boolean }): void {
     if (isOwner) this.#db.exec(migrationsTable.sqlite)
-    const applied = this.#db.prepare('SELECT name, checksum FROM migrations').all()
-    for (const migration of pendingMigrations(known, applied as unknown as AppliedMigration[])) {
-      if (!isOwner) throw mustMigrate()
+    const rows = this.#db.prepare('SELECT name, checksum FROM migrations').all()
+    const applied = rows as unknown as AppliedMigration[]
+    const pending = pendingMigrations(known, applied)
+    if (pending.length === 0) return
+    if (!isOwner) throw mustMigrate()
+    if (applied.length > 0) this.#leaveLog()
+    for (const migration of pending) {
       this.#begin.run()
       try {
         for (const statement of statementsOf(migration, 'sqlite')) this.#db.exec(statement)
@@ -88,6 +92,20 @@ export class SqliteConnection {
         if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
         throw new Error(`The migration ${migration.name} failed.`, { cause })
       }
+    }
+    if (applied.length > 0) this.#db.exec('PRAGMA journal_mode = WAL')
+  }
+
+  /**
+   * A migration may write all anew in one transaction. The log would have it all once more, and it would
+   * be written twice; a journal has only what is overwritten. Of its modes this one is durable by itself.
+   */
+  #leaveLog(): void {
+    try {
+      this.#db.exec('PRAGMA journal_mode = TRUNCATE')
+    } catch (error) {
+      // Whoever reads the file meanwhile needs the log.
+      if (!isBusy(error)) throw error
     }
   }
 
@@ -230,6 +248,10 @@ const undoneCodes: ReadonlySet<number> = new Set([5, 7, 13])
 
 function isUndone(error: unknown): boolean {
   return undoneCodes.has(codeOf(error) & 0xff)
+}
+
+function isBusy(error: unknown): boolean {
+  return (codeOf(error) & 0xff) === 5
 }
 
 function isFull(error: unknown): boolean {

@@ -1,4 +1,8 @@
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { DatabaseRefused, sql } from './database.ts'
 import { type Migration, migration, programMigrations } from './migrate.ts'
@@ -61,6 +65,40 @@ test('migrations', async (t) => {
     const db = await reopen([...migrations, more])
     await assert.rejects(db.all(sql`SELECT * FROM half`), /no such table/)
   })
+})
+
+test('a migration that writes all anew writes it once, unless another reads the file', async (t) => {
+  const count = 1000
+  const text = 'x'.repeat(2000)
+  const anew = migration(
+    '0002-anew.sql',
+    `CREATE TABLE others (name TEXT NOT NULL, size BIGINT NOT NULL);
+     INSERT INTO others (name, size) SELECT name, size FROM things;
+     DROP TABLE things;
+     ALTER TABLE others RENAME TO things;`,
+  )
+  for (const isRead of [false, true]) {
+    const folder = mkdtempSync(join(tmpdir(), 'hansa-migrating-'))
+    t.after(() => rmSync(folder, { recursive: true }))
+    const path = join(folder, 'hansa.db')
+    const before = await openSqlite({ path, migrations })
+    await before.write((tx) => {
+      for (let size = 0; size < count; size += 1) tx.run(thing(text + size, size))
+    })
+    await before.close()
+    const reader = isRead ? new DatabaseSync(path, { readOnly: true }) : undefined
+    reader?.exec('BEGIN; SELECT COUNT(*) FROM things')
+
+    const after = await openSqlite({ path, migrations: [...migrations, anew] })
+    const logBytes = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0
+    assert.equal(logBytes > count * text.length, isRead, `${logBytes} bytes of the log`)
+    const [mode] = await after.all(sql`SELECT journal_mode FROM pragma_journal_mode`)
+    assert.deepEqual(mode, { journal_mode: 'wal' })
+    const [sum] = await after.all(sql`SELECT COUNT(*) AS count, MAX(name) AS last FROM things`)
+    assert.deepEqual(sum, { count, last: `${text}${count - 1}` })
+    await after.close()
+    reader?.close()
+  }
 })
 
 test('the program’s own migrations apply, and no two have one number', async () => {
