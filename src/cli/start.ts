@@ -49,7 +49,7 @@ export async function start({ config: path }: { config: string }): Promise<void>
     })
     process.exit(1)
   }
-  const store = await openServerStore(config, onFatal, process.env.HANSA_FAILPOINT)
+  const store = await openServerStore(config, onFatal, failures?.ofCommits)
   const db = failures?.database(store, onFatal) ?? store
   const loaded = await withCertificates(config)
   const smtp = smtpOptions(config)

@@ -21,12 +21,17 @@ const acts = ['kill', 'throw', 'hang'] as const
 const notice = 'failpoint reached: '
 
 export class Failpoint {
-  readonly #place: string
-  readonly #act: (typeof acts)[number]
-  #left: number
+  #place = ''
+  #act: (typeof acts)[number] = 'kill'
+  #left = 0
 
-  /** Throws an `Error` with a sentence if `text` is not `name:n:act`. */
-  constructor(text: string) {
+  /** Without a text there is none yet. */
+  constructor(text?: string) {
+    if (text !== undefined) this.aim(text)
+  }
+
+  /** From now on it is this one. Throws an `Error` with a sentence if `text` is not `name:n:act`. */
+  aim(text: string): void {
     const [place = '', count = '', act] = text.split(':')
     const known = acts.find((one) => one === act)
     if (place === '' || !/^[1-9]\d{0,8}$/.test(count) || known === undefined) {

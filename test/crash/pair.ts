@@ -6,7 +6,16 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -36,6 +45,9 @@ const stillMs = 300
 const restartMsMax = 60_000
 const restartPauseMs = 500
 
+/** What a server is started with that is told later where to fail. */
+const told = 'told'
+
 export type Store = 'sqlite' | 'postgres'
 
 export interface Pair {
@@ -64,15 +76,17 @@ export async function startPair(
     readonly cluster?: string
   } = {},
 ): Promise<Pair> {
-  const { launcherOf = () => [], cluster } = options
+  const { launcherOf, cluster } = options
   const folder = mkdtempSync(join(tmpdir(), 'hansa-crash-'))
   const authority = await makeAuthority('Crash', Date.now())
   const gateway = await startGateway(hosts[0], authority)
-  const environment: Record<string, string> = {}
+  // A server that is started by another program has no channel to us.
+  const listens = launcherOf === undefined
+  const environment: Record<string, string> = listens ? { HANSA_FAILPOINT: told } : {}
   const databases = await Promise.all(
     hosts.map((_, index) => {
       const kind = cluster !== undefined && index > 0 ? 'sqlite' : store
-      return databaseFor(kind, { index, folder: join(folder, String(index)), cluster })
+      return databaseFor(kind, { folder: join(folder, String(index)), cluster })
     }),
   )
   const prepared = hosts.map(async (host, index) => {
@@ -81,7 +95,7 @@ export async function startPair(
     const more = `${outbound}\n${databases[index]?.setting ?? ''}`
     return await prepareHansa({
       ...{ folder: own, host, authority, more },
-      ...(index === 0 && { environment, launcher: launcherOf('server') }),
+      ...(index === 0 && { environment, listens, launcher: launcherOf?.('server') ?? [] }),
     })
   })
   const [near, far] = await Promise.all(prepared)
@@ -89,7 +103,12 @@ export async function startPair(
   await Promise.all([near.start(), far.start()])
   const config = join(folder, '0', 'hansa.yaml')
   const create = ['user', 'create', 'alice', '--admin', '--password', 'wonderland']
-  const [program = '', ...args] = [...launcherOf('command'), process.execPath, main, ...create]
+  const [program = '', ...args] = [
+    ...(launcherOf?.('command') ?? []),
+    process.execPath,
+    main,
+    ...create,
+  ]
   execFileSync(program, [...args, '--config', config])
   const alice = await loggedIn(near.baseUrl, 'alice', 'wonderland')
   const bob = await Client.register(far.baseUrl, 'bob')
@@ -112,6 +131,8 @@ export async function startPair(
   }
 }
 
+let databasesMade = 0
+
 interface ServerDatabase {
   /** The line of the configuration that names it. */
   readonly setting: string
@@ -121,9 +142,9 @@ interface ServerDatabase {
 
 async function databaseFor(
   store: Store,
-  place: { readonly index: number; readonly folder: string; readonly cluster: string | undefined },
+  place: { readonly folder: string; readonly cluster: string | undefined },
 ): Promise<ServerDatabase> {
-  const { index, folder } = place
+  const { folder } = place
   if (store === 'sqlite') {
     const path = join(folder, 'hansa.db')
     const open = async () => {
@@ -133,7 +154,8 @@ async function databaseFor(
     return { setting: '', open }
   }
   const cluster = place.cluster ?? (await postgresUrl())
-  const name = `crash_${process.pid}_${index}`
+  databasesMade += 1
+  const name = `crash_${process.pid}_${databasesMade}`
   const client = new PostgresClient(cluster)
   await client.connect()
   await client.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
@@ -195,18 +217,27 @@ export class Mortal {
     this.#database = database
   }
 
-  /** Starts it anew so that it fails at a place, and watches over it. `failpoint`: `name:n:act`. */
-  async arm(failpoint: string): Promise<void> {
-    await this.process.end('SIGKILL')
+  /**
+   * Tells it to fail at a place, and watches over it. `failpoint`: `name:n:act`. `anew`: it is killed and
+   * started first, so that it may fail at its start; always so for what a thread of it can only be told then.
+   */
+  async arm(failpoint: string, { anew = false } = {}): Promise<void> {
+    const isNew = anew || failpoint.startsWith('commit/') || this.process.condition !== 'runs'
+    if (isNew) await this.process.end('SIGKILL')
     this.#logStart = this.#logSize()
     this.#hangs = failpoint.endsWith(':hang')
     this.restarts = 0
+    await (isNew ? this.#startWith(failpoint) : this.process.tell(failpoint))
+    this.watch()
+  }
+
+  async #startWith(failpoint: string): Promise<void> {
+    const before = this.#environment.HANSA_FAILPOINT ?? told
     this.#environment.HANSA_FAILPOINT = failpoint
     this.#isWatching = true
     const starting = this.process.start().catch(() => {})
-    delete this.#environment.HANSA_FAILPOINT
+    this.#environment.HANSA_FAILPOINT = before
     await Promise.race([starting, this.#reached()])
-    this.watch()
   }
 
   /** Starts it again whenever it ends, until it is disarmed. */
@@ -224,9 +255,7 @@ export class Mortal {
   }
 
   get hasReached(): boolean {
-    if (!existsSync(this.process.logFile)) return false
-    const log = readFileSync(this.process.logFile).subarray(this.#logStart).toString()
-    return log.includes('failpoint reached: ')
+    return textFrom(this.process.logFile, this.#logStart).includes('failpoint reached: ')
   }
 
   async #reached(): Promise<void> {
@@ -274,5 +303,17 @@ export class Mortal {
   #logSize(): number {
     const { logFile } = this.process
     return existsSync(logFile) ? statSync(logFile).size : 0
+  }
+}
+
+/** What a file has from a byte on: the rest of it may be long, and it is read again and again. */
+function textFrom(path: string, start: number): string {
+  if (!existsSync(path)) return ''
+  const file = openSync(path, 'r')
+  try {
+    const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - start))
+    return bytes.toString('utf8', 0, readSync(file, bytes, 0, bytes.length, start))
+  } finally {
+    closeSync(file)
   }
 }

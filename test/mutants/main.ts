@@ -15,8 +15,8 @@
  */
 
 import { hash } from 'node:crypto'
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { Journal } from '../journal.ts'
 import { equivalentOf } from './equivalents.ts'
 import { allTasks, type Task } from './subjects.ts'
 import { Trials } from './trial.ts'
@@ -53,21 +53,13 @@ function wantedTasks(): Task[] {
   ).flatMap((task) => task ?? [])
 }
 
-/** What the journal says, by mutant. */
-function journal(): Map<string, Outcome> {
-  const { journal: path } = values
-  if (path === undefined || !existsSync(path)) return new Map()
-  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
-  return new Map(lines.map((line): Outcome => JSON.parse(line)).map((one) => [one.mutant, one]))
-}
-
 function keyOf({ file, mutant }: Task): string {
   return hash('sha256', `${file}\n${mutant.text}`).slice(0, 16)
 }
 
-async function tryAll(chosen: readonly Task[]): Promise<Map<string, Outcome>> {
-  const outcomes = journal()
-  const open = chosen.filter((task) => !outcomes.has(keyOf(task)))
+async function tryAll(chosen: readonly Task[]): Promise<Journal<Outcome>> {
+  const outcomes = new Journal<Outcome>(values.journal, ({ mutant }) => mutant)
+  const open = chosen.filter((task) => outcomes.get(keyOf(task)) === undefined)
   const until = performance.now() + Number(values.minutes ?? Number.POSITIVE_INFINITY) * 60_000
   const trials = new Trials()
   try {
@@ -76,11 +68,7 @@ async function tryAll(chosen: readonly Task[]): Promise<Map<string, Outcome>> {
       await trials.begin(task)
       const noticer = await trials.noticer(task)
       const { file, mutant } = task
-      const outcome = { file, mutant: keyOf(task), isNoticed: noticer !== undefined }
-      outcomes.set(outcome.mutant, outcome)
-      if (values.journal !== undefined) {
-        appendFileSync(values.journal, `${JSON.stringify({ ...outcome, noticer })}\n`)
-      }
+      outcomes.add({ file, mutant: keyOf(task), isNoticed: noticer !== undefined }, { noticer })
       if (noticer === undefined) {
         console.log(`${file}:${mutant.line}: nobody notices '${mutant.is}' for '${mutant.was}'`)
       }
@@ -91,7 +79,7 @@ async function tryAll(chosen: readonly Task[]): Promise<Map<string, Outcome>> {
   return outcomes
 }
 
-function tell(chosen: readonly Task[], outcomes: ReadonlyMap<string, Outcome>): void {
+function tell(chosen: readonly Task[], outcomes: Journal<Outcome>): void {
   const tried = chosen.flatMap((task) => outcomes.get(keyOf(task)) ?? [])
   for (const [file, some] of Map.groupBy(tried, ({ file }) => file))
     console.log(scoreOf(file, some))

@@ -32,6 +32,8 @@ export async function prepareHansa(options: {
   environment?: Record<string, string>
   /** What starts it, as words before its command; looked at anew at each start. */
   launcher?: readonly string[]
+  /** Whether it takes messages from the process that starts it. */
+  listens?: boolean
 }): Promise<ServerProcess> {
   const { folder, host, authority } = options
   mkdirSync(folder, { recursive: true })
@@ -67,6 +69,7 @@ ${options.more ?? ''}
     logFile: options.logFile ?? join(folder, 'hansa.log'),
     environment: options.environment ?? {},
     launcher: options.launcher ?? [],
+    listens: options.listens ?? false,
     command: [process.execPath, ...(options.nodeFlags ?? []), main, 'start', '--config', file],
   })
 }

@@ -5,6 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { createWriteStream, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 
@@ -49,6 +50,7 @@ export class ServerProcess {
   readonly #command: readonly string[]
   readonly #environment: Record<string, string>
   readonly #launcher: readonly string[]
+  readonly #listens: boolean
   #child: ChildProcess | undefined
 
   constructor(options: {
@@ -60,6 +62,8 @@ export class ServerProcess {
     environment?: Record<string, string>
     /** What starts the command, as words before it; looked at anew at each start. */
     launcher?: readonly string[]
+    /** Whether it takes messages from the process that starts it. */
+    listens?: boolean
   }) {
     this.serverName = options.serverName
     this.baseUrl = options.baseUrl
@@ -68,6 +72,7 @@ export class ServerProcess {
     this.#command = options.command
     this.#environment = options.environment ?? {}
     this.#launcher = options.launcher ?? []
+    this.#listens = options.listens ?? false
   }
 
   get pid(): number | undefined {
@@ -79,14 +84,14 @@ export class ServerProcess {
     const [program = '', ...args] = [...this.#launcher, ...this.#command]
     const log = createWriteStream(this.logFile, { flags: 'a' })
     const child = spawn(program, args, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', ...(this.#listens ? (['ipc'] as const) : [])],
       env: { ...process.env, ...this.#environment },
     })
     this.#child = child
     running.add(child)
     child.once('exit', () => running.delete(child))
-    child.stdout.pipe(log)
-    child.stderr.pipe(log)
+    child.stdout?.pipe(log)
+    child.stderr?.pipe(log)
     const end = performance.now() + limitMs
     while (!(await this.#answers())) {
       if (hasEnded(child) || performance.now() > end) {
@@ -113,6 +118,17 @@ export class ServerProcess {
 
   signal(signal: NodeJS.Signals): void {
     this.#child?.kill(signal)
+  }
+
+  /** Tells it something, and waits for its answer. Throws if it does not run. */
+  async tell(message: string): Promise<void> {
+    const child = this.#child
+    if (child === undefined || !child.connected) throw new Error(`${this.serverName} does not run`)
+    const over = new AbortController()
+    child.once('disconnect', () => over.abort(new Error(`${this.serverName} has ended`)))
+    const answered = once(child, 'message', { signal: over.signal })
+    child.send(message)
+    await answered
   }
 
   /** How it is, in a word: `runs`, or how it ended. */
