@@ -296,6 +296,30 @@ test('a crash between joining and telling leaves nobody out', async (t) => {
   assert.equal(world.askedFor('m.device_list_update', alice.userId).length, 1)
 })
 
+for (const who of ['a server', 'a user of ours']) {
+  test(`a crash before it was seen that ${who} was away for a while leaves nobody out`, async (t) => {
+    const { world, a, alice, bob } = await twoServers(t)
+    await alice.upload()
+    const roomId = await world.sharedRoom(bob, alice)
+    await world.world.settle(minuteMs)
+    const { db } = a.running.server
+    const lookedAt = await db.first<{ looked_at: number }>(sql`SELECT looked_at FROM encounters`)
+    const away = who === 'a server' ? bob : alice
+    await away.leave(roomId)
+    await away.join(roomId, away === bob ? a : bob.server)
+    await world.world.settle(minuteMs)
+    world.askedFor()
+    // As if the server had ended before it looked at either.
+    await world.world.time.await(
+      db.write((tx) => tx.run(sql`UPDATE encounters SET looked_at = ${lookedAt?.looked_at ?? 0}`)),
+    )
+    a.crash()
+    await world.world.time.await(a.start())
+    await world.world.settle(minuteMs)
+    assert.equal(world.askedFor('m.device_list_update', alice.userId).length, 1)
+  })
+}
+
 test('when the last shared room ends, the list is forgotten', async (t) => {
   const { world, b, alice, bob } = await twoServers(t)
   await alice.upload('one')

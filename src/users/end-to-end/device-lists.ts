@@ -42,7 +42,10 @@ export type DeviceListListener = (
 export interface DeviceLists {
   /** Tells what has changed of a user's devices and keys, if anything. */
   announce(userId: UserId): Promise<void>
-  /** Tells servers of a user's devices which have not heard of them. They ask for the rest then. */
+  /**
+   * Tells servers of a user's devices and keys that have not heard of them, or not of all: from the last
+   * update they see what they lack, and ask for it.
+   */
   tellServers(userId: UserId, servers: readonly ServerName[]): Promise<void>
   /** Tells clients that the keys of a user, of any server, are others now. */
   tellClients(userId: UserId, roomIds: readonly RoomId[], stream: number): void
@@ -74,12 +77,8 @@ export function createDeviceLists(needs: DeviceListNeeds): DeviceLists {
     announce,
     tellClients,
     tellServers: async (userId, servers) => {
-      const last = await lastDeviceListUpdate(db, userId)
-      if (last === undefined || servers.length === 0) return
-      await db.write((tx) =>
-        queueUpdate(tx, servers, { kind: 'devices', userId, stream: last.stream }),
-      )
-      needs.edus.wake(servers)
+      // What is being told of a change just now may not reach them.
+      await turns.run(userId, () => introduce(needs, userId, servers))
     },
     resume: async () => {
       const untold = await usersWithUntoldChanges(db)
@@ -90,6 +89,22 @@ export function createDeviceLists(needs: DeviceListNeeds): DeviceLists {
       listeners.push(listener)
     },
   }
+}
+
+async function introduce(
+  { db, edus }: DeviceListNeeds,
+  userId: UserId,
+  servers: readonly ServerName[],
+): Promise<void> {
+  const last = await lastDeviceListUpdate(db, userId)
+  if (last === undefined || servers.length === 0) return
+  const { stream } = last
+  await db.write((tx) => {
+    queueUpdate(tx, servers, { kind: 'devices', userId, stream })
+    // The sequence of updates does not say whether the user has other signing keys since.
+    queueUpdate(tx, servers, { kind: 'keys', userId, stream, sub: 1 })
+  })
+  edus.wake(servers)
 }
 
 async function tell(
@@ -154,8 +169,14 @@ function queueUpdate(
     kind,
     userId,
     stream,
-  }: { readonly kind: 'devices' | 'keys'; readonly userId: UserId; readonly stream: number },
+    sub = 0,
+  }: {
+    readonly kind: 'devices' | 'keys'
+    readonly userId: UserId
+    readonly stream: number
+    readonly sub?: number
+  },
 ): void {
-  const row = { stream, sub: 0, kind, user_id: userId, edu_json: null } as const
+  const row = { stream, sub, kind, user_id: userId, edu_json: null } as const
   for (const destination of destinations) addToDeviceOutbox(tx, destination, row)
 }

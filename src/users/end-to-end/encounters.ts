@@ -11,6 +11,7 @@
 import type { Log } from '#io/log.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
+import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { MemberChanges, Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
 import { encountersLookedAt, setEncountersLookedAt } from '#storage/device-lists.ts'
@@ -89,16 +90,36 @@ async function catchUp(needs: EncounterNeeds): Promise<void> {
   for (const roomId of from === undefined ? [] : await rooms.roomsWithStateSince(from)) {
     const range = { from: from ?? to, to }
     const members = await rooms.memberChanges(roomId, range)
-    await lookAt(needs, { roomId, stream: to, members })
     // Who is a member by another event than before may have been away in between.
-    const listed = new Set<string>(await listedMembersOf(db, roomId))
     const changes = await rooms.stateChanges(roomId, range)
-    const touched = changes.filter(
-      ({ type, stateKey }) => type === 'm.room.member' && listed.has(stateKey),
+    const touched = changes.flatMap(({ type, stateKey }) =>
+      type === 'm.room.member' ? (parseUserId(stateKey) ?? []) : [],
     )
-    await remoteDevices.doubt(touched.map(({ stateKey }) => stateKey as UserId))
+    await lookAt(needs, {
+      roomId,
+      stream: to,
+      members: await withReturns(needs, roomId, { members, touched }),
+    })
+    const listed = new Set(await listedMembersOf(db, roomId))
+    await remoteDevices.doubt(touched.filter((userId) => listed.has(userId)))
   }
   await db.write((tx) => setEncountersLookedAt(tx, to))
+}
+
+/** Adds those who are in the room, and whose membership was touched meanwhile, to those who came. */
+async function withReturns(
+  { rooms, serverName }: EncounterNeeds,
+  roomId: RoomId,
+  { members, touched }: { readonly members: MemberChanges; readonly touched: readonly UserId[] },
+): Promise<MemberChanges> {
+  const present = new Set(await rooms.localMembers(roomId))
+  const joined = new Set([...members.joined, ...touched.filter((userId) => present.has(userId))])
+  const servers = new Set(touched.map(serverNameOf))
+  const back = (await rooms.serversInRoom(roomId)).filter(
+    (server) => server !== serverName && servers.has(server),
+  )
+  const newServers = new Set([...members.newServers, ...back])
+  return { ...members, joined: [...joined], newServers: [...newServers] }
 }
 
 async function takeIn(needs: EncounterNeeds, change: Change): Promise<void> {
