@@ -332,6 +332,45 @@ test('a member we do not know of is kicked when we know who it is', async () => 
   await complete(it)
 })
 
+test('a user of ours whom the whole state brings back is in the room again', async () => {
+  const it = await scene()
+  const { world, a, b, c, bob, carol, roomId } = it
+  it.open = true
+  const claire = c.user('claire')
+  const rules = (join_rule: string) =>
+    state(it, { type: 'm.room.join_rules', content: { join_rule } })
+  await c.join(carol, roomId, [a])
+  await world.settle(60_000)
+  // She comes in beside a change by which she could not have: the two together put her out.
+  world.cut(a, b)
+  world.cut(a, c)
+  await c.join(claire, roomId, [b])
+  await world.settle(60_000)
+  world.cut(b, c)
+  await b.say(bob, roomId, 'she is here')
+  await rules('invite')
+  world.heal()
+  world.cut(a, b)
+  world.cut(b, c)
+  await world.settle(600_000)
+  assert.equal((await c.rooms.membership(claire, roomId))?.membership, 'leave')
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle(60_000)
+  // When anybody may come in, what was said of her brings her back, and nobody tells her server.
+  await rules('public')
+  await world.settle(60_000)
+  world.heal()
+  world.cut(b, c)
+  await world.settle(3_600_000)
+  assert.equal(await a.membershipIn(roomId, claire), 'join')
+  assert.equal((await c.rooms.membership(claire, roomId))?.membership, 'leave')
+  it.open = false
+  await joined(it)
+  world.heal()
+  await complete(it)
+  assert.equal((await c.rooms.membership(claire, roomId))?.membership, 'join')
+})
+
 test('a crash at any moment loses nothing', async () => {
   for (let ms = 5; ms < 1500; ms += ms < 200 ? 5 : 100) {
     const it = await scene()

@@ -223,8 +223,10 @@ async function localChangesOf(
   return local
 }
 
+/** Where state resolution took a membership away, the event by which it was is noted with the end. */
 async function isKnownOf(db: Reader, userId: UserId, pdu: Pdu): Promise<boolean> {
-  return (await membershipRow(db, userId, pdu.room_id))?.event_id === pdu.event_id
+  const known = await membershipRow(db, userId, pdu.room_id)
+  return known?.event_id === pdu.event_id && known.membership === pdu.content.membership
 }
 
 /** What a user is shown of the room that they are not in, and of who invites them. */

@@ -42,8 +42,9 @@ export async function countHeld(run: Run): Promise<void> {
         const states = idsIn(eventOf(row.bytes).prev_events).map(
           (id) => stateAfter.get(id) ?? undefined,
         )
-        if (new Set(states.filter((one) => one !== undefined)).size > 1)
-          count(run, 'state resolved')
+        const forks = new Set(states.filter((one) => one !== undefined)).size
+        if (forks > 1) count(run, 'state resolved')
+        if (forks > 2) count(run, 'state of three forks resolved')
       }
       const taken = await run.world.time.await(membershipsTaken(server, roomId))
       if (taken > 0) count(run, 'membership taken by resolution', taken)

@@ -19,6 +19,7 @@
  * - What a client put together from `/sync` and `/messages` is the timeline: each event once, none
  *   missing, in the server's one order. Only history that nobody could give when the client went past
  *   it, and that came later, may be missing.
+ * - Whoever is in a room is shown what its history visibility gives them, and nothing else.
  *
  * @module
  */
@@ -36,6 +37,7 @@ import { comesToRest } from './quiet.ts'
 import { sameAsRecomputed } from './recompute.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
 import { nothingTakenIsLost } from './taken.ts'
+import { rightlyShown } from './visible-events.ts'
 import type { SimulatedServer } from './world.ts'
 
 /** To recompute all states of a room takes as long as the rest of a run. */
@@ -73,6 +75,7 @@ export async function checkInvariants(run: Run): Promise<void> {
     // to those who asked in vain before.
     for (const client of closers) await run.world.time.await(client.wholeTimeline(room.roomId))
     for (const client of closers) await wholeTimelines(run, room, client)
+    if (isRecomputed) await onlyWhatMayBeSeen(run, room, closers)
     await nothingLost(run, room, servers)
     await sameDevices(
       run,
@@ -375,6 +378,17 @@ async function wholeTimelines(
     }
   }
   run.problems.push(...client.complaints)
+}
+
+async function onlyWhatMayBeSeen(
+  run: Run,
+  room: SimulatedRoom,
+  closers: readonly SimulatedClient[],
+): Promise<void> {
+  for (const client of closers) {
+    const shown = await run.world.time.await(client.wholeTimeline(room.roomId))
+    await rightlyShown(run, room, { client, shown })
+  }
 }
 
 /**

@@ -67,6 +67,7 @@ const mustHappen: readonly { readonly seeds: number; readonly what: readonly str
     what: [
       'crash before a commit',
       'crash right after a commit',
+      'asked for a secret: 403',
       'joined without all state',
       'forgery: auth events of the past',
       ...faultNames,
@@ -106,6 +107,7 @@ function often(): string[] {
     'known devices compared',
     'late history',
     'restart',
+    'state of three forks resolved',
     'state resolved',
     'states compared',
     'states recomputed',

@@ -20,6 +20,7 @@ import { lieUnasked } from './liars.ts'
 import { drawServers, giveRoles } from './roles.ts'
 import { count, type Run, type RunOutcome, type SimulatedRoom } from './run.ts'
 import { type Scenario, Script } from './scenario.ts'
+import { keepSecret, secretIsKept, snoop } from './secrets.ts'
 import { type SimulatedServer, World } from './world.ts'
 
 /** How rarely servers look at their machines in a run of days. */
@@ -68,6 +69,7 @@ export async function randomRun(
     await liveAndFail(run)
     await heal(run)
     await checkInvariants(run)
+    await secretIsKept(run)
     await countHeld(run)
   } catch (error) {
     run.problems.push(`the run ended early: ${error instanceof Error ? error.stack : error}`)
@@ -98,7 +100,7 @@ async function settleIn(run: Run): Promise<void> {
   giveRoles(run, names, random.fork('roles'))
   for (const name of names) {
     const server = world.servers.find(({ host }) => host === `${name}.test`)
-    const people = names.length > 4 ? 1 : 1 + random.fork(`people of ${name}`).below(2)
+    const people = peopleAt(names.length, random.fork(`people of ${name}`))
     for (let index = 0; index < people; index += 1) {
       const isThere = server !== undefined && script.includes(`user${index} at ${name}`)
       const client = isThere ? await server.register(`user${index}`) : undefined
@@ -112,6 +114,17 @@ async function settleIn(run: Run): Promise<void> {
     run.places.push(room)
     if (room !== undefined) run.rooms.push(room)
   }
+  await keepSecret(run, random.fork('secret'))
+}
+
+/** In how many servers of a small world there are many people. */
+const crowdShare = 0.05
+
+/** How many people a server has: mostly one or two, sometimes up to eight. */
+function peopleAt(servers: number, random: SeededRandom): number {
+  if (servers > 4) return 1
+  const few = 1 + random.below(2)
+  return random.happens(crowdShare) ? 3 + random.below(6) : few
 }
 
 /** Unless it, or who is to create it, is left out. */
@@ -199,6 +212,7 @@ async function liveAndFail(run: Run): Promise<void> {
     const own = random.fork(`step ${step}`)
     await mend(run, own.fork('mend'))
     lieUnasked(run, step, own)
+    snoop(run, step, own.fork('snoop'))
     takeStep(run, step, own)
     if (run.hasKeys) takeKeyStep(run, step, own.fork('keys'))
     await world.time.run(pauseMs(own.fork('pause')))

@@ -35,6 +35,13 @@ export interface Taken {
   readonly eventId: string
 }
 
+/** A room that one server has for itself, and something said there. */
+export interface Secret {
+  readonly by: SimulatedClient
+  readonly roomId: string
+  readonly eventId: string
+}
+
 export interface SimulatedRoom {
   readonly roomId: string
   readonly version: string
@@ -75,6 +82,8 @@ export interface Run {
   }[]
   /** What servers answered with 200, and without an error for the event. */
   readonly taken: Taken[]
+  /** What is at one server alone; absent if nobody has a secret. */
+  secret?: Secret
   /** Servers that lie. */
   readonly liars: SimulatedServer[]
   /** Who sends its events to whom not: names of servers, with a space between them. */

@@ -98,6 +98,10 @@ export class SimulatedNetwork {
   faults: NetworkFaults = calmNetwork
   /** Called for each request that is sent, for the trace. */
   onRequest: ((from: string, to: string, request: OutgoingRequest) => void) | undefined
+  /** Called with each answer of a host, as it gave it. */
+  onAnswer:
+    | ((from: string, to: string, request: OutgoingRequest, answer: IncomingAnswer) => void)
+    | undefined
   /** Asked about each request that arrives, and may come between. */
   interfere: ((exchange: Exchange) => Interference | undefined) | undefined
   readonly #hosts = new Map<string, Host>()
@@ -275,6 +279,8 @@ export class SimulatedNetwork {
     const sendBack = async (answer: OutgoingAnswer) => {
       const body = await wholeBody(answer.body)
       if (host.deaths > deaths) return
+      const whole = { status: answer.status, headers: lowerCased(answer.headers), body }
+      this.onAnswer?.(to, from, request, whole)
       const random = this.#randomOf(to, from)
       if (random.happens(this.faults.answerLoss)) return
       this.#clock.after(this.#delayMs(random), () => {
@@ -282,7 +288,6 @@ export class SimulatedNetwork {
         if (body.length > request.answerBytesMax) {
           fail(new HttpFailure('too-large', `more than ${request.answerBytesMax} bytes`))
         } else {
-          const whole = { status: answer.status, headers: lowerCased(answer.headers), body }
           const arrived = replace?.(whole) ?? whole
           if (arrived instanceof HttpFailure) fail(arrived)
           else done(arrived)
