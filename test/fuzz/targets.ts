@@ -17,6 +17,7 @@ import { config, filters, propertyPaths, pushRules, tokens } from './targets/cli
 import { authRules, pdu, redaction } from './targets/events.ts'
 import { json, spans } from './targets/json.ts'
 import { serverKeyAnswers } from './targets/keys.ts'
+import { membershipAnswers } from './targets/membership-answers.ts'
 import { contentDisposition, identifiers, patterns, xMatrix } from './targets/names.ts'
 import { roomAnswers } from './targets/room-answers.ts'
 import { edus, transactions } from './targets/servers.ts'
@@ -52,4 +53,5 @@ export const targets: ReadonlyMap<string, OpenTarget> = new Map<string, OpenTarg
   ['transactions', transactions],
   ['edus', edus],
   ['room-answers', roomAnswers],
+  ['membership-answers', membershipAnswers],
 ])

@@ -243,7 +243,7 @@ export class ScriptedPeer {
       case 'make_knock':
         return this.#template(room, asked, operation.slice('make_'.length))
       case 'send_join':
-        return joined(room, asked)
+        return this.#joined(room, asked)
       case 'send_leave':
         room.take(asked.body)
         return ok('{}')
@@ -284,6 +284,17 @@ export class ScriptedPeer {
     return ok(version === 'v1' ? `[200,${answer}]` : answer)
   }
 
+  #joined(room: PeerRoom, { body, version }: Asked): Reply {
+    const parsed = parsePdu(room.version, body)
+    if (!parsed.ok || !room.take(body)) return refused(400, 'M_BAD_JSON')
+    const state = room.state(parsed.pdu.event_id)
+    const chain = room.authChain([...state, parsed.pdu])
+    // Where it authorises the join, its signature is what lets the user in.
+    const event = eventText(addSignature(parsed.pdu, this.signer))
+    const answer = `{"auth_chain":${listOf(chain)},"event":${event},"origin":"o","state":${listOf(state)}}`
+    return ok(version === 'v1' ? `[200,${answer}]` : answer)
+  }
+
   #template(room: PeerRoom, { params: [, userId = ''] }: Asked, membership: string): Reply {
     const { content: rules } = room.state().find(({ type }) => type === 'm.room.join_rules') ?? {}
     const isRestricted = String(rules?.join_rule).includes('restricted') && membership === 'join'
@@ -294,15 +305,6 @@ export class ScriptedPeer {
     const draft = room.draft(userId as UserId, 'm.room.member', content, { stateKey: userId })
     return ok(textOf({ event: draft, room_version: room.version.id }))
   }
-}
-
-function joined(room: PeerRoom, { body, version }: Asked): Reply {
-  const parsed = parsePdu(room.version, body)
-  if (!parsed.ok || !room.take(body)) return refused(400, 'M_BAD_JSON')
-  const state = room.state(parsed.pdu.event_id)
-  const chain = room.authChain([...state, parsed.pdu])
-  const answer = `{"auth_chain":${listOf(chain)},"event":${eventText(parsed.pdu)},"origin":"o","state":${listOf(state)}}`
-  return ok(version === 'v1' ? `[200,${answer}]` : answer)
 }
 
 function history(room: PeerRoom, { operation, params, query, body }: Asked): Reply {

@@ -99,7 +99,8 @@ async function ask(scene: Scene, operation: string, patch: Uint8Array): Promise<
   assert.equal(status, 200, JSON.stringify(body))
 }
 
-function patched(honest: Reply, patch: Uint8Array): Reply {
+/** The answer with the changes; what is no object is the answer. */
+export function patched(honest: Reply, patch: Uint8Array): Reply {
   const read = readJson(patch, 'any')
   if (!read.ok || !isJsonObject(read.value) || honest.status !== 200) {
     return { status: 200, text: textOf(patch) }
