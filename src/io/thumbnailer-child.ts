@@ -6,6 +6,7 @@
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
+import { constants, setPriority } from 'node:os'
 import {
   type ThumbnailAnswer,
   type Thumbnailer,
@@ -88,10 +89,21 @@ function start(
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   })
   child.on('message', onAnswer)
+  giveWay(child)
   child.on('error', () => onEnd(child, null))
   child.on('exit', (code) => onEnd(child, code))
   // What is under way keeps the server alive anyway.
   child.unref()
   child.channel?.unref()
   return child
+}
+
+/** Lets the server have the processors first: nobody waits for a picture as for a message. */
+function giveWay({ pid }: ChildProcess): void {
+  if (pid === undefined) return
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // It has ended already, or the system has no priorities.
+  }
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { crc32, deflateSync } from 'node:zlib'
@@ -299,6 +299,10 @@ test('a process that dies is replaced, and takes nothing else with it', async (t
   assert.equal((await ask()).kind, 'made')
   const [pid] = children()
   if (pid === undefined) return t.skip('the system does not tell which processes there are')
+  assert.ok(
+    getPriority(pid) >= constants.priority.PRIORITY_BELOW_NORMAL,
+    'it gives way to the server',
+  )
   const [first, second] = [ask(), ask()]
   process.kill(pid, 'SIGSEGV')
   assert.deepEqual([(await first).kind, (await second).kind], ['unavailable', 'made'])
