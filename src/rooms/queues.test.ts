@@ -11,13 +11,18 @@ import { realClock } from '#io/real-clock.ts'
 import type { RoomId } from '#protocol/identifiers/ids.ts'
 import { roomVersions } from '#protocol/room-version.ts'
 import { openSqlite } from '#storage/sqlite.ts'
+import { sampleEvent, versionOf } from '../../test/signed-events.ts'
 import { Batch } from './batch.ts'
 import { RoomQueues } from './queues.ts'
 import { Room } from './room.ts'
 import { StateVersions } from './state-versions.ts'
 
 /** Queues over a store that is a set of names: each look makes a room of its own. */
-async function openQueues(commit: (batch: Batch) => Promise<void>, roomsMax?: number) {
+async function openQueues(
+  commit: (batch: Batch) => Promise<void>,
+  roomsMax?: number,
+  eventBytesMax?: number,
+) {
   const db = await openSqlite({ path: ':memory:' })
   const states = await StateVersions.open(db, 1)
   const version = roomVersions.get('12') ?? assert.fail()
@@ -32,6 +37,7 @@ async function openQueues(commit: (batch: Batch) => Promise<void>, roomsMax?: nu
     begin,
     commit,
     ...(roomsMax === undefined ? {} : { roomsMax }),
+    ...(eventBytesMax === undefined ? {} : { eventBytesMax }),
   })
   return { queues, stored, newBatch: (roomId: RoomId) => begin(newRoom(roomId)) }
 }
@@ -79,6 +85,38 @@ test('a room is not forgotten while its queue works', async () => {
   assert.equal(await working, room)
   assert.equal(await next, room)
   assert.equal(await queues.room('!busy'), room)
+})
+
+test('of events all rooms keep so many bytes together, those of rooms that are used lately', async () => {
+  const bytesMax = 100_000
+  const { queues, stored } = await openQueues(async () => {}, undefined, bytesMax)
+  const names = Array.from({ length: 40 }, (_, index): RoomId => `!room${index}`)
+  const rooms: Room[] = []
+  for (const roomId of names) {
+    stored.add(roomId)
+    const events = Array.from({ length: 5 }, (_, at) =>
+      sampleEvent(versionOf('11'), { depth: at, content: { body: roomId } }),
+    )
+    await queues.inTurn(roomId, async ({ room }) => {
+      for (const pdu of events) {
+        const { event_id: eventId, depth } = pdu
+        const places = { stateBefore: 1, stateAfter: 1, number: undefined, position: undefined }
+        room.enter(pdu, { eventId, status: 'accepted', depth, ...places })
+      }
+      room.entered(events.map(({ event_id }) => event_id))
+      rooms.push(room)
+    })
+    // The first one is asked for again and again.
+    await queues.room('!room0')
+  }
+  const kept = rooms.filter(({ eventBytes }) => eventBytes > 0)
+  const bytes = kept.reduce((sum, { eventBytes }) => sum + eventBytes, 0)
+  assert.ok(bytes <= bytesMax && bytes > bytesMax / 2, `${bytes} bytes are kept`)
+  const lately = names.slice(names.length - kept.length + 1)
+  assert.deepEqual(
+    kept.map(({ roomId }) => roomId),
+    ['!room0', ...lately],
+  )
 })
 
 test('a room is made once, and by the second attempt if the first one fails', async () => {

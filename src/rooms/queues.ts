@@ -40,10 +40,15 @@ const roomsMax = 500
 const smallAsLarge = 4
 /** A room with less state keys is small. */
 const keysOfLarge = 200
+/** How many bytes of memory the events take that all rooms keep, and what a room takes without any. */
+const eventBytesMax = 128 * 1024 * 1024
+const emptyRoomBytes = 1024
 
 export class RoomQueues {
   readonly #queues = new Map<RoomId, Queue>()
   readonly #rooms: LRUCache<RoomId, Room>
+  /** How many bytes of events each room keeps. Who was asked for longest ago forgets its events first. */
+  readonly #eventBytes: LRUCache<RoomId, number>
   readonly #loading = new Map<RoomId, Promise<Room | undefined>>()
   readonly #making = new Map<RoomId, Promise<unknown>>()
   readonly #load: (roomId: RoomId) => Promise<Room | undefined>
@@ -55,6 +60,7 @@ export class RoomQueues {
     readonly begin: (room: Room) => Batch
     readonly commit: (batch: Batch) => Promise<void>
     readonly roomsMax?: number
+    readonly eventBytesMax?: number
   }) {
     this.#rooms = new LRUCache({
       maxSize: (needs.roomsMax ?? roomsMax) * smallAsLarge,
@@ -63,6 +69,12 @@ export class RoomQueues {
           1,
           Math.min(smallAsLarge, Math.floor((smallAsLarge * stateKeyCount) / keysOfLarge)),
         ),
+    })
+    this.#eventBytes = new LRUCache({
+      maxSize: needs.eventBytesMax ?? eventBytesMax,
+      dispose: (_, roomId, reason) => {
+        if (reason === 'evict') this.#known(roomId)?.forgetEvents()
+      },
     })
     this.#load = needs.load
     this.#begin = needs.begin
@@ -77,7 +89,10 @@ export class RoomQueues {
   /** The room, for reading what is published. */
   async room(roomId: RoomId): Promise<Room | undefined> {
     const known = this.#known(roomId)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      this.#weigh(known)
+      return known
+    }
     waiting('loading of a room')
     const loading = this.#loading.getOrInsertComputed(roomId, () =>
       detached(() => holding('loading of a room', () => this.#load(roomId))),
@@ -89,6 +104,11 @@ export class RoomQueues {
     } finally {
       if (this.#loading.get(roomId) === loading) this.#loading.delete(roomId)
     }
+  }
+
+  #weigh({ roomId, eventBytes }: Room): void {
+    const size = emptyRoomBytes + eventBytes
+    this.#eventBytes.set(roomId, size, { size })
   }
 
   #known(roomId: RoomId): Room | undefined {
@@ -164,7 +184,9 @@ export class RoomQueues {
       await holding('queue of a room', () => this.#turn(roomId, queue))
     }
     this.#queues.delete(roomId)
-    if (queue.room !== undefined) this.#rooms.set(roomId, queue.room)
+    if (queue.room === undefined) return
+    this.#rooms.set(roomId, queue.room)
+    this.#weigh(queue.room)
   }
 
   async #turn(roomId: RoomId, queue: Queue): Promise<void> {

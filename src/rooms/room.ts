@@ -71,6 +71,8 @@ const factsMax = 20_000
 const redactedMax = 1000
 const resolutionsMax = 1000
 const pduBytesMax = 32 * 1024 * 1024
+/** About how much memory the facts of an event take. */
+const factsBytes = 300
 /** How many events are read at once: some milliseconds of parsing. */
 const readPage = 200
 
@@ -465,6 +467,17 @@ export class Room implements RoomEvents {
   forgetEvent(eventId: EventId): void {
     this.#facts.delete(eventId)
     this.#pdus.delete(eventId)
+  }
+
+  /** About how many bytes of memory the events take that are kept because they may be asked for again. */
+  get eventBytes(): number {
+    return this.#pdus.calculatedSize + this.#facts.size * factsBytes
+  }
+
+  /** Lets go of them. */
+  forgetEvents(): void {
+    this.#pdus.clear()
+    this.#facts.clear()
   }
 
   /** These events are committed. */
