@@ -7,6 +7,7 @@
 
 import { open } from 'node:fs/promises'
 import sharp from 'sharp'
+import { isAnimatedPng } from './png-animation.ts'
 import { type ThumbnailAnswer, type ThumbnailRequest, tooLargeExitCode } from './thumbnailer.ts'
 
 /** About 128 MB when decoded; an animation counts with all its frames. */
@@ -15,8 +16,6 @@ const secondsMax = 10
 /** How much memory the process may take in all, and how often it looks: decoders are not to be trusted. */
 const memoryBytesMax = 536_870_912
 const memoryLookMs = 20
-/** How much of a file is searched for what makes it an animation. */
-const headBytesMax = 65_536
 
 sharp.cache(false)
 sharp.concurrency(1)
@@ -40,7 +39,7 @@ async function make(request: ThumbnailRequest): Promise<ThumbnailAnswer> {
   }
   if (first.autoOrient.width <= width && first.autoOrient.height <= height) {
     // An animation that must not move is drawn again, whatever its size.
-    const stands = pages === 1 && !(first.format === 'png' && (await isAnimatedPng(path)))
+    const stands = pages === 1 && !(first.format === 'png' && (await isAnimated(path)))
     if (stands || request.animated) return { kind: 'original' }
   }
   const moves = request.animated && pages > 1
@@ -58,18 +57,13 @@ async function make(request: ThumbnailRequest): Promise<ThumbnailAnswer> {
   return made(await image.jpeg({ quality: 80 }).toBuffer(), 'image/jpeg')
 }
 
-/** Whether a PNG has an `acTL` chunk before its first `IDAT`. Its first frame alone is read here. */
-async function isAnimatedPng(path: string): Promise<boolean> {
+async function isAnimated(path: string): Promise<boolean> {
   const file = await open(path)
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(headBytesMax), 0, headBytesMax, 0)
-    const signatureBytes = 8
-    for (let at = signatureBytes; at + 8 <= bytesRead; at += 12 + buffer.readUInt32BE(at)) {
-      const type = buffer.toString('latin1', at + 4, at + 8)
-      if (type === 'acTL') return true
-      if (type === 'IDAT') return false
-    }
-    return false
+    return await isAnimatedPng(async (at, length) => {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at)
+      return buffer.subarray(0, bytesRead)
+    })
   } finally {
     await file.close()
   }

@@ -318,6 +318,12 @@ test('a small animation in a PNG stands still unless it is asked to move', async
   const still = await thumbnailer.make({ ...asked, animated: false })
   assert.equal(still.kind, 'made')
   assert.ok(still.kind === 'made' && !Buffer.from(still.bytes).includes('acTL'))
+  // However much comes before: a text of 100 kB, or very many chunks.
+  const text = chunk('tEXt', Buffer.alloc(100_000, 'a\0b'))
+  for (const before of [[text], Array<Buffer>(2000).fill(chunk('tEXt', Buffer.from('a\0b')))]) {
+    await writeFile(path, pngOf(20, ...before, chunk('acTL', control)))
+    assert.equal((await thumbnailer.make({ ...asked, animated: false })).kind, 'made')
+  }
   await writeFile(path, pngOf(20))
   assert.equal((await thumbnailer.make({ ...asked, animated: false })).kind, 'original')
 })

@@ -85,5 +85,7 @@ export function openGraphOf(html: string): Map<string, string> {
 
 function shortened(text: string): string {
   const plain = text.replaceAll(/\s+/g, ' ').trim()
-  return plain.length > valueLengthMax ? `${plain.slice(0, valueLengthMax - 1)}…` : plain
+  if (plain.length <= valueLengthMax) return plain
+  // Half of a character at the end goes as well: no strict reader takes it.
+  return `${plain.slice(0, valueLengthMax - 1).replace(/[\ud800-\udbff]$/, '')}…`
 }

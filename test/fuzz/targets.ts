@@ -5,14 +5,7 @@
  */
 
 import type { OpenTarget, Target } from './target.ts'
-import {
-  multipart,
-  openGraph,
-  serverKeys,
-  srvRecords,
-  transaction,
-  wellKnown,
-} from './targets/answers.ts'
+import { multipart, serverKeys, srvRecords, transaction, wellKnown } from './targets/answers.ts'
 import { config, filters, propertyPaths, pushRules, tokens } from './targets/clients.ts'
 import { authRules, pdu, redaction } from './targets/events.ts'
 import { json, spans } from './targets/json.ts'
@@ -22,6 +15,7 @@ import { contentDisposition, identifiers, patterns, xMatrix } from './targets/na
 import { roomAnswers } from './targets/room-answers.ts'
 import { edus, transactions } from './targets/servers.ts'
 import { stateResolution } from './targets/state-resolution.ts'
+import { imageHeaders, openGraph, urlPreviews } from './targets/web.ts'
 
 const plain: readonly Target[] = [
   json,
@@ -40,6 +34,8 @@ const plain: readonly Target[] = [
   transaction,
   multipart,
   openGraph,
+  urlPreviews,
+  imageHeaders,
   tokens,
   filters,
   pushRules,

@@ -1,5 +1,5 @@
 /**
- * What other servers and hosts answer us: keys, delegations, records, transactions, media, pages.
+ * What other servers and hosts answer us: keys, delegations, records, transactions, media.
  *
  * @module
  */
@@ -21,8 +21,7 @@ import type { IncomingAnswer } from '../../../src/io/http.ts'
 import { realClock } from '../../../src/io/real-clock.ts'
 import { VirtualTime } from '../../../src/io/simulated/simulated-clock.ts'
 import { seededRandom } from '../../../src/io/simulated/simulated-random.ts'
-import { openGraphOf } from '../../../src/media/open-graph.ts'
-import { firstLine, type Target, textOf } from '../target.ts'
+import { firstLine, type Target } from '../target.ts'
 
 const now = 1_700_000_000_000
 const weekMs = 7 * 86_400_000
@@ -82,7 +81,7 @@ function resigned(input: Uint8Array) {
 }
 
 /** The status, then headers of a line each, then the body after an empty line. */
-function answerIn(input: Uint8Array): IncomingAnswer {
+export function answerIn(input: Uint8Array): IncomingAnswer {
   const { line, rest } = firstLine(input)
   const headers: Record<string, string> = {}
   let left = rest
@@ -223,38 +222,5 @@ export const multipart: Target = {
     assert.ok(part.headers.size <= 32)
     assert.ok(Buffer.from(rest).includes(part.body), 'the medium is of the body')
     for (const name of part.headers.keys()) assert.equal(name, name.toLowerCase())
-  },
-}
-
-export const openGraph: Target = {
-  name: 'open-graph',
-  seeds: [
-    '<!doctype html><html><head><title>T &amp; U</title><meta property="og:title" content="A"><meta name=description content=\'D\'></head><body>',
-    '<meta name="twitter:image" content="/x.png"><script>if (a<b) "</script>"</script><title>x',
-  ],
-  words: [
-    '<meta ',
-    'property=',
-    'content="',
-    '<title>',
-    '</title>',
-    '<![CDATA[',
-    '<!--',
-    '-->',
-    '&#x',
-    '&amp',
-    '<script>',
-    '</',
-    '<svg>',
-    '<?',
-  ],
-  run(input) {
-    const found = openGraphOf(textOf(input))
-    assert.ok(found.size <= 60)
-    for (const [name, value] of found) {
-      assert.ok(/^(?:og|article|profile):/.test(name) && name.length <= 100, name)
-      assert.ok(value !== '' && value.length <= 1000)
-      assert.doesNotMatch(value, /[\r\n\t]/)
-    }
   },
 }
