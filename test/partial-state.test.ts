@@ -7,9 +7,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { buildPdu } from '../src/protocol/build-pdu.ts'
 import type { EventId, RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
 import { MatrixError } from '../src/protocol/matrix-error.ts'
+import type { Pdu } from '../src/protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 
@@ -170,6 +172,93 @@ test('what is spoken beside the join is heard', async () => {
   await world.settle(120_000)
   await complete(it)
   assert.equal(new Set(await c.messages(roomId)).size, (await c.messages(roomId)).length)
+})
+
+/** Events of somebody, each after the one before, of which the first follows what nobody has. */
+async function chainFromNowhere(
+  { b, bob, roomId, version }: Scene,
+  length: number,
+): Promise<Map<EventId, Pdu>> {
+  const message = { sender: bob, type: 'm.room.message', content: { body: 'from nowhere' } }
+  const { draft } = await b.engine.draft(roomId, message)
+  const chain = new Map<EventId, Pdu>()
+  let before: EventId = `$${'A'.repeat(43)}`
+  for (let index = 0; index < length; index += 1) {
+    const prev_events = [{ event_id: before }]
+    const built = buildPdu(version, { ...draft, depth: 5 + index, prev_events }, b.signer)
+    assert.ok(built.ok)
+    chain.set(built.pdu.event_id, built.pdu)
+    before = built.pdu.event_id
+  }
+  return chain
+}
+
+/** Gives some of a chain to who asks for it. */
+function giving(chain: ReadonlyMap<EventId, Pdu>): NonNullable<TestServer['intercept']> {
+  const from = (eventId: EventId | undefined, count: number) => {
+    const given: JsonObject[] = []
+    for (let next = eventId; next !== undefined && given.length < count; ) {
+      const pdu = chain.get(next)
+      if (pdu !== undefined) given.push(pdu.json)
+      next = pdu?.prev_events[0]
+    }
+    return given
+  }
+  return async (_, path) => {
+    const named = [...chain.keys()].find((id) => path.includes(id))
+    if (/\/state(_ids)?\//.test(path)) return { nothing: true }
+    if (path.includes('/event/')) return named && { pdus: from(named, 1) }
+    if (path.includes('/backfill/')) return named && { pdus: from(named, 20) }
+    if (!path.includes('/get_missing_events/')) return undefined
+    return {
+      events: from([...chain.keys()].at(-1), 21)
+        .slice(1)
+        .toReversed(),
+    }
+  }
+}
+
+for (const length of [2, 30, 300]) {
+  test(`what leads to ${length} events from nowhere is nothing that we follow`, async () => {
+    const it = await scene()
+    const { world, a, b, c, bob, carol, roomId } = it
+    const join = await joined(it)
+    await world.settle()
+    const chain = await chainFromNowhere(it, length)
+    b.intercept = giving(chain)
+    const [tip] = [...chain.values()].slice(-1)
+    await world.await(c.engine.takeIn(b.name, [tip?.bytes ?? assert.fail()]))
+    await world.settle(120_000)
+    assert.deepEqual(await c.engine.forwardExtremities(roomId), [join])
+    await c.say(carol, roomId, 'hello')
+    await world.settle()
+    assert.deepEqual(await a.messages(roomId), ['hello'])
+    // When all is known, such an event is as it is in any other room.
+    b.intercept = undefined
+    await complete(it)
+    await b.say(bob, roomId, 'hi')
+    await world.settle(7 * 3_600_000)
+    for (const server of [a, c]) assert.deepEqual(await server.messages(roomId), ['hello', 'hi'])
+  })
+}
+
+test('what follows history that we have not got is heard before the whole state is known', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, bob, carol, roomId } = it
+  world.cut(a, b)
+  for (let count = 0; count < 150; count += 1) await a.say(alice, roomId, `on one side ${count}`)
+  await b.say(bob, roomId, 'on the other side')
+  await joined(it)
+  world.heal()
+  await world.settle(120_000)
+  await b.say(bob, roomId, 'on both sides')
+  await world.settle(120_000)
+  const heard = await c.messages(roomId)
+  assert.deepEqual(heard.slice(-2), ['on the other side', 'on both sides'])
+  await c.say(carol, roomId, 'hello')
+  await world.settle(120_000)
+  for (const server of [a, b]) assert.equal((await server.messages(roomId)).at(-1), 'hello')
+  await complete(it)
 })
 
 test('who was banned before is heard no more when that is known', async () => {

@@ -297,6 +297,40 @@ test('a state is never taken without what an accident of the network kept from u
   await assertAgree(roomId, [a, b])
 })
 
+test('a state that has two events for one key is not believed', async () => {
+  const world = new FederationWorld()
+  const [a, b, c] = await world.start('a', 'b', 'c')
+  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
+  const topic = { sender: alice, type: 'm.room.topic', state_key: '' }
+  const roomId = await a.createRoom(alice, newest)
+  const old = await a.send(roomId, { ...topic, content: { topic: 'old' } })
+  for (const server of [b, c]) await server.join(server === b ? bob : carol, roomId, [a])
+  await world.settle()
+  b.stop()
+  // What is under way already is sent again when the other server is there.
+  await a.say(alice, roomId, 'under way')
+  const changed = await a.send(roomId, { ...topic, content: { topic: 'changed' } })
+  for (let count = 0; count < 300; count += 1) await a.say(alice, roomId, `missed ${count}`)
+  await world.settle()
+  a.intercept = async (_, path, answer) => {
+    if (!path.includes('/state_ids/')) return undefined
+    const honest = await answer()
+    return { ...honest, pdu_ids: [...(honest.pdu_ids as string[]), old] }
+  }
+  await a.forgetOutbox()
+  await b.restart()
+  await world.settle(1500)
+  assert.ok(
+    world.requests.some((request) =>
+      request.startsWith('b.test > a.test GET /_matrix/federation/v1/state_ids'),
+    ),
+  )
+  const state = await b.rooms.currentState(roomId)
+  assert.equal(state?.eventId('m.room.topic', ''), changed)
+  assert.equal((await b.messages(roomId)).at(-1), 'missed 299')
+  await assertAgree(roomId, [a, b, c])
+})
+
 test('what was said before a join is not fetched until somebody wants it', async () => {
   const world = new FederationWorld()
   const [a, b] = await world.start('a', 'b')

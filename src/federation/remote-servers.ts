@@ -215,12 +215,11 @@ function history(client: FederationClient, clock: Pauses): History {
       const bytes = await client.callForBytes(destination, backfillRoom, request, fetchEvents)
       return smallAnswer(destination, bytes).pdus('pdus', eventsPerAnswerMax)
     },
-    missingEvents: async (destination, { roomId, earliest, latest, limit, minDepth }) => {
+    missingEvents: async (destination, { roomId, earliest, latest, limit }) => {
       const body = {
         earliest_events: [...earliest],
         latest_events: [...latest],
         limit,
-        min_depth: minDepth,
       }
       const request = { params: { roomId }, body }
       const bytes = await client.callForBytes(

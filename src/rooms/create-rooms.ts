@@ -64,7 +64,14 @@ export function createRooms(
   const invites = new InvitesUnderWay(needs.clock)
   const untold = new Set<RoomId>()
   const withoutFiller = { ...rest, engine, rooms: local, invites, untold }
-  const gapFiller = createGapFiller(withoutFiller, avoidance, new FetchQuota(needs.clock))
+  const fill: Rooms['fillHistory'] = oneAtATime((roomId, before, limit) =>
+    fillHistory(parts, avoidance, { roomId, before, limit }),
+  )
+  const gapFiller = createGapFiller(withoutFiller, {
+    avoidance,
+    quota: new FetchQuota(needs.clock),
+    fillHistory: fill,
+  })
   setGapFiller(gapFiller)
   setPolicyAsker(async (via, pdu) =>
     via === needs.serverName
@@ -76,9 +83,6 @@ export function createRooms(
   local.onCommit((commit) => completions.heard(commit))
   const joins = createJoins({ ...parts, completions })
   const closing = new AbortController()
-  const fill: Rooms['fillHistory'] = oneAtATime((roomId, before, limit) =>
-    fillHistory(parts, avoidance, { roomId, before, limit }),
-  )
   healGaps({ ...parts, rooms: { ...local, fillHistory: fill }, signal: closing.signal })
   return {
     rooms: {

@@ -31,32 +31,51 @@ import {
   homeOf,
   serversToAsk,
 } from './fetching.ts'
+import { following, type Gaps, gapsOf, type HistoryPlace, historyAmong } from './news-or-history.ts'
 import type { RoomParts } from './parts.ts'
 import { byAge } from './receive.ts'
+import type { Rooms } from './rooms.ts'
 
 /** Servers give at most 20 events an answer: so far back a gap is filled with its events. */
 const roundsMax = 10
 const eventsPerRound = 20
+/** How many events are named as those at which others may stop. */
+const earliestMax = 50
 /** How many events a gap may end at, for the room to be taken up again behind it. */
 const frontMax = 20
+/** How much of a known gap is fetched to see whether what is missing lies in it. */
+const gapPagesMax = 3
+const eventsPerPage = 100
+
+interface Fill extends Fetch {
+  readonly fillHistory: Rooms['fillHistory']
+}
 
 export function createGapFiller(
   parts: Omit<RoomParts, 'gapFiller'>,
-  avoidance: Avoidance,
-  quota: FetchQuota,
+  {
+    avoidance,
+    quota,
+    fillHistory,
+  }: {
+    readonly avoidance: Avoidance
+    readonly quota: FetchQuota
+    readonly fillHistory: Rooms['fillHistory']
+  },
 ): GapFiller {
   const filler: GapFiller = {
     fill: async (roomId, pdu, missing) => {
       const withFiller = { ...parts, gapFiller: filler }
       const likely = [missing.origin, homeOf(pdu)]
       const servers = await serversToAsk(withFiller, roomId, likely)
-      const fetch: Fetch = {
+      const fetch: Fill = {
         parts: withFiller,
         roomId,
         version: pdu.version,
         servers: servers.filter((server) => !avoidance.isAvoided(server, pdu.event_id)),
         budget: new FetchBudget(parts.clock, { quota, roomId, origin: missing.origin }),
         avoidance,
+        fillHistory,
       }
       if (missing.authEvents.length > 0) await fetchAuthChains(fetch, [pdu])
       if (missing.prevEvents.length > 0) {
@@ -90,57 +109,125 @@ async function takeWithoutHistory(fetch: Fetch, pdu: Pdu, origin: ServerName): P
   await fetch.parts.engine.receive(fetch.roomId, [pdu], { origin, statesBefore })
 }
 
-async function fillHistoryUpTo(fetch: Fetch, pdu: Pdu, origin: ServerName): Promise<void> {
+/** What was fetched on the way back from an event. */
+interface Fetched {
+  readonly events: Map<EventId, Pdu>
+  /** Those of them that are history, and where they belong; the others are news. */
+  history: Map<EventId, HistoryPlace>
+}
+
+async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promise<void> {
   const { parts, roomId } = fetch
-  const gap = await latestGap(parts, roomId)
-  const between = await eventsBetween(fetch, pdu, gap?.depth ?? 0)
-  const front = await missingParents(fetch, between, pdu)
+  const gaps = await gapsOf(parts, roomId)
+  const fetched: Fetched = { events: await eventsBetween(fetch, pdu, gaps), history: new Map() }
+  await tellApart(fetch, fetched, gaps)
+  if (await mayLieInGap(fetch, pdu, { fetched, gaps })) {
+    await fillGapFirst(fetch, pdu, { fetched, gaps })
+  }
+  const front = await missingParents(fetch, newsAmong(fetched), pdu)
   const statesBefore = new Map<EventId, readonly EventId[] | 'unknown'>()
   if (front.length > 0 && front.length <= frontMax) {
-    for (const parent of (await fetchEvents(fetch, front)).values()) {
-      const state = await stateIfNeeded(fetch, between, parent)
-      if (state !== undefined) statesBefore.set(parent.event_id, state)
-      const isOlder = gap !== undefined && parent.depth < gap.depth
-      if (isOlder && (await acceptAsHistory(fetch, parent, gap, statesBefore))) continue
-      between.set(parent.event_id, parent)
-    }
+    const unknown = front.filter((id) => !fetched.events.has(id))
+    for (const [id, event] of await fetchEvents(fetch, unknown)) fetched.events.set(id, event)
+    await tellApart(fetch, fetched, gaps)
+    for (const id of front) await placeAtFront(fetch, id, { fetched, statesBefore })
   }
-  if (between.size === 0) return
-  await fetchAuthChains(fetch, [...between.values()])
-  const events = [...between.values()].toSorted(byAge)
+  const news = newsAmong(fetched)
+  if (news.size === 0) return
+  await fetchAuthChains(fetch, [...news.values()])
+  const events = [...news.values()].toSorted(byAge)
   await parts.engine.receive(roomId, events, { origin, statesBefore })
 }
 
-interface DeepGap extends Gap {
-  /** The depth of the event after the gap. */
-  readonly depth: number
+async function tellApart({ parts, roomId }: Fetch, fetched: Fetched, gaps: Gaps): Promise<void> {
+  fetched.history = await historyAmong(parts, roomId, { gaps, events: fetched.events })
+}
+
+function newsAmong({ events, history }: Fetched): Map<EventId, Pdu> {
+  return new Map([...events].filter(([id]) => !history.has(id)))
 }
 
 /**
- * The latest gap: where we joined, or came back. What is older than the event after it is history, and
- * no user wants to be told of it as if it had just been said.
+ * Prepares an event for its place that others lead to and whose own parents may be missing here, too:
+ * with the state before it. What is history is put where it belongs at once.
  */
-async function latestGap(
-  { engine, rooms }: RoomParts,
-  roomId: RoomId,
-): Promise<DeepGap | undefined> {
-  const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
-  const [gap] = await engine.gaps(roomId, end, 1)
-  const stored = gap && (await rooms.event(roomId, gap.eventId))
-  return stored && { ...gap, depth: stored.pdu.depth }
+async function placeAtFront(
+  fetch: Fetch,
+  eventId: EventId,
+  {
+    fetched,
+    statesBefore,
+  }: { fetched: Fetched; statesBefore: Map<EventId, readonly EventId[] | 'unknown'> },
+): Promise<void> {
+  const event = fetched.events.get(eventId)
+  if (event === undefined) return
+  const place = fetched.history.get(eventId)
+  const state = await stateIfNeeded(fetch, newsAmong(fetched), { event, place })
+  if (state !== undefined) statesBefore.set(eventId, state)
+  if (place === undefined) return
+  const isPlaced = await acceptAsHistory(fetch, event, place.before, statesBefore)
+  if (!isPlaced) fetched.history.delete(eventId)
+}
+
+/**
+ * Whether what is missing before an event may lie in a gap that is known, rather than beside it. Of what
+ * is older than our time in the room that does not matter, unless nothing may be taken of which nobody
+ * knows where it comes from.
+ */
+async function mayLieInGap(
+  { parts, roomId }: Fetch,
+  pdu: Pdu,
+  { fetched, gaps }: { fetched: Fetched; gaps: Gaps },
+): Promise<boolean> {
+  const [latest] = gaps.all
+  if (latest === undefined) return false
+  const news = newsAmong(fetched)
+  const front = await missingParentsOf(parts, roomId, news, [...news.values(), pdu])
+  const partial = await parts.rooms.partialState(roomId)
+  if (partial !== undefined) return partial.isNew && front.length > 0
+  if (latest === gaps.entry) return false
+  const after = await following(parts, roomId, { events: news, from: latest.position })
+  return front.length > 0 || after.size < news.size
+}
+
+/**
+ * Fetches the latest part of the history in the latest gap, as history, until all that is missing has
+ * its place, or it is likely not to be in there.
+ */
+async function fillGapFirst(
+  fetch: Fill,
+  pdu: Pdu,
+  { fetched, gaps }: { fetched: Fetched; gaps: Gaps },
+): Promise<void> {
+  const { parts, roomId } = fetch
+  const [latest] = gaps.all
+  if (latest === undefined) return
+  for (let pages = 0; pages < gapPagesMax; pages += 1) {
+    const brought = await fetch.fillHistory(roomId, latest.position, eventsPerPage)
+    const left = new Set(await unplaced(parts, roomId, [...fetched.events.keys()]))
+    for (const id of fetched.events.keys()) if (!left.has(id)) fetched.events.delete(id)
+    const front = await missingParents(fetch, newsAmong(fetched), pdu)
+    if (brought === 0 || (left.size === 0 && front.length === 0)) return
+  }
 }
 
 /** The state before an event of which a parent is missing here too. */
 async function stateIfNeeded(
   fetch: Fetch,
-  between: ReadonlyMap<EventId, Pdu>,
-  event: Pdu,
+  news: ReadonlyMap<EventId, Pdu>,
+  { event, place }: { event: Pdu; place: HistoryPlace | undefined },
 ): Promise<readonly EventId[] | 'unknown' | undefined> {
-  const missing = await missingParentsOf(fetch.parts, fetch.roomId, between, [event])
-  return missing.length === 0 ? undefined : await fetchStateBefore(fetch, event.event_id)
+  const { parts, roomId } = fetch
+  const missing = await missingParentsOf(parts, roomId, news, [event])
+  if (missing.length === 0) return undefined
+  // What leads to our join is part of the room. Of all else nobody can tell before the state is whole,
+  // and what leads nowhere must not become what our people's events follow: nobody would take these.
+  const isOfRoom = place?.isProven ?? false
+  if (!isOfRoom && (await parts.rooms.partialState(roomId)) !== undefined) return undefined
+  return await fetchStateBefore(fetch, event.event_id)
 }
 
-/** Puts an event that is older than what is after the gap before it, if the gap is still there. */
+/** Puts an event before a gap, if that is still there. */
 async function acceptAsHistory(
   fetch: Fetch,
   event: Pdu,
@@ -153,19 +240,28 @@ async function acceptAsHistory(
   return (await parts.engine.acceptHistory(roomId, [event], place)).length > 0
 }
 
-/** The events before `pdu`, as far as some rounds of `/get_missing_events` go, of at least a depth. */
-async function eventsBetween(fetch: Fetch, pdu: Pdu, minDepth: number): Promise<Map<EventId, Pdu>> {
+/**
+ * The events before `pdu`, as far as some rounds of `/get_missing_events` go, or until all that comes is
+ * older than our time in the room.
+ */
+async function eventsBetween(fetch: Fetch, pdu: Pdu, gaps: Gaps): Promise<Map<EventId, Pdu>> {
+  const { parts, roomId } = fetch
   const between = new Map<EventId, Pdu>()
+  const missing = new Set(gaps.all.flatMap((gap) => gap.missing))
+  const ends = await parts.engine.forwardExtremities(roomId)
+  const earliest = [...ends, ...missing].slice(0, earliestMax)
   let latest: readonly Pdu[] = [pdu]
+  // What a gap lacks is known to be history, and fetched by itself.
+  const unmet = await missingParents(fetch, between, pdu)
+  if (unmet.every((id) => missing.has(id))) return between
   for (let round = 0; round < roundsMax && latest.length > 0; round += 1) {
-    const fresh = (await missingEventsBefore(fetch, latest, minDepth)).filter(
-      ({ event_id, depth }) =>
-        depth >= minDepth && event_id !== pdu.event_id && !between.has(event_id),
+    const fresh = (await missingEventsBefore(fetch, latest, earliest)).filter(
+      ({ event_id }) => event_id !== pdu.event_id && !between.has(event_id),
     )
-    const unknown = new Set(await unplaced(fetch.parts, fetch.roomId, fresh.map(idOf)))
+    const unknown = new Set(await unplaced(parts, roomId, fresh.map(idOf)))
     const added = fresh.filter(({ event_id }) => unknown.has(event_id))
-    if (added.length === 0) break
     for (const event of added) between.set(event.event_id, event)
+    if (added.every(({ origin_server_ts: ts }) => ts < gaps.enteredTs)) break
     latest = await withMissingParents(fetch, between, [...added, ...latest])
   }
   return between
@@ -174,15 +270,14 @@ async function eventsBetween(fetch: Fetch, pdu: Pdu, minDepth: number): Promise<
 async function missingEventsBefore(
   fetch: Fetch,
   latest: readonly Pdu[],
-  minDepth: number,
+  earliest: readonly EventId[],
 ): Promise<readonly Pdu[]> {
   const { parts, roomId } = fetch
   const [first] = latest
   if (first === undefined) return []
-  const earliest = await parts.engine.forwardExtremities(roomId)
   const named = latest.slice(0, eventsPerRound).map(idOf)
   const events = await fromAnyServer(fetch, first.event_id, async (server) => {
-    const request = { roomId, earliest, latest: named, limit: eventsPerRound, minDepth }
+    const request = { roomId, earliest, latest: named, limit: eventsPerRound }
     const bytes = await parts.remoteServers.missingEvents(server, request)
     const from = { origin: server, route: 'get_missing_events' } as const
     const admitted = await admitAffordable(fetch, bytes, from)

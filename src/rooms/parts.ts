@@ -28,6 +28,7 @@ export type RoomReader = Pick<
   | 'events'
   | 'eventBytes'
   | 'eventsByTime'
+  | 'timeline'
   | 'membership'
   | 'localMembers'
   | 'erasedAmong'

@@ -128,7 +128,6 @@ export interface RemoteServers {
       earliest: readonly EventId[]
       latest: readonly EventId[]
       limit: number
-      minDepth: number
     },
   ): Promise<readonly Uint8Array[]>
   stateIds(

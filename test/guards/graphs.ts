@@ -88,6 +88,21 @@ const graphGuards: readonly Guard[] = [
     ),
   },
   {
+    attack: 'A12',
+    guard: 'the rule that a room which is known in part takes only what leads to its join',
+    edits: [
+      out(
+        'src/rooms/missing-events.ts',
+        'if (!isOfRoom && (await parts.rooms.partialState(roomId)) !== undefined) return undefined',
+      ),
+    ],
+    witness: seenBy(
+      'test/partial-state.test.ts',
+      'what leads to ${length} events from nowhere is nothing that we follow',
+      'what leads to 30 events',
+    ),
+  },
+  {
     attack: 'A13',
     guard: 'the merging of ends',
     edits: [

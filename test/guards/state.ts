@@ -246,6 +246,15 @@ const stateGuards: readonly Guard[] = [
     witness: scenarios('11'),
   },
   {
+    attack: 'A9',
+    guard: 'the rule that a state which is told has one event for each key',
+    edits: [out('src/rooms/fetch-state.ts', 'if (twice === undefined) return true', 'return true')],
+    witness: seenBy(
+      'test/shared-rooms.test.ts',
+      'a state that has two events for one key is not believed',
+    ),
+  },
+  {
     attack: 'A10',
     guard: 'the rule that a room has one create event',
     edits: [

@@ -1,6 +1,7 @@
 /**
  * Chains of events that lead ever further: each answer of the liar names events that nobody knows, and
- * another answer would give those, and name more. Who follows them comes to no end.
+ * another answer would give those, and name more. Who follows them comes to no end. Others lead into the
+ * room, and lie about how deep they are.
  *
  * The chain is made before it is shown, from its far end on, since events name others by their hashes; it
  * is longer than anybody should follow it.
@@ -9,20 +10,21 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { RoomId } from '../../src/protocol/identifiers/ids.ts'
+import type { RoomVersion } from '../../src/protocol/room-version.ts'
 import { idOf, type RawEvent, textOf } from '../scripted-peer/forged-event.ts'
 import { authOf } from './forge.ts'
 import {
   drafted,
+  isAllowed,
   type Liar,
   lyingTransaction,
   others,
   references,
+  sendHonest,
   signedBy,
 } from './lying-events.ts'
 import { type AskedOf, json, type Mask, type Reply } from './mask.ts'
 import { count, type Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
 
 /** How many events a chain has, and how many of them an answer gives. */
 const chainLength = 60
@@ -67,10 +69,11 @@ class Chain {
 export async function endlessGap(liar: Liar): Promise<void> {
   const { version } = liar.place
   const claim = { type: 'm.room.message', content: { body: 'endless' } }
+  const depthAt = depthsOf(liar)
   await sendEnd(liar, 'endless gap', (before, index) =>
     drafted(liar, claim, {
-      prev_events: [version.referencesHaveHashes ? [before, { sha256: hashOf(before) }] : before],
-      depth: depthAt(liar, index),
+      prev_events: [referenceIn(version, before)],
+      depth: depthAt(index),
     }),
   )
 }
@@ -84,22 +87,61 @@ export async function endlessAuthChain(liar: Liar): Promise<void> {
     state_key: userId,
     content: { membership: 'join', displayname: 'endless' },
   }
+  const depthAt = depthsOf(liar)
   await sendEnd(liar, 'endless auth chain', (before, index) => {
     const isLast = index === chainLength - 1
     const claim = isLast ? { type: 'm.room.message', content: { body: 'endless' } } : member
     const auth = authOf(liar.client, liar.place, claim).filter((pdu) => pdu.state_key !== userId)
-    const named = version.referencesHaveHashes ? [before, { sha256: hashOf(before) }] : before
+    const named = referenceIn(version, before)
     return drafted(liar, claim, {
       auth_events: [...references(version, auth), named],
-      depth: depthAt(liar, index),
+      depth: depthAt(index),
     })
   })
 }
 
-/** The chain ends where the room does, so that it looks like its history. */
-function depthAt({ place }: Liar, index: number): number {
+/** How many messages say that they are deeper, or less deep, than they are. */
+const deepLength = 3
+
+/**
+ * Says some things with depths that are not true, each after the one before, and sends only the last of
+ * them, to some.
+ */
+export async function depthsThatLie(liar: Liar): Promise<void> {
+  const { run, random, place } = liar
+  const { version, prevs } = place
+  const depth = random.pick([0, 1, Number.MAX_SAFE_INTEGER - deepLength])
+  const chain = new Chain('depths that lie')
+  let last: RawEvent | undefined
+  for (let index = 0; index < deepLength; index += 1) {
+    const claim = { type: 'm.room.message', content: { body: `at ${depth + index}` } }
+    const before = last && idOf(version, last)
+    const after = before && { prev_events: [referenceIn(version, before)] }
+    const event = signedBy(liar, drafted(liar, claim, { depth: depth + index, ...after }))
+    if (!isAllowed(liar, event)) return
+    chain.add(idOf(version, event), textOf(event), before ?? prevs[0]?.event_id ?? '')
+    last = event
+  }
+  if (last === undefined) return
+  show(liar, chain)
+  count(run, 'lie: depths that lie')
+  const told = others(liar).filter(() => random.happens(0.6))
+  for (const to of told) await sendHonest(liar, to, last)
+}
+
+function referenceIn({ referencesHaveHashes }: RoomVersion, id: string): unknown {
+  return referencesHaveHashes ? [id, { sha256: hashOf(id) }] : id
+}
+
+/**
+ * How deep a chain says that it is: mostly it ends where the room does, so that it looks like its
+ * history.
+ */
+function depthsOf({ place, random }: Liar): (index: number) => number {
   const end = Math.max(...place.prevs.map(({ depth }) => depth)) + 1
-  return Math.max(1, end - chainLength + index)
+  const likely = end - chainLength
+  const first = random.pick([likely, likely, likely, 0, Number.MAX_SAFE_INTEGER - chainLength])
+  return (index) => Math.max(1, first + index)
 }
 
 async function sendEnd(
@@ -118,10 +160,15 @@ async function sendEnd(
     chain.add(id, text, before)
     before = id
   }
+  show(liar, chain)
+  await Promise.all(others(liar).map((to) => lyingTransaction(liar, to, { pdus: [text] })))
+}
+
+/** From here on the chain is given to who asks. */
+function show(liar: Liar, chain: Chain): void {
   chainsOf(liar.run).push(chain)
   liar.server.masks.push(giving(liar, chain))
-  count(liar.run, `${name} sent`)
-  await Promise.all(others(liar).map((to) => lyingTransaction(liar, to, { pdus: [text] })))
+  count(liar.run, `${chain.name} sent`)
 }
 
 function nobodysId({ run, server, place }: Liar): string {
@@ -135,24 +182,16 @@ function hashOf(id: string): string {
 }
 
 /** Gives the events of the chain to who asks for them, as long as the liar lies. */
-function giving({ run, roomId }: Liar, chain: Chain): Mask {
+function giving({ run }: Liar, chain: Chain): Mask {
   return {
     answer: async (asked, honest) => {
       const id = idsAskedFor(asked).find((one) => chain.has(one))
       if (id === undefined || run.isHealed) return await honest()
       chain.asked += 1
-      await misledIfPartial(asked.asker, roomId)
       count(run, `lie: ${chain.name}`)
       return answerFor(asked.operation, chain, id) ?? (await honest())
     },
   }
-}
-
-/** Who does not know the state of a room yet takes events without knowing the state before them. */
-async function misledIfPartial(asker: SimulatedServer, roomId: string): Promise<void> {
-  if (!asker.isUp) return
-  const { rooms } = asker.running.server
-  if ((await rooms.partialState(roomId as RoomId)) !== undefined) asker.misled(roomId)
 }
 
 function answerFor(operation: string, chain: Chain, id: string): Reply | undefined {

@@ -11,6 +11,8 @@
  *   can be had from those who are in the room.
  * - The state before each event is what its whole history makes it, and allows it if it is accepted.
  * - What was sent to a device and acknowledged has come to it, and nothing twice.
+ * - What a server holds for history leads to the event that it stands before, or is from before its people
+ *   came into the room.
  * - Servers that share a room know the devices of each other's people there; a client that asked once for
  *   them was told of each change; no one-time key was given to two.
  * - When there has been no news for an hour, nothing waits to be sent, nothing that could be worked off
@@ -31,6 +33,7 @@ import { compareTimelines, type PassedOver } from './client-timeline.ts'
 import { endsOfChains } from './endless.ts'
 import { givenAgain } from './given-again.ts'
 import { graphOf } from './held-rooms.ts'
+import { historyIsBehind } from './history-places.ts'
 import { keysGivenOnce, sameDevices } from './key-acts.ts'
 import { forgedText } from './lying-acts.ts'
 import { comesToRest } from './quiet.ts'
@@ -67,6 +70,7 @@ export async function checkInvariants(run: Run): Promise<void> {
     await sameState(run, room, servers)
     await sameEvents(run, room, servers)
     await nothingForged(run, room, servers)
+    await historyIsBehind(run, room, servers)
     await givenAgain(run, room, servers)
     if (servers.length > 0 && (isRecomputed || isAnyOut)) {
       await sameAsRecomputed(run, room, recomputing.pick(servers))

@@ -7,7 +7,7 @@
 import { encodeBase64 } from '../../src/protocol/base64.ts'
 import { signingKeyOf } from '../../src/protocol/ed25519.ts'
 import { hashed, type RawEvent, sealed, signed, textOf } from '../scripted-peer/forged-event.ts'
-import { endlessAuthChain, endlessGap } from './endless.ts'
+import { depthsThatLie, endlessAuthChain, endlessGap } from './endless.ts'
 import {
   drafted,
   honestMessage,
@@ -34,6 +34,7 @@ export const lyingActs: Readonly<Record<string, Act>> = {
   'wrong signatures': wrongSignatures,
   'endless gap': endlessGap,
   'endless auth chain': endlessAuthChain,
+  'depths that lie': depthsThatLie,
 }
 
 /** What an event must not hold in any version of rooms. */

@@ -99,6 +99,7 @@ function often(): string[] {
     'given again: backfill',
     'given again: event',
     'given again: state',
+    'history compared',
     'liar',
     'liar with a pact',
     'fork',
