@@ -8,6 +8,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { Listen } from '../../src/io/http.ts'
 import type { Signer } from '../../src/rooms/remote-servers.ts'
 import { mergingEventType } from '../../src/rooms/rooms.ts'
 
@@ -24,6 +25,7 @@ interface SignedEvent {
   readonly sender?: string
   readonly state_key?: string
   readonly content?: Readonly<Record<string, unknown>>
+  readonly hashes?: { readonly sha256?: unknown }
 }
 
 /** With what a room begins. */
@@ -49,6 +51,21 @@ export class Wishes {
   readonly #wishes = new Set<string>()
   /** Rooms of version 12 that were made here: their IDs are hashes. */
   readonly #made = new Set<string>()
+  readonly #authorisers = new Map<unknown, unknown>()
+
+  /**
+   * A join that another server hands in. Redaction leaves no word of who authorises it in rooms of
+   * version 8, so that it is known by the hash of its content.
+   */
+  noteJoin(event: SignedEvent | null): void {
+    const authoriser = event?.content?.join_authorised_via_users_server
+    if (authoriser !== undefined) this.#authorisers.set(event?.hashes?.sha256, authoriser)
+  }
+
+  /** Who authorises a join, by what is left of it or by what was handed in. */
+  authoriserOf({ content = {}, hashes }: SignedEvent): unknown {
+    return content.join_authorised_via_users_server ?? this.#authorisers.get(hashes?.sha256)
+  }
 
   /** A request of a client, before it is sent. `path` is without `/_matrix/client`. */
   note(userId: string, path: string, body: unknown): void {
@@ -132,11 +149,33 @@ export function watchSigner(signer: Signer, wishes: Wishes, witness: Witness): v
     if (isHere(sender)) return wishes.wishOf(object, message, serverName)
     if (type !== 'm.room.member') return undefined
     if (content.membership === 'invite' && isHere(target)) return 'invite of one of us'
-    const isAuthorised = isHere(content.join_authorised_via_users_server)
+    const isAuthorised = isHere(wishes.authoriserOf(object))
     if (content.membership === 'join' && sender === target && isAuthorised) {
       return 'join that one of us authorises'
     }
     return undefined
+  }
+}
+
+/** Hears of the joins that others hand in. */
+export function watchedListen(listen: Listen, wishes: Wishes): Listen {
+  return (options, handler) =>
+    listen(options, (request) => {
+      if (!/^\/_matrix\/federation\/v\d\/send_join\//.test(request.target)) return handler(request)
+      const body = async (bytesMax: number) => {
+        const bytes = await request.body(bytesMax)
+        wishes.noteJoin(eventIn(bytes))
+        return bytes
+      }
+      return handler({ ...request, body })
+    })
+}
+
+function eventIn(bytes: Uint8Array): SignedEvent | null {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString()) as SignedEvent | null
+  } catch {
+    return null
   }
 }
 

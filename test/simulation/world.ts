@@ -34,7 +34,7 @@ import { allRooms } from '../../src/storage/rooms.ts'
 import { memoryImage, openSqlite, type SqliteDatabase } from '../../src/storage/sqlite.ts'
 import { SimulatedClient } from './client.ts'
 import { type Mask, maskedClient, maskedListen } from './mask.ts'
-import { Wishes, watchSigner } from './signed-bytes.ts'
+import { Wishes, watchedListen, watchSigner } from './signed-bytes.ts'
 
 const federationPort = 8448
 const clientPort = 8008
@@ -390,7 +390,7 @@ export class SimulatedServer {
       random: this.#random.fork(`start ${this.#starts}`),
       httpClient: maskedClient(network.client(this.address, clock), this),
       outboundHttpClient: network.client(this.address, clock),
-      listen: maskedListen(network.listen(this.address), this),
+      listen: watchedListen(maskedListen(network.listen(this.address), this), this.wishes),
       dns: network.dns(),
       files: this.#files,
       log: this.#log(),
