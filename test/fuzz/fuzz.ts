@@ -1,8 +1,9 @@
 /**
  * The loop: inputs that reach something new are kept, and others are made from them.
  *
- * The counters are read after a batch of inputs, since that costs more than most inputs do; only if a
- * batch has reached something new is each of its inputs run again by itself.
+ * The counters are read after a batch of inputs, since that costs more than most inputs do: a batch takes
+ * about as long as they do, unless it must be the same each time. Only if a batch has reached something
+ * new are its inputs run again, to find those that did.
  *
  * @module
  */
@@ -39,6 +40,7 @@ export interface FuzzOutcome {
 
 const corpusMax = 5000
 const batchSize = 24
+const batchSizeMax = 1000
 /** After so many kinds of findings the target is left alone. */
 const foundMax = 8
 
@@ -57,6 +59,8 @@ class Loop {
   readonly #options: FuzzOptions
   readonly #random: SeededRandom
   readonly #started = performance.now()
+  /** How long it last took to read the counters. */
+  #readingMs = 0
 
   constructor(target: Target, options: FuzzOptions) {
     this.#target = target
@@ -78,22 +82,39 @@ class Loop {
   }
 
   async batch(): Promise<void> {
-    const inputs = Array.from({ length: batchSize }, () => this.#next())
-    for (const input of inputs) {
+    const inputs: Uint8Array[] = []
+    const started = performance.now()
+    const isLong = () => performance.now() - started >= this.#readingMs
+    const sizeMax = this.#options.runsMax === undefined ? batchSizeMax : batchSize
+    while (inputs.length < batchSize || (inputs.length < sizeMax && !isLong())) {
+      const input = this.#next()
+      inputs.push(input)
       const running = this.#run(input)
       if (running !== undefined) await running
     }
+    if (this.corpus.length >= corpusMax || !this.#hasNew({ note: false })) return
     await this.#keepNew(inputs)
   }
 
+  /** Keeps those inputs that reach something new, found by halves. */
   async #keepNew(inputs: readonly Uint8Array[]): Promise<void> {
-    const { coverage } = this.#options
-    if (coverage === undefined || this.corpus.length >= corpusMax) return
-    if (!coverage.hasNew({ note: false })) return
-    for (const input of inputs) {
-      await this.#run(input)
-      if (coverage.hasNew({ note: true })) this.corpus.push(input)
+    const middle = inputs.length >> 1
+    for (const half of [inputs.slice(0, middle), inputs.slice(middle)]) {
+      const [first] = half
+      if (first === undefined) continue
+      for (const input of half) await this.#run(input)
+      const isOne = half.length === 1
+      if (!this.#hasNew({ note: isOne })) continue
+      if (isOne) this.corpus.push(first)
+      else await this.#keepNew(half)
     }
+  }
+
+  #hasNew(options: { note: boolean }): boolean {
+    const started = performance.now()
+    const hasNew = this.#options.coverage?.hasNew(options) ?? false
+    this.#readingMs = performance.now() - started
+    return hasNew
   }
 
   #next(): Uint8Array {

@@ -118,8 +118,10 @@ function isIpv6Group(text: string): boolean {
   return true
 }
 
+/** An IPv4 address within an IPv6 one, where nothing allows zeros before a number: some read it as octal. */
 function isIpv4(text: string): boolean {
-  return ipv4Numbers(text)?.every((number) => number <= 255) ?? false
+  const numbers = ipv4Numbers(text)
+  return numbers?.every((number) => number <= 255) === true && numbers.join('.') === text
 }
 
 function isDigits(text: string): boolean {

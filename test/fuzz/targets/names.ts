@@ -104,7 +104,13 @@ function checkServerName(text: string): void {
   assert.match(rest, port === undefined ? /^$/ : /^:[0-9]{1,5}$/)
   if (port !== undefined) assert.equal(Number(rest.slice(1)), port)
   if (kind === 'dns') assert.match(host, /^(?=.*[0-9A-Za-z])[0-9A-Za-z.-]{1,255}$/)
-  else assert.ok(URL.canParse(`https://${shown}/`), 'a literal is an address')
+  if (kind === 'ipv6') assert.ok(URL.canParse(`https://${shown}/`), 'a literal is an address')
+  // IPv4 literals must be a sequence of four decimal numbers in the range 0 to 255.
+  if (kind === 'ipv4') {
+    const numbers = host.split('.')
+    assert.equal(numbers.length, 4)
+    for (const number of numbers) assert.ok(/^[0-9]{1,3}$/.test(number) && Number(number) <= 255)
+  }
 }
 
 export const xMatrix: Target = {
