@@ -11,6 +11,7 @@ import { type AppliedMigration, pendingMigrations, programMigrations } from './m
 
 /** What is wrong with the file, a sentence each; nothing if it is sound. */
 export function problemsOfSqlite(path: string, known = programMigrations): string[] {
+  undoMigration(path)
   const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
   try {
     // The file is not read further than this if it is not a database at all.
@@ -24,6 +25,34 @@ export function problemsOfSqlite(path: string, known = programMigrations): strin
     ]
   } catch (error) {
     if (error instanceof Error && 'errcode' in error) return [error.message]
+    throw error
+  } finally {
+    db.close()
+  }
+}
+
+/** SQLITE_READONLY_ROLLBACK: there is a journal of what was cut short, and who may only read cannot undo it. */
+const mustUndo = 776
+
+/** Undoes a migration that a crash has cut short, as the next start would, so that the file can be read. */
+function undoMigration(path: string): void {
+  if (!isCutShort(path)) return
+  const db = new DatabaseSync(path, { timeout: 5000 })
+  try {
+    db.exec('PRAGMA schema_version')
+  } finally {
+    db.close()
+  }
+}
+
+function isCutShort(path: string): boolean {
+  const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
+  try {
+    db.prepare('PRAGMA schema_version').get()
+    return false
+  } catch (error) {
+    // What else is wrong with it is found by who reads it.
+    if (error instanceof Error && 'errcode' in error) return error.errcode === mustUndo
     throw error
   } finally {
     db.close()
@@ -68,6 +97,7 @@ export function withoutLog(path: string): void {
 
 /** Copies the database into a file that is not there yet; the log beside it is part of the copy. */
 export async function backupSqlite(path: string, target: string): Promise<void> {
+  undoMigration(path)
   const db = new DatabaseSync(path, { readOnly: true, timeout: 5000 })
   try {
     await backup(db, target)

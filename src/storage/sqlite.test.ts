@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -7,6 +7,7 @@ import { test } from 'node:test'
 import { DatabaseRefused, sql } from './database.ts'
 import { type Migration, migration, programMigrations } from './migrate.ts'
 import { memoryImage, openSqlite } from './sqlite.ts'
+import { backupSqlite, problemsOfSqlite } from './sqlite-files.ts'
 
 const migrations = [
   migration(
@@ -98,6 +99,35 @@ test('a migration that writes all anew writes it once, unless another reads the 
     assert.deepEqual(sum, { count, last: `${text}${count - 1}` })
     await after.close()
     reader?.close()
+  }
+})
+
+test('a file whose migration was cut short is sound, and can be copied', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'hansa-migrating-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'hansa.db')
+  const before = await openSqlite({ path, migrations })
+  await before.write((tx) => {
+    for (let size = 0; size < 100; size += 1) tx.run(thing('x'.repeat(2000) + size, size))
+  })
+  await before.close()
+  // A migration that has got as far as to the file; a copy of it is what a crash leaves.
+  const db = new DatabaseSync(path)
+  db.exec(
+    `PRAGMA journal_mode = TRUNCATE; PRAGMA cache_size = 1; BEGIN; UPDATE things SET size = 7`,
+  )
+  for (const left of ['checked', 'copied']) {
+    copyFileSync(path, join(folder, `${left}.db`))
+    copyFileSync(`${path}-journal`, join(folder, `${left}.db-journal`))
+  }
+  db.close()
+  assert.deepEqual(problemsOfSqlite(join(folder, 'checked.db'), migrations), [])
+  await backupSqlite(join(folder, 'copied.db'), join(folder, 'copy.db'))
+  for (const left of ['checked', 'copy']) {
+    const after = await openSqlite({ path: join(folder, `${left}.db`), migrations })
+    const [sum] = await after.all(sql`SELECT COUNT(*) AS count, MAX(size) AS last FROM things`)
+    assert.deepEqual(sum, { count: 100, last: 99 })
+    await after.close()
   }
 })
 

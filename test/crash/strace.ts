@@ -38,11 +38,10 @@ export function reasonNotToTrace(): string | undefined {
 /** The number of a thread of a Hansa, by what the thread does. */
 export function threadOf(pid: number, name: ThreadName): number {
   if (name === 'main') return pid
-  const word = name === 'writer' ? 'WorkerThread' : 'libuv-worker'
+  const word = name === 'writer' ? 'sqlite-writer' : 'libuv-worker'
   const threads = readdirSync(`/proc/${pid}/task`)
     .map(Number)
     .toSorted((one, other) => one - other)
-  // The database's is the first one that is made.
   const found = threads.find(
     (thread) => readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trim() === word,
   )
