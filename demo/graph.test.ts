@@ -7,8 +7,13 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { contestsOf } from './contests.ts'
-import { type DrawnRoom, drawnRoom, type Meeting, type RoomGraph } from './drawn-room.ts'
+import { contestsOf } from '../src/room-picture/contests.ts'
+import {
+  type DrawnRoom,
+  drawnRoom,
+  type Meeting,
+  type RoomGraph,
+} from '../src/room-picture/drawn-room.ts'
 import { drawRoom } from './graph.ts'
 
 const [west, east] = ['west.test', 'east.test'] as const

@@ -12,13 +12,14 @@ import { writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { contestsOf } from './contests.ts'
-import type { DrawnRoom } from './drawn-room.ts'
-import { differingKeys, drawRoom } from './graph.ts'
+import { contestsOf } from '../src/room-picture/contests.ts'
+import type { DrawnRoom } from '../src/room-picture/drawn-room.ts'
+import { differingKeys } from '../src/room-picture/room-sections.ts'
+import { Words } from '../src/room-picture/words.ts'
+import { drawRoom } from './graph.ts'
 import { Narrator } from './narrator.ts'
 import { type Ending, play } from './story.ts'
 import { password, Towns } from './towns.ts'
-import { Words } from './words.ts'
 
 const say = new Narrator(process.stdout)
 

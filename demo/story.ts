@@ -8,7 +8,6 @@
  * @module
  */
 
-import { type Client, eventually, type Json } from '../test/rig/client.ts'
 import {
   type Chapter,
   type DrawnRoom,
@@ -16,8 +15,9 @@ import {
   drawnRoom,
   type RoomGraph,
   stateKeyText,
-} from './drawn-room.ts'
-import { differingKeys } from './graph.ts'
+} from '../src/room-picture/drawn-room.ts'
+import { differingKeys } from '../src/room-picture/room-sections.ts'
+import { type Client, eventually, type Json } from '../test/rig/client.ts'
 import type { Narrator } from './narrator.ts'
 import { settle, type Town, type Towns } from './towns.ts'
 

@@ -5,12 +5,11 @@
  * @module
  */
 
-import { createHmac } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { makeAuthority } from '../src/io/certificates.ts'
-import { Client, type Json } from '../test/rig/client.ts'
+import { Client } from '../test/rig/client.ts'
 import { prepareHansa } from '../test/rig/hansa.ts'
 import { freePort, type ServerProcess } from '../test/rig/processes.ts'
 import { Plug } from '../test/rig/proxy.ts'
@@ -72,15 +71,6 @@ export const password = 'herring'
 
 /** Makes an account, of an administrator of the server if asked, and logs it in. */
 export async function settle(town: Town, name: string, { admin = false } = {}): Promise<Client> {
-  const { baseUrl } = town.process
-  const url = `${baseUrl}/_hansa/admin/v1/register`
-  const username = name.toLowerCase()
-  const { nonce } = (await (await fetch(url)).json()) as { nonce: string }
-  const mac = createHmac('sha1', 's')
-  mac.update([nonce, username, password, admin ? 'admin' : 'notadmin'].join('\0'))
-  const body = { nonce, username, password, admin, displayname: name, mac: mac.digest('hex') }
-  const response = await fetch(url, { method: 'POST', body: JSON.stringify(body) })
-  const answer = (await response.json()) as Json
-  if (!response.ok) throw new Error(`${town.title} makes no account: ${JSON.stringify(answer)}`)
-  return new Client(baseUrl, String(answer.user_id), String(answer.access_token))
+  const account = { username: name.toLowerCase(), password, admin, displayname: name }
+  return await Client.registerWithSecret(town.process.baseUrl, account)
 }

@@ -38,6 +38,8 @@ export function adminAsker<Needs>(routes: readonly Route<Needs>[], needs: Needs)
     })
     const chunks: Uint8Array[] = []
     for await (const chunk of answer.body as Iterable<Uint8Array>) chunks.push(chunk)
-    return { status: answer.status, body: JSON.parse(Buffer.concat(chunks).toString()) }
+    const text = Buffer.concat(chunks).toString()
+    const isJson = answer.headers['content-type'] === 'application/json'
+    return { status: answer.status, body: isJson ? JSON.parse(text) : undefined, text }
   }
 }

@@ -24,7 +24,7 @@ export async function askAdmin(
     method = 'GET',
     body,
   }: { token?: string; method?: string; body?: unknown } = {},
-): Promise<{ status: number; body: Record<string, unknown> }> {
+): Promise<{ status: number; body: Record<string, unknown>; text: string }> {
   const handler = serve(
     adminRoutes as unknown as readonly Route<Partial<Server>>[],
     {
@@ -46,7 +46,7 @@ export async function askAdmin(
   )
   const answer = await handler({
     method,
-    target: `/_hansa/admin/v1/${target}`,
+    target: target.startsWith('/') ? target : `/_hansa/admin/v1/${target}`,
     headers: token === '' ? {} : { authorization: `Bearer ${token}` },
     remoteAddress: '10.0.0.1',
     encrypted: true,
@@ -55,7 +55,9 @@ export async function askAdmin(
   })
   const chunks: Uint8Array[] = []
   for await (const chunk of answer.body as Iterable<Uint8Array>) chunks.push(chunk)
-  return { status: answer.status, body: JSON.parse(Buffer.concat(chunks).toString()) }
+  const text = Buffer.concat(chunks).toString()
+  const isJson = answer.headers['content-type'] === 'application/json'
+  return { status: answer.status, body: isJson ? JSON.parse(text) : {}, text }
 }
 
 /** Alice demotes Bob and sets a topic while Bob, beyond a cut, sets another. Then both hear of it. */

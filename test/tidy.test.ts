@@ -56,7 +56,19 @@ const mayImport: Record<string, readonly string[]> = {
     'push',
     'server.ts',
   ],
-  'admin-api': ['protocol', 'endpoints', 'http', 'rooms', 'federation', 'users', 'server.ts'],
+  // Of others it takes only the types of what is drawn.
+  'room-picture': ['endpoints', 'http'],
+  'admin-api': [
+    'protocol',
+    'endpoints',
+    'http',
+    'io',
+    'rooms',
+    'federation',
+    'users',
+    'room-picture',
+    'server.ts',
+  ],
   config: ['schema', 'protocol', 'io'],
 }
 

@@ -17,8 +17,9 @@ import { levelShown, shownResolution } from './resolution.ts'
 type Needs = Pick<Server, 'rooms'>
 type Shown = ResponseOf<typeof explainEvent>
 
-async function explain(
-  { params, query }: RequestOf<typeof explainEvent>,
+/** Throws 404 with a sentence for what waits, or is not here. */
+export async function explain(
+  { params, query }: Pick<RequestOf<typeof explainEvent>, 'params' | 'query'>,
   { rooms }: Needs,
 ): Promise<Shown> {
   const explanation = await rooms.explain(params.eventId, query.room_id)

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { getRoomGraph } from '#endpoints/admin/rooms.ts'
+import { getRoomGraph, listKnownRooms } from '#endpoints/admin/rooms.ts'
 import { answer, type RequestOf, type ResponseOf, type Route } from '#http/endpoint.ts'
 import { RawJson } from '#http/raw-json.ts'
+import type { RoomId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { GraphEvent, Meeting } from '#rooms/room-graph.ts'
 import type { Server } from '#server.ts'
@@ -15,10 +16,44 @@ import { shownResolution } from './resolution.ts'
 type Needs = Pick<Server, 'rooms'>
 type Graph = ResponseOf<typeof getRoomGraph>
 
+type Known = ResponseOf<typeof listKnownRooms>
+
+const roomsDefault = 50
 const eventsDefault = 100
 
-async function graph(
-  { params, query }: RequestOf<typeof getRoomGraph>,
+export async function knownRooms(
+  { query }: Pick<RequestOf<typeof listKnownRooms>, 'query'>,
+  { rooms }: Needs,
+): Promise<Known> {
+  const { after = '', limit = roomsDefault } = query
+  const ids = await rooms.known({ after, limit: limit + 1 })
+  const told: Known['rooms'][number][] = []
+  for (const roomId of ids.slice(0, limit)) told.push(...(await knownRoom(rooms, roomId)))
+  const next = ids.length > limit ? ids[limit - 1] : undefined
+  return { rooms: told, ...(next !== undefined && { next }) }
+}
+
+/** None, if it was removed meanwhile. */
+async function knownRoom(rooms: Needs['rooms'], roomId: RoomId): Promise<Known['rooms']> {
+  const version = await rooms.version(roomId)
+  const state = await rooms.currentState(roomId)
+  if (version === undefined || state === undefined) return []
+  const name = (await state.event('m.room.name', ''))?.content.name
+  return [
+    {
+      room_id: roomId,
+      room_version: version.id,
+      ...(typeof name === 'string' && { name }),
+      joined_members: await rooms.joinedMemberCount(roomId),
+      servers: (await rooms.serversInRoom(roomId)).length,
+      state_events: state.size,
+      partial: (await rooms.partialState(roomId)) !== undefined,
+    },
+  ]
+}
+
+export async function graph(
+  { params, query }: Pick<RequestOf<typeof getRoomGraph>, 'params' | 'query'>,
   { rooms }: Needs,
 ): Promise<Graph> {
   const { roomId } = params
@@ -54,4 +89,7 @@ function shownMeeting(meeting: Meeting): Graph['meetings'][number] {
   return { ...(before !== undefined && { before }), ...shownResolution(meeting, parents) }
 }
 
-export const roomRoutes: readonly Route<Needs>[] = [answer(getRoomGraph, graph)]
+export const roomRoutes: readonly Route<Needs>[] = [
+  answer(listKnownRooms, knownRooms),
+  answer(getRoomGraph, graph),
+]

@@ -9,6 +9,7 @@ import type { Server } from '#server.ts'
 import { blockRoutes } from './blocks.ts'
 import { eventRoutes } from './events.ts'
 import { outboxQuarantineRoutes } from './outbox-quarantine.ts'
+import { pageRoutes } from './page.ts'
 import { partialRoomRoutes } from './partial-rooms.ts'
 import { pressureRoutes } from './pressure.ts'
 import { refusedEventsRoute } from './refused-events.ts'
@@ -17,6 +18,7 @@ import { reportRoutes } from './reports.ts'
 import { roomComparisonRoutes } from './room-comparison.ts'
 import { roomRemovalRoutes } from './room-removal.ts'
 import { roomRoutes } from './rooms.ts'
+import { viewRoutes } from './views.ts'
 import { waitingEventRoutes } from './waiting-events.ts'
 
 export const adminRoutes: readonly Route<Server>[] = [
@@ -32,4 +34,6 @@ export const adminRoutes: readonly Route<Server>[] = [
   ...pressureRoutes,
   ...blockRoutes,
   ...reportRoutes,
+  ...pageRoutes,
+  ...viewRoutes,
 ]

@@ -26,6 +26,7 @@ import {
   membershipRows,
 } from '#storage/memberships.ts'
 import { completedRow, type PartialRoomRow, partialRoomRows } from '#storage/partial-rooms.ts'
+import { roomsAfter } from '#storage/rooms.ts'
 import { currentStateAt, roomsWithStateSince, sharedRoomsWithMember } from '#storage/states.ts'
 import { stateDifference } from './commit.ts'
 import type { ReadParts } from './engine-parts.ts'
@@ -85,6 +86,7 @@ export type RoomReads = Pick<
   | 'joinedMembers'
   | 'membersWith'
   | 'graph'
+  | 'known'
   | 'explain'
   | 'explainWaiting'
   | 'roomsWithEvent'
@@ -160,15 +162,9 @@ export function createReads(parts: ReadParts): RoomReads {
       const byServer = found && (await joinedServers(found, found.published.state))
       return byServer ? byServer.values().reduce((sum, members) => sum + members, 0) : 0
     },
-    joinedMembers: async (roomId) => {
-      const found = await room(roomId)
-      return found ? await membersWith(found, found.published.state, joinCode) : []
-    },
-    membersWith: async (roomId, membership) => {
-      const found = await room(roomId)
-      const code = codeOf(membership)
-      return found ? await membersWith(found, found.published.state, code) : []
-    },
+    joinedMembers: (roomId) => membersByCode(parts, roomId, joinCode),
+    membersWith: (roomId, membership) => membersByCode(parts, roomId, codeOf(membership)),
+    known: (range) => roomsAfter(db, range),
     graph: (roomId, options) => roomGraph(parts, roomId, options),
     roomsWithEvent: (eventId) => roomsOfEvent(db, eventId),
     explainWaiting: (eventId) => explainWaiting(db, eventId),
@@ -178,6 +174,15 @@ export function createReads(parts: ReadParts): RoomReads {
       return found ? await explainEvent({ db, own: parts.signer }, found, eventId) : undefined
     },
   }
+}
+
+async function membersByCode(
+  { queues }: ReadParts,
+  roomId: RoomId,
+  code: number,
+): Promise<UserId[]> {
+  const room = await queues.room(roomId)
+  return room ? await membersWith(room, room.published.state, code) : []
 }
 
 async function storedEvents(

@@ -259,6 +259,8 @@ export interface Rooms {
 
   /** The version of a room this server knows, or `undefined`. */
   version(roomId: RoomId): Promise<RoomVersion | undefined>
+  /** Rooms of which this server holds a timeline, by their IDs, from after one on. */
+  known(range: { readonly after: string; readonly limit: number }): Promise<RoomId[]>
   /** Whether this server has a joined user in the room. */
   isServerInRoom(server: ServerName, roomId: RoomId): Promise<boolean>
   /** The servers with a joined user in the current state. */

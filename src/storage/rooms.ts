@@ -28,6 +28,17 @@ export async function allRooms(db: Reader): Promise<RoomId[]> {
   return rows.map((row) => row.room_id)
 }
 
+/** Some of them, by their IDs, from after one on. */
+export async function roomsAfter(
+  db: Reader,
+  { after, limit }: { readonly after: string; readonly limit: number },
+): Promise<RoomId[]> {
+  const rows = await db.all<{ room_id: RoomId }>(sql`
+    SELECT room_id FROM rooms WHERE room_id > ${after} ORDER BY room_id LIMIT ${limit}
+  `)
+  return rows.map((row) => row.room_id)
+}
+
 /** The highest room ID number in use. */
 export async function highestRoomNid(db: Reader): Promise<number> {
   const row = await db.first<{ most: number | null }>(sql`SELECT MAX(room_nid) AS most FROM rooms`)

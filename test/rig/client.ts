@@ -4,6 +4,8 @@
  * @module
  */
 
+import { createHmac } from 'node:crypto'
+
 export type Json = Record<string, unknown>
 
 /** An answer that was not a success. */
@@ -54,6 +56,23 @@ export class Client {
       password: `secret of ${username}`,
       auth: { type: 'm.login.dummy' },
     })
+    return new Client(baseUrl, String(answer.user_id), String(answer.access_token))
+  }
+
+  /** Makes an account with the shared secret of `prepareHansa`, also of an administrator, and logs it in. */
+  static async registerWithSecret(
+    baseUrl: string,
+    account: { username: string; password: string; admin?: boolean; displayname?: string },
+  ): Promise<Client> {
+    const url = `${baseUrl}/_hansa/admin/v1/register`
+    const { username, password, admin = false } = account
+    const { nonce } = (await (await fetch(url)).json()) as { nonce: string }
+    const mac = createHmac('sha1', 's')
+    mac.update([nonce, username, password, admin ? 'admin' : 'notadmin'].join('\0'))
+    const body = JSON.stringify({ nonce, ...account, admin, mac: mac.digest('hex') })
+    const response = await fetch(url, { method: 'POST', body })
+    const answer = (await response.json()) as Json
+    if (!response.ok) throw new Error(`${baseUrl} makes no account: ${JSON.stringify(answer)}`)
     return new Client(baseUrl, String(answer.user_id), String(answer.access_token))
   }
 

@@ -6,11 +6,17 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { type DrawnRoom, drawnRoom, type RoomGraph, stateKeyText } from '../../demo/drawn-room.ts'
-import { facts, page, roomSections } from '../../demo/graph.ts'
-import { type Html, html } from '../../demo/html.ts'
+import { page } from '../../demo/graph.ts'
 import { roomRoutes } from '../../src/admin-api/rooms.ts'
 import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
+import {
+  type DrawnRoom,
+  drawnRoom,
+  type RoomGraph,
+  stateKeyText,
+} from '../../src/room-picture/drawn-room.ts'
+import { type Html, html } from '../../src/room-picture/html.ts'
+import { facts, roomSections } from '../../src/room-picture/room-sections.ts'
 import { adminAsker } from '../admin-ask.ts'
 import type { Run, SimulatedRoom } from './run.ts'
 import type { SimulatedServer } from './world.ts'

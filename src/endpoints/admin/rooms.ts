@@ -14,6 +14,40 @@ const meeting = t.object({
   ...resolutionFields,
 })
 
+/** The most rooms that are told at once. */
+const roomsMax = 100
+
+/** `GET /_hansa/admin/v1/rooms`: the rooms that this server holds, by their IDs. */
+export const listKnownRooms = endpoint({
+  operationId: 'hansaListRooms',
+  method: 'GET',
+  path: '/_hansa/admin/v1/rooms',
+  auth: 'admin',
+  query: {
+    /** The last room of the page before. */
+    after: t.optional(t.string({ max: 255 })),
+    limit: t.optional(t.integer({ min: 1, max: roomsMax })),
+  },
+  response: t.object({
+    rooms: t.array(
+      t.object({
+        room_id: t.roomId,
+        room_version: t.string(),
+        name: t.optional(t.string()),
+        joined_members: t.integer(),
+        /** How many servers have somebody in the room. */
+        servers: t.integer(),
+        state_events: t.integer(),
+        /** Of whose state not all is known yet. */
+        partial: t.boolean(),
+      }),
+      { max: roomsMax },
+    ),
+    /** To be given as `after`; absent if these are the last. */
+    next: t.optional(t.roomId),
+  }),
+})
+
 /** The most events that are asked for at once. */
 const graphEventsMax = 1000
 

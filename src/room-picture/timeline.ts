@@ -75,13 +75,16 @@ export function timeline(picture: Picture): Html {
   const width = 2 * marginX + Math.max(0, lanes.width - 1) * laneWidth
   return html`<div class="timeline" style="--graph: ${width}px">
 <div class="heads"><div class="s0">${picture.room.servers[0]?.title}</div><div></div>
-<div class="s1">${picture.room.servers
-    .slice(1)
-    .map(({ title }) => title)
-    .join(', ')}</div></div>
+<div class="s1">${othersTitle(picture.room)}</div></div>
 <div class="rows">${graph(picture, rows, lanes, width)}
 ${rows.map((row) => ('chapter' in row ? chapterHtml(row) : eventHtml(picture, row)))}
 </div></div>`
+}
+
+/** What is seen from one server alone has all others on the right. */
+function othersTitle({ servers }: DrawnRoom): string {
+  const others = servers.slice(1).map(({ title }) => title)
+  return others.length > 0 ? others.join(', ') : 'Other servers'
 }
 
 function rowsOf(picture: Picture): Row[] {
@@ -123,8 +126,15 @@ function cardHtml(picture: Picture, event: DrawnEvent): Html {
   const number = picture.numberOf(event.event_id)
   const act = words.act(event)
   return html`<div class="side ${side}"><div class="card" id="${picture.room.anchor}${number}" title="${tooltip(event)}">
-<div class="line"><span class="number">${number}</span><span class="act"><b>${words.name(event.sender)}</b> ${act}</span></div>
+<div class="line">${numberHtml(picture, event)}<span class="act"><b>${words.name(event.sender)}</b> ${act}</span></div>
 ${noteLines(picture, event)}</div></div>`
+}
+
+function numberHtml(picture: Picture, { event_id: eventId }: DrawnEvent): Html {
+  const number = picture.numberOf(eventId)
+  const page = picture.room.eventPage?.(eventId)
+  if (page === undefined) return html`<span class="number">${number}</span>`
+  return html`<a class="number" href="${page}">${number}</a>`
 }
 
 /** What became of an event, where that is not plain. */

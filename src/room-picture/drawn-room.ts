@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { getRoomGraph } from '../src/endpoints/admin/rooms.ts'
-import type { ResponseOf } from '../src/http/endpoint.ts'
+import type { getRoomGraph } from '#endpoints/admin/rooms.ts'
+import type { ResponseOf } from '#http/endpoint.ts'
 
 /** What one server tells of a room. */
 export type RoomGraph = ResponseOf<typeof getRoomGraph>
@@ -65,6 +65,8 @@ export interface DrawnRoom {
   readonly meetings: readonly Meeting[]
   /** The event at each key of the current state, by the server's name. */
   readonly states: ReadonlyMap<string, DrawnState>
+  /** Where an event is looked into, if that can be: a URL. */
+  readonly eventPage?: ((eventId: string) => string) | undefined
 }
 
 /** A place in the state as one text. */
@@ -80,6 +82,7 @@ export function drawnRoom(told: {
   readonly chapters: readonly Chapter[]
   readonly graphs: ReadonlyMap<string, RoomGraph>
   readonly states: ReadonlyMap<string, DrawnState>
+  readonly eventPage?: DrawnRoom['eventPage']
 }): DrawnRoom {
   const { graphs, anchor = 'e', ...rest } = told
   const [first] = graphs.values()

@@ -1,0 +1,85 @@
+/**
+ * Shows a room as this server sees it: its event graph with what became of each event, what was refused
+ * and why, and its state.
+ *
+ * @module
+ */
+
+import type { getRoomGraph } from '#endpoints/admin/rooms.ts'
+import type { ResponseOf } from '#http/endpoint.ts'
+import type { RoomId } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import { drawnRoom } from '#room-picture/drawn-room.ts'
+import { type Html, html } from '#room-picture/html.ts'
+import { graphSections } from '#room-picture/room-sections.ts'
+import { Words } from '#room-picture/words.ts'
+import type { Rooms } from '#rooms/rooms.ts'
+
+type Graph = ResponseOf<typeof getRoomGraph>
+
+/** The state of a room but for its members, of whom there may be many. */
+export interface ShownState {
+  readonly events: readonly Pdu[]
+  readonly members: number
+}
+
+/** A link within the page. */
+export function link(where: Readonly<Record<string, string>>, text: string): Html {
+  return html`<a href="${href(where)}">${text}</a>`
+}
+
+function href(where: Readonly<Record<string, string>>): string {
+  return `/_hansa/admin?${new URLSearchParams(where)}`
+}
+
+export async function stateOf(
+  rooms: Pick<Rooms, 'currentState'>,
+  roomId: RoomId,
+): Promise<ShownState> {
+  const state = await rooms.currentState(roomId)
+  const events = (await state?.events((type) => type !== 'm.room.member')) ?? []
+  return { events, members: (state?.size ?? 0) - events.length }
+}
+
+export function roomHtml(
+  graph: Graph,
+  { serverName, state }: { readonly serverName: string; readonly state: ShownState },
+): Html {
+  const { room_id: room, room_version: version, events } = graph
+  const own = { name: serverName, title: serverName }
+  const name = state.events.find(({ type, state_key: key }) => type === 'm.room.name' && key === '')
+  const title = typeof name?.content.name === 'string' ? name.content.name : room
+  const drawn = drawnRoom({
+    title,
+    servers: [own],
+    chapters: [],
+    // The graph is what is sent, of which each event is bytes.
+    graphs: new Map([[serverName, parsed(graph)]]),
+    states: new Map(),
+    eventPage: (event) => href({ room, event }),
+  })
+  const shown = new Set<string>(events.map(({ event_id }) => event_id))
+  const earlier = events.flatMap(({ prev_events }) => prev_events).find((id) => !shown.has(id))
+  return html`<header><h1>${title}</h1>
+<p class="facts">Room <code>${room}</code> · version ${version} · forward extremities: ${graph.forward_extremities.length} · events shown: ${events.length}</p></header>
+${graphSections(drawn)}
+${earlier === undefined ? undefined : html`<p>${link({ room, from: earlier }, 'Earlier events')}</p>`}
+<section><h2>The state</h2>
+${stateTable(state, room)}</section>`
+}
+
+function parsed(graph: Graph): Graph {
+  return JSON.parse(JSON.stringify(graph)) as Graph
+}
+
+function stateTable({ events, members }: ShownState, room: string): Html {
+  const shown = events.map((pdu) => ({ ...pdu, verdicts: new Map() }))
+  const words = new Words({ events: shown })
+  const rows = shown.map((event) => {
+    const { event_id: id, type, state_key: key = '', sender } = event
+    return html`<tr><th>${words.key(type, key)}</th><td>${words.value(event)}</td><td><code>${sender}</code></td><td>${link({ room, event: id }, 'why')}</td></tr>`
+  })
+  return html`<div class="scroll"><table><thead><tr><th></th><th></th><th>Set by</th><th></th></tr></thead>
+<tbody>${rows}</tbody></table></div>
+<p class="facts">and ${members} memberships.</p>`
+}

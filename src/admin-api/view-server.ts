@@ -1,0 +1,132 @@
+/**
+ * Shows how things stand: how much there is to do, which events wait and for what, which rooms are not
+ * known whole, and what other servers refused.
+ *
+ * @module
+ */
+
+import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { type Html, html } from '#room-picture/html.ts'
+import type { Server } from '#server.ts'
+import { link } from './view-room.ts'
+
+type Needs = Pick<Server, 'serverName' | 'rooms' | 'pressure' | 'outboxQuarantine' | 'version'>
+
+/** How much of each kind is shown. */
+const shownMax = 100
+
+export async function serverHtml(needs: Needs): Promise<Html> {
+  return html`<h1>${needs.serverName}</h1>
+<p class="facts">Hansa ${needs.version}</p>
+${pressureHtml(needs)}
+${await waitingHtml(needs)}
+${await partialHtml(needs)}
+${await quarantineHtml(needs)}`
+}
+
+function pressureHtml({ pressure }: Needs): Html {
+  const { lagMs, busy, memoryShare, freeBytes, disk, shed } = pressure.state()
+  const free = freeBytes === undefined ? 'unknown' : `${(freeBytes / 2 ** 30).toFixed(1)} GiB`
+  const isCalm = shed.length === 0 && disk === 'free'
+  const outcome = isCalm
+    ? html`<p class="outcome equal">Nothing is given up.</p>`
+    : html`<p class="outcome unequal">Refused at the moment: ${[...shed, ...(disk === 'free' ? [] : [disk])].join(', ')}.</p>`
+  return html`${outcome}
+<section><h2>How much there is to do</h2>
+${table(
+  [],
+  [
+    ['The thread is busy', html`${Math.round(100 * busy)} % of the time`],
+    ['Timers come late', html`99 of 100 less than ${Math.round(lagMs)} ms`],
+    ['Memory in use', html`${Math.round(100 * memoryShare)} %`],
+    ['Free on the fullest disk', html`${free}`],
+  ],
+)}</section>`
+}
+
+async function waitingHtml({ rooms }: Needs): Promise<Html> {
+  const waiting = await rooms.waitingEvents({ after: 0, limit: shownMax })
+  const rows = waiting.map(({ eventId, roomId: room, origin, sinceTs, tries, problem }) => [
+    link({ event: eventId, room }, eventId),
+    link({ room }, room),
+    html`${origin}`,
+    time(sinceTs),
+    html`${problem ?? `what it lacks was asked for ${tries} times`}`,
+  ])
+  return section(
+    'Events that wait for their place',
+    ['Event', 'Room', 'From', 'Since', 'Why'],
+    rows,
+  )
+}
+
+async function partialHtml({ rooms }: Needs): Promise<Html> {
+  const partial = (await rooms.partialRooms()).slice(0, shownMax)
+  const rows = partial.map(({ roomId: room, resident, servers, sinceTs, tries, problem }) => [
+    link({ room }, room),
+    html`${resident}`,
+    html`${servers}`,
+    time(sinceTs),
+    html`${problem ?? (tries === 0 ? 'asked for' : `asked for ${tries} times in vain`)}`,
+  ])
+  return section(
+    'Rooms of which members are not known yet',
+    ['Room', 'Joined through', 'Servers', 'Since', 'The whole state'],
+    rows,
+  )
+}
+
+async function quarantineHtml({ outboxQuarantine }: Needs): Promise<Html> {
+  const after = { destination: '' as ServerName, stream: 0, sub: 0, event_id: '' } as const
+  const rows = await outboxQuarantine.list({ after, limit: shownMax })
+  const shown = rows.map(({ destination, room_id: room, event_id: event, ...row }) => [
+    html`${destination}`,
+    event === '' ? html`a message to devices` : link({ event, room }, event),
+    time(row.refused_ts),
+    html`${row.reason}`,
+    row.retry_ts === null ? html`not by itself` : time(row.retry_ts),
+  ])
+  return section(
+    'What other servers refused',
+    ['Server', 'What', 'When', 'In their words', 'Sent again'],
+    shown,
+  )
+}
+
+function section(title: string, heads: readonly string[], rows: readonly Html[][]): Html {
+  if (rows.length === 0) return html`<section><h2>${title}</h2><p>None.</p></section>`
+  return html`<section><h2>${title}</h2>
+${table(heads, rows)}</section>`
+}
+
+type Cell = Html | string
+
+/** Without `heads`, the first cell of each row names it. */
+export function table(heads: readonly string[], rows: readonly (readonly Cell[])[]): Html {
+  const head =
+    heads.length === 0
+      ? undefined
+      : html`<thead><tr>${heads.map((one) => html`<th>${one}</th>`)}</tr></thead>`
+  const body = rows.map(
+    (cells) =>
+      html`<tr>${cells.map((cell, at) => cellHtml(cell, heads.length === 0 && at === 0))}</tr>`,
+  )
+  return html`<div class="scroll"><table>${head}<tbody>${body}</tbody></table></div>`
+}
+
+function cellHtml(cell: Cell, isName: boolean): Html {
+  return isName ? html`<th>${cell}</th>` : html`<td>${cell}</td>`
+}
+
+/** As in `2026-11-26 10:29:11`, in UTC. */
+const timeFormat = new Intl.DateTimeFormat('sv', {
+  dateStyle: 'short',
+  timeStyle: 'medium',
+  timeZone: 'UTC',
+})
+
+/** Milliseconds since 1970, as others say too: any number. */
+export function time(ts: number): Html {
+  const isTime = Math.abs(ts) <= 8.64e15
+  return html`<time>${isTime ? timeFormat.format(ts) : ts}</time>`
+}
