@@ -70,7 +70,7 @@ const factsMax = 20_000
 /** How many redactions may be committed while a reading is under way that does not know of them. */
 const redactedMax = 1000
 const resolutionsMax = 1000
-const pduBytesMax = 32 * 1024 * 1024
+const pduBytesMax = 16 * 1024 * 1024
 /** About how much memory the facts of an event take. */
 const factsBytes = 300
 /** How many events are read at once: some milliseconds of parsing. */

@@ -22,7 +22,10 @@ export const launcher: readonly string[] = ['chrt', '--rr', String(priorities.se
 /** Threads and processes that come after the rest of the server already. */
 const afterwards = new Set<string>()
 
-/** Lets a process go before the server. */
+/**
+ * Lets a process go before the server, with its helpers: whoever marks a heap asks again and again whether
+ * these are done, so that two who do would keep both processors from helpers that come after them.
+ */
 export function goFirst(pid: number): void {
   execFileSync('chrt', ['--all-tasks', '--rr', '--pid', String(priorities.honest), String(pid)])
 }
