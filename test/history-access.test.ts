@@ -96,6 +96,41 @@ test('who was put out while they could not be reached learns of it, and what was
   }
 })
 
+test('who was put out unheard learns of it also past what was said beside their join', async () => {
+  const world = new FederationWorld()
+  const [a, b, c] = await world.start('a', 'b', 'c')
+  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
+  const roomId = await a.createRoom(alice, newest)
+  await b.join(bob, roomId, [a])
+  const before = await a.say(alice, roomId, 'before')
+  await world.settle()
+  // Bob does not hear of Carol, nor anybody of what he says.
+  world.cut(a, b)
+  const beside = await b.say(bob, roomId, 'beside')
+  await c.join(carol, roomId, [a])
+  await world.settle()
+  world.heal()
+  world.cut(a, c)
+  world.cut(b, c)
+  await world.settle(24 * 3_600_000)
+  await a.say(alice, roomId, 'both')
+  const ban = await a.setMembership(alice, roomId, carol, 'ban')
+  const after = await a.say(alice, roomId, 'canary after')
+  await world.settle()
+  world.heal()
+  await world.settle(24 * 3_600_000)
+  assert.equal(await c.membershipIn(roomId, carol), 'ban')
+  assert.deepEqual(await c.messages(roomId), ['beside', 'both'])
+  for (const [name, question] of Object.entries(routes)) {
+    const statuses = [before, beside, ban, after].map(async (eventId) => {
+      const { method, target, body } = question(roomId, eventId)
+      return (await c.request(a, method, target, body)).status
+    })
+    const refused = name === 'event' ? 404 : 403
+    assert.deepEqual(await Promise.all(statuses), [refused, 200, 200, refused], name)
+  }
+})
+
 // What a server is given of the history from before its first user joined.
 const before: [history_visibility: string, body: string | undefined][] = [
   ['world_readable', 'from before'],

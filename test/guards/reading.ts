@@ -52,7 +52,7 @@ export const guardsOfReading: readonly Guard[] = [
     'the membership at the event, of a server that was in the room',
     [
       access,
-      "if (memberships.includes('join') || (await isJoinOf(origin, rooms, { roomId, eventId })))\n      readable.push(eventId)",
+      'if (isThen || isDuring(await rooms.event(roomId, eventId), await stay)) readable.push(eventId)',
       'readable.push(eventId)',
     ],
     serversRead,

@@ -12,7 +12,7 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import { isServerAllowed, readServerAcl, type ServerAcl } from '#protocol/server-acl.ts'
 import type { RoomParts } from '../parts.ts'
-import type { StateView } from '../rooms.ts'
+import type { Position, StateView, StoredEvent } from '../rooms.ts'
 
 /** A room that we are in, or were in. */
 export interface ResidentRoom {
@@ -64,7 +64,9 @@ export async function sharedRoom(
  * Those of the events of a room from which on `origin` may read back: all, if it is in the room; else
  * those at which it was. Who was put out while they could not be reached lacks what was said until then,
  * and without it cannot even tell that they are out. Whose join it is was in the room from there on, and
- * may have been given less than all of the state then.
+ * may have been given less than all of the state then. So what came to us during its last stay it may ask
+ * for, too, though it was not in by the state there: that was said beside its join, and what followed on
+ * both cannot be placed without it.
  */
 export async function readableOf(
   { rooms }: Pick<RoomParts, 'rooms'>,
@@ -73,13 +75,79 @@ export async function readableOf(
 ): Promise<readonly EventId[]> {
   if (await rooms.isServerInRoom(origin, roomId)) return eventIds
   const readable: EventId[] = []
+  let stay: Promise<Stay | undefined> | undefined
   for (const eventId of eventIds.slice(0, formerlyNamedMax)) {
-    const state = await rooms.stateBefore(roomId, eventId)
-    const memberships = state === undefined ? [] : await membershipsOf(state, origin)
-    if (memberships.includes('join') || (await isJoinOf(origin, rooms, { roomId, eventId })))
-      readable.push(eventId)
+    const isThen =
+      (await isInBefore(origin, rooms, { roomId, eventId })) ||
+      (await isJoinOf(origin, rooms, { roomId, eventId }))
+    stay ??= isThen ? undefined : lastStay(rooms, roomId, origin)
+    if (isThen || isDuring(await rooms.event(roomId, eventId), await stay)) readable.push(eventId)
   }
   return readable
+}
+
+/** From a join to the event that ended it, as they stand in the timeline. */
+interface Stay {
+  readonly from: Position
+  readonly until: Position
+}
+
+/** Whether a server was in the room right before an event. */
+async function isInBefore(
+  server: ServerName,
+  rooms: RoomParts['rooms'],
+  { roomId, eventId }: { readonly roomId: RoomId; readonly eventId: EventId },
+): Promise<boolean> {
+  const state = await rooms.stateBefore(roomId, eventId)
+  return state !== undefined && (await membershipsOf(state, server)).includes('join')
+}
+
+function isDuring(stored: StoredEvent | undefined, stay: Stay | undefined): boolean {
+  const position = stored?.position
+  if (position === undefined || stay === undefined) return false
+  return difference(stay.from, position) <= 0 && difference(position, stay.until) <= 0
+}
+
+function difference(a: Position, b: Position): number {
+  return a.stream - b.stream || a.sub - b.sub
+}
+
+/** The stay of the last user who went, of a server that has nobody in the room any more. */
+async function lastStay(
+  rooms: RoomParts['rooms'],
+  roomId: RoomId,
+  server: ServerName,
+): Promise<Stay | undefined> {
+  const members = (await (await rooms.currentState(roomId))?.events(membersOf(server))) ?? []
+  const stored = await rooms.events(
+    roomId,
+    members.map(({ event_id }) => event_id),
+  )
+  const latestFirst = stored
+    .flatMap(({ pdu, position }) => (position === undefined ? [] : { pdu, position }))
+    .sort((a, b) => difference(b.position, a.position))
+  // Who declined an invite went nowhere.
+  for (const { pdu, position: until } of latestFirst.slice(0, formerlyNamedMax)) {
+    const from = await joinedBefore(rooms, pdu)
+    if (from !== undefined) return { from, until }
+  }
+  return undefined
+}
+
+/** Where the join stands by which a user was in a room right before a membership of theirs. */
+async function joinedBefore(
+  rooms: RoomParts['rooms'],
+  { room_id: roomId, event_id, state_key = '' }: Pdu,
+): Promise<Position | undefined> {
+  let join: Pdu | undefined
+  // Members who rename themselves join once more.
+  for (let steps = 0; steps < formerlyNamedMax; steps += 1) {
+    const state = await rooms.stateBefore(roomId, join?.event_id ?? event_id)
+    const before = await state?.event('m.room.member', state_key)
+    if (before?.content.membership !== 'join') break
+    join = before
+  }
+  return join && (await rooms.event(roomId, join.event_id))?.position
 }
 
 /** Whether an event let a user of a server into the room. */
@@ -109,11 +177,14 @@ export async function readableFrom(
   throw notInRoom()
 }
 
+/** Finds the users of a server in a state, and perhaps some whose server only ends in the same way. */
+function membersOf(server: ServerName): (type: string, stateKey: string) => boolean {
+  return (type, stateKey) => type === 'm.room.member' && stateKey.endsWith(`:${server}`)
+}
+
 /** The memberships of a server's users in a state, each kind at least once. */
 export async function membershipsOf(state: StateView, server: ServerName): Promise<string[]> {
-  const members = await state.events(
-    (type, stateKey) => type === 'm.room.member' && stateKey.endsWith(`:${server}`),
-  )
+  const members = await state.events(membersOf(server))
   const memberships = new Set<string>()
   for (const { content, state_key = '' } of members) {
     const userId = parseUserId(state_key)
