@@ -10,10 +10,12 @@ import { test } from 'node:test'
 import { buildPdu, type EventReference } from '../src/protocol/build-pdu.ts'
 import type { EventId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
+import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { fetchLimits } from '../src/rooms/fetching.ts'
 import { sql } from '../src/storage/database.ts'
 import { FederationWorld } from './federation-world.ts'
+import { listOf, ok, ScriptedPeer } from './scripted-peer/scripted-peer.ts'
 
 // In rooms of this version events choose their IDs, so that there is always one more.
 const version = roomVersions.get('2') ?? assert.fail()
@@ -110,5 +112,46 @@ test('an auth chain without end costs so much and no more, and a true one is tak
   assert.deepEqual(await a.messages(roomId), ['true'])
   assert.equal(await a.membershipIn(roomId, dan), 'join')
   assert.deepEqual(await a.rooms.waitingEvents({ after: 0, limit: 10 }), [])
+  assert.deepEqual(a.errors, [])
+})
+
+test('what leads nowhere is not fetched again and again because there is news in the room', async () => {
+  const world = new FederationWorld()
+  const [a] = await world.start('a')
+  const peer = await ScriptedPeer.inWorld(world, 'p')
+  const room = peer.createRoom(roomVersions.get('12') ?? assert.fail())
+  const u = peer.user('u')
+  await a.join(a.user('alice'), room.roomId, [peer as never])
+  // Sixty memberships of the peer's, each resting on the one before, and the first on nothing.
+  const levels = room.state().find(({ type }) => type === 'm.room.power_levels')
+  let before: EventId = `$${'A'.repeat(43)}`
+  let last: Pdu | undefined
+  for (let index = 0; index <= 60; index += 1) {
+    const draft =
+      index === 60
+        ? room.draft(u, 'm.room.message', { body: 'from nowhere' })
+        : room.draft(u, 'm.room.member', { membership: 'join', index }, { stateKey: u })
+    const auth_events = [levels?.event_id ?? '', before]
+    last = room.addUnplaced({ ...draft, auth_events }, room.ends)
+    before = last.event_id
+  }
+  assert.ok(last)
+  const [chain = assert.fail()] = last.auth_events.slice(-1).map((id) => room.event(id))
+  peer.scripts.set('event_auth', () => ok(`{"auth_chain":${listOf([chain])}}`))
+  await peer.transaction(a.name, { pdus: [last] })
+  const asked = () => peer.asked.filter(({ operation }) => operation === 'event').length
+  await world.settle(5000)
+  assert.equal(asked(), 60)
+
+  // Each minute something else comes that has to wait for what it follows.
+  for (let minute = 0; minute < 30; minute += 1) {
+    const draft = room.draft(u, 'm.room.message', { minute })
+    const prev_events = [`$${`${minute}`.padStart(43, 'X')}`]
+    const waits = room.addUnplaced({ ...draft, prev_events }, room.ends)
+    await peer.transaction(a.name, { pdus: [waits] })
+    await world.settle(60_000)
+  }
+  const ofNews = 30 * 5
+  assert.ok(asked() <= 60 * 5 + ofNews, `${asked()} requests`)
   assert.deepEqual(a.errors, [])
 })

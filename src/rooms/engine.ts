@@ -279,13 +279,12 @@ export interface GapFiller {
    * `statesBefore`). The engine tries the event again afterwards. Never throws for what other servers
    * do: what could not be had stays missing, and the event waits for another try.
    */
-  fill(
-    roomId: RoomId,
-    pdu: Pdu,
-    missing: {
-      readonly prevEvents: readonly EventId[]
-      readonly authEvents: readonly EventId[]
-      readonly origin: ServerName
-    },
-  ): Promise<void>
+  fill(roomId: RoomId, pdu: Pdu, missing: Missing): Promise<void>
+}
+
+/** What an event lacks, and who sent it. */
+export interface Missing {
+  readonly prevEvents: readonly EventId[]
+  readonly authEvents: readonly EventId[]
+  readonly origin: ServerName
 }

@@ -86,6 +86,7 @@ export class FetchBudget {
   readonly #quotas: Quotas | undefined
   #events: number
   #bytes: number
+  #taken = 0
 
   constructor(clock: Clock, quotas?: Quotas, limits: FetchLimits = fetchLimits) {
     this.#clock = clock
@@ -104,6 +105,11 @@ export class FetchBudget {
     return origin !== undefined && quota.isSpent(origin, hourlyLimits.origin)
   }
 
+  /** How many events it has paid for. */
+  get taken(): number {
+    return this.#taken
+  }
+
   /** Takes as many of the PDUs as can be afforded. */
   afford(pdus: readonly Uint8Array[]): readonly Uint8Array[] {
     let count = 0
@@ -112,6 +118,7 @@ export class FetchBudget {
       this.#events -= 1
       this.#bytes -= pdu.length
       count += 1
+      this.#taken += 1
       this.#note()
     }
     return count === pdus.length ? pdus : pdus.slice(0, count)

@@ -17,7 +17,7 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import type { Gap, GapFiller, StatesBefore } from './engine.ts'
+import type { Gap, GapFiller, Missing, StatesBefore } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStateBefore } from './fetch-state.ts'
 import {
@@ -45,6 +45,8 @@ const earliestMax = 50
 const frontMax = 20
 /** How much of a known gap is fetched to see whether what is missing lies in it. */
 const gapPagesMax = 3
+/** How many events may be fetched in vain without a pause after that. */
+const vainMax = 20
 const eventsPerPage = 100
 
 interface Fill extends Fetch {
@@ -84,10 +86,27 @@ export function createGapFiller(
       }
       // The first one led the way.
       const [first] = fetch.servers
-      if (first !== undefined && fetch.budget.isSpent) avoidance.overran(first, pdu.event_id)
+      if (first === undefined) return
+      if (fetch.budget.isSpent) avoidance.overran(first, pdu.event_id)
+      else if (await wasInVain(fetch, missing)) avoidance.failed(first, pdu.event_id)
     },
   }
   return filler
+}
+
+/**
+ * Whether much was fetched that does not lead to what we know. None of it is kept, so that the next try
+ * would fetch all of it again; and a room tries again whenever there is news in it. Before the state of
+ * a room is whole, that says nothing of who gave it.
+ */
+async function wasInVain(
+  { parts, roomId, budget }: Fetch,
+  { authEvents, prevEvents }: Missing,
+): Promise<boolean> {
+  if (budget.taken <= vainMax || (await parts.rooms.partialState(roomId)) !== undefined)
+    return false
+  const unknown = await parts.engine.unknownOf(roomId, authEvents)
+  return unknown.length > 0 || (await unplaced(parts, roomId, prevEvents)).length > 0
 }
 
 /**

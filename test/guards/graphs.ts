@@ -75,6 +75,20 @@ const graphGuards: readonly Guard[] = [
   },
   {
     attack: 'A12',
+    guard: 'the pause after what was fetched and led nowhere',
+    edits: [
+      out(
+        'src/rooms/missing-events.ts',
+        'else if (await wasInVain(fetch, missing)) avoidance.failed(first, pdu.event_id)',
+      ),
+    ],
+    witness: seenBy(
+      'test/flooding.test.ts',
+      'what leads nowhere is not fetched again and again because there is news in the room',
+    ),
+  },
+  {
+    attack: 'A12',
     guard: 'the rule that an event without all of its auth events is not stored',
     edits: [
       out(
