@@ -433,6 +433,20 @@ export const equivalents: readonly Equivalents[] = [
       ],
     ],
   },
+  {
+    file: 'src/protocol/state-resolution/state-pairs.ts',
+    because: 'Behind the ends of both there are no keys, which are the same.',
+    changes: [
+      [
+        'while (left < before.length || right < after.length) {',
+        'while (left <= before.length || right < after.length) {',
+      ],
+      [
+        'while (left < before.length || right < after.length) {',
+        'while (left < before.length || right <= after.length) {',
+      ],
+    ],
+  },
 ]
 
 /** Whether a mutant makes no difference: the change that it is in the table. */
