@@ -199,7 +199,11 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
     admit: (version, pdus, from) => admitPdus(parts, version, pdus, from),
     receive: (roomId, pdus, options) => receive(parts, roomId, pdus, options),
     storeOutliers: (roomId, pdus) => storeOutliers(parts, roomId, pdus),
-    acceptHistory: (roomId, pdus, options) => acceptHistory(parts, roomId, pdus, options),
+    acceptHistory: async (roomId, pdus, options) => {
+      const outcomes = await acceptHistory(parts, roomId, pdus, options)
+      if (outcomes.some(({ outcome }) => outcome === 'accepted')) staged.historyCame(roomId)
+      return outcomes
+    },
     importRoom: (room, origin) => importRoom(parts, room, origin),
     unknownStates: (roomId) => unknownStates(parts, roomId),
     contradiction: (roomId, join, stateIds) => contradiction(parts, { roomId, join, stateIds }),

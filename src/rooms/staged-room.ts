@@ -3,7 +3,8 @@
  *
  * The table is the queue; in memory is only what is being worked on. What lacks events waits while
  * they are fetched, outside the room's queue; what still lacks them then **sleeps** in the table,
- * until one of them comes, a server that sent it answers again, or some time has passed. When our own store fails, all of the room sleeps.
+ * until one of them comes, or history that these may follow, a server that sent it answers again, or
+ * some time has passed. When our own store fails, all of the room sleeps.
  * An event that we fail at, by a mistake of ours, is set aside with what is wrong with it.
  *
  * A room has a limit. Who brings more waits while much is being worked off; then what others follow is
@@ -62,7 +63,7 @@ const shareMsMax = 5000
 const awaitedMax = 20_000
 /** How long those sleep that lack events: from the first time on, and at most. */
 const sleepMs = { first: 8000, factor: 4, most: 6 * 3_600_000 }
-/** For how long they sleep at least if a server that sent some of them answers again. */
+/** For how long they sleep at least if history comes, or a server that sent some of them answers again. */
 const sleepMsMin = 60_000
 /** The same after a failure of our own. */
 const failureMs = { first: 1000, factor: 2, most: 600_000 }
@@ -164,9 +165,18 @@ export class StagedRoom {
 
   /** A server answers that did not: what it sent, it can tell more of. */
   returned(server: ServerName): void {
+    if (this.#sleepersOf.has(server)) this.#wakeFromSleep()
+  }
+
+  /** What those who sleep lack may follow history that has come: then it can be had now. */
+  historyCame(): void {
+    this.#wakeFromSleep()
+  }
+
+  #wakeFromSleep(): void {
     const isAsleep = this.#timer !== undefined && !this.isWorking
     const sleptMs = this.#parts.clock.monotonicMs() - this.#restsSinceMs
-    if (isAsleep && sleptMs >= sleepMsMin && this.#sleepersOf.has(server)) this.wake()
+    if (isAsleep && sleptMs >= sleepMsMin) this.wake()
   }
 
   /** Whether there is much that is being worked off. */

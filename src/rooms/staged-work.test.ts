@@ -154,6 +154,33 @@ test('an event that waits is there as soon as what it waits for comes by itself'
   assert.deepEqual(await room.ends(), [later.at(-1)?.event_id])
 })
 
+test('an event is tried again when history comes that what it lacks may follow', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('12'))
+  const { engine } = world.rooms
+  const root = await room.ours('m.room.message', { body: 'root' })
+  const history = await room.message(bob, [root])
+  const afterGap = await room.message(carol, [history])
+  const lacking = await room.message(bob, [history])
+  const child = await room.message(bob, [lacking])
+  const state = await world.rooms.stateAfter(room.roomId, root.event_id)
+  const ids = state?.ids().map(({ eventId }) => eventId) ?? []
+  await room.receive(afterGap, new Map([[afterGap.event_id, ids]]))
+  const before = (await world.rooms.event(room.roomId, afterGap.event_id))?.position
+  assert.ok(before)
+  world.rooms.setGapFiller({
+    fill: async () => void (await engine.receive(room.roomId, [lacking], { origin: there })),
+  })
+  await engine.takeIn(there, [child.bytes])
+  await world.time.run(24 * hourMs)
+  assert.equal(await world.statusOf(child), undefined)
+  const place = { before, origin: there, statesBefore: new Map() }
+  await engine.acceptHistory(room.roomId, [history], place)
+  await engine.settled()
+  assert.equal(await world.statusOf(lacking), 'accepted')
+  assert.equal(await world.statusOf(child), 'accepted')
+})
+
 test('while the disk is full, what was taken in waits', async () => {
   let isFull = false
   const failure = () => (isFull ? diskIsFull() : undefined)

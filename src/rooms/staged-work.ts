@@ -119,6 +119,11 @@ export class StagedWork {
     this.#rooms.get(roomId)?.wake()
   }
 
+  /** History of a room has come, as when somebody scrolls back. */
+  historyCame(roomId: RoomId): void {
+    this.#rooms.get(roomId)?.historyCame()
+  }
+
   /** A server answers again. */
   serverReturned(server: ServerName): void {
     for (const room of this.#rooms.values()) room.returned(server)
