@@ -301,7 +301,11 @@ export class SimulatedClient {
     if (known === undefined || known.entries.length === 0) {
       return { entries: entriesOf(ids), start: news.prev_batch }
     }
-    const { entries } = known
+    // What is not in the room after all, as was seen when its members were known, is not shown again.
+    const { rejudged } = this.server
+    const entries = known.entries.filter(
+      ({ eventId }) => !rejudged.has(eventId) || ids.includes(eventId),
+    )
     if (!limited || news.prev_batch === undefined) {
       return { ...known, entries: [...entries, ...entriesOf(ids)] }
     }

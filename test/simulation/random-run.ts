@@ -100,7 +100,7 @@ async function settleIn(run: Run): Promise<void> {
   giveRoles(run, names, random.fork('roles'))
   for (const name of names) {
     const server = world.servers.find(({ host }) => host === `${name}.test`)
-    const people = peopleAt(names.length, random.fork(`people of ${name}`))
+    const people = peopleAt(run, name, random.fork(`people of ${name}`), names.length)
     for (let index = 0; index < people; index += 1) {
       const isThere = server !== undefined && script.includes(`user${index} at ${name}`)
       const client = isThere ? await server.register(`user${index}`) : undefined
@@ -121,10 +121,11 @@ async function settleIn(run: Run): Promise<void> {
 const crowdShare = 0.05
 
 /** How many people a server has: mostly one or two, sometimes up to eight. */
-function peopleAt(servers: number, random: SeededRandom): number {
+function peopleAt(run: Run, name: string, random: SeededRandom, servers: number): number {
   if (servers > 4) return 1
   const few = 1 + random.below(2)
-  return random.happens(crowdShare) ? 3 + random.below(6) : few
+  const isCrowd = random.happens(crowdShare) && run.script.includes(`a crowd at ${name}`)
+  return isCrowd ? 3 + random.below(6) : few
 }
 
 /** Unless it, or who is to create it, is left out. */
