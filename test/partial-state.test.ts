@@ -408,6 +408,20 @@ test('we are kicked by somebody we do not know of, and all is given up until we 
   await complete(it)
 })
 
+test('who comes back through a server that leaves nothing out learns what was left out before', async () => {
+  const it = await scene()
+  const { world, a, c, alice, carol, roomId } = it
+  await joined(it)
+  await a.setMembership(alice, roomId, carol, 'leave')
+  await world.settle(3_600_000)
+  a.intercept = async (_, path) =>
+    path.includes('/v2/send_join/')
+      ? new MatrixError(404, 'M_UNRECOGNIZED', 'This server is older than that.')
+      : undefined
+  await c.join(carol, roomId, [a])
+  await complete(it)
+})
+
 test('a member we do not know of is kicked when we know who it is', async () => {
   const users = { '@alice:a.test:8448': 100, '@carol:c.test:8448': 50 }
   const it = await scene(undefined, { powerLevels: { users } })

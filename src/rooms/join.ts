@@ -121,6 +121,9 @@ async function joinThrough(
   }
   if (room.partial !== undefined) {
     parts.log.info(joinedPartially, { roomId, from: helper, servers: room.partial.servers.length })
+  }
+  // Also where this answer left nothing out, but an earlier one did, before we left.
+  if ((await rooms.partialState(roomId)) !== undefined) {
     parts.completions.start(roomId)
     await parts.completions.wait(roomId, wholeStateMs)
   }
