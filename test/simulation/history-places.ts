@@ -1,7 +1,8 @@
 /**
  * Whether what stands in a room as history is history: it leads to the event after the gap that it
  * stands before. Then whoever was shown that event was told that something is missing before it. What
- * is from before our own join need not lead to it.
+ * is from before our own join need not lead to it. How it leads there may be known to others alone: of
+ * what was fetched on the way back, one event may have found its place before the one that follows it.
  *
  * @module
  */
@@ -18,9 +19,13 @@ export async function historyIsBehind(
   { roomId, version }: SimulatedRoom,
   servers: readonly SimulatedServer[],
 ): Promise<void> {
+  const storedAt = new Map<SimulatedServer, StoredEvent[]>()
   for (const server of servers) {
-    const stored = await run.world.time.await(storedBy(server, roomId as RoomId))
-    const pdus = new Map(stored.map(({ pdu }) => [pdu.event_id as string, pdu]))
+    storedAt.set(server, await run.world.time.await(storedBy(server, roomId as RoomId)))
+  }
+  const known = [...storedAt.values()].flat()
+  const pdus = new Map(known.map(({ pdu }) => [pdu.event_id as string, pdu]))
+  for (const [server, stored] of storedAt) {
     const stretches = Map.groupBy(stored, ({ position }) => position?.stream)
     for (const [stream, stretch] of stretches) {
       const after = stretch.find(({ position }) => position?.sub === 0)
