@@ -6,12 +6,14 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { buildPdu } from '../src/protocol/build-pdu.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 import type { PeerRoom } from './scripted-peer/peer-room.ts'
 import { listOf, ok, refused, ScriptedPeer } from './scripted-peer/scripted-peer.ts'
 
+const newest = roomVersions.get('12') ?? assert.fail()
 const versions = ['6', '11', '12'].map((id) => roomVersions.get(id) ?? assert.fail())
 
 /** Alice in a room of the played server's. */
@@ -99,3 +101,44 @@ for (const version of versions) {
     assert.deepEqual(a.errors, [])
   })
 }
+
+test('behind events whose beginning nobody has, a room is taken up again with a state that somebody has', async () => {
+  const world = new FederationWorld()
+  const [a, b, c] = await world.start('a', 'b', 'c')
+  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
+  const roomId = await a.createRoom(alice, newest)
+  for (const server of [b, c]) await server.join(server === b ? bob : carol, roomId, [a])
+  await world.settle()
+  // Of Bob's chain Alice's server is given all but what it begins after, and a state before it.
+  const message = { sender: bob, type: 'm.room.message', content: { body: 'from nowhere' } }
+  const { draft } = await b.engine.draft(roomId, message)
+  const chain: Pdu[] = []
+  for (const depth of [3, 4, 5]) {
+    const event_id = chain.at(-1)?.event_id ?? (`$${'A'.repeat(43)}` as const)
+    const built = buildPdu(newest, { ...draft, depth, prev_events: [{ event_id }] }, b.signer)
+    assert.ok(built.ok)
+    chain.push(built.pdu)
+  }
+  const state = (await b.rooms.currentState(roomId))?.ids().map(({ eventId }) => eventId) ?? []
+  b.intercept = async (_, path) => {
+    const named = chain.findIndex(({ event_id }) => path.includes(event_id))
+    if (path.includes('/get_missing_events/')) return { events: [chain[1]?.json ?? {}] }
+    if (named === -1) return undefined
+    if (path.includes('/event/')) return { pdus: [chain[named]?.json ?? {}] }
+    if (path.includes('/state_ids/')) return { pdu_ids: state, auth_chain_ids: [] }
+    return undefined
+  }
+  const [first, , last] = chain
+  await world.await(a.engine.takeIn(b.name, [last?.bytes ?? assert.fail()]))
+  await world.settle()
+  assert.equal((await a.rooms.event(roomId, last?.event_id ?? '$'))?.status, 'accepted')
+  b.stop()
+  const hello = await a.say(alice, roomId, 'hello')
+  await world.settle(120_000)
+  assert.deepEqual(await c.engine.forwardExtremities(roomId), [hello])
+  assert.equal((await c.rooms.event(roomId, first?.event_id ?? '$'))?.gapBefore, true)
+  await c.say(carol, roomId, 'hello, too')
+  await world.settle()
+  assert.equal((await a.messages(roomId)).at(-1), 'hello, too')
+  assert.deepEqual([a.errors, c.errors], [[], []])
+})

@@ -173,14 +173,15 @@ export class Avoidance {
     if (now - sinceMs >= doubtMs) this.refused(server, eventId)
   }
 
-  isAvoided(server: ServerName, eventId: EventId): boolean {
-    const failure = this.#failures.get(`${server} ${eventId}`)
+  /** `subject`: an event, or what is before it. */
+  isAvoided(server: ServerName, subject: string): boolean {
+    const failure = this.#failures.get(`${server} ${subject}`)
     return failure !== undefined && failure.untilMs > this.#clock.monotonicMs()
   }
 
   /** From a minute, doubled with each failure, to about a day; as long as the server asks for, at least. */
-  failed(server: ServerName, eventId: EventId, askedMs?: number): void {
-    this.#avoid(server, eventId, { leastMs: 60_000, doublings: 10, askedMs })
+  failed(server: ServerName, subject: string, askedMs?: number): void {
+    this.#avoid(server, subject, { leastMs: 60_000, doublings: 10, askedMs })
   }
 
   /** What a server led us to for an event took more than it may: from an hour to about ten days. */
@@ -190,7 +191,7 @@ export class Avoidance {
 
   #avoid(
     server: ServerName,
-    eventId: EventId,
+    subject: string,
     {
       leastMs,
       doublings,
@@ -201,7 +202,7 @@ export class Avoidance {
       readonly askedMs?: number | undefined
     },
   ): void {
-    const key = `${server} ${eventId}`
+    const key = `${server} ${subject}`
     const count = (this.#failures.get(key)?.count ?? 0) + 1
     const waitMs = Math.max(askedMs, leastMs * 2 ** Math.min(count - 1, doublings))
     this.#failures.set(key, { count, untilMs: this.#clock.monotonicMs() + waitMs })
@@ -244,7 +245,7 @@ export function homeOf({ sender }: Pdu): ServerName {
  */
 export async function fromAnyServer<T>(
   { servers, budget, avoidance, parts }: Fetch,
-  subject: EventId,
+  subject: string,
   ask: (server: ServerName) => Promise<T | undefined>,
 ): Promise<T | undefined> {
   for (const server of servers) {
@@ -264,7 +265,7 @@ export async function fromAnyServer<T>(
       }
       parts.log.debug('a server did not give what is missing', {
         destination: server,
-        eventId: subject,
+        subject,
         reason: error.message,
       })
     }

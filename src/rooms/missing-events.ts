@@ -150,6 +150,10 @@ async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promi
     for (const [id, event] of await fetchEvents(fetch, unknown)) fetched.events.set(id, event)
     await tellApart(fetch, fetched, gaps)
     for (const id of front) await placeAtFront(fetch, id, { fetched, statesBefore })
+    const lost = unknown.filter((id) => fetch.avoidance.isRefused(origin, id))
+    for (const [id, state] of await statesAfterLost(fetch, newsAmong(fetched), lost)) {
+      statesBefore.set(id, state)
+    }
   }
   const news = newsAmong(fetched)
   if (news.size === 0) return
@@ -186,6 +190,25 @@ async function placeAtFront(
   if (place === undefined) return
   const isPlaced = await acceptAsHistory(fetch, event, place.before, statesBefore)
   if (!isPlaced) fetched.history.delete(eventId)
+}
+
+/**
+ * The states before events that follow some which not even who sent what follows these has got. That
+ * server has gone on behind a gap, and with it its people: who waited for what it lacks would not hear
+ * them, perhaps for ever.
+ */
+async function statesAfterLost(
+  fetch: Fetch,
+  news: ReadonlyMap<EventId, Pdu>,
+  lost: readonly EventId[],
+): Promise<StatesBefore> {
+  const states = new Map<EventId, readonly EventId[] | 'unknown'>()
+  const isAfter = ({ prev_events }: Pdu) => prev_events.some((id) => lost.includes(id))
+  for (const event of [...news.values()].filter(isAfter).slice(0, frontMax)) {
+    const state = await stateIfNeeded(fetch, news, { event, place: undefined })
+    if (state !== undefined) states.set(event.event_id, state)
+  }
+  return states
 }
 
 /**
@@ -274,7 +297,7 @@ async function eventsBetween(fetch: Fetch, pdu: Pdu, gaps: Gaps): Promise<Map<Ev
   const unmet = await missingParents(fetch, between, pdu)
   if (unmet.every((id) => missing.has(id))) return between
   for (let round = 0; round < roundsMax && latest.length > 0; round += 1) {
-    const fresh = (await missingEventsBefore(fetch, latest, earliest)).filter(
+    const fresh = (await missingEventsBefore(fetch, { pdu, latest, earliest })).filter(
       ({ event_id }) => event_id !== pdu.event_id && !between.has(event_id),
     )
     const unknown = new Set(await unplaced(parts, roomId, fresh.map(idOf)))
@@ -288,14 +311,15 @@ async function eventsBetween(fetch: Fetch, pdu: Pdu, gaps: Gaps): Promise<Map<Ev
 
 async function missingEventsBefore(
   fetch: Fetch,
-  latest: readonly Pdu[],
-  earliest: readonly EventId[],
+  { pdu, latest, earliest }: { pdu: Pdu; latest: readonly Pdu[]; earliest: readonly EventId[] },
 ): Promise<readonly Pdu[]> {
   const { parts, roomId } = fetch
   const [first] = latest
   if (first === undefined) return []
+  // Who knows nothing before an event may well know the state before it.
+  const subject = first === pdu ? pdu.event_id : `before ${first.event_id}`
   const named = latest.slice(0, eventsPerRound).map(idOf)
-  const events = await fromAnyServer(fetch, first.event_id, async (server) => {
+  const events = await fromAnyServer(fetch, subject, async (server) => {
     const request = { roomId, earliest, latest: named, limit: eventsPerRound }
     const bytes = await parts.remoteServers.missingEvents(server, request)
     const from = { origin: server, route: 'get_missing_events' } as const
