@@ -18,6 +18,7 @@ import { parseServerName } from '#protocol/identifiers/server-name.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { RoomImport } from './engine.ts'
+import { Avoidance, type Fetch, FetchBudget, fetchEvents } from './fetching.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError, type MembershipTemplate, type RemoteServers } from './remote-servers.ts'
 
@@ -70,8 +71,50 @@ export async function checkJoinAnswer(
   const lost = firstLostKey(event, { state, authChain, partial })
   if (lost !== undefined) throw unusable(from, `the state has nothing for ${lost}`)
   const signed = await signedJoin(parts, { from, event, answer })
-  const all = { roomId, version, event: signed, state, authChain, partial }
+  // What did not pass the door would not pass it the next time either.
+  const isAllHere =
+    state.length + authChain.length === answer.state.length + answer.authChain.length
+  const left = isAllHere
+    ? await leftOut(parts, { from, event, version }, [...state, ...authChain])
+    : []
+  const all = { roomId, version, event: signed, state, authChain: [...authChain, ...left], partial }
   return version === event.version ? all : rereadAs(version, all)
+}
+
+/**
+ * What the events of an answer lean on, and the resident left out of the auth chain: whatever leans on
+ * what is not here has no place in the room, and would be missing from its state. What our own event
+ * leans on must be in the answer: it is state.
+ */
+async function leftOut(
+  parts: RoomParts,
+  {
+    from,
+    event,
+    version,
+  }: { readonly from: ServerName; readonly event: Pdu; readonly version: RoomVersion },
+  given: readonly Pdu[],
+): Promise<Pdu[]> {
+  const { room_id: roomId } = event
+  const here = new Set([...event.auth_events, ...given.map(({ event_id }) => event_id)])
+  const lackingOf = (events: readonly Pdu[]) =>
+    [...new Set(events.flatMap((pdu) => pdu.auth_events))].filter((id) => !here.has(id))
+  const budget = new FetchBudget(parts.clock)
+  const avoidance = new Avoidance(parts.clock)
+  const fetch: Fetch = { parts, roomId, version, servers: [from], budget, avoidance }
+  const found: Pdu[] = []
+  let lacking = lackingOf(given)
+  while (lacking.length > 0 && !budget.isSpent) {
+    const fetched = [...(await fetchEvents(fetch, lacking)).values()]
+    const fresh = fetched.filter((pdu) => pdu.room_id === roomId)
+    for (const { event_id: eventId } of fresh) here.add(eventId)
+    found.push(...fresh)
+    if (fresh.length < lacking.length) break
+    lacking = lackingOf(fresh)
+  }
+  const dropped = lacking.filter((id) => !here.has(id)).length
+  if (dropped > 0) parts.log.warn(droppedOfRoom, { from, roomId, dropped })
+  return found
 }
 
 /**
