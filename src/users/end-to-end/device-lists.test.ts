@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
+import { setCrossSigningKey } from '#storage/cross-signing.ts'
 import { noteNewDevice } from '#storage/device-lists.ts'
 import { deviceOutboxOf } from '#storage/device-outbox.ts'
 import { memoryImage, openSqlite } from '#storage/sqlite.ts'
@@ -46,6 +47,9 @@ test('who comes into a room while a change is being told is told of it, too', as
       },
     },
   })
+  await db.write((tx) =>
+    setCrossSigningKey(tx, { user_id: alice, usage: 'master', public_key: 'A', key_json: '{}' }),
+  )
   for (const deviceId of ['D1', 'D2']) {
     await db.write((tx) => noteNewDevice(tx, { userId: alice, deviceId }))
     telling = deviceId === 'D1' ? Promise.resolve() : undefined

@@ -15,6 +15,7 @@ import { Turns } from '#io/turns.ts'
 import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import type { Rooms } from '#rooms/rooms.ts'
 import {
+  crossSigningKeysOf,
   forgetSigningKeyChange,
   hasUntoldSigningKeys,
   usersWithUntoldSigningKeys,
@@ -99,10 +100,11 @@ async function introduce(
   const last = await lastDeviceListUpdate(db, userId)
   if (last === undefined || servers.length === 0) return
   const { stream } = last
+  const signing = await crossSigningKeysOf(db, [userId])
   await db.write((tx) => {
     queueUpdate(tx, servers, { kind: 'devices', userId, stream })
     // The sequence of updates does not say whether the user has other signing keys since.
-    queueUpdate(tx, servers, { kind: 'keys', userId, stream, sub: 1 })
+    if (signing.length > 0) queueUpdate(tx, servers, { kind: 'keys', userId, stream, sub: 1 })
   })
   edus.wake(servers)
 }
