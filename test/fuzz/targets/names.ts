@@ -144,8 +144,8 @@ export const patterns: Target = {
   run(input) {
     const { line: pattern, rest } = firstLine(input)
     const text = textOf(rest)
-    // The plain way takes the product of the lengths.
-    if (pattern.length * text.length > 20_000) return
+    // The plain way takes the product of the lengths, from each place in the text on.
+    if (pattern.length * text.length ** 2 > 1_000_000) return
     assert.equal(matchesGlob(pattern, text), plainMatch([...pattern], [...text]), 'glob')
     const characters = charactersOf(text)
     const [p, t] = [[...pattern.toLowerCase()], [...text.toLowerCase()]]
