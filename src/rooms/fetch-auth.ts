@@ -57,7 +57,7 @@ export async function completeAndStore(
 }
 
 /** The auth events that the events name, and what was lacking before, that are neither stored nor here. */
-async function lackingOf(
+export async function lackingOf(
   { parts, roomId, version }: Fetch,
   events: readonly Pdu[],
   isHere: (eventId: EventId) => boolean,

@@ -13,11 +13,12 @@
 
 import { Slices } from '#io/slices.ts'
 import { canonicalJson } from '#protocol/canonical-json.ts'
-import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parseServerName } from '#protocol/identifiers/server-name.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { RoomImport } from './engine.ts'
+import { lackingOf } from './fetch-auth.ts'
 import { Avoidance, type Fetch, FetchBudget, fetchEvents } from './fetching.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError, type MembershipTemplate, type RemoteServers } from './remote-servers.ts'
@@ -74,9 +75,7 @@ export async function checkJoinAnswer(
   // What did not pass the door would not pass it the next time either.
   const isAllHere =
     state.length + authChain.length === answer.state.length + answer.authChain.length
-  const left = isAllHere
-    ? await leftOut(parts, { from, event, version }, [...state, ...authChain])
-    : []
+  const left = isAllHere ? await leftOut(parts, { from, event }, [...state, ...authChain]) : []
   const all = { roomId, version, event: signed, state, authChain: [...authChain, ...left], partial }
   return version === event.version ? all : rereadAs(version, all)
 }
@@ -88,31 +87,26 @@ export async function checkJoinAnswer(
  */
 async function leftOut(
   parts: RoomParts,
-  {
-    from,
-    event,
-    version,
-  }: { readonly from: ServerName; readonly event: Pdu; readonly version: RoomVersion },
+  { from, event }: { readonly from: ServerName; readonly event: Pdu },
   given: readonly Pdu[],
 ): Promise<Pdu[]> {
-  const { room_id: roomId } = event
+  const { room_id: roomId, version } = event
   const here = new Set([...event.auth_events, ...given.map(({ event_id }) => event_id)])
-  const lackingOf = (events: readonly Pdu[]) =>
-    [...new Set(events.flatMap((pdu) => pdu.auth_events))].filter((id) => !here.has(id))
+  const isHere = (eventId: EventId) => here.has(eventId)
   const budget = new FetchBudget(parts.clock)
   const avoidance = new Avoidance(parts.clock)
   const fetch: Fetch = { parts, roomId, version, servers: [from], budget, avoidance }
   const found: Pdu[] = []
-  let lacking = lackingOf(given)
+  let lacking = await lackingOf(fetch, given, isHere)
   while (lacking.length > 0 && !budget.isSpent) {
     const fetched = [...(await fetchEvents(fetch, lacking)).values()]
     const fresh = fetched.filter((pdu) => pdu.room_id === roomId)
     for (const { event_id: eventId } of fresh) here.add(eventId)
     found.push(...fresh)
     if (fresh.length < lacking.length) break
-    lacking = lackingOf(fresh)
+    lacking = await lackingOf(fetch, fresh, isHere)
   }
-  const dropped = lacking.filter((id) => !here.has(id)).length
+  const dropped = lacking.filter((eventId) => !isHere(eventId)).length
   if (dropped > 0) parts.log.warn(droppedOfRoom, { from, roomId, dropped })
   return found
 }
