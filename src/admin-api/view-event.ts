@@ -8,8 +8,7 @@
 import type { explainEvent } from '#endpoints/admin/events.ts'
 import type { ResponseOf } from '#http/endpoint.ts'
 import { type Html, html } from '#room-picture/html.ts'
-import { link } from './view-room.ts'
-import { table, time } from './view-server.ts'
+import { link, table, time } from './view-parts.ts'
 
 type Explained = ResponseOf<typeof explainEvent>
 type Check = Explained['checks'][number]

@@ -14,6 +14,7 @@ import { type Html, html } from '#room-picture/html.ts'
 import { graphSections } from '#room-picture/room-sections.ts'
 import { Words } from '#room-picture/words.ts'
 import type { Rooms } from '#rooms/rooms.ts'
+import { href, link } from './view-parts.ts'
 
 type Graph = ResponseOf<typeof getRoomGraph>
 
@@ -21,15 +22,6 @@ type Graph = ResponseOf<typeof getRoomGraph>
 export interface ShownState {
   readonly events: readonly Pdu[]
   readonly members: number
-}
-
-/** A link within the page. */
-export function link(where: Readonly<Record<string, string>>, text: string): Html {
-  return html`<a href="${href(where)}">${text}</a>`
-}
-
-function href(where: Readonly<Record<string, string>>): string {
-  return `/_hansa/admin?${new URLSearchParams(where)}`
 }
 
 export async function stateOf(

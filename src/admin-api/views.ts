@@ -13,7 +13,8 @@ import { explain } from './events.ts'
 import { served } from './page.ts'
 import { graph, knownRooms } from './rooms.ts'
 import { eventHtml } from './view-event.ts'
-import { link, roomHtml, stateOf } from './view-room.ts'
+import { link } from './view-parts.ts'
+import { roomHtml, stateOf } from './view-room.ts'
 import { serverHtml } from './view-server.ts'
 
 type Needs = Pick<Server, 'serverName' | 'rooms' | 'pressure' | 'outboxQuarantine' | 'version'>
