@@ -32,7 +32,7 @@ export async function authChainOf(
     else meet(room.graph.authEvents(number))
   }
   // Events that are no state have no number: nothing leads to them.
-  for (const { auth_events } of (await room.pdus(unnumbered)).values()) {
+  for (const { auth_events } of (await room.events.pdus(unnumbered)).values()) {
     meet(auth_events.flatMap((eventId) => room.eventNumber(eventId) ?? []))
   }
   for (let number = border.pop(); number !== undefined; number = border.pop()) {

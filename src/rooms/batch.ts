@@ -141,7 +141,7 @@ export class Batch {
     this.#nextEventNid = nextEventNid
     this.room = room
     this.before = room.head
-    room.forgetAbsent()
+    room.events.forgetAbsent()
     this.isNewRoom = isNewRoom
     this.#partialBefore = room.partial?.events.length ?? 0
   }
@@ -175,7 +175,7 @@ export class Batch {
     const { pdu, status, stateBefore, stateAfter, position } = event
     this.restated.push(event)
     if (pdu.state_key !== undefined) this.room.setRejected(pdu.event_id, status === 'rejected')
-    this.room.enter(pdu, {
+    this.room.events.enter(pdu, {
       eventId: pdu.event_id,
       status,
       depth: pdu.depth,
@@ -233,7 +233,7 @@ export class Batch {
     const { state_key } = pdu
     const number =
       state_key === undefined ? undefined : this.room.numberEvent(pdu, status === 'rejected')
-    this.room.enter(pdu, {
+    this.room.events.enter(pdu, {
       eventId: pdu.event_id,
       status,
       depth: pdu.depth,
@@ -256,7 +256,7 @@ export class Batch {
     const read = pduOf(target.version, redact(target.version, target.json), 'unlimited')
     if (typeof read === 'string') return
     this.redactions.push({ target: read.pdu, before: target, by })
-    this.room.replacePdu(read.pdu)
+    this.room.events.replacePdu(read.pdu)
   }
 
   /**
@@ -358,7 +358,7 @@ export class Batch {
     if (event.place === 'end' && position !== undefined) {
       this.#writeRelation(tx, pdu, position)
       // It was looked through when it stood nowhere.
-      indexTerms(tx, { roomNid, eventId }, this.room.cachedPdu(eventId) ?? pdu)
+      indexTerms(tx, { roomNid, eventId }, this.room.events.cachedPdu(eventId) ?? pdu)
     }
     if (position !== undefined) this.#writePlaced(tx, event, position)
     else if (event.position !== undefined) this.#withdraw(tx, pdu, event.position)
@@ -428,7 +428,7 @@ export class Batch {
   #writeRelation(tx: Writer, pdu: Pdu, place: Position): void {
     const { room } = this
     const { event_id: eventId, type, sender, origin_server_ts } = pdu
-    const relation = relationOf((room.cachedPdu(eventId) ?? pdu).content)
+    const relation = relationOf((room.events.cachedPdu(eventId) ?? pdu).content)
     if (relation === undefined) return
     addRelation(tx, room.roomNid, relation, { eventId, type, sender, origin_server_ts, place })
   }

@@ -48,7 +48,7 @@ export async function draftEvent(
   const { version, roomId } = room
   const subject = { version, ...event }
   const prevIds = room.head.extremities.slice(-prevEventsMax)
-  const facts = await room.facts(prevIds)
+  const facts = await room.events.facts(prevIds)
   const depth = Math.min(
     depthMax,
     1 + Math.max(0, ...[...facts.values()].map((each) => each.depth)),
@@ -95,13 +95,13 @@ function contentOf(event: LocalEvent) {
 
 async function stateBeforeNext(room: Room, prevIds: readonly EventId[]): Promise<number> {
   if (prevIds.length === room.head.extremities.length) return room.head.state
-  const facts = await room.facts(prevIds)
+  const facts = await room.events.facts(prevIds)
   return await room.resolve([...facts.values()].flatMap(({ stateAfter }) => stateAfter ?? []))
 }
 
 async function references(room: Room, eventIds: readonly EventId[]) {
   if (!room.version.referencesHaveHashes) return eventIds.map((event_id) => ({ event_id }))
-  return [...(await room.pdus(eventIds)).values()].map(referenceTo)
+  return [...(await room.events.pdus(eventIds)).values()].map(referenceTo)
 }
 
 /** A draft in the shape that the auth rules read. */

@@ -15,10 +15,10 @@ import type { Reader, Writer } from '#storage/database.ts'
 import { membershipRow, putMembership } from '#storage/memberships.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { Batch, NewEvent, Restated, Written } from './batch.ts'
+import type { EventFacts } from './held-events.ts'
 import { memberDifference, noMemberChanges } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
 import { type NewMembership, type NewsPlaces, type NewsTaker, newsOf } from './news.ts'
-import type { EventFacts } from './room.ts'
 import type {
   MemberChanges,
   Membership,
@@ -122,7 +122,7 @@ function toldEvent(batch: Batch, event: NewEvent | Restated, position: Position)
   const { event_id: eventId } = event.pdu
   const redaction = batch.redactions.find(({ target }) => target.event_id === eventId)
   return {
-    pdu: redaction?.target ?? batch.room.cachedPdu(eventId) ?? event.pdu,
+    pdu: redaction?.target ?? batch.room.events.cachedPdu(eventId) ?? event.pdu,
     status: event.status,
     position,
     gapBefore: event.missingParents.length > 0,
@@ -144,11 +144,11 @@ function settle(batch: Batch, { placed, replaced }: Written): void {
       number: room.eventNumber(event.pdu.event_id),
       position,
     }
-    room.enter(room.cachedPdu(event.pdu.event_id) ?? event.pdu, facts)
+    room.events.enter(room.events.cachedPdu(event.pdu.event_id) ?? event.pdu, facts)
   }
-  room.entered(settled.map(({ event }) => event.pdu.event_id))
-  for (const { target } of batch.redactions) room.redacted(target)
-  for (const { eventId } of batch.lateRedactions) room.forgetFacts(eventId)
+  room.events.entered(settled.map(({ event }) => event.pdu.event_id))
+  for (const { target } of batch.redactions) room.events.redacted(target)
+  for (const { eventId } of batch.lateRedactions) room.events.forgetFacts(eventId)
   room.published = room.head
   room.publishedPartial = room.partial
 }
@@ -208,7 +208,7 @@ async function localChangesOf(
     if (!stateKey.endsWith(serverName)) continue
     const userId = parseUserId(stateKey)
     if (userId === undefined || serverNameOf(userId) !== serverName) continue
-    const pdu = (await room.pdus([eventId])).get(eventId)
+    const pdu = (await room.events.pdus([eventId])).get(eventId)
     if (pdu === undefined) continue
     // When all of a state becomes known, most of what it says of our users is no news to us.
     if (batch.isBecomingWhole && (await isKnownOf(db, userId, pdu))) continue

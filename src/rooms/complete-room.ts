@@ -24,11 +24,12 @@ import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs
 import type { Batch, Restated } from './batch.ts'
 import type { Contradiction, StatesBefore } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
+import type { EventFacts } from './held-events.ts'
 import { joinedServers } from './joined.ts'
 import { referencesOf, stateAfterOf, stateBeforeOf, stateOfEvents } from './judge.ts'
 import type { PartialEvent } from './partial-room.ts'
 import { redactTarget, withholds } from './redactions.ts'
-import type { EventFacts, Head, Room } from './room.ts'
+import type { Head, Room } from './room.ts'
 import { isBehind, judge, parentsThroughRefused, unplacedOf } from './turn.ts'
 
 /** What the log says of events whose verdicts have changed. */
@@ -55,7 +56,7 @@ export async function contradiction(
   { roomId, join, stateIds }: { roomId: RoomId; join: EventId; stateIds: readonly EventId[] },
 ): Promise<Contradiction | undefined> {
   const room = await queues.room(roomId)
-  const given = room && (await room.facts([join])).get(join)?.stateBefore
+  const given = room && (await room.events.facts([join])).get(join)?.stateBefore
   if (room === undefined || given === undefined) return undefined
   const slices = new Slices(clock)
   const told = new Map<number, number>()
@@ -103,7 +104,7 @@ async function joinByState(
   eventId: EventId,
   told: ReadonlyMap<number, number>,
 ): Promise<Verdict> {
-  const join = (await room.pdus([eventId])).get(eventId)
+  const join = (await room.events.pdus([eventId])).get(eventId)
   if (join === undefined) return reject('it is not known any more')
   const numbers = authStateKeys(join).flatMap(([type, stateKey]) => {
     const key = room.stateKeyId(type, stateKey)
@@ -189,8 +190,8 @@ class Again {
   async #judge(batch: Batch, event: PartialEvent): Promise<void> {
     const { room } = this
     const { eventId } = event
-    const facts = (await room.facts([eventId])).get(eventId)
-    const pdu = (await room.pdus([eventId])).get(eventId)
+    const facts = (await room.events.facts([eventId])).get(eventId)
+    const pdu = (await room.events.pdus([eventId])).get(eventId)
     if (pdu === undefined || facts?.stateBefore === undefined) return
     room.head = this.#head
     const stateBefore = await this.#stateBefore(pdu, event, facts.stateBefore)
@@ -292,7 +293,7 @@ class Again {
     const isBefore =
       this.#passed.has(pdu.event_id) || (kept.length > 0 && (await isBehind(room, pdu)))
     const extremities = isBefore ? kept : [...kept, pdu.event_id]
-    const facts = await room.facts(extremities)
+    const facts = await room.events.facts(extremities)
     const versions = extremities.flatMap((eventId) => facts.get(eventId)?.stateAfter ?? [])
     const state = versions.length === 0 ? stateAfter : await room.resolve(versions)
     this.#head = { extremities, state }

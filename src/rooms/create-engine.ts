@@ -282,7 +282,7 @@ async function inKnownRoom<T extends object | string>(
 async function send(parts: EngineParts, roomId: RoomId, event: LocalEvent): Promise<EventId> {
   const { alongside } = event
   const commit = async (batch: Batch, pdu: Pdu) => {
-    batch.room.noteAbsent(pdu.event_id)
+    batch.room.events.noteAbsent(pdu.event_id)
     const eventId = await commitLocal(parts, batch, pdu)
     if (alongside !== undefined) batch.alongsideOf(eventId, alongside)
     return eventId

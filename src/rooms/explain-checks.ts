@@ -57,7 +57,7 @@ export interface ExplainedCheck {
 /** The check on the event's own auth events. */
 export async function explainAuthEventsCheck(room: Room, pdu: Pdu): Promise<ExplainedCheck> {
   const verdict = await checkOnAuthEvents(room, pdu)
-  const found = await room.pdus(pdu.auth_events)
+  const found = await room.events.pdus(pdu.auth_events)
   const implied = room.version.roomIdIsCreateEventId ? await room.numbered([room.create]) : []
   const state = authStateOf([...implied, ...found.values()])
   return { against: 'auth_events', verdict, ...readIn(pdu, state) }

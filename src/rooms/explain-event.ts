@@ -18,7 +18,8 @@ import { stagedEvent } from '#storage/staging.ts'
 import { type ExplainedCheck, explainAuthEventsCheck, explainStateCheck } from './explain-checks.ts'
 import { explainResolution, type Resolution } from './explain-resolution.ts'
 import { type ExplainedSignatures, explainSignatures, type OwnKey } from './explain-signatures.ts'
-import { type EventFacts, factsOf, type Room } from './room.ts'
+import { type EventFacts, factsOf } from './held-events.ts'
+import type { Room } from './room.ts'
 import type { EventStatus, Position } from './rooms.ts'
 import { sameState } from './state-versions.ts'
 
@@ -105,12 +106,12 @@ export async function explainWaiting(db: Reader, eventId: EventId): Promise<stri
 }
 
 function pduOf(room: Room, row: EventRow): Pdu {
-  return room.cachedPdu(row.event_id) ?? room.pduOfRow(row)
+  return room.events.cachedPdu(row.event_id) ?? room.events.pduOfRow(row)
 }
 
 async function references(room: Room, eventIds: readonly EventId[]): Promise<ExplainedReference[]> {
-  const facts = await room.facts(eventIds)
-  const pdus = await room.pdus(eventIds)
+  const facts = await room.events.facts(eventIds)
+  const pdus = await room.events.pdus(eventIds)
   return eventIds.map((eventId) => {
     const status = facts.get(eventId)?.status
     const pdu = pdus.get(eventId)
@@ -146,7 +147,7 @@ async function stateBeforeOf(
   if (stateBefore === undefined) return { basis: 'none' }
   const pairs = await room.states.pairs(stateBefore)
   const size = pairs.length / 2
-  const facts = await room.facts(parents)
+  const facts = await room.events.facts(parents)
   const versions = [...new Set(parents.flatMap((id) => facts.get(id)?.stateAfter ?? []))]
   const areHere = parents.every((id) => facts.get(id)?.stateAfter !== undefined)
   if (areHere && versions.length < 2) {

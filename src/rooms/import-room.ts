@@ -46,7 +46,7 @@ async function importNew(
   const slices = new Slices(parts.clock)
   for (const pdu of await inOrder([...room.authChain, ...room.state], slices)) {
     // Nothing of a new room is stored.
-    batch.room.noteAbsent(pdu.event_id)
+    batch.room.events.noteAbsent(pdu.event_id)
     await takeOutlier(batch, pdu)
     if (slices.isOver) await slices.next()
   }
@@ -103,7 +103,7 @@ async function writeAhead({ db, clock }: EngineParts, batch: Batch): Promise<voi
   while (batch.events.length > eventsPerUnit) {
     const eventIds = await db.write((tx) => batch.writeFirst(tx, eventsPerUnit))
     if (eventIds.length === 0) return
-    batch.room.entered(eventIds)
+    batch.room.events.entered(eventIds)
     await clock.yield()
   }
 }
@@ -138,7 +138,8 @@ async function takeOwnEvent(
     return reject('the auth events of our event are not in the answer')
   if (outcome.outcome === 'accepted' && jumps) {
     // What we knew of the room before is history now: our event is where it goes on.
-    const { stateAfter } = (await batch.room.facts([event.event_id])).get(event.event_id) ?? {}
+    const { stateAfter } =
+      (await batch.room.events.facts([event.event_id])).get(event.event_id) ?? {}
     batch.room.head = { extremities: [event.event_id], state: stateAfter ?? batch.room.head.state }
   }
   return ALLOW

@@ -15,7 +15,8 @@ import { ALLOW, reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { statePairsOf } from '#protocol/state-resolution/state-pairs.ts'
-import type { EventFacts, Room, StateKey } from './room.ts'
+import type { EventFacts } from './held-events.ts'
+import type { Room, StateKey } from './room.ts'
 
 /** What an event refers to that is not here. */
 export interface Lacking {
@@ -31,7 +32,7 @@ export interface References {
 }
 
 export async function referencesOf(room: Room, pdu: Pdu): Promise<References> {
-  const facts = await room.facts([...pdu.prev_events, ...pdu.auth_events])
+  const facts = await room.events.facts([...pdu.prev_events, ...pdu.auth_events])
   const prevs = pdu.prev_events.flatMap((id) => facts.get(id) ?? [])
   return {
     // An outlier has no place in the room, so nothing is known of the state after it.
@@ -49,9 +50,9 @@ export async function referencesOf(room: Room, pdu: Pdu): Promise<References> {
  */
 export async function checkOnAuthEvents(room: Room, pdu: Pdu): Promise<Verdict> {
   if (pdu.type === 'm.room.create') return checkCreateOf(room, pdu)
-  const found = await room.pdus(pdu.auth_events)
+  const found = await room.events.pdus(pdu.auth_events)
   const authEvents = pdu.auth_events.flatMap((id) => found.get(id) ?? [])
-  const facts = await room.facts(pdu.auth_events)
+  const facts = await room.events.facts(pdu.auth_events)
   const isRejected = (authEvent: Pdu) => facts.get(authEvent.event_id)?.status === 'rejected'
   const listed = checkAuthEvents(pdu, authEvents, isRejected)
   if (!listed.allowed) return listed

@@ -88,7 +88,7 @@ export async function newsOf(
   if (localMembers.size + memberships.length === 0) return undefined
   const state = await stateView(room, version)
   const servers = await joinedServers(room, version)
-  const facts = await room.facts(redactions.map(({ target }) => target.event_id))
+  const facts = await room.events.facts(redactions.map(({ target }) => target.event_id))
   return {
     roomId: room.roomId,
     events,
@@ -102,6 +102,6 @@ export async function newsOf(
     create: await state.event('m.room.create', ''),
     powerLevels: await state.event('m.room.power_levels', ''),
     member: (userId) => state.event('m.room.member', userId),
-    find: async (eventId) => (await room.pdus([eventId])).get(eventId),
+    find: async (eventId) => (await room.events.pdus([eventId])).get(eventId),
   }
 }

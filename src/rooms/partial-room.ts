@@ -83,7 +83,7 @@ export function isFromBefore({ partial }: Room, member: Pdu | undefined): boolea
 export async function unknownState(room: Room): Promise<number> {
   const join = room.partial?.events.findLast(({ origin }) => origin === 'join')
   if (join === undefined) return room.head.state
-  const facts = await room.facts([join.eventId])
+  const facts = await room.events.facts([join.eventId])
   return facts.get(join.eventId)?.stateBefore ?? room.head.state
 }
 

@@ -101,16 +101,16 @@ test('of events all rooms keep so many bytes together, those of rooms that are u
       for (const pdu of events) {
         const { event_id: eventId, depth } = pdu
         const places = { stateBefore: 1, stateAfter: 1, number: undefined, position: undefined }
-        room.enter(pdu, { eventId, status: 'accepted', depth, ...places })
+        room.events.enter(pdu, { eventId, status: 'accepted', depth, ...places })
       }
-      room.entered(events.map(({ event_id }) => event_id))
+      room.events.entered(events.map(({ event_id }) => event_id))
       rooms.push(room)
     })
     // The first one is asked for again and again.
     await queues.room('!room0')
   }
-  const kept = rooms.filter(({ eventBytes }) => eventBytes > 0)
-  const bytes = kept.reduce((sum, { eventBytes }) => sum + eventBytes, 0)
+  const kept = rooms.filter(({ events }) => events.bytes > 0)
+  const bytes = kept.reduce((sum, { events }) => sum + events.bytes, 0)
   assert.ok(bytes <= bytesMax && bytes > bytesMax / 2, `${bytes} bytes are kept`)
   const lately = names.slice(names.length - kept.length + 1)
   assert.deepEqual(

@@ -73,7 +73,7 @@ export class RoomQueues {
     this.#eventBytes = new LRUCache({
       maxSize: needs.eventBytesMax ?? eventBytesMax,
       dispose: (_, roomId, reason) => {
-        if (reason === 'evict') this.#known(roomId)?.forgetEvents()
+        if (reason === 'evict') this.#known(roomId)?.events.forgetAll()
       },
     })
     this.#load = needs.load
@@ -106,8 +106,8 @@ export class RoomQueues {
     }
   }
 
-  #weigh({ roomId, eventBytes }: Room): void {
-    const size = emptyRoomBytes + eventBytes
+  #weigh({ roomId, events }: Room): void {
+    const size = emptyRoomBytes + events.bytes
     this.#eventBytes.set(roomId, size, { size })
   }
 

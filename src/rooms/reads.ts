@@ -103,7 +103,7 @@ export function createReads(parts: ReadParts): RoomReads {
   return {
     events,
     event: async (roomId, eventId) => (await events(roomId, [eventId]))[0],
-    eventBytes: async (roomId, ids) => (await (await room(roomId))?.bytesOf(ids)) ?? [],
+    eventBytes: async (roomId, ids) => (await (await room(roomId))?.events.bytesOf(ids)) ?? [],
     eventsByTime: (roomId, search) => eventsByTime(parts, roomId, search),
     version: async (roomId) => (await room(roomId))?.version,
     isServerInRoom: async (server, roomId) => {
@@ -200,7 +200,7 @@ async function storedEvents(
 function storedEvent(room: Room, row: PlacedEventRow): StoredEvent {
   const { stream, sub } = row
   return {
-    pdu: room.cachedPdu(row.event_id) ?? room.pduOfRow(row),
+    pdu: room.events.cachedPdu(row.event_id) ?? room.events.pduOfRow(row),
     status: eventStatuses[row.status] ?? 'rejected',
     position: stream === null || sub === null ? undefined : { stream, sub },
     gapBefore: row.gap_before === 1,

@@ -45,7 +45,7 @@ export async function receiveIn(
 ): Promise<Outcome[]> {
   const outcomes: Outcome[] = []
   const slices = new Slices(parts.clock)
-  await batch.room.lookAt(pdus.flatMap(namesIn))
+  await batch.room.events.lookAt(pdus.flatMap(namesIn))
   for (const pdu of await inOrder(pdus, slices)) {
     if (slices.isOver) await slices.next()
     outcomes.push(
@@ -197,7 +197,7 @@ export async function storeOutliers(
     const rest = ordered.slice(outcomes.length, outcomes.length + outliersPerTurn)
     const taken = await parts.queues.inTurn(roomId, async (batch) => {
       const ofTurn: Outcome[] = []
-      await batch.room.lookAt(rest.flatMap(namesIn))
+      await batch.room.events.lookAt(rest.flatMap(namesIn))
       for (const pdu of rest) {
         ofTurn.push(await takeOutlier(batch, pdu))
         if (slices.isOver) await slices.next()
@@ -214,7 +214,7 @@ export async function storeOutliers(
 export async function takeOutlier(batch: Batch, pdu: Pdu): Promise<Outcome> {
   const { room } = batch
   const eventId = pdu.event_id
-  const facts = await room.facts([eventId, ...pdu.auth_events])
+  const facts = await room.events.facts([eventId, ...pdu.auth_events])
   if (facts.has(eventId)) return { eventId, outcome: 'known' }
   const authEvents = pdu.auth_events.filter((id) => !facts.has(id))
   if (authEvents.length > 0) return { eventId, outcome: 'missing', prevEvents: [], authEvents }

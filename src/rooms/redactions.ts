@@ -48,8 +48,8 @@ export async function applyWaitingRedactions(batch: Batch, pdu: Pdu, db: Reader)
   const waiting = new Set([...stored, ...fresh.map((each) => each.eventId)])
   if (waiting.size > 0) batch.noLongerAwaited.push(eventId)
   for (const redactionId of waiting) {
-    const redaction = (await room.pdus([redactionId])).get(redactionId)
-    const facts = (await room.facts([redactionId])).get(redactionId)
+    const redaction = (await room.events.pdus([redactionId])).get(redactionId)
+    const facts = (await room.events.facts([redactionId])).get(redactionId)
     if (redaction === undefined || facts?.stateBefore === undefined) continue
     const { stateBefore } = facts
     const isApplied = await redactIfAllowed(batch, { redaction, stateBefore, target: pdu })
@@ -60,15 +60,15 @@ export async function applyWaitingRedactions(batch: Batch, pdu: Pdu, db: Reader)
 
 /** The event to redact, if it has a place in the room. */
 async function targetOf(room: Room, eventId: EventId): Promise<Pdu | undefined> {
-  const facts = (await room.facts([eventId])).get(eventId)
+  const facts = (await room.events.facts([eventId])).get(eventId)
   if (facts?.stateAfter === undefined) return undefined
-  return (await room.pdus([eventId])).get(eventId)
+  return (await room.events.pdus([eventId])).get(eventId)
 }
 
 async function isInTimeline(batch: Batch, eventId: EventId): Promise<boolean> {
   const inBatch = batch.events.find(({ pdu }) => pdu.event_id === eventId)
   if (inBatch !== undefined) return inBatch.place !== 'nowhere'
-  return (await batch.room.facts([eventId])).get(eventId)?.position !== undefined
+  return (await batch.room.events.facts([eventId])).get(eventId)?.position !== undefined
 }
 
 /** Gives whether the redaction has effect. */

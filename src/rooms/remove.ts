@@ -152,7 +152,7 @@ class HistoryRemoval {
       for (const gap of gaps) addMissingParent(tx, room.roomNid, gap)
     })
     for (const { missing } of gaps) room.missingParents.add(missing)
-    for (const { event_id: eventId } of rows) room.forgetEvent(eventId)
+    for (const { event_id: eventId } of rows) room.events.forget(eventId)
     return rows
   }
 
@@ -165,7 +165,7 @@ class HistoryRemoval {
       for (const row of rows) {
         assert(row.stream !== null && row.sub !== null)
         const position = { stream: row.stream, sub: row.sub }
-        for (const parent of room.pduOfRow(row).prev_events) {
+        for (const parent of room.events.pduOfRow(row).prev_events) {
           this.#children.getOrInsertComputed(parent, () => []).push(position)
         }
         this.#lookedAt = position

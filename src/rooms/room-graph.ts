@@ -12,7 +12,8 @@ import type { Reader } from '#storage/database.ts'
 import { type EventRow, eventRows, refusedEventRows, verdictRules } from '#storage/events.ts'
 import type { ReadParts } from './engine-parts.ts'
 import { explainResolution, type Resolution } from './explain-resolution.ts'
-import { factsOf, type Room } from './room.ts'
+import { factsOf } from './held-events.ts'
+import type { Room } from './room.ts'
 import type { EventStatus, Position } from './rooms.ts'
 
 /** The most resolutions that are explained at once, the newest first. */
@@ -78,7 +79,7 @@ interface Found {
 }
 
 function found(room: Room, row: EventRow): Found {
-  return { row, pdu: room.cachedPdu(row.event_id) ?? room.pduOfRow(row) }
+  return { row, pdu: room.events.cachedPdu(row.event_id) ?? room.events.pduOfRow(row) }
 }
 
 async function walkBack(
@@ -132,7 +133,7 @@ async function meetingsOf(
   const meetings: Meeting[] = []
   for (const { before, parents } of places) {
     if (parents.length < 2) continue
-    const facts = await room.facts(parents)
+    const facts = await room.events.facts(parents)
     const versions = parents.flatMap((parent) => facts.get(parent)?.stateAfter ?? [])
     // The state before an event whose parents are not all here was told by another server.
     if (versions.length < parents.length || new Set(versions).size < 2) continue

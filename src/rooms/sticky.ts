@@ -127,7 +127,7 @@ export async function reconsiderSticky(
   const rows = await softFailedStickyEvents(db, room.roomId, { now: room.clock.now(), limit })
   const ids = rows.filter(({ sender }) => isConcerned(sender)).map(({ event_id }) => event_id)
   if (ids.length === 0) return
-  const [facts, pdus] = [await room.facts(ids), await room.pdus(ids)]
+  const [facts, pdus] = [await room.events.facts(ids), await room.events.pdus(ids)]
   for (const id of ids) {
     const [known, pdu] = [facts.get(id), pdus.get(id)]
     const { status, stateBefore, stateAfter } = known ?? {}

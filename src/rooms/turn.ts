@@ -14,6 +14,7 @@ import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader } from '#storage/database.ts'
 import type { Batch, NewEvent } from './batch.ts'
 import type { Outcome, StatesBefore } from './engine.ts'
+import type { EventFacts } from './held-events.ts'
 import {
   checkOnAuthEvents,
   checkOnState,
@@ -25,7 +26,7 @@ import {
 import { type StateOrigin, unknownState, withClaims } from './partial-room.ts'
 import { checkOnPolicy } from './policy.ts'
 import { applyWaitingRedactions, redactTarget, withholds } from './redactions.ts'
-import type { EventFacts, Room } from './room.ts'
+import type { Room } from './room.ts'
 import type { EventStatus } from './rooms.ts'
 
 export interface Judging {
@@ -48,7 +49,7 @@ export interface Judging {
 export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promise<Outcome> {
   const { room } = batch
   const eventId = pdu.event_id
-  const known = (await room.facts([eventId])).get(eventId)
+  const known = (await room.events.facts([eventId])).get(eventId)
   // What has a place in the room has a verdict that stands. Outliers have none yet.
   if (known?.stateAfter !== undefined) return { eventId, outcome: 'known' }
   const references = await referencesOf(room, pdu)
@@ -194,7 +195,7 @@ export async function isBehind(room: Room, pdu: Pdu): Promise<boolean> {
 
 async function moveHead(room: Room, extremities: readonly EventId[]): Promise<void> {
   assert.ok(extremities.length > 0, `${room.roomId} has no forward extremity left`)
-  const facts = await room.facts(extremities)
+  const facts = await room.events.facts(extremities)
   const versions = extremities.flatMap((id) => facts.get(id)?.stateAfter ?? [])
   room.head = { extremities, state: await room.resolve(versions) }
 }
@@ -209,7 +210,7 @@ const leftBehindMax = 1000
  */
 export async function leaveBehind(room: Room, history: readonly Pdu[]): Promise<void> {
   const { extremities } = room.head
-  const facts = await room.facts(extremities)
+  const facts = await room.events.facts(extremities)
   const depths = extremities.map((id) => facts.get(id)?.depth ?? 0)
   const passed = new Set<EventId>()
   const border = history.filter(({ event_id: id }) => room.missingParents.has(id))
@@ -217,7 +218,7 @@ export async function leaveBehind(room: Room, history: readonly Pdu[]): Promise<
     if (passed.size > leftBehindMax || pdu.depth <= Math.min(...depths)) continue
     const parents = [...(await parentsThroughRefused(room, pdu))].filter((id) => !passed.has(id))
     for (const id of parents) passed.add(id)
-    border.push(...(await room.pdus(parents)).values())
+    border.push(...(await room.events.pdus(parents)).values())
   }
   const kept = extremities.filter((id) => !passed.has(id))
   if (kept.length > 0 && kept.length < extremities.length) await moveHead(room, kept)
@@ -233,15 +234,15 @@ const refusedMax = 1000
  */
 export async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<ReadonlySet<EventId>> {
   const parents = new Set(pdu.prev_events)
-  let facts = await room.facts(pdu.prev_events)
+  let facts = await room.events.facts(pdu.prev_events)
   let refused = 0
   for (const parent of parents) {
-    if (!facts.has(parent)) facts = await room.facts([parent])
+    if (!facts.has(parent)) facts = await room.events.facts([parent])
     const status = facts.get(parent)?.status
     if (status !== 'rejected' && status !== 'soft_failed') continue
     refused += 1
     if (refused > refusedMax) break
-    const found = (await room.pdus([parent])).get(parent)
+    const found = (await room.events.pdus([parent])).get(parent)
     for (const grandparent of found?.prev_events ?? []) parents.add(grandparent)
   }
   return parents
@@ -250,7 +251,7 @@ export async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<Reado
 /** Those of the events that have no place in the room here: unknown ones and outliers. */
 export async function unplacedOf(room: Room, eventIds: Iterable<EventId>): Promise<EventId[]> {
   const ids = [...eventIds]
-  const facts = await room.facts(ids)
+  const facts = await room.events.facts(ids)
   return ids.filter((id) => facts.get(id)?.stateAfter === undefined)
 }
 
