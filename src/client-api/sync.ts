@@ -11,7 +11,8 @@ import type { UserId } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Server } from '#server.ts'
 import { everything, parseFilterText, parseSyncFilter, type SyncFilter } from '#sync/filter.ts'
-import { type SyncAnswer, type SyncRequest, timeoutMsMax } from '#sync/sync.ts'
+import { type SyncAnswer, timeoutMsMax } from '#sync/sync.ts'
+import type { SyncRequest } from '#sync/sync-request.ts'
 import { parseSince } from '#sync/token.ts'
 
 export const syncRoute = answer(

@@ -11,10 +11,9 @@
  */
 
 import type { Clock } from '#io/clock.ts'
-import type { PeerSignal } from '#io/http.ts'
 import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
 import type { JsonObject } from '#protocol/json.ts'
-import type { LocalMembership, Rooms } from '#rooms/rooms.ts'
+import type { Rooms } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
 import type { Streams } from '#storage/streams.ts'
 import type { ToDeviceMessage } from '#storage/to-device.ts'
@@ -32,7 +31,6 @@ import { type DeviceListChanges, deviceListChanges } from './device-lists.ts'
 import { keysLeft } from './device-sections.ts'
 import { type Encounters, encountersSince } from './encounters.ts'
 import { type EventsAnswer, type EventsRequest, eventStream } from './event-stream.ts'
-import type { SyncFilter } from './filter.ts'
 import {
   type InitialSyncRequest,
   initialSync,
@@ -42,37 +40,17 @@ import {
 import { createNotifier, type Notifier, type WaitRequest } from './notifier.ts'
 import { presenceEvents } from './presence.ts'
 import { profileUpdates } from './profile-updates.ts'
-import {
-  joinedSection,
-  type LeftPart,
-  leftSection,
-  type SectionNeeds,
-  type SyncPart,
-  strippedSection,
-} from './room-sections.ts'
+import type { SectionNeeds, SyncPart } from './room-sections.ts'
 import { createRoomSummaries } from './room-summary.ts'
+import { isJoin, roomsOf } from './rooms-answer.ts'
 import { createSlidingSync, type SlidingSync } from './sliding/sliding-sync.ts'
-import { freshlyJoined, inTurns, type Section, type Snapshot, settledSnapshot } from './snapshot.ts'
+import { freshlyJoined, type Snapshot, settledSnapshot } from './snapshot.ts'
 import { type StickyNews, stickyEventsMax, stickyNews } from './sticky-events.ts'
+import { accountDataOf, type SyncRequest } from './sync-request.ts'
 import { formatSince } from './token.ts'
 
 /** How long a client may wait for news. Longer is cut short, so that dead connections end. */
 export const timeoutMsMax = 300_000
-
-export interface SyncRequest {
-  readonly userId: UserId
-  readonly deviceId: string
-  readonly since: number | undefined
-  /** Up to where the device has its messages; what is before it is deleted. */
-  readonly toDeviceSince: number | undefined
-  /** Up to where the client has the events that stick. */
-  readonly stickySince: number | undefined
-  readonly filter: SyncFilter
-  readonly fullState: boolean
-  readonly stateKey: SyncPart['stateKey']
-  readonly timeoutMs: number
-  readonly signal: PeerSignal
-}
 
 export interface SyncAnswer {
   readonly body: JsonObject & { readonly next_batch: string }
@@ -256,20 +234,7 @@ async function build(
   const { to, memberships, ignored } = snapshot
   const part: SyncPart = { deviceId, filter, to, ignored, stateKey }
   const accountData = await accountDataOf(needs, request, to)
-  const wanted = memberships.filter(({ roomId }) => filter.room.matchesRoom(roomId))
-  const common = { request, part, accountData, sticky }
-  const [join, leave, invite, knock] = await Promise.all([
-    joinedRooms(needs, { ...common, memberships: wanted.filter(isJoin) }),
-    leftRooms(needs, { ...common, memberships: wanted.filter(isLeft) }),
-    strippedRooms(needs, { request, memberships: wanted, membership: 'invite' }),
-    strippedRooms(needs, { request, memberships: wanted, membership: 'knock' }),
-  ])
-  const rooms: JsonObject = {
-    ...(join.length > 0 && { join: Object.fromEntries(join) }),
-    ...(invite.length > 0 && { invite: Object.fromEntries(invite) }),
-    ...(knock.length > 0 && { knock: Object.fromEntries(knock) }),
-    ...(leave.length > 0 && { leave: Object.fromEntries(leave) }),
-  }
+  const rooms = await roomsOf(needs, { request, part, accountData, sticky, memberships })
   const global = accountData.get(undefined) ?? []
   const range = { userId: request.userId, to, memberships }
   const encounters = since === undefined ? [] : await encountersSince(needs, { ...range, since })
@@ -325,182 +290,4 @@ async function deviceListsOf(
   const range = { userId, since, to, memberships }
   const { changed, left } = await deviceListChanges(needs, range, encounters)
   return changed.length + left.length > 0 ? { device_lists: { changed, left } } : {}
-}
-
-/** Account data that changed, as events, by room; `undefined` for what belongs to no room. */
-async function accountDataOf(
-  { accountData }: AnswerNeeds,
-  { userId, since, filter }: SyncRequest,
-  to: number,
-): Promise<Map<RoomId | undefined, JsonObject[]>> {
-  const changes = await accountData.changes(userId, { from: since, to })
-  const wanted = changes.filter(({ roomId, type, content }) => {
-    if (roomId === undefined) return filter.accountData.matches({ type, content })
-    const ofRoom = filter.room.accountData
-    return ofRoom.matchesRoom(roomId) && ofRoom.matches({ type, content })
-  })
-  const byRoom = Map.groupBy(wanted, ({ roomId }) => roomId)
-  return new Map(
-    [...byRoom].map(([roomId, entries]) => [
-      roomId,
-      entries.map(({ type, content }) => ({ type, content })),
-    ]),
-  )
-}
-
-interface RoomsRequest {
-  readonly request: SyncRequest
-  readonly part: SyncPart
-  readonly accountData: ReadonlyMap<RoomId | undefined, readonly JsonObject[]>
-  readonly sticky: StickyNews['byRoom']
-  readonly memberships: readonly LocalMembership[]
-}
-
-async function joinedRooms(
-  needs: AnswerNeeds,
-  { request, part, accountData, sticky, memberships }: RoomsRequest,
-): Promise<Section[]> {
-  const { since, fullState } = request
-  const { rooms } = needs
-  const roomIds = memberships.map(({ roomId }) => roomId)
-  const [changed, fresh] = await Promise.all([
-    since === undefined ? undefined : rooms.roomsChangedSince(since, roomIds),
-    since === undefined ? new Set(roomIds) : freshlyJoined(needs, memberships, since),
-  ])
-  const ephemeral = await ephemeralOf(needs, { request, roomIds, fresh, to: part.to })
-  // What was kept of a room while the user was not in it was not told then.
-  const isBack = since !== undefined && fresh.size > 0
-  const kept = isBack
-    ? await accountDataOf(needs, { ...request, since: undefined }, part.to)
-    : accountData
-  const read = await readRooms(needs, request, part.to)
-  const concerned = memberships.filter(
-    ({ roomId }) =>
-      changed === undefined ||
-      fullState ||
-      changed.has(roomId) ||
-      fresh.has(roomId) ||
-      ephemeral.has(roomId) ||
-      accountData.has(roomId) ||
-      sticky.has(roomId) ||
-      read.has(roomId),
-  )
-  return await inTurns(concerned, async (membership) => {
-    const { roomId } = membership
-    const isFresh = fresh.has(roomId)
-    return await joinedSection(needs, {
-      ...part,
-      membership,
-      since: isFresh ? undefined : since,
-      // The client may know events of an earlier stay: it must not take these for their continuation.
-      isCut: isFresh && since !== undefined,
-      stateSince: isFresh || fullState ? undefined : since,
-      ephemeral: ephemeral.get(roomId) ?? [],
-      accountData: (isFresh ? kept : accountData).get(roomId) ?? [],
-      sticky: sticky.get(roomId) ?? [],
-      isRead: read.has(roomId),
-    })
-  })
-}
-
-/** The rooms in which what is unread has changed without an event. */
-async function readRooms(
-  { unread }: AnswerNeeds,
-  { userId, since }: SyncRequest,
-  to: number,
-): Promise<Set<RoomId>> {
-  if (since === undefined) return new Set()
-  return new Set(await unread.roomsReadSince(userId, { from: since, to }))
-}
-
-async function leftRooms(
-  needs: AnswerNeeds,
-  { request: { since, fullState, filter }, part, accountData, memberships }: RoomsRequest,
-): Promise<Section[]> {
-  const concerned = memberships.filter(({ stream }) =>
-    since === undefined ? filter.room.includeLeave : stream > since,
-  )
-  return await inTurns(concerned, async (membership) => {
-    const { roomId, userId } = membership
-    const state = since === undefined ? undefined : await needs.rooms.stateAtStream(roomId, since)
-    const member = await state?.event('m.room.member', userId)
-    const known = member?.content.membership === 'join' ? since : undefined
-    const part_: LeftPart = {
-      ...part,
-      membership,
-      since: known,
-      // The client may know events of an earlier stay.
-      isCut: since !== undefined && known === undefined,
-      stateSince: fullState ? undefined : known,
-      toldUpTo: fullState ? undefined : since,
-      ephemeral: [],
-      accountData: accountData.get(roomId) ?? [],
-      sticky: [],
-      isRead: false,
-    }
-    return await leftSection(needs, part_)
-  })
-}
-
-async function strippedRooms(
-  needs: AnswerNeeds,
-  wanted: {
-    readonly request: SyncRequest
-    readonly memberships: readonly LocalMembership[]
-    readonly membership: 'invite' | 'knock'
-  },
-): Promise<Section[]> {
-  const { since } = wanted.request
-  const concerned = wanted.memberships.filter(
-    ({ membership, stream }) =>
-      membership === wanted.membership && (since === undefined || stream > since),
-  )
-  return await inTurns(concerned, async (membership) => ({
-    [`${wanted.membership}_state`]: { events: await strippedSection(needs, membership) },
-  }))
-}
-
-/** Typing and receipts as events, by room. */
-async function ephemeralOf(
-  { typing, receipts }: AnswerNeeds,
-  wanted: {
-    readonly request: SyncRequest
-    readonly roomIds: readonly RoomId[]
-    readonly fresh: ReadonlySet<RoomId>
-    readonly to: number
-  },
-): Promise<Map<RoomId, JsonObject[]>> {
-  const { request, roomIds, fresh, to } = wanted
-  const { userId, since = 0 } = request
-  const filter = request.filter.room.ephemeral
-  const events = new Map<RoomId, JsonObject[]>()
-  const add = (roomId: RoomId, event: JsonObject & { type: string }) => {
-    if (!filter.matchesRoom(roomId) || !filter.matches(event)) return
-    events.set(roomId, [...(events.get(roomId) ?? []), event])
-  }
-  for (const roomId of roomIds) {
-    const from = fresh.has(roomId) ? 0 : since
-    const user_ids = typing.changed(roomId, { from, to })
-    // Whoever knows a room from an earlier stay may hold that somebody types who does so no more.
-    if (user_ids === undefined || (since === 0 && user_ids.length === 0)) continue
-    add(roomId, { type: 'm.typing', content: { user_ids } })
-  }
-  if (!filter.matchesType('m.receipt')) return events
-  const known = roomIds.filter((roomId) => !fresh.has(roomId))
-  const found = await Promise.all([
-    fresh.size > 0 ? receipts.changed(userId, [...fresh], { from: 0, to }) : [],
-    known.length > 0 ? receipts.changed(userId, known, { from: since, to }) : [],
-  ])
-  for (const [roomId, contents] of found.flatMap((byRoom) => [...byRoom])) {
-    for (const content of contents) add(roomId, { type: 'm.receipt', content })
-  }
-  return events
-}
-
-function isJoin({ membership }: LocalMembership): boolean {
-  return membership === 'join'
-}
-
-function isLeft({ membership }: LocalMembership): boolean {
-  return membership === 'leave' || membership === 'ban'
 }
