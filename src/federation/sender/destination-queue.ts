@@ -28,18 +28,12 @@ import { sendTransaction } from '#endpoints/server-server/transactions.ts'
 import type { Clock, Timer } from '#io/clock.ts'
 import type { Limiter } from '#io/limiter.ts'
 import type { Log } from '#io/log.ts'
-import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { removeFromDeviceOutbox, trimDeviceOutbox } from '#storage/device-outbox.ts'
-import { edusFor, removeEdus, trimEdus } from '#storage/edu-outbox.ts'
-import {
-  isOutboxLongerThan,
-  keepNewestOfEachRoom,
-  type OutboxRow,
-  outboxOf,
-  removeFromOutbox,
-} from '#storage/outbox.ts'
+import { removeEdus, trimEdus } from '#storage/edu-outbox.ts'
+import { isOutboxLongerThan, keepNewestOfEachRoom, removeFromOutbox } from '#storage/outbox.ts'
 import { quarantineEvent, quarantineMessage } from '#storage/outbox-quarantine.ts'
 import { noteRefusedEvents } from '#storage/refused-events.ts'
 import type { BackOff } from '../back-off.ts'
@@ -54,14 +48,9 @@ import {
   type Refusal,
   type Suspect,
 } from './divide.ts'
-import { fitting, type Item, pdusMax, transactionBytes } from './transaction.ts'
+import { collectEvents, type PduSource, passingMax } from './event-lane.ts'
+import { type Item, transactionBytes } from './transaction.ts'
 import { errorsOf, refusedOf } from './verdicts.ts'
-
-/** The bytes of stored events, by ID; those that are not there are left out. */
-export type PduSource = (
-  roomId: RoomId,
-  eventIds: readonly EventId[],
-) => Promise<readonly { readonly eventId: EventId; readonly bytes: Uint8Array }[]>
 
 /** The lanes in the order in which they go. */
 const lanes = ['devices', 'events'] as const
@@ -89,8 +78,6 @@ export interface QueueNeeds {
   readonly newTransactionId: () => string
 }
 
-/** How many EDUs that need not survive are kept for one server, and how many go with events at a time. */
-const passingMax = 50
 /** How many lasting EDUs are kept for a server that is silent for long. */
 const lastingMax = 1000
 /** How many messages to devices are. */
@@ -240,22 +227,14 @@ export class DestinationQueue {
   }
 
   async #collectEvents(): Promise<Omit<Transaction, 'id'>> {
-    const { db } = this.#needs
     await this.#catchUp()
-    const room = passingMax - this.#passing.size
-    const lasting = await edusFor(db, this.#destination, room)
-    const edus: Item[] = lasting.map((row) => ({
-      kind: 'edu',
-      row,
-      bytes: Buffer.from(row.edu_json),
-    }))
-    for (const bytes of this.#passing.values()) edus.push({ kind: 'edu', row: undefined, bytes })
+    const passing = [...this.#passing.values()]
     this.#passing.clear()
-    const rows = await outboxOf(db, this.#destination, pdusMax)
-    const all = [...edus, ...(await this.#readPdus(rows))]
-    const items = fitting(all)
-    const isCut = lasting.length === room || rows.length === pdusMax
-    return { items, isAll: !isCut && items.length === all.length }
+    const { items, lost, isAll } = await collectEvents(this.#needs, this.#destination, passing)
+    for (const row of lost) {
+      await this.#putAside({ item: { kind: 'pdu', row, bytes: nothing }, refusal: notStored })
+    }
+    return { items, isAll }
   }
 
   /** After a long silence most of what is in line would come too late to be of use. */
@@ -265,23 +244,6 @@ export class DestinationQueue {
     const isLong = clock.now() - this.#silentSinceTs > longSilenceMs
     if (!isLong && !(await isOutboxLongerThan(db, this.#destination, longQueue))) return
     await db.write((tx) => keepNewestOfEachRoom(tx, this.#destination))
-  }
-
-  async #readPdus(rows: readonly OutboxRow[]): Promise<Item[]> {
-    const found = new Map<EventId, Uint8Array>()
-    for (const [roomId, ofRoom] of Map.groupBy(rows, (row) => row.room_id)) {
-      const eventIds = ofRoom.map((row) => row.event_id)
-      for (const { eventId, bytes } of await this.#needs.pdusOf(roomId, eventIds)) {
-        found.set(eventId, bytes)
-      }
-    }
-    const items: Item[] = []
-    for (const row of rows) {
-      const bytes = found.get(row.event_id)
-      if (bytes !== undefined) items.push({ kind: 'pdu', row, bytes })
-      else await this.#putAside({ item: { kind: 'pdu', row, bytes: nothing }, refusal: lost })
-    }
-    return items
   }
 
   /** Delivers items, all of them or none, but for such as are put aside. False: the server fails. */
@@ -437,7 +399,7 @@ export class DestinationQueue {
 }
 
 const nothing = new Uint8Array()
-const lost: Refusal = {
+const notStored: Refusal = {
   kind: 'refused',
   reason: 'the event is not in the store',
   isSure: true,

@@ -22,8 +22,9 @@ import { dueQuarantine, requeue } from '#storage/outbox-quarantine.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import type { Edu, EduSender } from '../edus.ts'
-import { DestinationQueue, type PduSource } from './destination-queue.ts'
+import { DestinationQueue } from './destination-queue.ts'
 import type { DeviceEduSource } from './device-lane.ts'
+import type { PduSource } from './event-lane.ts'
 import { createQuarantine, type Quarantine } from './quarantine.ts'
 
 export interface SenderNeeds {
