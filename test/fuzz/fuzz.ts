@@ -12,6 +12,7 @@ import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulate
 import type { Coverage } from './coverage.ts'
 import { type Finding, judge } from './judge.ts'
 import { mutated } from './mutate.ts'
+import type { Measure } from './slowness.ts'
 import type { Target } from './target.ts'
 
 export interface FuzzOptions {
@@ -21,6 +22,8 @@ export interface FuzzOptions {
   readonly msMax?: number
   /** Without it no input is kept but the seeds. */
   readonly coverage?: Coverage
+  /** Where `coverage` counts: says how slow an input is without that. */
+  readonly uncounted?: Measure
   /** Inputs beside those of the target. */
   readonly seeds?: readonly Uint8Array[]
 }
@@ -128,7 +131,7 @@ class Loop {
 
   #run(input: Uint8Array): void | Promise<void> {
     this.runs += 1
-    const judged = judge(this.#target, input)
+    const judged = judge(this.#target, input, this.#options.uncounted)
     if (judged instanceof Promise) return judged.then((finding) => this.#note(finding, input))
     this.#note(judged, input)
   }

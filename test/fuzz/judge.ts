@@ -4,73 +4,51 @@
  * @module
  */
 
-import { cpuMsMaxDefault, type Target } from './target.ts'
+import { leastCpuMs, type Measure } from './slowness.ts'
+import { type Aside, cpuMsMaxDefault, type Target } from './target.ts'
 
 /** What is wrong, if something is: the first line tells findings from each other. */
 export type Finding = { readonly kind: string; readonly text: string } | undefined
 
-/** How often what took too long is run again before it counts. */
-const repeats = 4
+const unmeasured: Aside = (work) => work()
 
 /**
- * The machine may be busy with others' work, and the first run of code is slow: what counts is how much
- * of the thread the quickest of some runs used.
+ * What seems to take too long is measured. Where the engine's counters are on in this thread, `uncounted`
+ * has the last word on that.
  */
-export function judge(target: Target, input: Uint8Array): Finding | Promise<Finding> {
-  const started = performance.now()
-  try {
-    const running = target.run(input)
-    if (running !== undefined) return judgeLater(target, input, { running, started })
-  } catch (error) {
-    return findingOf(target, error)
-  }
-  if (!isSlow(target, performance.now() - started)) return undefined
-  let least = Number.POSITIVE_INFINITY
-  for (let n = 0; n < repeats; n++) {
-    const before = process.threadCpuUsage()
-    try {
-      void target.run(input)
-    } catch {}
-    least = Math.min(least, cpuMsSince(before))
-  }
-  return slowness(target, least)
-}
-
-async function judgeLater(
+export function judge(
   target: Target,
   input: Uint8Array,
-  { running, started }: { running: Promise<void>; started: number },
-): Promise<Finding> {
+  uncounted?: Measure,
+): Finding | Promise<Finding> {
+  const started = performance.now()
+  const slownessSince = () =>
+    isSlow(target, performance.now() - started) ? slowness(target, input, uncounted) : undefined
   try {
-    await running
+    const running = target.run(input, unmeasured)
+    if (running !== undefined) {
+      return running.then(slownessSince, (error) => findingOf(target, error) ?? slownessSince())
+    }
   } catch (error) {
-    const finding = findingOf(target, error)
-    if (finding !== undefined) return finding
+    return findingOf(target, error) ?? slownessSince()
   }
-  if (!isSlow(target, performance.now() - started)) return undefined
-  let least = Number.POSITIVE_INFINITY
-  for (let n = 0; n < repeats; n++) {
-    const before = process.threadCpuUsage()
-    try {
-      await target.run(input)
-    } catch {}
-    least = Math.min(least, cpuMsSince(before))
-  }
-  return slowness(target, least)
+  return slownessSince()
+}
+
+/** What is quick with counters is quick without them. */
+async function slowness(
+  target: Target,
+  input: Uint8Array,
+  uncounted: Measure | undefined,
+): Promise<Finding> {
+  let ms = await leastCpuMs(target, input)
+  if (isSlow(target, ms) && uncounted !== undefined) ms = await uncounted(target, input)
+  if (!isSlow(target, ms)) return undefined
+  return { kind: 'slow', text: `it takes ${ms.toFixed(0)} ms of the thread` }
 }
 
 function isSlow({ cpuMsMax = cpuMsMaxDefault }: Target, ms: number): boolean {
   return ms > cpuMsMax
-}
-
-function cpuMsSince(before: NodeJS.CpuUsage): number {
-  const { user, system } = process.threadCpuUsage(before)
-  return (user + system) / 1000
-}
-
-function slowness(target: Target, ms: number): Finding {
-  if (!isSlow(target, ms)) return undefined
-  return { kind: 'slow', text: `it takes ${ms.toFixed(0)} ms of the thread` }
 }
 
 function findingOf({ errors = [] }: Target, error: unknown): Finding {

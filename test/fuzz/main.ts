@@ -19,6 +19,7 @@ import { type Found, fuzz } from './fuzz.ts'
 import { judge } from './judge.ts'
 import { regressInputs, writeRegressInput } from './regress.ts'
 import { shrink } from './shrink.ts'
+import { UncountedThread } from './slowness.ts'
 import type { Target } from './target.ts'
 import { targets } from './targets.ts'
 
@@ -32,6 +33,8 @@ const { values, positionals } = parseArgs({
     list: { type: 'boolean', default: false },
   },
 })
+
+const { leastCpuMs: uncounted } = new UncountedThread(import.meta.resolve('./targets.ts'))
 
 if (values.list) for (const name of targets.keys()) console.log(name)
 else await fuzzAll(positionals.length > 0 ? positionals : [...targets.keys()])
@@ -63,7 +66,7 @@ async function fuzzOne(target: Target, seed: number): Promise<boolean> {
       ? { msMax: Number(values.seconds) * 1000 }
       : { runsMax: Number(values.runs) }
   const seeds = known.map(({ input }) => input)
-  const { runs, kept, found } = await fuzz(target, { seed, coverage, seeds, ...limit })
+  const { runs, kept, found } = await fuzz(target, { seed, coverage, uncounted, seeds, ...limit })
   const perSecond = Math.round(runs / ((performance.now() - began) / 1000))
   const { functions } = coverage
   coverage.end()
@@ -76,9 +79,9 @@ async function fuzzOne(target: Target, seed: number): Promise<boolean> {
 }
 
 async function tell(target: Target, { finding, input }: Found): Promise<void> {
-  const small = await shrink(target, input, finding.kind)
+  const small = await shrink(target, { input, kind: finding.kind, uncounted })
   const file = writeRegressInput(target.name, small)
-  const { text } = (await judge(target, small)) ?? finding
+  const { text } = (await judge(target, small, uncounted)) ?? finding
   console.log(`    ${text.replaceAll('\n', '\n    ')}`)
   console.log(`    ${file}: ${JSON.stringify(Buffer.from(small).toString()).slice(0, 300)}`)
   // Of a machine that is thrown away only the log is left.

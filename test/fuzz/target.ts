@@ -17,8 +17,14 @@ export interface Target {
   /** How many inputs the quick test runs; 200 if it is not said. */
   readonly quickRuns?: number
   /** Says by an exception that something does not hold. */
-  run(input: Uint8Array): void | Promise<void>
+  run(input: Uint8Array, aside: Aside): void | Promise<void>
 }
+
+/**
+ * Does what only the target needs, such as a second implementation to compare with: the time of it does
+ * not count.
+ */
+export type Aside = <Result>(work: () => Result) => Result
 
 /** A target as it is when it runs: some need servers, which are made once. */
 export type OpenTarget = () => Target | Promise<Target>

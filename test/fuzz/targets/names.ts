@@ -141,16 +141,19 @@ export const patterns: Target = {
     `${'ab'.repeat(40)}?*c\nx ${'ab'.repeat(41)}dc`,
   ],
   words: ['*', '?', '*?*', '\u{1f600}', '_', 'ß', 'İ'],
-  run(input) {
+  run(input, aside) {
     const { line: pattern, rest } = firstLine(input)
     const text = textOf(rest)
     // The plain way takes the product of the lengths, from each place in the text on.
     if (pattern.length * text.length ** 2 > 1_000_000) return
-    assert.equal(matchesGlob(pattern, text), plainMatch([...pattern], [...text]), 'glob')
+    const isGlob = aside(() => plainMatch([...pattern], [...text]))
+    assert.equal(matchesGlob(pattern, text), isGlob, 'glob')
     const characters = charactersOf(text)
     const [p, t] = [[...pattern.toLowerCase()], [...text.toLowerCase()]]
-    assert.equal(matchesWhole(pattern, characters), plainMatch(p, t), 'whole')
-    assert.equal(matchesWords(pattern, characters), plainWords(p, t), 'words')
+    const isWhole = aside(() => plainMatch(p, t))
+    assert.equal(matchesWhole(pattern, characters), isWhole, 'whole')
+    const hasWords = aside(() => plainWords(p, t))
+    assert.equal(matchesWords(pattern, characters), hasWords, 'words')
     const acl = readServerAcl({ allow: [pattern], deny: [] })
     const server = parseServerName(text.trim())
     if (server !== undefined) isServerAllowed(acl, server)
