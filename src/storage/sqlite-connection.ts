@@ -22,7 +22,13 @@ import {
 } from './migrate.ts'
 import { assertReads, type Row, type Step, type UnitOutcome } from './units.ts'
 
-const cacheKiB = 64 * 1024
+/**
+ * Pages that each connection keeps. More of them are kept by the system, which gives one in some microseconds;
+ * here they would be memory that is never given back. And a reader forgets them at each commit of the writer.
+ */
+const cacheKiB = 8 * 1024
+/** While a migration writes all anew: what does not fit is synced to the journal each time. */
+const migrationCacheKiB = 64 * 1024
 
 /** A burst may make the log longer; it is cut to this when it has been carried over. */
 const walBytesKept = 64 * 1024 * 1024
@@ -61,9 +67,9 @@ export class SqliteConnection {
     // The page size counts only before the first table is made.
     if (!readOnly) this.#db.exec('PRAGMA page_size = 8192; PRAGMA journal_mode = WAL')
     this.#db.exec(
-      `PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${walBytesKept}; PRAGMA foreign_keys = ON; PRAGMA cache_size = -${cacheKiB};` +
-        'PRAGMA temp_store = MEMORY',
+      `PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${walBytesKept}; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY`,
     )
+    this.#keepPages(cacheKiB)
     this.#begin = this.#db.prepare('BEGIN IMMEDIATE')
     this.#commit = this.#db.prepare('COMMIT')
     this.#savepoint = this.#db.prepare('SAVEPOINT unit')
@@ -80,6 +86,7 @@ export class SqliteConnection {
     if (pending.length === 0) return
     if (!isOwner) throw mustMigrate()
     if (applied.length > 0) this.#leaveLog()
+    this.#keepPages(migrationCacheKiB)
     for (const migration of pending) {
       this.#begin.run()
       try {
@@ -94,6 +101,11 @@ export class SqliteConnection {
       }
     }
     if (applied.length > 0) this.#db.exec('PRAGMA journal_mode = WAL')
+    this.#keepPages(cacheKiB)
+  }
+
+  #keepPages(kiB: number): void {
+    this.#db.exec(`PRAGMA cache_size = -${kiB}`)
   }
 
   /**
