@@ -7,11 +7,12 @@
  */
 
 import type { Clock } from './clock.ts'
+import { Lines } from './lines.ts'
 import { detached } from './wait-order.ts'
 
 export class OneATurn<Key> {
   readonly #clock: Pick<Clock, 'yield'>
-  readonly #waiting = new Map<Key, (() => void)[]>()
+  readonly #waiting = new Lines<Key, () => void>()
   #isTaken = false
 
   constructor(clock: Pick<Clock, 'yield'>) {
@@ -21,9 +22,7 @@ export class OneATurn<Key> {
   /** Resolves when it is one's turn. */
   async begin(key: Key): Promise<void> {
     if (this.#isTaken) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.getOrInsertComputed(key, () => []).push(resolve)
-      })
+      await new Promise<void>((resolve) => this.#waiting.push(key, resolve))
       return
     }
     this.#isTaken = true
@@ -33,21 +32,10 @@ export class OneATurn<Key> {
   async #letIn(): Promise<void> {
     for (;;) {
       await this.#clock.yield()
-      const next = this.#next()
+      const next = this.#waiting.next()
       if (next === undefined) break
       next()
     }
     this.#isTaken = false
-  }
-
-  /** The first of the key that waits longest for its turn; that key is the last one then. */
-  #next(): (() => void) | undefined {
-    const [first] = this.#waiting
-    if (first === undefined) return undefined
-    const [key, line] = first
-    const next = line.shift()
-    this.#waiting.delete(key)
-    if (line.length > 0) this.#waiting.set(key, line)
-    return next
   }
 }

@@ -198,7 +198,7 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
   return {
     admit: (version, pdus, from) => admitPdus(parts, version, pdus, from),
     receive: (roomId, pdus, options) => receive(parts, roomId, pdus, options),
-    storeOutliers: (roomId, pdus) => storeOutliers(parts, roomId, pdus),
+    storeOutliers: (roomId, pdus, origin) => storeOutliers(parts, roomId, pdus, { behind: origin }),
     acceptHistory: async (roomId, pdus, options) => {
       const outcomes = await acceptHistory(parts, roomId, pdus, options)
       if (outcomes.some(({ outcome }) => outcome === 'accepted')) staged.historyCame(roomId)

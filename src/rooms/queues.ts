@@ -11,9 +11,10 @@
 
 import { LRUCache } from 'lru-cache'
 import { detached, holding, waiting } from '#io/wait-order.ts'
-import type { RoomId } from '#protocol/identifiers/ids.ts'
+import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Batch } from './batch.ts'
+import { CommitLine, lineOfCommits } from './commit-line.ts'
 import type { Room } from './room.ts'
 
 interface Job {
@@ -21,10 +22,14 @@ interface Job {
   readonly outcome: PromiseWithResolvers<unknown>
   /** Whether the room is read anew from the store afterwards. Such a job has a turn of its own. */
   readonly forgets: boolean
+  /** The server that sent it, if its commit has to wait in that one's line. */
+  readonly behind: ServerName | undefined
 }
 
 interface Queue {
   readonly jobs: Job[]
+  /** While the turn waits to commit: lets it do so at once. */
+  hurry: (() => void) | undefined
   working: Promise<void> | undefined
   /** The room that the turn works on. However many others are read meanwhile, it is not forgotten. */
   room: Room | undefined
@@ -54,6 +59,7 @@ export class RoomQueues {
   readonly #load: (roomId: RoomId) => Promise<Room | undefined>
   readonly #begin: (room: Room) => Batch
   readonly #commit: (batch: Batch) => Promise<void>
+  readonly #line = new CommitLine()
 
   constructor(needs: {
     readonly load: (roomId: RoomId) => Promise<Room | undefined>
@@ -117,12 +123,17 @@ export class RoomQueues {
 
   /**
    * Does something in the room's next turn. `undefined` if there is no such room. With `forgets` it has
-   * the turn for itself, and what is in memory of the room is thrown away when it is committed.
+   * the turn for itself, and what is in memory of the room is thrown away when it is committed. What a
+   * server sent is committed `behind` that one's other rooms, unless somebody else is in the turn or waits
+   * for the next.
    */
   async inTurn<T>(
     roomId: RoomId,
     run: (batch: Batch) => Promise<T>,
-    { forgets = false } = {},
+    {
+      forgets = false,
+      behind,
+    }: { readonly forgets?: boolean; readonly behind?: ServerName | undefined } = {},
   ): Promise<T | undefined> {
     if ((await this.room(roomId)) === undefined) return undefined
     const outcome = Promise.withResolvers<unknown>()
@@ -130,8 +141,10 @@ export class RoomQueues {
       jobs: [],
       working: undefined,
       room: undefined,
+      hurry: undefined,
     }))
-    queue.jobs.push({ run, outcome, forgets })
+    queue.jobs.push({ run, outcome, forgets, behind })
+    if (behind === undefined) queue.hurry?.()
     waiting('queue of a room')
     // Whoever begins the work does it for all, and waits for their own part of it alone.
     queue.working ??= detached(() => this.#work(roomId, queue))
@@ -200,7 +213,7 @@ export class RoomQueues {
       queue.room = room
       const batch = this.#begin(room)
       for (const job of jobs) await this.#run(job, batch, done)
-      if (!batch.isEmpty) await this.#commit(batch)
+      if (!batch.isEmpty) await this.#commitInLine(batch, jobs, queue)
       if (jobs.some(({ forgets }) => forgets)) this.#forget(roomId, queue)
     } catch (error) {
       this.#forget(roomId, queue)
@@ -208,6 +221,24 @@ export class RoomQueues {
       return
     }
     for (const { job, value } of done) job.outcome.resolve(value)
+  }
+
+  async #commitInLine(batch: Batch, jobs: readonly Job[], queue: Queue): Promise<void> {
+    const isUrgent = [...jobs, ...queue.jobs].some(({ behind }) => behind === undefined)
+    const server = isUrgent ? undefined : jobs[0]?.behind
+    if (server === undefined) {
+      await this.#commit(batch)
+      return
+    }
+    const place = this.#line.stand(server, batch.events.length)
+    queue.hurry = place.hurry
+    await place.turn
+    try {
+      await holding(lineOfCommits, () => this.#commit(batch))
+    } finally {
+      queue.hurry = undefined
+      place.leave()
+    }
   }
 
   /** The next turn begins with what is stored. */

@@ -31,8 +31,11 @@ export async function receive(
 ): Promise<Outcome[]> {
   const ofRoom = pdus.filter((pdu) => pdu.room_id === roomId)
   const own = await parts.policies.signReceived(roomId, ofRoom)
-  const outcomes = await parts.queues.inTurn(roomId, (batch) =>
-    receiveIn(parts, batch, own, options),
+  const outcomes = await parts.queues.inTurn(
+    roomId,
+    (batch) => receiveIn(parts, batch, own, options),
+    // Somebody waits for the answer of what must be accepted.
+    { behind: options.mustBeAccepted ? undefined : options.origin },
   )
   return outcomes ?? []
 }
@@ -182,12 +185,14 @@ const outliersPerTurn = 200
 
 /**
  * Events without their place in the room, each judged on its own auth events. Many of them are taken
- * in many turns, so that neither the room nor the thread is kept from others.
+ * in many turns, so that neither the room nor the thread is kept from others. `behind`: the server in
+ * whose line their commits wait.
  */
 export async function storeOutliers(
   parts: EngineParts,
   roomId: RoomId,
   pdus: readonly Pdu[],
+  { behind }: { readonly behind?: ServerName } = {},
 ): Promise<Outcome[]> {
   const own = pdus.filter((pdu) => pdu.room_id === roomId)
   const ordered = await inOrder(own, new Slices(parts.clock))
@@ -195,7 +200,7 @@ export async function storeOutliers(
   while (outcomes.length < ordered.length) {
     const slices = new Slices(parts.clock)
     const rest = ordered.slice(outcomes.length, outcomes.length + outliersPerTurn)
-    const taken = await parts.queues.inTurn(roomId, async (batch) => {
+    const take = async (batch: Batch) => {
       const ofTurn: Outcome[] = []
       await batch.room.events.lookAt(rest.flatMap(namesIn))
       for (const pdu of rest) {
@@ -203,7 +208,8 @@ export async function storeOutliers(
         if (slices.isOver) await slices.next()
       }
       return ofTurn
-    })
+    }
+    const taken = await parts.queues.inTurn(roomId, take, { behind })
     if (taken === undefined) return outcomes
     outcomes.push(...taken)
     await slices.next()

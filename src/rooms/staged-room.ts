@@ -29,6 +29,7 @@ import {
   stagedOfRoom,
   unstagePdus,
 } from '#storage/staging.ts'
+import type { Batch } from './batch.ts'
 import type { GapFiller, Outcome } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { receiveIn } from './receive.ts'
@@ -339,7 +340,7 @@ export class StagedRoom {
     // Several servers may have sent the same.
     const byId = Map.groupBy(items, ({ pdu }) => pdu.event_id)
     const signed = await this.#signed(items)
-    const missing = await this.#parts.queues.inTurn(this.roomId, async (batch) => {
+    const receive = async (batch: Batch) => {
       const outcomes: Outcome[] = []
       for (const [origin, pdus] of byOrigin(signed)) {
         const receiving = () => receiveIn(this.#parts, batch, pdus, { origin })
@@ -351,7 +352,9 @@ export class StagedRoom {
         if (!still.has(pdu.event_id)) batch.unstaged.push(stagedNid)
       }
       return lacking
-    })
+    }
+    const behind = items[0]?.origin
+    const missing = await this.#parts.queues.inTurn(this.roomId, receive, { behind })
     const lacking = new Map(missing?.map((outcome) => [outcome.eventId, outcome]))
     return [...lacking].flatMap(([eventId, outcome]) =>
       (byId.get(eventId) ?? []).map((item) => ({ item, outcome })),
