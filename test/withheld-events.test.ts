@@ -100,6 +100,32 @@ for (const version of versions) {
     assert.deepEqual(await a.messages(room.roomId), ['last'])
     assert.deepEqual(a.errors, [])
   })
+
+  test(`version ${version.id}: what follows an event that was rejected as part of an auth chain does not wait for it`, async () => {
+    const { world, a, peer, room } = await sharedRoom(version)
+    const [u, outsider] = [peer.user('u'), peer.user('outsider')]
+    const { ends } = room
+    const topic = room.draft(outsider, 'm.room.topic', { topic: 'stolen' }, { stateKey: '' })
+    const stolen = room.addUnplaced(topic, ends)
+    // Whoever names it among the auth events is rejected, and has it fetched without its place.
+    const draft = room.draft(u, 'm.leaning', {})
+    const auth_events = [...(draft.auth_events as unknown[]), room.reference(stolen)]
+    const leaning = room.addUnplaced({ ...draft, auth_events }, ends)
+    await peer.transaction(a.name, { pdus: [leaning] })
+    await world.settle(5000)
+    assert.equal(await statusOf(a, room, stolen), 'rejected')
+    assert.equal(await a.rooms.stateBefore(room.roomId, stolen.event_id), undefined)
+    // For all who were sent it by itself, it has its place, and others may follow it.
+    const text = { msgtype: 'm.text', body: 'after it' }
+    const child = room.add(room.draft(u, 'm.room.message', text, { after: [stolen.event_id] }))
+    await peer.transaction(a.name, { pdus: [child] })
+    await world.settle(5000)
+    assert.deepEqual(await a.messages(room.roomId), ['after it'])
+    assert.equal(await statusOf(a, room, stolen), 'rejected')
+    const state = await a.rooms.stateAfter(room.roomId, child.event_id)
+    assert.equal(state?.eventId('m.room.topic', ''), undefined)
+    assert.deepEqual(a.errors, [])
+  })
 }
 
 test('behind events whose beginning nobody has, a room is taken up again with a state that somebody has', async () => {

@@ -112,7 +112,7 @@ function timelineOf(batch: Batch, { placed, replaced, late }: Written): StoredEv
   for (const [index, { pdu }] of batch.lateRedactions.entries()) {
     const position = late[index]
     const rest = { status: 'accepted', gapBefore: false, redactedBy: undefined } as const
-    if (position !== undefined) timeline.push({ pdu, position, ...rest })
+    if (position !== undefined) timeline.push({ pdu, position, isPlaced: true, ...rest })
   }
   return timeline
 }
@@ -124,6 +124,7 @@ function toldEvent(batch: Batch, event: NewEvent | Restated, position: Position)
   return {
     pdu: redaction?.target ?? batch.room.events.cachedPdu(eventId) ?? event.pdu,
     status: event.status,
+    isPlaced: true,
     position,
     gapBefore: event.missingParents.length > 0,
     redactedBy: redaction?.by,

@@ -362,7 +362,7 @@ export async function missingParentsOf(
   )
 }
 
-/** Those of the events that have no place in the room here: unknown ones and outliers. */
+/** Those of the events that have no place in the room here: unknown ones, and parts of auth chains. */
 export async function unplaced(
   { rooms }: RoomParts,
   roomId: RoomId,
@@ -370,9 +370,7 @@ export async function unplaced(
 ): Promise<EventId[]> {
   if (eventIds.length === 0) return []
   const stored = await rooms.events(roomId, eventIds)
-  const placed = new Set(
-    stored.filter(({ status }) => status !== 'outlier').map(({ pdu }) => pdu.event_id),
-  )
+  const placed = new Set(stored.filter(({ isPlaced }) => isPlaced).map(({ pdu }) => pdu.event_id))
   return eventIds.filter((eventId) => !placed.has(eventId))
 }
 

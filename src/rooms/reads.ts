@@ -202,6 +202,7 @@ function storedEvent(room: Room, row: PlacedEventRow): StoredEvent {
   return {
     pdu: room.events.cachedPdu(row.event_id) ?? room.events.pduOfRow(row),
     status: eventStatuses[row.status] ?? 'rejected',
+    isPlaced: row.state_after !== null,
     position: stream === null || sub === null ? undefined : { stream, sub },
     gapBefore: row.gap_before === 1,
     redactedBy: row.redacted_by ?? undefined,

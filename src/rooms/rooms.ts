@@ -37,6 +37,11 @@ export type EventStatus = 'accepted' | 'soft_failed' | 'rejected' | 'outlier'
 export interface StoredEvent {
   readonly pdu: Pdu
   readonly status: EventStatus
+  /**
+   * Whether it has its place in the room's graph, with a state before it. Outliers have none, nor has
+   * what was rejected as part of an auth chain until it comes as what others follow.
+   */
+  readonly isPlaced: boolean
   /** Where it stands in the timeline; `undefined` for what no client sees there. */
   readonly position: Position | undefined
   /**

@@ -248,7 +248,7 @@ export async function parentsThroughRefused(room: Room, pdu: Pdu): Promise<Reado
   return parents
 }
 
-/** Those of the events that have no place in the room here: unknown ones and outliers. */
+/** Those of the events that have no place in the room here: unknown ones, and parts of auth chains. */
 export async function unplacedOf(room: Room, eventIds: Iterable<EventId>): Promise<EventId[]> {
   const ids = [...eventIds]
   const facts = await room.events.facts(ids)

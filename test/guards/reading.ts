@@ -206,11 +206,7 @@ export const guardsOfReading: readonly Guard[] = [
   one(
     'C6',
     'the rule that history is walked over events with a place',
-    [
-      serveHistory,
-      "return events.filter(({ status }) => status !== 'outlier')",
-      'return [...events]',
-    ],
+    [serveHistory, 'return events.filter(({ isPlaced }) => isPlaced)', 'return [...events]'],
     outliers,
   ),
   one(

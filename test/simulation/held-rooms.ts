@@ -70,9 +70,8 @@ export async function heldIds(server: SimulatedServer, roomId: RoomId): Promise<
 /** The events in the history of a server's newest events that it holds, whatever it thinks of them. */
 export async function graphOf(server: SimulatedServer, roomId: RoomId): Promise<Set<string>> {
   const parents = new Map<string, string[]>()
-  for (const { event_id, status, bytes } of await rowsOf(server, roomId)) {
-    if (eventStatuses[status] !== 'outlier')
-      parents.set(event_id, idsIn(eventOf(bytes).prev_events))
+  for (const { event_id, state_after, bytes } of await rowsOf(server, roomId)) {
+    if (state_after !== null) parents.set(event_id, idsIn(eventOf(bytes).prev_events))
   }
   const reached = new Set<string>()
   const border = await extremitiesOf(server, roomId)

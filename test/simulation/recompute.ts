@@ -31,6 +31,12 @@ export async function sameAsRecomputed(
   // Version 1 resolves by another algorithm.
   if (version === '1') return
   const events = await run.world.time.await(heldEvents(server, roomId as RoomId))
+  for (const { pdu, status, isPlaced } of events.values()) {
+    if (isPlaced || status === 'outlier' || status === 'rejected') continue
+    run.problems.push(
+      `version ${version}: at ${server.name} ${pdu.event_id} is ${status} without a place`,
+    )
+  }
   const known = recomputed(events)
   const problemWith = (eventId: EventId, what: string) =>
     run.problems.push(`version ${version}: at ${server.name} ${eventId} ${what}`)
@@ -89,11 +95,11 @@ function recomputed(events: ReadonlyMap<EventId, StoredEvent>): KnownRoom {
   const before = new Map<EventId, StateMap>()
   const after = new Map<EventId, StateMap>()
   const trials = new Map<StateMap, Trial[]>()
-  const ordered = [...events.values()].filter(({ status }) => status !== 'outlier')
+  const placed = [...events.values()].filter(({ isPlaced }) => isPlaced)
   let size = -1
   while (size !== after.size) {
     size = after.size
-    for (const { pdu } of ordered) {
+    for (const { pdu } of placed) {
       const states = pdu.prev_events.map((id) => after.get(id))
       if (after.has(pdu.event_id) || states.includes(undefined)) continue
       const state = resolved(states as StateMap[])

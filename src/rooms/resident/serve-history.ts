@@ -75,7 +75,7 @@ export async function eventForServer(
   const stored = await parts.rooms.event(roomId, eventId)
   if (stored === undefined) throw unknownEvent()
   // State that came without its place in the room is given to whoever may read the room's state.
-  if (stored.status === 'outlier') {
+  if (!stored.isPlaced) {
     if (stored.pdu.state_key === undefined) throw unknownEvent()
     return stored.pdu.bytes
   }
@@ -177,11 +177,7 @@ async function stateBeforeOf(
   roomId: RoomId,
   eventId: EventId,
 ): Promise<StateView> {
-  const stored = await rooms.event(roomId, eventId)
-  const state =
-    stored === undefined || stored.status === 'outlier'
-      ? undefined
-      : await rooms.stateBefore(roomId, eventId)
+  const state = await rooms.stateBefore(roomId, eventId)
   if (state === undefined) throw unknownEvent()
   return state
 }
@@ -194,7 +190,7 @@ async function placed(
 ): Promise<StoredEvent[]> {
   if (eventIds.length === 0) return []
   const events = await rooms.events(roomId, eventIds)
-  return events.filter(({ status }) => status !== 'outlier')
+  return events.filter(({ isPlaced }) => isPlaced)
 }
 
 interface Walk {
