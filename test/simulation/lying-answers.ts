@@ -11,6 +11,7 @@
 
 import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
 import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
+import type { Pdu } from '../../src/protocol/pdu.ts'
 import type { StateView, StoredEvent } from '../../src/rooms/rooms.ts'
 import {
   type AskedOf,
@@ -76,8 +77,11 @@ export const answerLies: Readonly<Record<string, AnswerLie>> = {
     return [...state, ...more.filter(() => random.happens(0.3)).slice(0, 20)]
   }),
   'contradictory state': aboutState({}, async (state, telling) => {
-    const old = await oldState(telling)
-    return old.length === 0 ? undefined : [...state, telling.random.pick(old).pdu.event_id]
+    const { rooms } = telling.liar.running.server
+    const told = (await rooms.events(roomOf(telling), state)).map(({ pdu }) => pdu)
+    const old = (await oldState(telling)).filter(({ pdu }) => !state.includes(pdu.event_id))
+    const rivals = rivalsOf(told, old)
+    return rivals.length === 0 ? undefined : [...state, telling.random.pick(rivals).pdu.event_id]
   }),
   'state of another room': aboutState({}, async (_state, telling) => {
     const events = await otherRoomsEvents(telling)
@@ -106,8 +110,9 @@ export const answerLies: Readonly<Record<string, AnswerLie>> = {
     state.filter((event) => !event.includes('"m.room.create"')),
   ),
   'join with two of a key': atJoin({}, async (state, telling) => {
-    const old = await oldState(telling)
-    return old.length === 0 ? undefined : [...state, textOf(telling.random.pick(old))]
+    const told = state.map((event) => JSON.parse(event) as Placed)
+    const rivals = rivalsOf(told, await oldState(telling))
+    return rivals.length === 0 ? undefined : [...state, textOf(telling.random.pick(rivals))]
   }),
   'join with less state': atJoin({ misleads: true }, (state, { random }) =>
     state.filter((event) => event.includes('"m.room.create"') || random.happens(0.7)),
@@ -323,6 +328,17 @@ async function oldState(telling: Telling): Promise<StoredEvent[]> {
     const { type, state_key: stateKey, event_id } = pdu
     return stateKey !== undefined && current?.eventId(type, stateKey) !== event_id
   })
+}
+
+type Placed = Pick<Pdu, 'type' | 'state_key'>
+
+/**
+ * Those of other events for whose places a state has events, too: with one of these everybody sees that
+ * it is none. With one for a place that is empty it would be a state that may have been.
+ */
+function rivalsOf(state: readonly Placed[], others: readonly StoredEvent[]): StoredEvent[] {
+  const isSamePlace = (a: Placed, b: Placed) => a.type === b.type && a.state_key === b.state_key
+  return others.filter(({ pdu }) => state.some((one) => isSamePlace(one, pdu)))
 }
 
 async function otherRoomsEvents(telling: Telling): Promise<StoredEvent[]> {
