@@ -163,6 +163,15 @@ const floodGuards: readonly Guard[] = [
       'who has used much waits while another wants the thread, and no longer',
     ),
   ),
+  one(
+    'D15',
+    'the line in which what servers sent waits for the disk',
+    ['src/rooms/commit-line.ts', 'while (this.#events < eventsMax) {', 'while (true) {'],
+    seenBy(
+      'src/rooms/commit-line.test.ts',
+      'a message of a user of ours does not wait until all is committed that a server sent of many rooms',
+    ),
+  ),
 ]
 
 export const guardsOfGrowth: readonly Guard[] = [...imageGuards, ...growthGuards, ...floodGuards]

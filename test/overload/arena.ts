@@ -6,13 +6,14 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Certificate } from '../../src/io/certificates.ts'
 import type { IncomingAnswer } from '../../src/io/http.ts'
 import type { ServerName } from '../../src/protocol/identifiers/ids.ts'
 import { prepareHansa } from '../rig/hansa.ts'
 import type { ServerProcess } from '../rig/processes.ts'
+import { prepareFloor } from './floor.ts'
 import type { HonestReport, HonestStart } from './honest.ts'
 import { goFirst, launcher, letComputeAfterwards } from './priorities.ts'
 import type { Seen } from './probe.ts'
@@ -32,24 +33,34 @@ export interface Measured {
   readonly tookMs: number
   /** How much memory the process had, in MiB, five times a second. */
   readonly memory: readonly number[]
+  /** How large the log of the database was, likewise. */
+  readonly walMiB: readonly number[]
 }
 
 export class Arena {
-  readonly hansa: ServerProcess
+  readonly server: ServerProcess
   readonly authority: Certificate
   readonly folder: string
+  readonly isFloor: boolean
   readonly #honest: ChildProcess
   readonly #isFirst: boolean
 
   private constructor(
-    hansa: ServerProcess,
-    parts: { authority: Certificate; folder: string; honest: ChildProcess; isFirst: boolean },
+    server: ServerProcess,
+    parts: {
+      authority: Certificate
+      folder: string
+      honest: ChildProcess
+      isFirst: boolean
+      isFloor: boolean
+    },
   ) {
-    this.hansa = hansa
+    this.server = server
     this.authority = parts.authority
     this.folder = parts.folder
     this.#honest = parts.honest
     this.#isFirst = parts.isFirst
+    this.isFloor = parts.isFloor
   }
 
   static async open(options: {
@@ -61,20 +72,26 @@ export class Arena {
     logFile?: string
     /** Whether the server and its honest users go before all other programs. */
     isFirst?: boolean
+    /** Whether the server is not Hansa, but the floor. */
+    isFloor?: boolean
   }): Promise<Arena> {
-    const { folder, honestHost, authority, nodeFlags = [], isFirst = false } = options
-    const hansa = await prepareHansa({
+    const { folder, honestHost, authority, nodeFlags = [] } = options
+    const { isFirst = false, isFloor = false } = options
+    mkdirSync(folder, { recursive: true })
+    const started = {
       ...options,
       nodeFlags: [...nodeFlags, `--import=${new URL('probe.ts', import.meta.url)}`],
       environment: { OVERLOAD_PROBE: probeFile(folder), OVERLOAD_HONEST: honestHost },
-      isLimited: true,
       launcher: isFirst ? launcher : [],
-    })
-    await hansa.start()
+    }
+    const server = isFloor
+      ? await prepareFloor(started)
+      : await prepareHansa({ ...started, isLimited: true })
+    await server.start()
     const honest = fork(new URL('honest.ts', import.meta.url))
     const start: HonestStart = {
-      baseUrl: hansa.baseUrl,
-      serverName: hansa.serverName as ServerName,
+      baseUrl: server.baseUrl,
+      serverName: server.serverName as ServerName,
       authority,
       host: honestHost,
       username: 'alice',
@@ -82,11 +99,11 @@ export class Arena {
     honest.send(start)
     await once(honest, 'message')
     if (isFirst && honest.pid !== undefined) goFirst(honest.pid)
-    return new Arena(hansa, { authority, folder, honest, isFirst })
+    return new Arena(server, { authority, folder, honest, isFirst, isFloor })
   }
 
   get name(): ServerName {
-    return this.hansa.serverName as ServerName
+    return this.server.serverName as ServerName
   }
 
   /** What honest traffic meets, and how much memory is used, while something is done. */
@@ -95,23 +112,30 @@ export class Arena {
     await this.#seen()
     const startMs = performance.now()
     const memory: number[] = []
+    const walMiB: number[] = []
     const look = () => {
       memory.push(this.memoryMiB())
-      if (this.#isFirst) letComputeAfterwards(this.hansa.pid)
+      walMiB.push(this.#walMiB())
+      if (this.#isFirst) letComputeAfterwards(this.server.pid)
     }
     look()
     const sampling = setInterval(look, sampleMs)
     await act()
     clearInterval(sampling)
     const tookMs = performance.now() - startMs
-    return { honest: await this.#report(), seen: await this.#seen(), memory, tookMs }
+    return { honest: await this.#report(), seen: await this.#seen(), memory, walMiB, tookMs }
   }
 
   /** The memory of the process that is in use now. */
   memoryMiB(): number {
-    if (this.hansa.condition !== 'runs') return 0
-    const status = readFileSync(join('/proc', String(this.hansa.pid), 'status'), 'utf8')
+    if (this.server.condition !== 'runs') return 0
+    const status = readFileSync(join('/proc', String(this.server.pid), 'status'), 'utf8')
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
+  }
+
+  #walMiB(): number {
+    const log = statSync(join(this.folder, 'hansa.db-wal'), { throwIfNoEntry: false })
+    return (log?.size ?? 0) / 1024 ** 2
   }
 
   async #report(): Promise<HonestReport> {
@@ -123,7 +147,7 @@ export class Arena {
   async #seen(): Promise<Seen> {
     const file = probeFile(this.folder)
     rmSync(file, { force: true })
-    this.hansa.signal('SIGUSR2')
+    this.server.signal('SIGUSR2')
     for (let waitedMs = 0; !existsSync(file); waitedMs += sampleMs) {
       if (waitedMs > probeMsMax) throw new Error('the server does not tell what it saw')
       await pause(sampleMs)
@@ -133,7 +157,7 @@ export class Arena {
 
   async close(): Promise<void> {
     this.#honest.kill('SIGKILL')
-    await this.hansa.end()
+    await this.server.end()
   }
 }
 

@@ -45,7 +45,9 @@ async function play({ baseUrl, serverName, authority, host, username }: HonestSt
     Client.register(baseUrl, `${username}${at}`),
   )
   let report = { sends: [] as number[], arrivals: [] as number[], failures: [] as string[] }
+  /** Since when events are looked for, by what they say. */
   const waiting = new Map<string, number>()
+  let said = 0
   const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
   const repeat = async (what: string, pauseMs: number, act: () => Promise<void>) => {
     for (;;) {
@@ -65,11 +67,12 @@ async function play({ baseUrl, serverName, authority, host, username }: HonestSt
   await alice.sync()
   void repeat('sync', 0, async () => {
     const answer = await alice.sync(10_000)
-    const join = (answer.rooms as { join?: Record<string, SyncedRoom> } | undefined)?.join
-    for (const { event_id } of join?.[room.roomId]?.timeline?.events ?? []) {
-      const sinceMs = waiting.get(event_id)
+    const join = (answer.rooms as { join?: Record<string, SyncedRoom> } | undefined)?.join ?? {}
+    const events = Object.values(join).flatMap((synced) => synced.timeline?.events ?? [])
+    for (const { body = '' } of events.map(({ content }) => content)) {
+      const sinceMs = waiting.get(body)
       if (sinceMs === undefined) continue
-      waiting.delete(event_id)
+      waiting.delete(body)
       report.arrivals.push(performance.now() - sinceMs)
     }
   })
@@ -78,8 +81,10 @@ async function play({ baseUrl, serverName, authority, host, username }: HonestSt
     void repeat('send', pauses.sendMs, () => timed('sends', () => user.send(own, 'hello')))
   }
   void repeat('transaction', pauses.transactionMs, async () => {
-    const pdu = room.add(room.draft(peer.user('u'), 'm.room.message', { body: 'hi' }))
-    waiting.set(pdu.event_id, performance.now())
+    said += 1
+    const body = `hi ${said}`
+    const pdu = room.add(room.draft(peer.user('u'), 'm.room.message', { body }))
+    waiting.set(body, performance.now())
     const { status } = await peer.transaction(serverName, { pdus: [pdu] })
     // A server that is told to wait sends the event again.
     for (let tries = 0; status !== 200 && tries < 5; tries += 1) {
@@ -87,10 +92,10 @@ async function play({ baseUrl, serverName, authority, host, username }: HonestSt
       if ((await peer.transaction(serverName, { pdus: [pdu] })).status === 200) break
     }
     const overdue = [...waiting].filter(([, sinceMs]) => performance.now() - sinceMs > lostMs)
-    for (const [eventId] of overdue) {
-      waiting.delete(eventId)
+    for (const [one] of overdue) {
+      waiting.delete(one)
       report.arrivals.push(lostMs)
-      report.failures.push(`${eventId} did not come`)
+      report.failures.push(`'${one}' did not come`)
     }
   })
   return () => {
@@ -101,7 +106,7 @@ async function play({ baseUrl, serverName, authority, host, username }: HonestSt
 }
 
 interface SyncedRoom {
-  readonly timeline?: { readonly events?: readonly { readonly event_id: string }[] }
+  readonly timeline?: { readonly events?: readonly { readonly content: { body?: string } }[] }
 }
 
 let take: (() => HonestReport) | undefined

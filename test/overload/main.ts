@@ -25,6 +25,7 @@ Words: only scenarios whose name has one of them; \`disk\` is one more.
   --runs N       how often all of it is done; of figures the medians are told (1)
   --quiet        as on a machine that does nothing else: other programs, and the attackers, are given
                  what processors the server and its honest users leave (by \`chrt\`, which root may use)
+  --floor        does what can be compared to a server of bare \`node:http\` and \`node:https\`, too
   --profile F    writes CPU profiles of the server to a folder
   --node=F       further flags of Node for the server, with spaces between them
   --log F        keeps the log of the server in a file
@@ -39,6 +40,7 @@ const { values, positionals: words } = parseArgs({
     seconds: { type: 'string', default: '20' },
     runs: { type: 'string', default: '1' },
     quiet: { type: 'boolean', default: false },
+    floor: { type: 'boolean', default: false },
     profile: { type: 'string' },
     node: { type: 'string', default: '' },
     log: { type: 'string' },
@@ -69,8 +71,12 @@ interface Row {
   /** The share of a processor that the server's thread used, and all of the server. */
   readonly busy: readonly [thread: number, all: number]
   readonly memoryMiB: number
-  /** The same in each tenth of the time. */
+  readonly walMiB: number
+  /** The medians in each tenth of the time. */
   readonly memoryByTenths: readonly number[]
+  /** 99 of 100 in each tenth of the time. */
+  readonly sendMsByTenths: readonly number[]
+  readonly arrivalMsByTenths: readonly number[]
   readonly answers: Readonly<Record<string, number>>
   readonly failures: readonly string[]
   readonly works: boolean
@@ -89,7 +95,7 @@ async function works({ baseUrl, userId, token }: Client): Promise<boolean> {
 
 function rowOf(
   { name, what }: Pick<Scenario, 'name' | 'what'>,
-  { honest, seen, memory, tookMs }: Measured,
+  { honest, seen, memory, walMiB, tookMs }: Measured,
   rest: { statuses: Statuses; works: boolean },
 ): Row {
   const both = (numbers: readonly number[]) =>
@@ -106,18 +112,21 @@ function rowOf(
     sliceMs: [quantile(seen.slices, 0.99), quantile(seen.slices, 1)],
     busy: [seen.threadMs / tookMs, seen.processMs / tookMs],
     memoryMiB: Math.max(...memory),
-    memoryByTenths: tenthsOf(memory),
+    walMiB: Math.max(...walMiB),
+    memoryByTenths: tenthsOf(memory, 0.5),
+    sendMsByTenths: tenthsOf(honest.sends, 0.99),
+    arrivalMsByTenths: tenthsOf(honest.arrivals, 0.99),
     answers: Object.fromEntries(rest.statuses),
     failures: honest.failures,
     works: rest.works,
   }
 }
 
-/** The median of each tenth. */
-function tenthsOf(samples: readonly number[]): number[] {
+/** A quantile of each tenth of what was measured one after the other. */
+function tenthsOf(samples: readonly number[], q: number): number[] {
   return Array.from({ length: 10 }, (_, tenth) => {
     const [from, to] = [tenth, tenth + 1].map((at) => Math.floor((at * samples.length) / 10))
-    return Math.round(quantile(samples.slice(from, to), 0.5))
+    return Math.round(quantile(samples.slice(from, to), q))
   })
 }
 
@@ -132,7 +141,9 @@ function print(row: Row): void {
     `  in the server: send ${ms(row.insideMs)} ms, ahead of it ${ms(row.aheadMs)} ms, ahead of an event ${ms(row.aheadOfEventMs)} ms, timers late ${ms(row.lateMs)} ms, at once ${ms(row.sliceMs)} ms (99 of 100 / longest); thread ${thread}, process ${all}`,
   )
   console.log(`  ${row.what}; ${answers.join(', ')}`)
-  console.log(`  memory by tenths: ${row.memoryByTenths.join(', ')} MiB`)
+  console.log(
+    `  by tenths: memory ${row.memoryByTenths.join(', ')} MiB; 99 of 100 sends ${row.sendMsByTenths.join(', ')} ms, arrivals ${row.arrivalMsByTenths.join(', ')} ms; log of the database ${row.walMiB.toFixed(0)} MiB at most`,
+  )
   for (const failure of row.failures.slice(0, 3)) console.log(`  failed: ${failure}`)
 }
 
@@ -163,6 +174,7 @@ function medianOf(rows: readonly Row[]): Row {
     sliceMs: spread('sliceMs'),
     busy: spread('busy'),
     memoryMiB: median((row) => row.memoryMiB),
+    walMiB: median((row) => row.walMiB),
     failures: rows.flatMap(({ failures }) => failures),
     works: rows.every((row) => row.works),
   }
@@ -171,7 +183,7 @@ function medianOf(rows: readonly Row[]): Row {
 async function runOne(arena: Arena, scenario: Scenario, at: number): Promise<Row> {
   const attacker: PlayedServer = await playServer(arena.authority, `127.0.2.${10 + at}`)
   try {
-    const victim = await Client.register(arena.hansa.baseUrl, `victim${at}`)
+    const victim = await Client.register(arena.server.baseUrl, `victim${at}`)
     const version = roomVersions.get('11')
     if (version === undefined) throw new Error('there is no version 11')
     const room = attacker.peer.createRoom(version, { tag: `attacked${at}` })
@@ -182,7 +194,8 @@ async function runOne(arena: Arena, scenario: Scenario, at: number): Promise<Row
     const measured = await arena.measure(async () => {
       statuses = await scenario.run({ arena, attacker, victim, room, durationMs })
     })
-    const row = rowOf(scenario, measured, { statuses, works: await works(victim) })
+    const isWorking = arena.isFloor || (await works(victim))
+    const row = rowOf(scenario, measured, { statuses, works: isWorking })
     await pause(3000)
     return row
   } finally {
@@ -190,9 +203,13 @@ async function runOne(arena: Arena, scenario: Scenario, at: number): Promise<Row
   }
 }
 
-/** All wanted scenarios, one after the other, with one server. */
-async function runAll(folder: string, authority: Certificate): Promise<Row[]> {
-  const wanted = scenarios.filter(({ name }) => isWanted(name))
+/** All wanted scenarios, one after the other, with one server; with the floor those that can be compared. */
+async function runAll(
+  folder: string,
+  authority: Certificate,
+  { isFloor = false } = {},
+): Promise<Row[]> {
+  const wanted = scenarios.filter(({ name, isOpen }) => isWanted(name) && (isOpen || !isFloor))
   if (wanted.length === 0) return []
   const { memory, profile, node, log: logFile } = values
   const arena = await Arena.open({
@@ -206,11 +223,13 @@ async function runAll(folder: string, authority: Certificate): Promise<Row[]> {
       ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
     ],
     isFirst: values.quiet,
+    isFloor,
     ...(logFile === undefined ? {} : { logFile }),
   })
   const rows: Row[] = []
   for (const [at, scenario] of wanted.entries()) {
-    const row = await runOne(arena, scenario, at)
+    const { name } = scenario
+    const row = { ...(await runOne(arena, scenario, at)), name: isFloor ? `${name} (floor)` : name }
     rows.push(row)
     print(row)
   }
@@ -225,6 +244,8 @@ async function main(): Promise<void> {
   try {
     for (let run = 0; run < Number(values.runs); run += 1) {
       rows.push(...(await runAll(join(folder, `hansa${run}`), authority)))
+      if (!values.floor) continue
+      rows.push(...(await runAll(join(folder, `floor${run}`), authority, { isFloor: true })))
     }
     const medians = [...Map.groupBy(rows, ({ name }) => name).values()].map(medianOf)
     if (Number(values.runs) > 1) {

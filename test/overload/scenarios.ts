@@ -35,6 +35,8 @@ export interface Scenario {
   readonly name: string
   readonly what: string
   readonly run: (attack: Attack) => Promise<Statuses>
+  /** Whether it is the same whatever is answered, so that it can be compared with the floor. */
+  readonly isOpen?: true
 }
 
 /** How many requests the flood has under way at the same time. */
@@ -194,12 +196,43 @@ const invites: Scenario = {
     }),
 }
 
+/** How many handshakes are begun each second, and how long each connection is kept. */
+const handshakes = { everyMs: 5, keptMs: 500 }
+
+const floodOfHandshakes: Scenario = {
+  name: 'handshakes',
+  what: 'ten addresses make 200 TLS connections a second, with a request each',
+  isOpen: true,
+  run: async ({ arena, durationMs }) => {
+    const statuses: Statuses = new Map()
+    const port = arena.server.tlsPort
+    const host = arena.name.slice(0, arena.name.lastIndexOf(':'))
+    const startMs = performance.now()
+    const request = `GET /_matrix/federation/v1/version HTTP/1.1\r\nhost: ${arena.name}\r\n\r\n`
+    const begin = (at: number) => {
+      const socket = connectTcp({ host, port, localAddress: `127.0.1.${1 + (at % 10)}` })
+      socket.on('error', () => {})
+      const secure = connectTls({ socket, rejectUnauthorized: false })
+      secure.on('error', () => count(statuses, 'failed'))
+      secure.once('secureConnect', () => secure.write(request))
+      secure.once('data', (head) => count(statuses, head.toString('latin1', 9, 12)))
+      setTimeout(() => secure.destroy(), handshakes.keptMs)
+    }
+    for (let at = 0; performance.now() - startMs < durationMs; at += 1) {
+      begin(at)
+      await pause(Math.max(0, startMs + at * handshakes.everyMs - performance.now()))
+    }
+    return statuses
+  },
+}
+
 const slowClients: Scenario = {
   name: 'slow clients',
+  isOpen: true,
   what: '5,000 connections from ten addresses send a byte of a head each second, and 100 more are tried from one',
   run: async ({ arena, durationMs }) => {
     const statuses: Statuses = new Map()
-    const port = arena.hansa.tlsPort
+    const port = arena.server.tlsPort
     const host = arena.name.slice(0, arena.name.lastIndexOf(':'))
     const open = new Set<Socket>()
     const start = (localAddress: string) => {
@@ -322,10 +355,11 @@ const images: Scenario = {
 }
 
 export const scenarios: readonly Scenario[] = [
-  { name: 'nothing', what: 'the honest traffic alone', run: quiet },
+  { name: 'nothing', what: 'the honest traffic alone', run: quiet, isOpen: true },
   floodOfQuestions,
   floodOfEvents,
   slowClients,
+  floodOfHandshakes,
   forks,
   authChains,
   invites,
