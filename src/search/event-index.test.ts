@@ -50,26 +50,68 @@ test('old events are looked through for relations too, but for what was redacted
   assert.deepEqual([await relations(), await threads()], before)
 })
 
+/** Stores an event of the room 1. */
+const store = (db: Database, nid: number, body: string) =>
+  db.write((tx) =>
+    putEvent(tx, 1, {
+      ...{ event_nid: nid, event_id: `$${nid}`, status: 0, stream: nid, sub: 0, depth: nid },
+      ...{ state_before: 1, state_after: 1, number: null, state_key_nid: null },
+      ...{ auth_numbers: null, membership: 0, origin_server_ts: nid },
+      bytes: Buffer.from(JSON.stringify({ type: 'm.room.message', content: { body } })),
+    }),
+  )
+
+test('of long texts a few are looked through at once, and all of them in the end', async () => {
+  const db = await openSqlite({})
+  const time = new VirtualTime()
+  const words = (nid: number) =>
+    Array.from({ length: 900 }, (_, at) => `word${nid}x${at}`).join(' ')
+  const short = 150
+  const long = 30
+  for (let nid = 1; nid <= short; nid += 1) await store(db, nid, 'hello')
+  for (let nid = short + 1; nid <= short + long; nid += 1) await store(db, nid, words(nid))
+  const termCount = async () =>
+    (await db.first<{ count: number }>(sql`SELECT COUNT(*) AS count FROM search_terms`))?.count ?? 0
+  const added: number[] = []
+  let before = 0
+  const index = createEventIndex({
+    db: {
+      all: (statement) => db.all(statement),
+      first: (statement) => db.first(statement),
+      write: (collect) => {
+        const done = db.write(collect)
+        const counted = done.then(termCount).then((after) => {
+          added.push(after - before)
+          before = after
+        })
+        return counted.then(() => done)
+      },
+      close: () => db.close(),
+    },
+    clock: time.clock(),
+    log: silentLog,
+    rooms: { onCommit: () => {} },
+  })
+  index.start()
+  await time.run(60_000)
+  await index.close()
+  assert.equal(await termCount(), short + 900 * long)
+  assert.deepEqual(added.slice(0, 1), [100])
+  // What others wait for is so much, and what is left out of a page is in the next.
+  for (const terms of added) assert.ok(terms < 3000, `${terms} terms at once`)
+})
+
 test('what is stored while the last page is looked through is looked through, too', async () => {
   const db = await openSqlite({})
   const time = new VirtualTime()
-  const store = (nid: number) =>
-    db.write((tx) =>
-      putEvent(tx, 1, {
-        ...{ event_nid: nid, event_id: `$${nid}`, status: 0, stream: nid, sub: 0, depth: nid },
-        ...{ state_before: 1, state_after: 1, number: null, state_key_nid: null },
-        ...{ auth_numbers: null, membership: 0, origin_server_ts: nid },
-        bytes: Buffer.from('{"type":"m.room.message","content":{"body":"hello"}}'),
-      }),
-    )
-  await store(1)
+  await store(db, 1, 'hello')
   const listeners: Parameters<Rooms['onCommit']>[0][] = []
   let isFirst = true
   const all: Database['all'] = async (statement) => {
     const rows = await db.all(statement)
     if (isFirst) {
       isFirst = false
-      await store(2)
+      await store(db, 2, 'hello')
       for (const listener of listeners) listener({ timeline: [{}] } as never)
     }
     return rows as never

@@ -21,11 +21,14 @@ import {
   type UnindexedRow,
 } from '#storage/search-terms.ts'
 
-/** How many events are looked through at once. */
-const pageSize = 100
 /**
- * How long others have the machine after each page, and before the first that a commit leads to. An event
- * costs some 80 µs: so the work never takes more than a few hundredths of a processor.
+ * How many events are looked through at once, and how much of them: others wait for the thread while
+ * their terms are found, and for the disk while these are written.
+ */
+const pageMax = { events: 100, bytes: 128 * 1024, terms: 2000 }
+/**
+ * How long others have the machine after each page, and before the first that a commit leads to. A page
+ * costs some ten milliseconds: so the work never takes more than a few hundredths of a processor.
  */
 const pauseMs = 250
 const wakeMs = 1_000
@@ -58,6 +61,8 @@ class BackgroundIndex implements EventIndex {
   /** Whether something was committed since the last look. */
   #hasNews = false
   #page: Promise<boolean> = Promise.resolve(false)
+  /** How many events are read for the next page: not many more than fit into it. */
+  #limit = pageMax.events
 
   constructor(needs: EventIndexNeeds) {
     this.#needs = needs
@@ -106,36 +111,49 @@ class BackgroundIndex implements EventIndex {
 
   /** One page at a time. Gives whether there may be more. */
   #nextPage(): Promise<boolean> {
-    const next = this.#page.catch(() => false).then(() => indexPage(this.#needs))
+    const next = this.#page.catch(() => false).then(() => this.#indexPage())
     this.#page = next
     return next
   }
+
+  async #indexPage(): Promise<boolean> {
+    const { db } = this.#needs
+    const limit = this.#limit
+    const { done_nid: after, relations_nid: oldUpTo } = await indexProgress(db)
+    const rows = await eventsToIndex(db, { after, limit })
+    if (rows.length === 0) return false
+    const taken = await db.write((tx) => indexEvents(tx, rows, oldUpTo))
+    this.#limit = Math.min(pageMax.events, 2 * taken)
+    return taken < rows.length || rows.length === limit
+  }
 }
 
-async function indexPage({ db }: EventIndexNeeds): Promise<boolean> {
-  const { done_nid: after, relations_nid: oldUpTo } = await indexProgress(db)
-  const rows = await eventsToIndex(db, { after, limit: pageSize })
-  const last = rows.at(-1)
-  if (last === undefined) return false
-  await db.write((tx) => {
-    for (const row of rows) indexEvent(tx, row, row.event_nid <= oldUpTo)
-    setIndexProgress(tx, last.event_nid)
-  })
-  return rows.length === pageSize
+/** Looks through so many of the events as fit into a page, and gives how many that were. */
+function indexEvents(tx: Writer, rows: readonly UnindexedRow[], oldUpTo: number): number {
+  let [taken, bytes, terms] = [0, 0, 0]
+  for (const row of rows) {
+    terms += indexEvent(tx, row, row.event_nid <= oldUpTo)
+    bytes += row.bytes.length
+    taken += 1
+    if (bytes >= pageMax.bytes || terms >= pageMax.terms) break
+  }
+  setIndexProgress(tx, (rows[taken - 1] as UnindexedRow).event_nid)
+  return taken
 }
 
-/** What was redacted in the meantime is seen by the statements themselves. */
-function indexEvent(tx: Writer, row: UnindexedRow, withRelation: boolean): void {
-  if (row.stream === null || row.redacted_by !== null) return
+/** Gives how many terms it has. What was redacted in the meantime is seen by the statements themselves. */
+function indexEvent(tx: Writer, row: UnindexedRow, withRelation: boolean): number {
+  if (row.stream === null || row.redacted_by !== null) return 0
   const read = readJson(row.bytes, 'any')
-  if (!read.ok || !isJsonObject(read.value)) return
+  if (!read.ok || !isJsonObject(read.value)) return 0
   const { type, state_key, content, sender, origin_server_ts } = read.value
-  if (!isJsonObject(content)) return
+  if (!isJsonObject(content)) return 0
   const name = { roomNid: row.room_nid, eventId: row.event_id }
-  indexTerms(tx, name, { type, state_key, content })
+  const terms = indexTerms(tx, name, { type, state_key, content })
   const relation = withRelation ? relationOf(content) : undefined
-  if (relation === undefined) return
+  if (relation === undefined) return terms
   indexRelation(tx, name, relation, { type, sender, origin_server_ts } as EventFields)
+  return terms
 }
 
 /** Fields that every stored event has. */

@@ -55,13 +55,18 @@ interface StoredName {
   readonly eventId: EventId
 }
 
-/** Adds the terms of a stored event, unless it was redacted in the meantime. */
-export function indexTerms(tx: Writer, { roomNid, eventId }: StoredName, event: Searchable): void {
+/** Adds the terms of a stored event, unless it was redacted in the meantime. Gives how many it has. */
+export function indexTerms(
+  tx: Writer,
+  { roomNid, eventId }: StoredName,
+  event: Searchable,
+): number {
   const searchable = searchableText(event)
-  if (searchable === undefined) return
+  if (searchable === undefined) return 0
   const field = searchFields.indexOf(searchable.field)
+  const counts = termsOf(searchable.text)
   // Most terms of a text are there equally often: a few statements take all of them.
-  for (const [hits, terms] of Map.groupBy(termsOf(searchable.text), ([, count]) => count)) {
+  for (const [hits, terms] of Map.groupBy(counts, ([, count]) => count)) {
     const names = terms.map(([term]) => term)
     tx.run(sql`
       INSERT INTO search_terms (room_nid, term, stream, sub, field, hits)
@@ -73,6 +78,7 @@ export function indexTerms(tx: Writer, { roomNid, eventId }: StoredName, event: 
       ON CONFLICT DO NOTHING
     `)
   }
+  return counts.size
 }
 
 /** Adds the relation of an event that was stored before relations were. */
