@@ -8,7 +8,7 @@
 
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
-import { DatabaseSync } from 'node:sqlite'
+import { constants, DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { Client } from 'pg'
 import type { Parameter } from '#storage/database.ts'
@@ -74,10 +74,7 @@ test('only storage/ holds SQL', () => {
 })
 
 test('SQLite finds the rows of every statement by an index', () => {
-  const db = new DatabaseSync(':memory:')
-  for (const migration of programMigrations) {
-    for (const text of statementsOf(migration, 'sqlite')) db.exec(text)
-  }
+  const db = emptySqlite()
   const scans: string[] = []
   for (const { place, texts, values } of statements) {
     if (/\bwriter\b|\bFROM migrations\b/.test(texts.join())) continue
@@ -90,6 +87,36 @@ test('SQLite finds the rows of every statement by an index', () => {
   }
   assert.deepEqual(scans, [])
 })
+
+test('SQLite prepares no statement anew when other values are bound', () => {
+  const db = emptySqlite()
+  let preparing = 0
+  db.setAuthorizer(() => {
+    preparing += 1
+    return constants.SQLITE_OK
+  })
+  const anew = statements.filter(({ texts, values }) => {
+    if (/\bwriter\b|\bFROM migrations\b/.test(texts.join())) return false
+    const plan = db.prepare(`EXPLAIN QUERY PLAN ${sqliteText(texts, values)}`)
+    plan.all(...values.map(() => 1))
+    const before = preparing
+    plan.all(...values.map(() => 2))
+    return preparing > before
+  })
+  assert.ok(preparing > 0)
+  assert.deepEqual(
+    anew.map(({ place }) => place),
+    [],
+  )
+})
+
+function emptySqlite(): DatabaseSync {
+  const db = new DatabaseSync(':memory:')
+  for (const migration of programMigrations) {
+    for (const text of statementsOf(migration, 'sqlite')) db.exec(text)
+  }
+  return db
+}
 
 const postgres = databaseKinds.find(({ name }) => name === 'postgres')
 const skip = postgres === undefined || reasonToSkip(postgres)
