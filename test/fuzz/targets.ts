@@ -11,6 +11,7 @@ import { authRules, pdu, redaction } from './targets/events.ts'
 import { json, spans } from './targets/json.ts'
 import { serverKeyAnswers } from './targets/keys.ts'
 import { membershipAnswers } from './targets/membership-answers.ts'
+import { membershipRequests } from './targets/membership-requests.ts'
 import { contentDisposition, identifiers, patterns, xMatrix } from './targets/names.ts'
 import { roomAnswers } from './targets/room-answers.ts'
 import { edus, transactions } from './targets/servers.ts'
@@ -50,4 +51,5 @@ export const targets: ReadonlyMap<string, OpenTarget> = new Map<string, OpenTarg
   ['edus', edus],
   ['room-answers', roomAnswers],
   ['membership-answers', membershipAnswers],
+  ['membership-requests', membershipRequests],
 ])

@@ -9,7 +9,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { canonicalJson } from '../../../src/protocol/canonical-json.ts'
 import type { RoomId, UserId } from '../../../src/protocol/identifiers/ids.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../../src/protocol/json.ts'
 import { MatrixError } from '../../../src/protocol/matrix-error.ts'
@@ -185,7 +184,7 @@ function resigned(version: RoomVersion, event: JsonObject, peer: ScriptedPeer): 
   return signed(plain, peer.signer, essentialsOf(version, plain)) as JsonObject
 }
 
-function parsed(text: string): Json | undefined {
+export function parsed(text: string): Json | undefined {
   try {
     return JSON.parse(text)
   } catch {
@@ -267,10 +266,7 @@ function checkSigned(
   { server }: Scene,
   wanted: { roomId: RoomId; sender: UserId; target: UserId; membership: string },
 ): boolean {
-  const messages = server.signed.map((text) => JSON.parse(text) as JsonObject)
-  const events = messages.filter((message) => {
-    return !Object.hasOwn(message, 'uri') && !Object.hasOwn(message, 'verify_keys')
-  })
+  const events = eventsSigned(server)
   for (const { type, room_id, sender, state_key, content } of events) {
     assert.deepEqual(
       [type, room_id, sender, state_key, isJsonObject(content) && content.membership],
@@ -278,6 +274,14 @@ function checkSigned(
     )
   }
   return events.length > 0
+}
+
+/** What was signed beside requests and keys. */
+export function eventsSigned({ signed }: TestServer): JsonObject[] {
+  const messages = signed.map((text) => JSON.parse(text) as JsonObject)
+  return messages.filter((message) => {
+    return !Object.hasOwn(message, 'uri') && !Object.hasOwn(message, 'verify_keys')
+  })
 }
 
 /** What clients are shown of a room that they are not in. */
@@ -325,6 +329,10 @@ async function invite(scene: Scene, { version }: Played, script: () => void): Pr
   }
 }
 
-function withoutSignatures({ signatures: _, unsigned: _unsigned, ...event }: JsonObject): string {
-  return canonicalJson(event)
+export function withoutSignatures({
+  signatures: _,
+  unsigned: _unsigned,
+  ...event
+}: JsonObject): string {
+  return textOf(event)
 }
