@@ -143,6 +143,8 @@ export class TestServer {
   /** Messages that were signed, as text. */
   readonly signed: string[] = []
   readonly errors: unknown[] = []
+  /** What its log says that is no error. */
+  readonly notes: string[] = []
   readonly eduReceivers = new Map<string, EduReceiver>()
   /** What it lets in as the policy server of a room, where a room has chosen this server. */
   readonly policyRules = { ...allowAll }
@@ -205,6 +207,7 @@ export class TestServer {
     const log: Log = {
       ...silentLog,
       error: (message, fields) => this.errors.push({ message, ...fields }),
+      info: (message) => this.notes.push(message),
     }
     const io = {
       clock,

@@ -9,11 +9,14 @@ import { test } from 'node:test'
 import { buildPdu } from '../src/protocol/build-pdu.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
+import { unfilledGap } from '../src/rooms/backfill.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
+import { versionNamed } from './room-world.ts'
 import type { PeerRoom } from './scripted-peer/peer-room.ts'
 import { listOf, ok, refused, ScriptedPeer } from './scripted-peer/scripted-peer.ts'
 
 const newest = roomVersions.get('12') ?? assert.fail()
+const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
 const versions = ['6', '11', '12'].map((id) => roomVersions.get(id) ?? assert.fail())
 
 /** Alice in a room of the played server's. */
@@ -167,4 +170,76 @@ test('behind events whose beginning nobody has, a room is taken up again with a 
   await world.settle()
   assert.equal((await a.messages(roomId)).at(-1), 'hello, too')
   assert.deepEqual([a.errors, c.errors], [[], []])
+})
+
+for (const [id, expected] of [
+  // What has no hash for an ID may name any parents.
+  ['2', ['before', 'after']],
+  ['3', ['before all', 'before', 'after']],
+  ['12', ['before all', 'before', 'after']],
+] as const) {
+  test(`version ${id}: history is read past what is of a server that is gone with its keys`, async () => {
+    const world = new FederationWorld()
+    const [a, b, d] = await world.start('a', 'b', 'd')
+    const [alice, bob, dora] = [a.user('alice'), b.user('bob'), d.user('dora')]
+    const roomId = await a.createRoom(alice, versionNamed(id))
+    await a.say(alice, roomId, 'before all')
+    await d.join(dora, roomId, [a])
+    await d.say(dora, roomId, 'of Dora')
+    await world.settle()
+    await a.say(alice, roomId, 'before')
+    // This leans on her join.
+    await a.setMembership(alice, roomId, dora, 'ban')
+    await a.say(alice, roomId, 'after')
+    await world.settle()
+    d.stop()
+    await b.join(bob, roomId, [a])
+    const fill = async () => await world.await(b.rooms.fillHistory(roomId, end, 100))
+    while ((await fill()) > 0);
+    assert.deepEqual(await b.messages(roomId), expected)
+    assert.ok(b.notes.includes(unfilledGap))
+    // Until they are there again, and with them all that is missing.
+    await d.restart()
+    await world.settle(3_600_000)
+    while ((await fill()) > 0);
+    assert.deepEqual((await b.messages(roomId)).toSorted(), [
+      'after',
+      'before',
+      'before all',
+      'of Dora',
+    ])
+    assert.deepEqual(await b.engine.gaps(roomId, end, 1), [])
+    assert.deepEqual([a.errors, b.errors], [[], []])
+  })
+}
+
+test('more than a page of history is read past what cannot be proved', async () => {
+  const world = new FederationWorld()
+  const [a, b, d] = await world.start('a', 'b', 'd')
+  const [alice, bob, dora] = [a.user('alice'), b.user('bob'), d.user('dora')]
+  // What nobody can prove of a state may be a tenth of it.
+  const events = Array.from({ length: 6 }, (_, index) => {
+    return { type: 'org.example.state', state_key: `${index}`, content: {} }
+  })
+  const roomId = await a.createRoom(alice, newest, { events })
+  await d.join(dora, roomId, [a])
+  await world.settle()
+  const said = Array.from({ length: 150 }, (_, index) => `message ${index}`)
+  for (const body of said) await a.say(alice, roomId, body)
+  await world.settle()
+  await d.say(dora, roomId, 'of Dora')
+  await world.settle()
+  await a.say(alice, roomId, 'after')
+  d.stop()
+  await b.join(bob, roomId, [a])
+  const fill = async () => await world.await(b.rooms.fillHistory(roomId, end, 100))
+  // Her key may only be out of reach for a while, so it is not given up at once.
+  for (let tries = 0; tries < 3; tries += 1) {
+    assert.equal(await fill(), 0)
+    await world.settle(240_000)
+  }
+  const brought: number[] = []
+  for (let count = -1; count !== 0; brought.push(count)) count = await fill()
+  assert.deepEqual(await b.messages(roomId), [...said, 'after'])
+  assert.deepEqual(brought, [99, 62, 0])
 })

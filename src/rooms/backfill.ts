@@ -5,6 +5,11 @@
  * fetched from its end on without holes: what cannot be placed for want of a state is left out with
  * all that follows it, and nothing is taken that does not lead to what is here already.
  *
+ * What nobody can prove is passed over: events that do not pass the door, or lean on such. A server that
+ * is gone with its keys would end the history of a room for all who come later. What such an event
+ * follows is known, since its ID is a hash. If it can be proved later it is fetched then, and stands
+ * before what is here.
+ *
  * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
  *
  * @module
@@ -17,15 +22,10 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { Gap, Outcome } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStatesBefore } from './fetch-state.ts'
-import {
-  type Avoidance,
-  admitAffordable,
-  type Fetch,
-  FetchBudget,
-  serversToAsk,
-} from './fetching.ts'
+import { type Avoidance, admitOrPass, type Fetch, FetchBudget, serversToAsk } from './fetching.ts'
 import { missingParentsOf, unplaced } from './missing-events.ts'
 import type { RoomParts } from './parts.ts'
+import { byAge } from './receive.ts'
 import { FederationError } from './remote-servers.ts'
 import type { Position, Rooms } from './rooms.ts'
 
@@ -55,8 +55,8 @@ export async function fillHistory(
   const likely = await serversAt(parts, roomId, gap)
   const servers = await serversToAsk(parts, roomId, likely)
   const left = [...servers]
-  let filled: Filled = { brought: 0, isWhole: false }
-  for (let next = left.shift(); next !== undefined && filled.brought === 0; next = left.shift()) {
+  let brought = 0
+  for (let next = left.shift(); next !== undefined && brought === 0; next = left.shift()) {
     const origin: ServerName = next
     const others = servers.filter((one) => one !== origin)
     const budget = new FetchBudget(parts.clock)
@@ -68,12 +68,11 @@ export async function fillHistory(
       budget,
       avoidance,
     }
-    const pdus = await historyFrom(fetch, origin, gap, limit)
-    if (pdus !== undefined && pdus.size > 0) await addBranches(fetch, pdus, { left, gap, limit })
-    if (pdus !== undefined) filled = await placeHistory(fetch, pdus, { origin, gap })
+    brought = await fillFrom(fetch, origin, { gap, left, limit })
   }
-  if (!filled.isWhole) parts.log.info(unfilledGap, { roomId, eventId: gap.eventId })
-  return filled.brought
+  const lacking = await unplaced(parts, roomId, gap.missing)
+  if (lacking.length > 0) parts.log.info(unfilledGap, { roomId, eventId: gap.eventId })
+  return brought
 }
 
 /**
@@ -108,6 +107,37 @@ export function oneAtATime(fill: Rooms['fillHistory']): Rooms['fillHistory'] {
   }
 }
 
+/** What servers gave of a history. */
+interface History {
+  readonly pdus: Map<EventId, Pdu>
+  /** The parents of events that were given and cannot be proved. */
+  readonly passed: Map<EventId, readonly EventId[]>
+}
+
+/**
+ * Fills a gap with what one server gives, and others add. What it gives for events that cannot be proved
+ * may all be here: then it is asked again without these.
+ */
+async function fillFrom(
+  fetch: Fetch,
+  origin: ServerName,
+  { gap, left, limit }: { readonly gap: Gap; readonly left: ServerName[]; readonly limit: number },
+): Promise<number> {
+  const { avoidance } = fetch
+  for (let asked = Number.POSITIVE_INFINITY; ; ) {
+    const missing = gap.missing.filter((id) => !avoidance.isUseless(origin, id))
+    if (missing.length === 0 || missing.length >= asked) return 0
+    asked = missing.length
+    const wanted = { ...gap, missing }
+    const history = await historyFrom(fetch, origin, wanted, limit)
+    if (history === undefined) return 0
+    if (history.pdus.size > 0) await addBranches(fetch, history, { left, gap: wanted, limit })
+    const brought = await placeHistory(fetch, history, { origin, gap })
+    for (const id of history.passed.keys()) avoidance.useless(origin, id)
+    if (brought > 0) return brought
+  }
+}
+
 /**
  * Adds the branches of a history that its first server did not give: one that has left the room may know
  * only one of them, and whoever pages past a gap does not come back to it. Takes the servers that it
@@ -115,11 +145,11 @@ export function oneAtATime(fill: Rooms['fillHistory']): Rooms['fillHistory'] {
  */
 async function addBranches(
   fetch: Fetch,
-  pdus: Map<EventId, Pdu>,
+  history: History,
   { left, gap, limit }: { left: ServerName[]; gap: Gap; limit: number },
 ): Promise<void> {
   const { avoidance } = fetch
-  const lacking = () => gap.missing.filter((id) => !pdus.has(id))
+  const lacking = () => gap.missing.filter((id) => !isGiven(history, id))
   while (lacking().length > 0) {
     const server = left.shift()
     if (server === undefined) return
@@ -127,42 +157,61 @@ async function addBranches(
     const missing = lacking().filter((id) => !avoidance.isAvoided(server, id))
     if (missing.length === 0) continue
     const given = await historyFrom(fetch, server, { ...gap, missing }, limit)
-    for (const [eventId, pdu] of given ?? []) pdus.set(eventId, pdu)
-    if (given) for (const id of missing) if (!given.has(id)) avoidance.failed(server, id)
+    if (given === undefined) continue
+    for (const [eventId, pdu] of given.pdus) history.pdus.set(eventId, pdu)
+    for (const [eventId, parents] of given.passed) history.passed.set(eventId, parents)
+    for (const id of missing) if (!isGiven(given, id)) avoidance.failed(server, id)
   }
 }
 
-interface Filled {
-  /** How many events came into the room. */
-  readonly brought: number
-  /** Whether nothing is missing at the gap itself any more. */
-  readonly isWhole: boolean
+function isGiven({ pdus, passed }: History, eventId: EventId): boolean {
+  return pdus.has(eventId) || passed.has(eventId)
 }
 
-/** Commits fetched events, with what is needed for a verdict on them. */
+/** Commits fetched events, with what is needed for a verdict on them. Gives how many came into the room. */
 async function placeHistory(
   fetch: Fetch,
-  pdus: Map<EventId, Pdu>,
+  history: History,
   { origin, gap }: { origin: ServerName; gap: Gap },
-): Promise<Filled> {
+): Promise<number> {
   const { parts, roomId } = fetch
-  if (pdus.size === 0) return { brought: 0, isWhole: false }
+  const { pdus } = history
+  if (pdus.size === 0) return 0
   await fetchAuthChains(fetch, [...pdus.values()])
+  await passOverUnproven(fetch, history)
   const missing = new Set(await missingParentsOf(parts, roomId, pdus, [...pdus.values()]))
-  const ends = [...pdus.values()].filter((pdu) => pdu.prev_events.some((id) => missing.has(id)))
+  const ends = [...pdus.values()]
+    .filter((pdu) => pdu.prev_events.some((id) => missing.has(id)))
+    .toSorted((one, other) => byAge(other, one))
   const statesBefore = await fetchStatesBefore(fetch, ends)
   for (const { event_id: end } of ends) if (!statesBefore.has(end)) removeWithLater(pdus, end)
-  const events = connected(pdus, gap.missing)
-  if (events.size === 0) return { brought: 0, isWhole: false }
+  const events = connected(history, gap.missing)
+  if (events.size === 0) return 0
   const outcomes = await parts.engine.acceptHistory(roomId, [...events.values()], {
     before: gap.position,
     origin,
     statesBefore,
   })
   const isNew = ({ outcome }: Outcome) => outcome !== 'missing' && outcome !== 'known'
-  return {
-    brought: outcomes.filter(isNew).length,
-    isWhole: gap.missing.every((id) => events.has(id)),
+  return outcomes.filter(isNew).length
+}
+
+/** Passes over events that lean on others which cannot be had. */
+async function passOverUnproven(
+  { parts, roomId }: Fetch,
+  { pdus, passed }: History,
+): Promise<void> {
+  const named = new Set([...pdus.values()].flatMap((pdu) => pdu.auth_events))
+  const beside = [...named].filter((id) => !pdus.has(id))
+  const lacking = new Set(await parts.engine.unknownOf(roomId, beside))
+  for (let found = -1; found !== lacking.size; ) {
+    found = lacking.size
+    for (const { event_id, auth_events, prev_events } of pdus.values()) {
+      if (!auth_events.some((id) => lacking.has(id))) continue
+      lacking.add(event_id)
+      passed.set(event_id, prev_events)
+      pdus.delete(event_id)
+    }
   }
 }
 
@@ -172,7 +221,7 @@ async function historyFrom(
   server: ServerName,
   gap: Gap,
   limit: number,
-): Promise<Map<EventId, Pdu> | undefined> {
+): Promise<History | undefined> {
   const { parts, roomId } = fetch
   try {
     const bytes = await parts.remoteServers.backfill(server, {
@@ -181,13 +230,12 @@ async function historyFrom(
       limit: Math.max(Math.min(limit, eventsPerAnswer), gap.missing.length),
     })
     const from = { origin: server, route: 'backfill' } as const
-    const pdus = await admitAffordable(fetch, bytes, from)
+    const { pdus, passed } = await admitOrPass(fetch, bytes, from)
     const ids = pdus.map(({ event_id }) => event_id)
     const unknown = new Set(await unplaced(parts, roomId, ids))
-    return connected(
-      new Map(pdus.flatMap((pdu) => (unknown.has(pdu.event_id) ? [[pdu.event_id, pdu]] : []))),
-      gap.missing,
-    )
+    const fresh = pdus.filter(({ event_id }) => unknown.has(event_id))
+    const given = { pdus: new Map(fresh.map((pdu) => [pdu.event_id, pdu])), passed }
+    return { pdus: connected(given, gap.missing), passed }
   } catch (error) {
     if (!(error instanceof FederationError)) throw error
     parts.log.debug('a server gave no history', { destination: server, reason: error.message })
@@ -196,14 +244,16 @@ async function historyFrom(
 }
 
 /** Those that lead to the gap: what a server adds from elsewhere would stand in a wrong place. */
-function connected(pdus: ReadonlyMap<EventId, Pdu>, from: readonly EventId[]): Map<EventId, Pdu> {
+function connected({ pdus, passed }: History, from: readonly EventId[]): Map<EventId, Pdu> {
   const reached = new Map<EventId, Pdu>()
+  const met = new Set<EventId>()
   const border = [...from]
   for (let eventId = border.pop(); eventId !== undefined; eventId = border.pop()) {
+    if (met.has(eventId)) continue
+    met.add(eventId)
     const pdu = pdus.get(eventId)
-    if (pdu === undefined || reached.has(eventId)) continue
-    reached.set(eventId, pdu)
-    border.push(...pdu.prev_events)
+    if (pdu !== undefined) reached.set(eventId, pdu)
+    border.push(...(pdu?.prev_events ?? passed.get(eventId) ?? []))
   }
   return reached
 }

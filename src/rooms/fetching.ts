@@ -16,6 +16,7 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
+import { peek } from './admit-pdus.ts'
 import type { Route } from './engine.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError } from './remote-servers.ts'
@@ -184,6 +185,18 @@ export class Avoidance {
     this.#avoid(server, subject, { leastMs: 60_000, doublings: 10, askedMs })
   }
 
+  /**
+   * What a server gives of an event has no use here. For a minute only: who could not prove what they say
+   * may be able to then.
+   */
+  useless(server: ServerName, eventId: EventId): void {
+    this.#avoid(server, `useless ${eventId}`, { leastMs: 60_000, doublings: 0 })
+  }
+
+  isUseless(server: ServerName, eventId: EventId): boolean {
+    return this.isAvoided(server, `useless ${eventId}`)
+  }
+
   /** What a server led us to for an event took more than it may: from an hour to about ten days. */
   overran(server: ServerName, eventId: EventId): void {
     this.#avoid(server, eventId, { leastMs: hourMs, doublings: 8 })
@@ -275,12 +288,32 @@ export async function fromAnyServer<T>(
 
 /** Those of the PDUs that pass the door, are of the room and can be afforded. */
 export async function admitAffordable(
-  { parts, version, roomId, budget }: Fetch,
+  fetch: Fetch,
   bytes: readonly Uint8Array[],
   from: { readonly origin: ServerName; readonly route: Route },
 ): Promise<Pdu[]> {
-  const checked = await parts.engine.admit(version, budget.afford(bytes), from)
-  return checked.flatMap((one) => (one.ok && one.pdu.room_id === roomId ? [one.pdu] : []))
+  return (await admitOrPass(fetch, bytes, from)).pdus
+}
+
+/**
+ * The same, and the parents of those whose IDs are known though they do not pass the door. In versions of
+ * rooms in which an ID is a hash, it is one of these parents, too.
+ */
+export async function admitOrPass(
+  { parts, version, roomId, budget }: Fetch,
+  bytes: readonly Uint8Array[],
+  from: { readonly origin: ServerName; readonly route: Route },
+): Promise<{ readonly pdus: Pdu[]; readonly passed: Map<EventId, readonly EventId[]> }> {
+  const afforded = budget.afford(bytes)
+  const pdus: Pdu[] = []
+  const passed = new Map<EventId, readonly EventId[]>()
+  for (const [index, one] of (await parts.engine.admit(version, afforded, from)).entries()) {
+    if (one.ok && one.pdu.room_id === roomId) pdus.push(one.pdu)
+    if (one.ok || one.eventId === undefined || version.eventId === 'in-event') continue
+    const parents = peek(afforded[index] ?? new Uint8Array())?.prev_events
+    if (Array.isArray(parents)) passed.set(one.eventId as EventId, parents)
+  }
+  return { pdus, passed }
 }
 
 /** Fetches single events, some at a time. Those that cannot be had are left out. */
