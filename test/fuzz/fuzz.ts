@@ -102,15 +102,24 @@ class Loop {
   /** Keeps those inputs that reach something new, found by halves. */
   async #keepNew(inputs: readonly Uint8Array[]): Promise<void> {
     const middle = inputs.length >> 1
-    for (const half of [inputs.slice(0, middle), inputs.slice(middle)]) {
-      const [first] = half
-      if (first === undefined) continue
+    const [first, second] = [inputs.slice(0, middle), inputs.slice(middle)]
+    const isInFirst = await this.#keepNewOfHalf(first, { isSure: false })
+    // What was new is in one of them: to read the counters takes longer than most inputs do.
+    await this.#keepNewOfHalf(second, { isSure: !isInFirst })
+  }
+
+  /** Whether there was something new. */
+  async #keepNewOfHalf(half: readonly Uint8Array[], { isSure }: { isSure: boolean }) {
+    const [first, ...others] = half
+    if (first === undefined) return false
+    const isOne = others.length === 0
+    if (isOne || !isSure) {
       for (const input of half) await this.#run(input)
-      const isOne = half.length === 1
-      if (!this.#hasNew({ note: isOne })) continue
-      if (isOne) this.corpus.push(first)
-      else await this.#keepNew(half)
+      if (!this.#hasNew({ note: isOne })) return false
     }
+    if (isOne) this.corpus.push(first)
+    else await this.#keepNew(half)
+    return true
   }
 
   #hasNew(options: { note: boolean }): boolean {

@@ -1,7 +1,7 @@
 /**
  * Fuzzing: `npm run fuzz`, or of some targets: `npm run fuzz -- json pdu --seconds 60 --seed 7`.
  *
- * Each target gets so many seconds (20 if it is not said). What is found is made small, told, and kept
+ * Each target gets so many seconds (20 if it is not said), whole servers some times as many. What is found is made small, told, and kept
  * in `test/fuzz/regress/`, where `test/fuzz-regress.test.ts` runs it from then on. The seed is printed;
  * with `--runs N` instead of seconds the same seed runs the same inputs, unless the code has changed.
  *
@@ -63,7 +63,7 @@ async function fuzzOne(target: Target, seed: number): Promise<boolean> {
   const began = performance.now()
   const limit =
     values.runs === undefined
-      ? { msMax: Number(values.seconds) * 1000 }
+      ? { msMax: Number(values.seconds) * 1000 * (target.timeFactor ?? 1) }
       : { runsMax: Number(values.runs) }
   const seeds = known.map(({ input }) => input)
   const { runs, kept, found } = await fuzz(target, { seed, coverage, uncounted, seeds, ...limit })

@@ -14,6 +14,8 @@ export interface Target {
   readonly errors?: readonly string[]
   /** How much of the thread one input may use; 50 ms if it is not said. */
   readonly cpuMsMax?: number
+  /** How many times as long it runs as others: inputs of whole servers take long. */
+  readonly timeFactor?: number
   /** How many inputs the quick test runs; 200 if it is not said. */
   readonly quickRuns?: number
   /** Says by an exception that something does not hold. */

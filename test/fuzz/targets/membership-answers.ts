@@ -108,6 +108,7 @@ export function membershipAnswers(): Target {
       ...['depth', 'sender', 'state_key', 'm.room.member', 'm.room.create', 'signatures', 'hashes'],
     ],
     cpuMsMax: 500,
+    timeFactor: 3,
     quickRuns: 60,
     async run(input) {
       const { line, rest } = firstLine(input)

@@ -120,6 +120,7 @@ export function membershipRequests(): Target {
       ...['third_party_invite', 'invite_room_state', 'room_version', 'unsigned', 'm.room.create'],
     ],
     cpuMsMax: 250,
+    timeFactor: 3,
     quickRuns: 60,
     async run(input) {
       const played = readInput(input)

@@ -64,6 +64,7 @@ export function roomAnswers(): Target {
     ],
     errors: ['MatrixError', 'FederationError'],
     cpuMsMax: 500,
+    timeFactor: 3,
     quickRuns: 60,
     async run(input) {
       const { line: operation, rest } = firstLine(input)

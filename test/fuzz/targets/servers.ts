@@ -120,6 +120,7 @@ export function transactions(): Target {
       'm.relates_to',
     ],
     cpuMsMax: 250,
+    timeFactor: 3,
     quickRuns: 60,
     async run(input) {
       const { line, rest } = firstLine(input)
@@ -211,6 +212,7 @@ export async function edus(): Promise<Target> {
     ],
     errors: ['MatrixError'],
     cpuMsMax: 250,
+    timeFactor: 3,
     quickRuns: 60,
     async run(input) {
       const body = Buffer.concat([Buffer.from('{"edus":['), input, Buffer.from(']}')])
