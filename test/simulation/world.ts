@@ -8,6 +8,7 @@
  * @module
  */
 
+import './known-signatures.ts'
 import '../watched-waits.ts'
 import { createHash, type Hash } from 'node:crypto'
 import { loadConfig } from '../../src/config/load.ts'
