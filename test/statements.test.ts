@@ -26,6 +26,7 @@ const wholeTables: Readonly<Record<string, string>> = {
   undeliveredTo: 'asked when an administrator removes a room',
   leastUsedRemoteMedia: 'one end of an index',
   nextDelayedEvents: 'one end of an index',
+  isAnyInQuarantine: 'one end of an index',
   remoteMediaBytes: 'read once, at the start',
   looseFiles: 'read once, at the start; few are ever left',
   failingDestinations: 'read once, at the start',

@@ -124,6 +124,12 @@ export async function dueQuarantine(
   `)
 }
 
+/** Whether anything is in quarantine, whether it is to go back into line by itself or not. */
+export async function isAnyInQuarantine(db: Reader): Promise<boolean> {
+  const row = await db.first(sql`SELECT 1 AS found FROM outbox_quarantine LIMIT 1`)
+  return row !== undefined
+}
+
 /** Where a row stands among all that is in quarantine. */
 export type QuarantinePlace = Pick<QuarantineRow, 'destination' | 'stream' | 'sub' | 'event_id'>
 

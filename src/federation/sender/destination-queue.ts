@@ -76,6 +76,8 @@ export interface QueueNeeds {
   readonly limiter: Limiter
   /** An ID that no transaction had before. */
   readonly newTransactionId: () => string
+  /** Something was put into quarantine. */
+  readonly onQuarantine: () => void
 }
 
 /** How many lasting EDUs are kept for a server that is silent for long. */
@@ -314,7 +316,7 @@ export class DestinationQueue {
   }
 
   async #putAside({ item, refusal: { reason, isSure } }: Suspect): Promise<void> {
-    const { db, clock, log } = this.#needs
+    const { db, clock, log, onQuarantine } = this.#needs
     const server = this.#destination
     // Its place in line goes to another.
     this.#woken = true
@@ -334,6 +336,7 @@ export class DestinationQueue {
       if (item.kind === 'pdu') quarantineEvent(tx, server, item.row, { reason, now, retryTs })
       else quarantineMessage(tx, server, item.row, { reason, now, retryTs })
     })
+    onQuarantine()
   }
 
   /** An event that the server could not use is done with, too: that is its verdict, which is kept. */

@@ -170,6 +170,30 @@ test('what was only stumbled over is sent again by itself, ever more rarely', as
   await sender.close()
 })
 
+test('what another process says is due goes out within a minute, whenever it was put aside', async () => {
+  const image = memoryImage()
+  const first = await open(({ pdus }) => (pdus.includes('$bad') ? 413 : 200), image)
+  await first.queue(['$bad', '$good'])
+  await first.time.run(minuteMs)
+  assert.equal((await first.refused())[0]?.retry_ts, null)
+  first.kill()
+  const { time, clock, sender, sent, refused } = await open(() => 200, image)
+  void sender.start()
+  await time.run(60 * minuteMs)
+  assert.deepEqual(sent, [])
+  await sender.quarantine.retrySoon({ destination: them }, clock.now())
+  await time.run(minuteMs)
+  assert.deepEqual(
+    sent.map(({ pdus }) => pdus),
+    [['$bad']],
+  )
+  assert.deepEqual(await refused(), [])
+  // With nothing left there, nothing is looked at any more.
+  await time.run(2 * minuteMs)
+  assert.equal(clock.timers, 0)
+  await sender.close()
+})
+
 test('a server that refuses all of several but takes nothing at all is unwell, and nothing is put aside', async () => {
   for (const status of [400, 500, 504]) {
     const { time, sent, queue, left, refused, world } = await open(({ pdus }) =>

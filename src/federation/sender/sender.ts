@@ -18,7 +18,7 @@ import type { Database, Writer } from '#storage/database.ts'
 import { deviceOutboxDestinations } from '#storage/device-outbox.ts'
 import { eduDestinations, saveEdu } from '#storage/edu-outbox.ts'
 import { outboxDestinations } from '#storage/outbox.ts'
-import { dueQuarantine, requeue } from '#storage/outbox-quarantine.ts'
+import { dueQuarantine, isAnyInQuarantine, requeue } from '#storage/outbox-quarantine.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import type { Edu, EduSender } from '../edus.ts'
@@ -69,6 +69,9 @@ class QueueingSender implements Sender {
   readonly #prefix: string
   #transactions = 0
   #lastPlace = 0
+  /** When what is in quarantine was last looked at, and whether it will be. */
+  #sweptAtMs = 0
+  #willSweep = false
 
   constructor(needs: SenderNeeds) {
     this.#needs = needs
@@ -79,7 +82,8 @@ class QueueingSender implements Sender {
 
   async start(): Promise<void> {
     const { db, clock, log } = this.#needs
-    this.#sweepLater()
+    this.#sweptAtMs = clock.monotonicMs()
+    if (await isAnyInQuarantine(db)) this.#sweepLater()
     const destinations = new Set([
       ...(await outboxDestinations(db)),
       ...(await eduDestinations(db)),
@@ -97,13 +101,22 @@ class QueueingSender implements Sender {
     }
   }
 
-  /** Puts what is to be tried again back into line, now and then. */
+  /**
+   * Puts what is to be tried again back into line, now and then, while anything is in quarantine. All that
+   * is there was put there by this process, or was there at its start.
+   */
   #sweepLater(): void {
+    if (this.#willSweep) return
+    this.#willSweep = true
     const { clock, log } = this.#needs
-    clock.after(sweepMs, () => {
+    const sinceMs = clock.monotonicMs() - this.#sweptAtMs
+    clock.after(sweepMs - (sinceMs % sweepMs), () => {
       if (this.#closing.signal.aborted) return
+      this.#willSweep = false
       this.#sweep().then(
-        () => this.#sweepLater(),
+        (isAnyLeft) => {
+          if (isAnyLeft) this.#sweepLater()
+        },
         (error: unknown) => {
           log.error('what servers refused could not be looked at', { error })
           this.#sweepLater()
@@ -112,14 +125,18 @@ class QueueingSender implements Sender {
     })
   }
 
-  async #sweep(): Promise<void> {
+  /** Gives whether to look again. */
+  async #sweep(): Promise<boolean> {
     const { db, clock } = this.#needs
     const due = await dueQuarantine(db, clock.now(), sweptMax)
-    if (due.length === 0) return
-    await db.write((tx) => {
-      for (const row of due) requeue(tx, row)
-    })
-    this.wake([...new Set(due.map(({ destination }) => destination))])
+    if (due.length > 0) {
+      await db.write((tx) => {
+        for (const row of due) requeue(tx, row)
+      })
+      this.wake([...new Set(due.map(({ destination }) => destination))])
+    }
+    this.#sweptAtMs = clock.monotonicMs()
+    return await isAnyInQuarantine(db)
   }
 
   wake(destinations: readonly ServerName[]): void {
@@ -164,6 +181,7 @@ class QueueingSender implements Sender {
         this.#transactions += 1
         return `${this.#prefix}${this.#transactions}`
       },
+      onQuarantine: () => this.#sweepLater(),
     }
     const queue = new DestinationQueue(needs, destination, () => this.#queues.delete(destination))
     this.#queues.set(destination, queue)
