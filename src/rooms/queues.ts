@@ -14,7 +14,7 @@ import { detached, holding, waiting } from '#io/wait-order.ts'
 import type { RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
 import type { Batch } from './batch.ts'
-import { CommitLine, lineOfCommits } from './commit-line.ts'
+import { FairLine } from './fair-line.ts'
 import type { Room } from './room.ts'
 
 interface Job {
@@ -38,6 +38,12 @@ interface Queue {
 /** How many jobs may share a commit. */
 const jobsMax = 100
 /**
+ * How many events that servers sent are committed at a time, of all rooms together. Commits are made in
+ * the order in which they are begun, and nothing is told to clients before all of those are there: what
+ * comes after them, of our own users and of other servers, waits for so much.
+ */
+const committedMax = 200
+/**
  * How many large rooms are kept in memory, and how many small ones count as a large one. Who is in a
  * thousand rooms is given all of them at once, and to load one takes longer than all else about it.
  */
@@ -59,7 +65,7 @@ export class RoomQueues {
   readonly #load: (roomId: RoomId) => Promise<Room | undefined>
   readonly #begin: (room: Room) => Batch
   readonly #commit: (batch: Batch) => Promise<void>
-  readonly #line = new CommitLine()
+  readonly #commits = new FairLine('line of commits', committedMax)
 
   constructor(needs: {
     readonly load: (roomId: RoomId) => Promise<Room | undefined>
@@ -230,15 +236,11 @@ export class RoomQueues {
       await this.#commit(batch)
       return
     }
-    const place = this.#line.stand(server, batch.events.length)
-    queue.hurry = place.hurry
-    await place.turn
-    try {
-      await holding(lineOfCommits, () => this.#commit(batch))
-    } finally {
-      queue.hurry = undefined
-      place.leave()
+    const hurried = (hurry: Queue['hurry']) => {
+      queue.hurry = hurry
     }
+    const place = { server, size: batch.events.length, hurried }
+    await this.#commits.run(place, () => this.#commit(batch))
   }
 
   /** The next turn begins with what is stored. */

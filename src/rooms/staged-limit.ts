@@ -14,8 +14,8 @@ import type { EngineParts } from './engine-parts.ts'
 export const stagedMax = 1000
 /** How many are left when there were more. */
 const keptMax = 800
-/** How many are read at once. */
-const lookedAtOnce = 200
+/** How many are read at once: each may have 64 KiB. */
+const lookedAtOnce = 25
 
 /**
  * Takes away the oldest of too many, and gives their numbers. Those go first that others follow: they

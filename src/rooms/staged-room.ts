@@ -27,6 +27,8 @@ import {
   type StagedRow,
   setStagedProblem,
   stagedOfRoom,
+  stagedRow,
+  stagedSizes,
   unstagePdus,
 } from '#storage/staging.ts'
 import type { Batch } from './batch.ts'
@@ -34,6 +36,7 @@ import type { GapFiller, Outcome } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { receiveIn } from './receive.ts'
 import { pruneStaged, stagedMax } from './staged-limit.ts'
+import { batchOf, type StagedMemory } from './staged-memory.ts'
 
 export interface Staged {
   readonly stagedNid: number
@@ -47,7 +50,14 @@ interface Lacking {
   readonly outcome: Outcome & { readonly outcome: 'missing' }
 }
 
-/** How many PDUs of a room are in memory. */
+/** One whose missing events are to be fetched. What it says is in the table. */
+interface Fetched {
+  readonly stagedNid: number
+  readonly origin: ServerName
+  readonly eventId: EventId
+}
+
+/** How many PDUs of a room are in memory, and of how many the missing events are fetched. */
 const heldMax = 500
 /**
  * How many are taken into the room in one turn: to collect its unit, and to tell of its commit, keeps the
@@ -76,10 +86,12 @@ export class StagedRoom {
   readonly #done: () => void
   /** Those to be tried next. */
   readonly #fresh: Staged[] = []
+  #freshBytes = 0
+  readonly #memory: StagedMemory
   /** Where in the table those begin that are to be tried next and are not in memory. */
   #readAfter: number | undefined
   /** Those whose missing events are fetched, one after the other: one may bring what the next lacks. */
-  readonly #lacking: Lacking[] = []
+  readonly #lacking: Fetched[] = []
   /** The numbers of these, and of that whose missing events are being fetched. */
   readonly #fetchedFor = new Set<number>()
   #fetchesLeft = fetchesPerPass
@@ -107,11 +119,16 @@ export class StagedRoom {
   constructor(
     parts: EngineParts,
     roomId: RoomId,
-    { filler, done }: { readonly filler: () => GapFiller; readonly done: () => void },
+    needs: {
+      readonly filler: () => GapFiller
+      readonly memory: StagedMemory
+      readonly done: () => void
+    },
   ) {
     this.#parts = parts
-    this.#filler = filler
-    this.#done = done
+    this.#filler = needs.filler
+    this.#memory = needs.memory
+    this.#done = needs.done
     this.roomId = roomId
   }
 
@@ -141,9 +158,27 @@ export class StagedRoom {
   /** Works on these, which are in the table. */
   add(items: readonly Staged[]): void {
     this.gone(items.length)
-    if (this.#fresh.length + items.length <= heldMax) this.#fresh.push(...items)
-    else for (const { stagedNid } of items) this.#readFrom(stagedNid)
+    if (!this.#hold(items)) for (const { stagedNid } of items) this.#readFrom(stagedNid)
     this.#start()
+  }
+
+  /** Holds these to be tried next, if so much may be held. */
+  #hold(items: readonly Staged[]): boolean {
+    const bytes = bytesOf(items)
+    if (this.#fresh.length + items.length > heldMax) return false
+    if (!this.#memory.hold(bytes, this.#freshBytes)) return false
+    this.#freshBytes += bytes
+    this.#fresh.push(...items)
+    return true
+  }
+
+  /** The first of those that are held, which are not held any more. */
+  #letGo(count: number): Staged[] {
+    const items = this.#fresh.splice(0, count)
+    const bytes = bytesOf(items)
+    this.#freshBytes -= bytes
+    this.#memory.letGo(bytes)
+    return items
   }
 
   /** Works on all that the table has of the room. */
@@ -255,7 +290,7 @@ export class StagedRoom {
         retry_after_ms: afterMs,
         error,
       })
-      this.#fresh.length = 0
+      this.#letGo(heldMax)
       this.#lacking.length = 0
       this.#fetchedFor.clear()
       this.#readAfter = undefined
@@ -267,32 +302,41 @@ export class StagedRoom {
   async #receiveAll(): Promise<void> {
     while (!this.#ended) {
       await this.#waitForShare()
-      if (this.#fresh.length === 0) this.#fresh.push(...(await this.#read()))
-      const items = this.#fresh.splice(0, perTurnMax)
+      const items = this.#letGo(perTurnMax)
       if (this.#fresh.length < heldMax / 2) this.#letCrowdIn()
-      if (items.length === 0 && this.#readAfter === undefined) return
-      for (const lacking of await this.#receive(items)) this.#fetchOrSleep(lacking)
+      if (items.length > 0) await this.#receiveAndSort(items)
+      else if (this.#readAfter !== undefined) await this.#receiveNext(this.#readAfter)
+      else return
       if (this.#untrimmed > heldMax) await this.#noteTries([])
       this.#failures = 0
     }
+  }
+
+  async #receiveAndSort(items: readonly Staged[]): Promise<void> {
+    for (const lacking of await this.#receive(items)) this.#fetchOrSleep(lacking)
+  }
+
+  /** The next of those that are only in the table. */
+  async #receiveNext(after: number): Promise<void> {
+    const { db } = this.#parts
+    const { roomId } = this
+    this.#readAfter = undefined
+    const sizes = await stagedSizes(db, roomId, { after, limit: perTurnMax })
+    const { rows, bytes } = batchOf(sizes)
+    const [first, last] = [rows.at(0), rows.at(-1)]
+    if (first === undefined || last === undefined) return
+    const upTo = last.staged_nid
+    if (rows.length < sizes.length || sizes.length === perTurnMax) this.#readFrom(upTo + 1)
+    await this.#memory.withBatch({ server: first.origin, bytes }, async () => {
+      const read = await stagedOfRoom(db, roomId, { after, upTo, limit: perTurnMax })
+      await this.#receiveAndSort(await this.#parsed(read))
+    })
   }
 
   /** While the thread is wanted by others, a room that has used much of it waits. */
   async #waitForShare(): Promise<void> {
     const waitMs = this.#parts.shares?.rooms.waitMs(this.roomId) ?? 0
     if (waitMs > 0) await this.#parts.clock.sleep(Math.min(waitMs, shareMsMax))
-  }
-
-  /** The next of those that are only in the table. */
-  async #read(): Promise<Staged[]> {
-    const { db } = this.#parts
-    const after = this.#readAfter
-    if (after === undefined) return []
-    this.#readAfter = undefined
-    const rows = await stagedOfRoom(db, this.roomId, { after, limit: heldMax })
-    const last = rows.at(-1)
-    if (last !== undefined && rows.length === heldMax) this.#readFrom(last.staged_nid + 1)
-    return await this.#parsed(rows)
   }
 
   async #parsed(rows: readonly StagedRow[]): Promise<Staged[]> {
@@ -378,7 +422,7 @@ export class StagedRoom {
 
   /** Sees to it that what an event lacks is fetched, unless that was tried for too many just now. */
   #fetchOrSleep(lacking: Lacking): void {
-    const { tries, stagedNid } = lacking.item
+    const { tries, stagedNid, origin, pdu } = lacking.item
     if (this.#fetchedFor.has(stagedNid)) return
     const mayFetch = tries === 0 || this.#fetchesLeft > 0
     if (!mayFetch || this.#lacking.length === heldMax) {
@@ -387,7 +431,7 @@ export class StagedRoom {
     }
     if (tries > 0) this.#fetchesLeft -= 1
     this.#fetchedFor.add(stagedNid)
-    this.#lacking.push(lacking)
+    this.#lacking.push({ stagedNid, origin, eventId: pdu.event_id })
     this.#startFetching()
   }
 
@@ -412,28 +456,31 @@ export class StagedRoom {
     const tried: number[] = []
     let next = this.#nextLacking()
     for (; next !== undefined && !this.#ended; next = this.#nextLacking()) {
-      const { item } = next
+      const { stagedNid, eventId } = next
       try {
-        if (!(await this.#fetchFor(item))) tried.push(item.stagedNid)
+        if (!(await this.#fetchFor(stagedNid))) tried.push(stagedNid)
       } catch (error) {
         if (!isOurMistake(error)) throw error
-        await this.#setAside(item.stagedNid, item.pdu.event_id, error)
+        await this.#setAside(stagedNid, eventId, error)
       }
-      this.#fetchedFor.delete(item.stagedNid)
+      this.#fetchedFor.delete(stagedNid)
     }
     if (tried.length > 0) await this.#noteTries(tried)
   }
 
   /** Of several servers that sent what lacks something, each has its turn. */
-  #nextLacking(): Lacking | undefined {
-    const other = this.#lacking.findIndex(({ item }) => item.origin !== this.#lastOrigin)
+  #nextLacking(): Fetched | undefined {
+    const other = this.#lacking.findIndex(({ origin }) => origin !== this.#lastOrigin)
     const [next] = this.#lacking.splice(Math.max(0, other), 1)
-    this.#lastOrigin = next?.item.origin
+    this.#lastOrigin = next?.origin
     return next
   }
 
-  /** Gives whether the event lacks nothing any more. */
-  async #fetchFor(item: Staged): Promise<boolean> {
+  /** Gives whether the event lacks nothing any more, or is not staged any more. */
+  async #fetchFor(stagedNid: number): Promise<boolean> {
+    const row = await stagedRow(this.#parts.db, stagedNid)
+    const [item] = row === undefined ? [] : await this.#parsed([row])
+    if (item === undefined) return true
     // What was fetched for another may have been what it lacked.
     const [lacking] = await this.#receive([item])
     if (lacking === undefined) return true
@@ -457,8 +504,7 @@ export class StagedRoom {
   /** Takes some of too many away, and gives how many. */
   async #prune(): Promise<number> {
     const gone = await pruneStaged(this.#parts, this.roomId)
-    const fresh = this.#fresh.splice(0).filter(({ stagedNid }) => !gone.has(stagedNid))
-    this.#fresh.push(...fresh)
+    this.#hold(this.#letGo(heldMax).filter(({ stagedNid }) => !gone.has(stagedNid)))
     return gone.size
   }
 
@@ -484,6 +530,10 @@ function isOurMistake(error: unknown): boolean {
   return (
     error instanceof AssertionError || error instanceof TypeError || error instanceof RangeError
   )
+}
+
+function bytesOf(items: readonly Staged[]): number {
+  return items.reduce((sum, { pdu }) => sum + pdu.bytes.length, 0)
 }
 
 function byOrigin(items: readonly Staged[]): Map<ServerName, Pdu[]> {

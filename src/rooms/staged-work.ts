@@ -20,12 +20,14 @@ import { admitPdus, peek } from './admit-pdus.ts'
 import type { GapFiller, TakenIn, TakenInAlongside } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import type { WaitingEvent } from './rooms.ts'
+import { StagedMemory } from './staged-memory.ts'
 import { type Staged, StagedRoom } from './staged-room.ts'
 
 export class StagedWork {
   readonly #parts: EngineParts
   readonly #filler: () => GapFiller
   readonly #rooms = new Map<RoomId, StagedRoom>()
+  readonly #memory = new StagedMemory()
   #nextNid: number
   #ended = false
 
@@ -170,7 +172,8 @@ export class StagedWork {
   #room(roomId: RoomId): StagedRoom {
     return this.#rooms.getOrInsertComputed(roomId, () => {
       const done = () => this.#rooms.delete(roomId)
-      const room = new StagedRoom(this.#parts, roomId, { filler: this.#filler, done })
+      const needs = { filler: this.#filler, memory: this.#memory, done }
+      const room = new StagedRoom(this.#parts, roomId, needs)
       if (this.#ended) room.end()
       return room
     })

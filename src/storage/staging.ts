@@ -68,17 +68,48 @@ export async function countStaged(db: Reader, roomId: RoomId): Promise<number> {
   return row?.count ?? 0
 }
 
+const columns = sql`staged_nid, room_id, event_id, origin, staged_ts, tries, problem`
+
 /** Those of a room that are to be tried, in the order in which they came. */
 export async function stagedOfRoom(
   db: Reader,
   roomId: RoomId,
-  { after, limit }: { readonly after: number; readonly limit: number },
+  range: { readonly after: number; readonly upTo?: number; readonly limit: number },
 ): Promise<StagedRow[]> {
+  const { after, upTo = Number.MAX_SAFE_INTEGER, limit } = range
   return await db.all<StagedRow>(sql`
-    SELECT staged_nid, room_id, event_id, origin, staged_ts, tries, problem, bytes
-    FROM staged_pdus
+    SELECT ${columns}, bytes FROM staged_pdus
+    WHERE room_id = ${roomId} AND staged_nid > ${after} AND staged_nid <= ${upTo}
+      AND problem IS NULL
+    ORDER BY staged_nid LIMIT ${limit}
+  `)
+}
+
+export interface StagedSizeRow {
+  readonly staged_nid: number
+  readonly origin: ServerName
+  /** In bytes. */
+  readonly size: number
+}
+
+/** How large these are. */
+export async function stagedSizes(
+  db: Reader,
+  roomId: RoomId,
+  { after, limit }: { readonly after: number; readonly limit: number },
+): Promise<StagedSizeRow[]> {
+  return await db.all<StagedSizeRow>(sql`
+    SELECT staged_nid, origin, length(bytes) AS size FROM staged_pdus
     WHERE room_id = ${roomId} AND staged_nid > ${after} AND problem IS NULL
     ORDER BY staged_nid LIMIT ${limit}
+  `)
+}
+
+/** One that is to be tried, if it is still there. */
+export async function stagedRow(db: Reader, stagedNid: number): Promise<StagedRow | undefined> {
+  return await db.first<StagedRow>(sql`
+    SELECT ${columns}, bytes FROM staged_pdus
+    WHERE staged_nid = ${stagedNid} AND problem IS NULL
   `)
 }
 
@@ -88,7 +119,7 @@ export async function stagedList(
   { after, limit }: { readonly after: number; readonly limit: number },
 ): Promise<StagedListRow[]> {
   return await db.all<StagedListRow>(sql`
-    SELECT staged_nid, room_id, event_id, origin, staged_ts, tries, problem FROM staged_pdus
+    SELECT ${columns} FROM staged_pdus
     WHERE staged_nid > ${after} ORDER BY staged_nid LIMIT ${limit}
   `)
 }
@@ -99,7 +130,7 @@ export async function stagedEvent(
   eventId: EventId,
 ): Promise<StagedListRow | undefined> {
   return await db.first<StagedListRow>(sql`
-    SELECT staged_nid, room_id, event_id, origin, staged_ts, tries, problem FROM staged_pdus
+    SELECT ${columns} FROM staged_pdus
     WHERE event_id = ${eventId} ORDER BY staged_nid LIMIT 1
   `)
 }

@@ -166,9 +166,9 @@ const floodGuards: readonly Guard[] = [
   one(
     'D15',
     'the line in which what servers sent waits for the disk',
-    ['src/rooms/commit-line.ts', 'while (this.#events < eventsMax) {', 'while (true) {'],
+    ['src/rooms/fair-line.ts', 'while (this.#size < this.#sizeMax) {', 'while (true) {'],
     seenBy(
-      'src/rooms/commit-line.test.ts',
+      'src/rooms/fair-line.test.ts',
       'a message of a user of ours does not wait until all is committed that a server sent of many rooms',
     ),
   ),

@@ -16,7 +16,7 @@ import { roomVersions } from '../../src/protocol/room-version.ts'
 import type { Client } from '../rig/client.ts'
 import { idOf, sealed, textOf } from '../scripted-peer/forged-event.ts'
 import type { PeerRoom } from '../scripted-peer/peer-room.ts'
-import { listOf, ok } from '../scripted-peer/scripted-peer.ts'
+import { listOf, ok, refused } from '../scripted-peer/scripted-peer.ts'
 import { type Arena, count, flood, pause, type Statuses } from './arena.ts'
 import type { PlayedServer } from './played-server.ts'
 
@@ -84,6 +84,44 @@ const floodOfEvents: Scenario = {
       }
     }
     await Promise.all(Array.from({ length: 10 }, send))
+    return statuses
+  },
+}
+
+/** In how many rooms events are sent that lack one, and how large they are. */
+const torn = { rooms: 20, bodyLength: 60_000 }
+
+const gaps: Scenario = {
+  name: 'gaps',
+  what: `events of 60 KB in ${torn.rooms} rooms, 50 at a time, which follow one that is never given`,
+  run: async ({ arena, attacker: { peer, ask }, victim, durationMs }) => {
+    const user = peer.user('u')
+    const rooms: PeerRoom[] = []
+    while (rooms.length < torn.rooms) {
+      const room = peer.createRoom(version, { tag: `gaps${rooms.length}` })
+      await victim.join(room.roomId, [peer.name])
+      room.add(room.draft(user, 'm.room.message', { body: 'never given' }))
+      rooms.push(room)
+    }
+    const asked = ['get_missing_events', 'event', 'event_auth', 'state_ids', 'state', 'backfill']
+    // Whoever asks waits for nothing.
+    for (const operation of asked) {
+      peer.scripts.set(operation, () => pause(30_000).then(() => refused(404, 'M_NOT_FOUND')))
+    }
+    const statuses: Statuses = new Map()
+    const endMs = performance.now() + durationMs
+    for (let sent = 0; performance.now() < endMs; sent += 1) {
+      const room = rooms[sent % rooms.length] ?? assert.fail()
+      const pdus = Array.from({ length: 50 }, (_, at) => {
+        const body = `${sent} ${at} ${'x'.repeat(torn.bodyLength)}`
+        return textOf(sealed(version, room.draft(user, 'm.room.message', { body }), peer.signer))
+      })
+      const body = `{"edus":[],"origin":"${peer.name}","origin_server_ts":1,"pdus":[${pdus}]}`
+      const target = `/_matrix/federation/v1/send/gaps${sent}`
+      const content = Buffer.from(body)
+      count(statuses, (await ask({ to: arena.name, method: 'PUT', target, content })).status)
+    }
+    peer.scripts.clear()
     return statuses
   },
 }
@@ -362,6 +400,7 @@ export const scenarios: readonly Scenario[] = [
   floodOfHandshakes,
   forks,
   authChains,
+  gaps,
   invites,
   parts,
   pressedRequests,
