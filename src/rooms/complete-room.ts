@@ -1,6 +1,7 @@
 /**
  * Completes a room of whose state members were left out when we joined: everything that found its
- * place since is judged again in the order in which it came, as if the whole state had been there.
+ * place since is judged again in the order in which it came, as if the whole state had been there; only
+ * what an event follows, and was fetched later, goes before it (`judging-order.ts`).
  *
  * So the room becomes what it would be had we been given all of it. An event that should not have been
  * accepted leaves the timeline; one that was refused for want of a membership gets its place at the
@@ -27,6 +28,7 @@ import type { EngineParts } from './engine-parts.ts'
 import type { EventFacts } from './held-events.ts'
 import { joinedServers } from './joined.ts'
 import { referencesOf, stateAfterOf, stateBeforeOf, stateOfEvents } from './judge.ts'
+import { JudgingOrder } from './judging-order.ts'
 import type { PartialEvent } from './partial-room.ts'
 import { redactTarget, withholds } from './redactions.ts'
 import type { Head, Room } from './room.ts'
@@ -140,8 +142,7 @@ class Again {
   readonly room: Room
   readonly #parts: EngineParts
   readonly #states: ToldStates
-  /** How many of the events are judged. */
-  #count = 0
+  readonly #order: JudgingOrder
   /** The room as it stood when the next event came. */
   #head: Head = { extremities: [], state: 0 }
   /** Ancestors of accepted events, as far as they were met. */
@@ -159,24 +160,39 @@ class Again {
     this.#parts = parts
     this.room = room
     this.#states = states
+    this.#order = new JudgingOrder(
+      room.partial?.events ?? [],
+      async (event) => await this.#parentsOf(event),
+    )
+  }
+
+  /** The events that the state before one is made of. */
+  async #parentsOf(event: PartialEvent): Promise<readonly EventId[]> {
+    if (event.origin === 'told' || this.#toldState(event) !== undefined) return []
+    return (await this.room.events.pdus([event.eventId])).get(event.eventId)?.prev_events ?? []
+  }
+
+  #toldState({ eventId }: PartialEvent): readonly EventId[] | undefined {
+    const told = this.#states.get(eventId)
+    return told === 'unknown' ? undefined : told
   }
 
   /** Judges the next events, or tells what is in the way. */
   async judgeSome(batch: Batch): Promise<'go on' | 'whole' | 'lacks a state'> {
     const { room } = this
-    const events = room.partial?.events ?? []
     const shown = room.head
+    let isDone = false
     try {
-      for (let count = 0; count < eventsPerTurn && this.#count < events.length; count += 1) {
-        const event = events[this.#count] as PartialEvent
-        if (isUnknown(event) && !this.#states.has(event.eventId)) return 'lacks a state'
-        await this.#judge(batch, event)
-        this.#count += 1
+      for (let count = 0; count < eventsPerTurn && !isDone; count += 1) {
+        const event = await this.#order.next()
+        if (event === undefined) isDone = true
+        else if (isUnknown(event) && !this.#states.has(event.eventId)) return 'lacks a state'
+        else await this.#judge(batch, event)
       }
     } finally {
       room.head = shown
     }
-    if (this.#count < events.length) return 'go on'
+    if (!isDone) return 'go on'
     room.head = this.#head
     batch.becomesWhole(this.#joined)
     if (this.#newVerdicts.length > 0) {
@@ -225,8 +241,8 @@ class Again {
   async #stateBefore(pdu: Pdu, event: PartialEvent, before: number): Promise<number> {
     const { room } = this
     if (event.origin === 'told') return before
-    const told = this.#states.get(event.eventId)
-    if (told !== undefined && told !== 'unknown') return await stateOfEvents(room, told)
+    const told = this.#toldState(event)
+    if (told !== undefined) return await stateOfEvents(room, told)
     const { prevs, lacking } = await referencesOf(room, pdu)
     if (pdu.prev_events.some((eventId) => this.#untold.has(eventId)))
       this.#untold.add(event.eventId)
