@@ -118,24 +118,62 @@ for (const version of versions) {
     assert.deepEqual(await c.messages(roomId), ['one', 'two', 'three'])
     await complete(it)
     assert.deepEqual(await c.messages(roomId), ['one', 'two', 'three'])
-    for (const stored of await c.rooms.timeline(roomId, {
-      from: { stream: -1, sub: 0 },
-      direction: 'forwards',
-      limit: 100,
-    })) {
-      const { event_id: eventId } = stored.pdu
-      const [ours, theirs] = [
-        await c.rooms.stateBefore(roomId, eventId),
-        await a.rooms.stateBefore(roomId, eventId),
-      ]
-      const ids = (view: typeof ours) =>
-        view
-          ?.ids()
-          .map((entry) => entry.eventId)
-          .toSorted()
-      assert.deepEqual(ids(ours), ids(theirs))
-    }
+    await assertSameHistory(it)
   })
+}
+
+test('history that came while members were unknown has the states that it makes itself, if nobody gives them', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, roomId } = it
+  for (const body of ['one', 'two', 'three']) await a.say(alice, roomId, body)
+  const join = await joined(it)
+  const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+  // From its end on, a few events at a time: what an event follows comes after it.
+  const fill = () => world.await(c.rooms.fillHistory(roomId, end, 3))
+  for (let brought = await fill(); brought > 0; ) brought = await fill()
+  for (const server of [a, b]) {
+    server.intercept = async (_, path) =>
+      /\/state(_ids)?\//.test(path) && !path.includes(join) ? { nothing: true } : undefined
+  }
+  const shown = async () => (await timeline(c, roomId)).map(({ pdu }) => pdu.event_id)
+  const before = await shown()
+  assert.equal(before.length, (await timeline(a, roomId)).length)
+  await complete(it)
+  assert.deepEqual(await shown(), before)
+  await assertSameHistory(it)
+})
+
+test('of history that is removed while members are unknown, our join and what follows it stays', async () => {
+  const it = await scene()
+  const { world, c, carol, roomId } = it
+  const join = await joined(it)
+  const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+  await world.await(c.rooms.fillHistory(roomId, end, 100))
+  for (const body of ['one', 'two']) await c.say(carol, roomId, body)
+  const { removed, kept } = await world.await(c.rooms.removeHistory(roomId, end))
+  assert.ok(removed + kept > 0)
+  const [first] = await timeline(c, roomId)
+  assert.equal(first?.pdu.event_id, join)
+  await complete(it)
+  assert.deepEqual(await c.messages(roomId), ['one', 'two'])
+  await assertSameHistory(it)
+})
+
+async function timeline({ rooms }: TestServer, roomId: RoomId) {
+  const range = { from: { stream: -1, sub: 0 }, direction: 'forwards', limit: 100 } as const
+  return await rooms.timeline(roomId, range)
+}
+
+/** Before each event of the timeline that Carol's server holds there is the same state. */
+async function assertSameHistory({ a, c, roomId }: Scene): Promise<void> {
+  for (const { pdu } of await timeline(c, roomId)) {
+    const idsAt = async ({ rooms }: TestServer) =>
+      (await rooms.stateBefore(roomId, pdu.event_id))
+        ?.ids()
+        .map(({ eventId }) => eventId)
+        .toSorted()
+    assert.deepEqual(await idsAt(c), await idsAt(a), `${pdu.type} at ${pdu.depth}`)
+  }
 }
 
 test('what is heard late of that by which the state was made is no end of the room', async () => {

@@ -85,8 +85,9 @@ function unknownRoom(roomId: RoomId): MatrixError {
 }
 
 /**
- * Removes what stands before a place in a room's timeline. The forward extremities stay, and what
- * comes after the first of them. Throws 404 for a room that is not known.
+ * Removes what stands before a place in a room's timeline. The forward extremities stay, our join while
+ * not all members are known, and what comes after the first of them. Throws 404 for a room that is not
+ * known.
  */
 export async function removeHistory(
   parts: EngineParts,
@@ -114,6 +115,12 @@ export async function removeHistory(
   return total
 }
 
+/** Our join, while the state before it is not known: the room is made whole from there on. */
+function joinToKeep({ partial }: Room): EventId[] {
+  const join = partial?.events.findLast(({ origin }) => origin === 'join')
+  return join === undefined ? [] : [join.eventId]
+}
+
 class HistoryRemoval {
   readonly #parts: EngineParts
   /** What stands before it goes. */
@@ -130,7 +137,10 @@ class HistoryRemoval {
   }
 
   static async begin(parts: EngineParts, room: Room, before: Position): Promise<HistoryRemoval> {
-    const first = await firstPlaceOf(parts.db, room.roomNid, room.published.extremities)
+    const first = await firstPlaceOf(parts.db, room.roomNid, [
+      ...room.published.extremities,
+      ...joinToKeep(room),
+    ])
     const isEarlier = first && (first.stream - before.stream || first.sub - before.sub) < 0
     return new HistoryRemoval(parts, isEarlier ? first : before)
   }

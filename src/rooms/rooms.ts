@@ -400,7 +400,8 @@ export interface Rooms {
   removeRoom(roomId: RoomId, options: { readonly giveUpUndelivered: boolean }): Promise<void>
   /**
    * Removes what stands before a place in a room's timeline, but not the forward extremities and what
-   * follows them, and of state events only their place. 404 `M_NOT_FOUND` for a room that is not known.
+   * follows them, nor our join as long as not all members are known, and of state events only their place.
+   * 404 `M_NOT_FOUND` for a room that is not known.
    */
   removeHistory(roomId: RoomId, before: Position): Promise<RemovedHistory>
 

@@ -31,7 +31,8 @@ export const deleteRoom = endpoint({
 
 /**
  * `POST …/rooms/{roomId}/delete_history`: removes what was said before an event, or before a time. State
- * events keep what the auth rules need of them; the newest events stay in any case.
+ * events keep what the auth rules need of them; the newest events stay in any case, and all since this
+ * server joined as long as it does not know all members.
  */
 export const deleteRoomHistory = endpoint({
   operationId: 'deleteRoomHistory',
