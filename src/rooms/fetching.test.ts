@@ -18,6 +18,7 @@ import {
   FetchQuota,
   fetchEvents,
   fetchLimits,
+  heldLimits,
   hourlyLimits,
 } from './fetching.ts'
 import { FederationError } from './remote-servers.ts'
@@ -79,6 +80,28 @@ for (const [name, origins, rooms, limit] of [
     assert.equal(fetchAll(), limit / 2)
   })
 }
+
+test('all fetches together hold so much in memory, and a small one is held beside them', () => {
+  const clock = new VirtualTime().clock()
+  const quota = new FetchQuota(clock)
+  const MiB = 1024 * 1024
+  const budgetOf = (room: string) =>
+    new FetchBudget(clock, { quota, roomId: `!${room}:there.test`, origin: a })
+  const [one, two, three] = ['one', 'two', 'three'].map(budgetOf) as FetchBudget[]
+  const most = heldLimits.all / MiB
+  assert.equal(one?.afford(pdus(40, MiB)).length, 40)
+  // The first of each is not counted with the others.
+  assert.equal(two?.afford(pdus(40, MiB)).length, most - 39 + 1)
+  assert.ok(two?.isSpent && two.isCrowdedOut)
+  assert.equal(three?.afford(pdus(1, MiB)).length, 1)
+  assert.ok(!three?.isSpent)
+  two?.close()
+  one?.close()
+  // Whoever was cut short begins anew; the others go on.
+  assert.equal(three?.afford(pdus(40, MiB)).length, 40)
+  assert.equal(two?.afford(pdus(1, 1)).length, 0)
+  assert.equal(budgetOf('two').afford(pdus(most - 40 + 2, MiB)).length, most - 40 + 1)
+})
 
 test('who could not give an event is asked again after a minute, then two, up to a day', async () => {
   const time = new VirtualTime()

@@ -28,6 +28,12 @@ export const fetchLimits = {
   timeMs: 60_000,
 } as const
 
+/**
+ * How many bytes of events all fetches together hold in memory, besides the first of each: with little to
+ * fetch nobody is behind those with much.
+ */
+export const heldLimits = { all: 64 * 1024 * 1024, first: 1024 * 1024 } as const
+
 /** How many events are asked for at the same time. */
 const parallel = 5
 /** How many servers are asked for one thing. */
@@ -39,7 +45,7 @@ const hourMs = 3_600_000
 /** How many rooms and servers are counted; one that is forgotten begins anew. */
 const countedMax = 10_000
 
-/** How much was fetched lately, and for whom. */
+/** How much was fetched lately, and for whom, and how much of it is in memory. */
 export class FetchQuota {
   readonly #clock: Clock
   /** When what was fetched for a key has been made good. */
@@ -48,8 +54,22 @@ export class FetchQuota {
     sizeCalculation: () => 1,
   })
 
+  /** How many bytes are held in memory. */
+  #heldBytes = 0
+
   constructor(clock: Clock) {
     this.#clock = clock
+  }
+
+  /** Holds so many bytes more, if there is room for them. */
+  hold(bytes: number): boolean {
+    if (this.#heldBytes + bytes > heldLimits.all) return false
+    this.#heldBytes += bytes
+    return true
+  }
+
+  letGo(bytes: number): void {
+    this.#heldBytes -= bytes
   }
 
   /** A key and its limit an hour. */
@@ -88,6 +108,10 @@ export class FetchBudget {
   #events: number
   #bytes: number
   #taken = 0
+  #takenBytes = 0
+  /** How many of these are counted with what others hold. */
+  #heldBytes = 0
+  #isCrowdedOut = false
 
   constructor(clock: Clock, quotas?: Quotas, limits: FetchLimits = fetchLimits) {
     this.#clock = clock
@@ -97,7 +121,13 @@ export class FetchBudget {
     this.#bytes = limits.bytes
   }
 
+  /** Whether it ended since others held so much, which is no fault of who was asked. */
+  get isCrowdedOut(): boolean {
+    return this.#isCrowdedOut
+  }
+
   get isSpent(): boolean {
+    if (this.#isCrowdedOut) return true
     if (this.#events <= 0 || this.#bytes <= 0 || this.#clock.monotonicMs() > this.#endMs)
       return true
     if (this.#quotas === undefined) return false
@@ -115,7 +145,7 @@ export class FetchBudget {
   afford(pdus: readonly Uint8Array[]): readonly Uint8Array[] {
     let count = 0
     for (const pdu of pdus) {
-      if (this.isSpent) break
+      if (this.isSpent || !this.#hold(pdu.length)) break
       this.#events -= 1
       this.#bytes -= pdu.length
       count += 1
@@ -123,6 +153,20 @@ export class FetchBudget {
       this.#note()
     }
     return count === pdus.length ? pdus : pdus.slice(0, count)
+  }
+
+  /** What was fetched is not held any more. */
+  close(): void {
+    this.#quotas?.quota.letGo(this.#heldBytes)
+    this.#heldBytes = 0
+  }
+
+  #hold(bytes: number): boolean {
+    this.#takenBytes += bytes
+    if (this.#quotas === undefined || this.#takenBytes <= heldLimits.first) return true
+    this.#isCrowdedOut = !this.#quotas.quota.hold(bytes)
+    if (!this.#isCrowdedOut) this.#heldBytes += bytes
+    return !this.#isCrowdedOut
   }
 
   #note(): void {

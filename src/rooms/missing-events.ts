@@ -79,19 +79,26 @@ export function createGapFiller(
         avoidance,
         fillHistory,
       }
-      if (missing.authEvents.length > 0) await fetchAuthChains(fetch, [pdu])
-      if (missing.prevEvents.length > 0) {
-        if (saysThatWeAreOut(fetch, pdu)) await takeWithoutHistory(fetch, pdu, missing.origin)
-        else await fillHistoryUpTo(fetch, pdu, missing.origin)
+      try {
+        await fillOnce(fetch, pdu, missing)
+      } finally {
+        fetch.budget.close()
       }
       // The first one led the way.
       const [first] = fetch.servers
-      if (first === undefined) return
+      if (first === undefined || fetch.budget.isCrowdedOut) return
       if (fetch.budget.isSpent) avoidance.overran(first, pdu.event_id)
       else if (await wasInVain(fetch, missing)) avoidance.failed(first, pdu.event_id)
     },
   }
   return filler
+}
+
+async function fillOnce(fetch: Fill, pdu: Pdu, missing: Missing): Promise<void> {
+  if (missing.authEvents.length > 0) await fetchAuthChains(fetch, [pdu])
+  if (missing.prevEvents.length === 0) return
+  if (saysThatWeAreOut(fetch, pdu)) await takeWithoutHistory(fetch, pdu, missing.origin)
+  else await fillHistoryUpTo(fetch, pdu, missing.origin)
 }
 
 /**
