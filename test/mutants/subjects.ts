@@ -55,6 +55,7 @@ const subjects: readonly Subject[] = [
       { file: `${resolution}/state-pairs.test.ts` },
       { file: `${resolution}/auth-graph.test.ts` },
       { file: `${resolution}/long-lists.test.ts` },
+      { file: `${resolution}/power-ordering.test.ts` },
       { file: `${resolution}/properties.test.ts` },
       { file: 'src/rooms/state-versions.test.ts', names: '.' },
     ],

@@ -128,6 +128,19 @@ const scenarios: readonly Scenario[] = [
         : 'alice public bob charlie levels eve++ zara',
   },
   {
+    // Neither state has power levels; one has somebody who came in under some, which are in its auth
+    // chain, and so in the full conflicted set. They are allowed, and from there on they hold.
+    name: 'what is set in neither state, but in the auth chain of one, is set',
+    events: [
+      member('alice', alice, 'join', ''),
+      joinRules('public', 'public', 'alice'),
+      levels('levels', alice, { [alice]: 100 }, 'alice'),
+      member('bob', bob, 'join', 'public levels'),
+    ],
+    states: ['alice public', 'alice public bob'],
+    resolved: 'alice public levels bob',
+  },
+  {
     name: 'two join at once',
     events: [
       ...everyday,
