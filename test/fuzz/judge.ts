@@ -4,8 +4,8 @@
  * @module
  */
 
-import { leastCpuMs, type Measure } from './slowness.ts'
-import { type Aside, cpuMsMaxDefault, type Target } from './target.ts'
+import { cpuMsSince, isSlow, leastCpuMs, type Measure } from './slowness.ts'
+import type { Aside, Target } from './target.ts'
 
 /** What is wrong, if something is: the first line tells findings from each other. */
 export type Finding = { readonly kind: string; readonly text: string } | undefined
@@ -13,17 +13,17 @@ export type Finding = { readonly kind: string; readonly text: string } | undefin
 const unmeasured: Aside = (work) => work()
 
 /**
- * What seems to take too long is measured. Where the engine's counters are on in this thread, `uncounted`
- * has the last word on that.
+ * What takes long is run again to see whether it is slow: where the engine's counters are on in this thread,
+ * by `uncounted`.
  */
 export function judge(
   target: Target,
   input: Uint8Array,
   uncounted?: Measure,
 ): Finding | Promise<Finding> {
-  const started = performance.now()
+  const before = process.threadCpuUsage()
   const slownessSince = () =>
-    isSlow(target, performance.now() - started) ? slowness(target, input, uncounted) : undefined
+    isSlow(target, cpuMsSince(before)) ? slowness(target, input, uncounted) : undefined
   try {
     const running = target.run(input, unmeasured)
     if (running !== undefined) {
@@ -35,20 +35,14 @@ export function judge(
   return slownessSince()
 }
 
-/** What is quick with counters is quick without them. */
 async function slowness(
   target: Target,
   input: Uint8Array,
-  uncounted: Measure | undefined,
+  measure: Measure = leastCpuMs,
 ): Promise<Finding> {
-  let ms = await leastCpuMs(target, input)
-  if (isSlow(target, ms) && uncounted !== undefined) ms = await uncounted(target, input)
+  const ms = await measure(target, input)
   if (!isSlow(target, ms)) return undefined
   return { kind: 'slow', text: `it takes ${ms.toFixed(0)} ms of the thread` }
-}
-
-function isSlow({ cpuMsMax = cpuMsMaxDefault }: Target, ms: number): boolean {
-  return ms > cpuMsMax
 }
 
 function findingOf({ errors = [] }: Target, error: unknown): Finding {
