@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildPdu } from '../src/protocol/build-pdu.ts'
+import { MatrixError } from '../src/protocol/matrix-error.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { unfilledGap } from '../src/rooms/backfill.ts'
@@ -242,4 +243,52 @@ test('more than a page of history is read past what cannot be proved', async () 
   for (let count = -1; count !== 0; brought.push(count)) count = await fill()
   assert.deepEqual(await b.messages(roomId), [...said, 'after'])
   assert.deepEqual(brought, [99, 62, 0])
+})
+
+for (const id of ['2', '12']) {
+  test(`version ${id}: a room goes on behind what leans on somebody of a server that is gone`, async () => {
+    const world = new FederationWorld()
+    const [a, b, d] = await world.start('a', 'b', 'd')
+    const [alice, bob, dora] = [a.user('alice'), b.user('bob'), d.user('dora')]
+    const roomId = await a.createRoom(alice, versionNamed(id))
+    await d.join(dora, roomId, [a])
+    await world.settle()
+    d.stop()
+    await b.join(bob, roomId, [a])
+    await world.settle()
+    const ban = await a.setMembership(alice, roomId, dora, 'ban')
+    await a.say(alice, roomId, 'after')
+    await world.settle()
+    assert.deepEqual(await b.messages(roomId), [], 'the key may be out of reach for a while only')
+    await world.settle(3_600_000)
+    assert.deepEqual(await b.messages(roomId), ['after'])
+    await b.say(bob, roomId, 'heard')
+    await world.settle()
+    assert.deepEqual(await a.messages(roomId), ['after', 'heard'])
+    await d.restart()
+    await world.settle(7 * 3_600_000)
+    assert.equal((await b.rooms.event(roomId, ban))?.status, 'accepted')
+    assert.deepEqual([a.errors, b.errors], [[], []])
+  })
+}
+
+test('a room goes on behind what is of a server whose key cannot be had', async () => {
+  const world = new FederationWorld()
+  const [a, b, d] = await world.start('a', 'b', 'd')
+  const [alice, bob, dora] = [a.user('alice'), b.user('bob'), d.user('dora')]
+  const roomId = await a.createRoom(alice, newest)
+  await d.join(dora, roomId, [a])
+  await world.settle()
+  // Whoever asked before has it.
+  d.intercept = async (_, path) =>
+    path.includes('/key/') ? new MatrixError(404, 'M_UNRECOGNIZED', 'No keys.') : undefined
+  await b.join(bob, roomId, [a])
+  await a.say(alice, roomId, 'before')
+  await world.settle()
+  await d.say(dora, roomId, 'of Dora')
+  await world.settle()
+  await a.say(alice, roomId, 'after')
+  await world.settle(3_600_000)
+  assert.deepEqual(await b.messages(roomId), ['before', 'after'])
+  assert.deepEqual([a.errors, b.errors], [[], []])
 })

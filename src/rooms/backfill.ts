@@ -5,10 +5,8 @@
  * fetched from its end on without holes: what cannot be placed for want of a state is left out with
  * all that follows it, and nothing is taken that does not lead to what is here already.
  *
- * What nobody can prove is passed over: events that do not pass the door, or lean on such. A server that
- * is gone with its keys would end the history of a room for all who come later. What such an event
- * follows is known, since its ID is a hash. If it can be proved later it is fetched then, and stands
- * before what is here.
+ * What nobody can prove is passed over (`pass-over.ts`). If it can be proved later it is fetched then, and
+ * stands before what is here.
  *
  * https://spec.matrix.org/v1.19/server-server-api/#backfilling-and-retrieving-missing-events
  *
@@ -23,11 +21,12 @@ import type { Gap, Outcome } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStatesBefore } from './fetch-state.ts'
 import { type Avoidance, admitOrPass, type Fetch, FetchBudget, serversToAsk } from './fetching.ts'
-import { missingParentsOf, unplaced } from './missing-events.ts'
 import type { RoomParts } from './parts.ts'
+import { type Passed, passOverLeaning, statesPast } from './pass-over.ts'
 import { byAge } from './receive.ts'
 import { FederationError } from './remote-servers.ts'
 import type { Position, Rooms } from './rooms.ts'
+import { missingParentsOf, unplaced } from './unplaced.ts'
 
 /** Servers give at most 100 events an answer. */
 const eventsPerAnswer = 100
@@ -110,8 +109,7 @@ export function oneAtATime(fill: Rooms['fillHistory']): Rooms['fillHistory'] {
 /** What servers gave of a history. */
 interface History {
   readonly pdus: Map<EventId, Pdu>
-  /** The parents of events that were given and cannot be proved. */
-  readonly passed: Map<EventId, readonly EventId[]>
+  readonly passed: Passed
 }
 
 /**
@@ -159,7 +157,7 @@ async function addBranches(
     const given = await historyFrom(fetch, server, { ...gap, missing }, limit)
     if (given === undefined) continue
     for (const [eventId, pdu] of given.pdus) history.pdus.set(eventId, pdu)
-    for (const [eventId, parents] of given.passed) history.passed.set(eventId, parents)
+    for (const [eventId, over] of given.passed) history.passed.set(eventId, over)
     for (const id of missing) if (!isGiven(given, id)) avoidance.failed(server, id)
   }
 }
@@ -177,13 +175,18 @@ async function placeHistory(
   const { parts, roomId } = fetch
   const { pdus } = history
   if (pdus.size === 0) return 0
-  await fetchAuthChains(fetch, [...pdus.values()])
-  await passOverUnproven(fetch, history)
+  const isLost = (id: EventId) => fetch.avoidance.isRefused(origin, id)
+  const areLost = (await fetchAuthChains(fetch, [...pdus.values()])).every(isLost)
+  const leaning = await passOverLeaning(fetch, pdus)
+  for (const [id, over] of leaning) history.passed.set(id, over)
+  const lost = [...history.passed].filter(([id]) => (leaning.has(id) ? areLost : isLost(id)))
   const missing = new Set(await missingParentsOf(parts, roomId, pdus, [...pdus.values()]))
   const ends = [...pdus.values()]
     .filter((pdu) => pdu.prev_events.some((id) => missing.has(id)))
     .toSorted((one, other) => byAge(other, one))
-  const statesBefore = await fetchStatesBefore(fetch, ends)
+  const past = await statesPast(fetch, ends, { pdus, passed: new Map(lost) })
+  const others = ends.filter(({ event_id: id }) => !past.has(id))
+  const statesBefore = new Map([...past, ...(await fetchStatesBefore(fetch, others))])
   for (const { event_id: end } of ends) if (!statesBefore.has(end)) removeWithLater(pdus, end)
   const events = connected(history, gap.missing)
   if (events.size === 0) return 0
@@ -194,25 +197,6 @@ async function placeHistory(
   })
   const isNew = ({ outcome }: Outcome) => outcome !== 'missing' && outcome !== 'known'
   return outcomes.filter(isNew).length
-}
-
-/** Passes over events that lean on others which cannot be had. */
-async function passOverUnproven(
-  { parts, roomId }: Fetch,
-  { pdus, passed }: History,
-): Promise<void> {
-  const named = new Set([...pdus.values()].flatMap((pdu) => pdu.auth_events))
-  const beside = [...named].filter((id) => !pdus.has(id))
-  const lacking = new Set(await parts.engine.unknownOf(roomId, beside))
-  for (let found = -1; found !== lacking.size; ) {
-    found = lacking.size
-    for (const { event_id, auth_events, prev_events } of pdus.values()) {
-      if (!auth_events.some((id) => lacking.has(id))) continue
-      lacking.add(event_id)
-      passed.set(event_id, prev_events)
-      pdus.delete(event_id)
-    }
-  }
 }
 
 /** What a server has of the history, without what is here already; `undefined` if it fails us. */
@@ -253,7 +237,7 @@ function connected({ pdus, passed }: History, from: readonly EventId[]): Map<Eve
     met.add(eventId)
     const pdu = pdus.get(eventId)
     if (pdu !== undefined) reached.set(eventId, pdu)
-    border.push(...(pdu?.prev_events ?? passed.get(eventId) ?? []))
+    border.push(...(pdu?.prev_events ?? passed.get(eventId)?.prev_events ?? []))
   }
   return reached
 }

@@ -18,9 +18,9 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Json, JsonObject } from '#protocol/json.ts'
 import { prevEventsMax } from '#protocol/limits.ts'
 import { serversToAsk } from './fetching.ts'
-import { unplaced } from './missing-events.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError } from './remote-servers.ts'
+import { unplaced } from './unplaced.ts'
 
 /** How many rooms are asked about at the same time. */
 const parallel = 10

@@ -23,7 +23,7 @@ import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
 import type { Batch, Restated } from './batch.ts'
-import type { Contradiction, StatesBefore } from './engine.ts'
+import type { Contradiction, ToldStates } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import type { EventFacts } from './held-events.ts'
 import { joinedServers } from './joined.ts'
@@ -39,9 +39,6 @@ export const judgedOtherwise = 'events are judged otherwise since their room is 
 
 /** How many events one turn judges again. */
 const eventsPerTurn = 100
-
-/** What is known of the states before events; `unknown` is one that was asked for in vain. */
-type ToldStates = StatesBefore
 
 /** The events whose state nobody has told yet; the last of our joins first. */
 export async function unknownStates({ queues }: EngineParts, roomId: RoomId): Promise<EventId[]> {

@@ -70,7 +70,19 @@ export type Outcome =
  * stored already (`storeOutliers`). `unknown`, in a room whose state is partial, is one that is to be
  * asked for when the room's own is known.
  */
-export type StatesBefore = ReadonlyMap<EventId, readonly EventId[] | 'unknown'>
+export type StatesBefore = ReadonlyMap<EventId, StateBefore>
+export type StateBefore = readonly EventId[] | 'unknown' | StateAfter
+
+/** Those that other servers were asked for; `unknown` is one that nobody gave. */
+export type ToldStates = ReadonlyMap<EventId, readonly EventId[] | 'unknown'>
+
+/**
+ * The state after these events, which are in the room: between them and the event that it is before are
+ * only such as cannot be proved. Not in a room whose state is partial.
+ */
+export interface StateAfter {
+  readonly after: readonly EventId[]
+}
 
 /** What is wrong with a state that another server gives before our join. */
 export interface Contradiction {
@@ -198,7 +210,7 @@ export interface Engine {
    * for in vain. Gives whether the state is whole then. It is not if one is lacking that was not asked
    * for.
    */
-  completeRoom(roomId: RoomId, states: StatesBefore): Promise<boolean>
+  completeRoom(roomId: RoomId, states: ToldStates): Promise<boolean>
   /**
    * Whether a user of ours is in a room with partial state only by what a branch from before our join
    * makes of it: then they are out, as far as we know, and nobody would take what they say.

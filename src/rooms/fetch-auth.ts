@@ -13,13 +13,16 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { admitAffordable, type Fetch, fetchEvents, fromAnyServer } from './fetching.ts'
 
 /**
- * Brings what the auth chains of `events` lack into the store, as far as it can be had. Tells whether
- * nothing is lacking any more.
+ * Brings what the auth chains of `events` lack into the store, as far as it can be had. Gives what is
+ * still lacking.
  */
-export async function fetchAuthChains(fetch: Fetch, events: readonly Pdu[]): Promise<boolean> {
+export async function fetchAuthChains(
+  fetch: Fetch,
+  events: readonly Pdu[],
+): Promise<readonly EventId[]> {
   const given = new Map(events.map((pdu) => [pdu.event_id, pdu]))
   const lacking = await lackingOf(fetch, events, (eventId) => given.has(eventId))
-  if (lacking.length === 0) return true
+  if (lacking.length === 0) return []
   const found = new Map<EventId, Pdu>()
   // The chain of one event holds most of what the others lack too.
   const first = events.find((pdu) => pdu.auth_events.some((id) => lacking.includes(id)))
@@ -31,13 +34,13 @@ export async function fetchAuthChains(fetch: Fetch, events: readonly Pdu[]): Pro
 
 /**
  * Fetches what events among `found` still need for their own auth chains to be whole, and stores all
- * of them. Those of `given` are to be stored by others. Tells whether nothing is lacking.
+ * of them. Those of `given` are to be stored by others. Gives what is still lacking.
  */
 export async function completeAndStore(
   fetch: Fetch,
   given: ReadonlyMap<EventId, Pdu>,
   found: Map<EventId, Pdu>,
-): Promise<boolean> {
+): Promise<readonly EventId[]> {
   const isHere = (eventId: EventId) => given.has(eventId) || found.has(eventId)
   let lacking = await lackingOf(fetch, [...given.values(), ...found.values()], isHere)
   while (lacking.length > 0 && !fetch.budget.isSpent) {
@@ -53,7 +56,7 @@ export async function completeAndStore(
   if (fresh.length > 0 && origin !== undefined) {
     await fetch.parts.engine.storeOutliers(fetch.roomId, fresh, origin)
   }
-  return lacking.length === 0
+  return lacking
 }
 
 /** The auth events that the events name, and what was lacking before, that are neither stored nor here. */

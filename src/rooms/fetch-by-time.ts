@@ -16,10 +16,10 @@ import type { Gap } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStatesBefore } from './fetch-state.ts'
 import { type Avoidance, type Fetch, FetchBudget, fetchEvents, serversToAsk } from './fetching.ts'
-import { unplaced } from './missing-events.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError } from './remote-servers.ts'
 import type { Rooms } from './rooms.ts'
+import { unplaced } from './unplaced.ts'
 
 export interface TimeSearch {
   readonly ts: number

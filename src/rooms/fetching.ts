@@ -339,23 +339,28 @@ export async function admitAffordable(
   return (await admitOrPass(fetch, bytes, from)).pdus
 }
 
-/**
- * The same, and the parents of those whose IDs are known though they do not pass the door. In versions of
- * rooms in which an ID is a hash, it is one of these parents, too.
- */
+/** What is known of an event that does not pass the door: its ID is a hash of this, too. */
+export interface PassedEvent extends Pick<Pdu, 'prev_events'> {
+  readonly isState: boolean
+}
+
+/** The same, and those that do not pass the door, in versions of rooms in which an ID is a hash. */
 export async function admitOrPass(
-  { parts, version, roomId, budget }: Fetch,
+  { parts, version, roomId, budget, avoidance }: Fetch,
   bytes: readonly Uint8Array[],
   from: { readonly origin: ServerName; readonly route: Route },
-): Promise<{ readonly pdus: Pdu[]; readonly passed: Map<EventId, readonly EventId[]> }> {
+): Promise<{ readonly pdus: Pdu[]; readonly passed: Map<EventId, PassedEvent> }> {
   const afforded = budget.afford(bytes)
   const pdus: Pdu[] = []
-  const passed = new Map<EventId, readonly EventId[]>()
+  const passed = new Map<EventId, PassedEvent>()
   for (const [index, one] of (await parts.engine.admit(version, afforded, from)).entries()) {
     if (one.ok && one.pdu.room_id === roomId) pdus.push(one.pdu)
-    if (one.ok || one.eventId === undefined || version.eventId === 'in-event') continue
-    const parents = peek(afforded[index] ?? new Uint8Array())?.prev_events
-    if (Array.isArray(parents)) passed.set(one.eventId as EventId, parents)
+    if (one.ok || one.eventId === undefined) continue
+    avoidance.unproven(from.origin, one.eventId as EventId)
+    if (version.eventId === 'in-event') continue
+    const { prev_events, state_key } = peek(afforded[index] ?? new Uint8Array()) ?? {}
+    if (!Array.isArray(prev_events)) continue
+    passed.set(one.eventId as EventId, { prev_events, isState: state_key !== undefined })
   }
   return { pdus, passed }
 }

@@ -14,15 +14,15 @@
  */
 
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
-import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import type { Gap, GapFiller, Missing, StatesBefore } from './engine.ts'
+import type { Gap, GapFiller, Missing, StateBefore, StatesBefore } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStateBefore } from './fetch-state.ts'
 import {
   type Avoidance,
-  admitAffordable,
+  admitOrPass,
   type Fetch,
   FetchBudget,
   type FetchQuota,
@@ -33,8 +33,10 @@ import {
 } from './fetching.ts'
 import { following, type Gaps, gapsOf, type HistoryPlace, historyAmong } from './news-or-history.ts'
 import type { RoomParts } from './parts.ts'
+import { type Passed, passOverLeaning, statesPast } from './pass-over.ts'
 import { byAge } from './receive.ts'
 import type { Rooms } from './rooms.ts'
+import { missingParentsOf, unplaced } from './unplaced.ts'
 
 /** Servers give at most 20 events an answer: so far back a gap is filled with its events. */
 const roundsMax = 10
@@ -140,33 +142,61 @@ interface Fetched {
   readonly events: Map<EventId, Pdu>
   /** Those of them that are history, and where they belong; the others are news. */
   history: Map<EventId, HistoryPlace>
+  /** Events that were given and do not pass the door. */
+  readonly passed: Passed
 }
 
 async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promise<void> {
   const { parts, roomId } = fetch
   const gaps = await gapsOf(parts, roomId)
-  const fetched: Fetched = { events: await eventsBetween(fetch, pdu, gaps), history: new Map() }
+  const passed: Passed = new Map()
+  const events = await eventsBetween(fetch, pdu, { gaps, passed })
+  const fetched: Fetched = { events, history: new Map(), passed }
   await tellApart(fetch, fetched, gaps)
   if (await mayLieInGap(fetch, pdu, { fetched, gaps })) {
     await fillGapFirst(fetch, pdu, { fetched, gaps })
   }
   const front = await missingParents(fetch, newsAmong(fetched), pdu)
-  const statesBefore = new Map<EventId, readonly EventId[] | 'unknown'>()
+  const statesBefore = new Map<EventId, StateBefore>()
+  const isLost = (id: EventId) => fetch.avoidance.isRefused(origin, id)
+  let lost: readonly EventId[] = []
   if (front.length > 0 && front.length <= frontMax) {
     const unknown = front.filter((id) => !fetched.events.has(id))
     for (const [id, event] of await fetchEvents(fetch, unknown)) fetched.events.set(id, event)
     await tellApart(fetch, fetched, gaps)
     for (const id of front) await placeAtFront(fetch, id, { fetched, statesBefore })
-    const lost = unknown.filter((id) => fetch.avoidance.isRefused(origin, id))
-    for (const [id, state] of await statesAfterLost(fetch, newsAmong(fetched), lost)) {
-      statesBefore.set(id, state)
-    }
+    lost = unknown.filter(isLost)
   }
   const news = newsAmong(fetched)
+  for (const id of passed.keys()) if (!isLost(id)) passed.delete(id)
+  await passOverLost(fetch, news, { passed, isLost })
+  const behind = [...news.values(), pdu].filter(({ event_id: id }) => !statesBefore.has(id))
+  const past = await statesPast(fetch, behind, { pdus: news, passed })
+  for (const [id, state] of past) statesBefore.set(id, state)
+  const untold = behind.filter(({ event_id: id }) => !past.has(id))
+  for (const [id, state] of await statesAfterLost(fetch, { news, events: untold, lost })) {
+    statesBefore.set(id, state)
+  }
+  // It is taken with what it lacks, if that is lost; else it is tried again by itself.
+  if (statesBefore.has(pdu.event_id)) news.set(pdu.event_id, pdu)
   if (news.size === 0) return
-  await fetchAuthChains(fetch, [...news.values()])
-  const events = [...news.values()].toSorted(byAge)
-  await parts.engine.receive(roomId, events, { origin, statesBefore })
+  await parts.engine.receive(roomId, [...news.values()].toSorted(byAge), { origin, statesBefore })
+}
+
+/**
+ * Fetches the auth chains of news, and passes over those that lean on what is lost. While the state of the
+ * room is partial, nobody can tell.
+ */
+async function passOverLost(
+  fetch: Fetch,
+  news: Map<EventId, Pdu>,
+  { passed, isLost }: { readonly passed: Passed; readonly isLost: (id: EventId) => boolean },
+): Promise<void> {
+  const { parts, roomId } = fetch
+  const lacking = await fetchAuthChains(fetch, [...news.values()])
+  if (lacking.length === 0 || !lacking.every(isLost)) return
+  if ((await parts.rooms.partialState(roomId)) !== undefined) return
+  for (const [id, over] of await passOverLeaning(fetch, news)) passed.set(id, over)
 }
 
 async function tellApart({ parts, roomId }: Fetch, fetched: Fetched, gaps: Gaps): Promise<void> {
@@ -184,10 +214,7 @@ function newsAmong({ events, history }: Fetched): Map<EventId, Pdu> {
 async function placeAtFront(
   fetch: Fetch,
   eventId: EventId,
-  {
-    fetched,
-    statesBefore,
-  }: { fetched: Fetched; statesBefore: Map<EventId, readonly EventId[] | 'unknown'> },
+  { fetched, statesBefore }: { fetched: Fetched; statesBefore: Map<EventId, StateBefore> },
 ): Promise<void> {
   const event = fetched.events.get(eventId)
   if (event === undefined) return
@@ -206,12 +233,19 @@ async function placeAtFront(
  */
 async function statesAfterLost(
   fetch: Fetch,
-  news: ReadonlyMap<EventId, Pdu>,
-  lost: readonly EventId[],
+  {
+    news,
+    events,
+    lost,
+  }: {
+    readonly news: ReadonlyMap<EventId, Pdu>
+    readonly events: readonly Pdu[]
+    readonly lost: readonly EventId[]
+  },
 ): Promise<StatesBefore> {
-  const states = new Map<EventId, readonly EventId[] | 'unknown'>()
+  const states = new Map<EventId, StateBefore>()
   const isAfter = ({ prev_events }: Pdu) => prev_events.some((id) => lost.includes(id))
-  for (const event of [...news.values()].filter(isAfter).slice(0, frontMax)) {
+  for (const event of events.filter(isAfter).slice(0, frontMax)) {
     const state = await stateIfNeeded(fetch, news, { event, place: undefined })
     if (state !== undefined) states.set(event.event_id, state)
   }
@@ -293,7 +327,11 @@ async function acceptAsHistory(
  * The events before `pdu`, as far as some rounds of `/get_missing_events` go, or until all that comes is
  * older than our time in the room.
  */
-async function eventsBetween(fetch: Fetch, pdu: Pdu, gaps: Gaps): Promise<Map<EventId, Pdu>> {
+async function eventsBetween(
+  fetch: Fetch,
+  pdu: Pdu,
+  { gaps, passed }: { readonly gaps: Gaps; readonly passed: Passed },
+): Promise<Map<EventId, Pdu>> {
   const { parts, roomId } = fetch
   const between = new Map<EventId, Pdu>()
   const missing = new Set(gaps.all.flatMap((gap) => gap.missing))
@@ -304,7 +342,7 @@ async function eventsBetween(fetch: Fetch, pdu: Pdu, gaps: Gaps): Promise<Map<Ev
   const unmet = await missingParents(fetch, between, pdu)
   if (unmet.every((id) => missing.has(id))) return between
   for (let round = 0; round < roundsMax && latest.length > 0; round += 1) {
-    const fresh = (await missingEventsBefore(fetch, { pdu, latest, earliest })).filter(
+    const fresh = (await missingEventsBefore(fetch, { pdu, latest, earliest, passed })).filter(
       ({ event_id }) => event_id !== pdu.event_id && !between.has(event_id),
     )
     const unknown = new Set(await unplaced(parts, roomId, fresh.map(idOf)))
@@ -318,7 +356,17 @@ async function eventsBetween(fetch: Fetch, pdu: Pdu, gaps: Gaps): Promise<Map<Ev
 
 async function missingEventsBefore(
   fetch: Fetch,
-  { pdu, latest, earliest }: { pdu: Pdu; latest: readonly Pdu[]; earliest: readonly EventId[] },
+  {
+    pdu,
+    latest,
+    earliest,
+    passed,
+  }: {
+    readonly pdu: Pdu
+    readonly latest: readonly Pdu[]
+    readonly earliest: readonly EventId[]
+    readonly passed: Passed
+  },
 ): Promise<readonly Pdu[]> {
   const { parts, roomId } = fetch
   const [first] = latest
@@ -330,8 +378,9 @@ async function missingEventsBefore(
     const request = { roomId, earliest, latest: named, limit: eventsPerRound }
     const bytes = await parts.remoteServers.missingEvents(server, request)
     const from = { origin: server, route: 'get_missing_events' } as const
-    const admitted = await admitAffordable(fetch, bytes, from)
-    return admitted.length > 0 ? admitted : undefined
+    const admitted = await admitOrPass(fetch, bytes, from)
+    for (const [id, over] of admitted.passed) passed.set(id, over)
+    return admitted.pdus.length > 0 ? admitted.pdus : undefined
   })
   return events ?? []
 }
@@ -352,33 +401,6 @@ async function missingParents(
   pdu: Pdu,
 ): Promise<EventId[]> {
   return await missingParentsOf(parts, roomId, between, [...between.values(), pdu])
-}
-
-/** The parents of events that are neither in the room here nor among `between`. */
-export async function missingParentsOf(
-  parts: RoomParts,
-  roomId: RoomId,
-  between: ReadonlyMap<EventId, Pdu>,
-  events: readonly Pdu[],
-): Promise<EventId[]> {
-  const named = new Set(events.flatMap((event) => event.prev_events))
-  return await unplaced(
-    parts,
-    roomId,
-    [...named].filter((eventId) => !between.has(eventId)),
-  )
-}
-
-/** Those of the events that have no place in the room here: unknown ones, and parts of auth chains. */
-export async function unplaced(
-  { rooms }: RoomParts,
-  roomId: RoomId,
-  eventIds: readonly EventId[],
-): Promise<EventId[]> {
-  if (eventIds.length === 0) return []
-  const stored = await rooms.events(roomId, eventIds)
-  const placed = new Set(stored.filter(({ isPlaced }) => isPlaced).map(({ pdu }) => pdu.event_id))
-  return eventIds.filter((eventId) => !placed.has(eventId))
 }
 
 function idOf({ event_id }: Pdu): EventId {

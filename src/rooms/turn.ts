@@ -13,7 +13,7 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader } from '#storage/database.ts'
 import type { Batch, NewEvent } from './batch.ts'
-import type { Outcome, StatesBefore } from './engine.ts'
+import type { Outcome, StateBefore, StatesBefore } from './engine.ts'
 import type { EventFacts } from './held-events.ts'
 import {
   checkOnAuthEvents,
@@ -58,10 +58,7 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
   if (lacking.authEvents.length > 0 || (lacking.prevEvents.length > 0 && told === undefined)) {
     return { eventId, outcome: 'missing', ...lacking }
   }
-  if (told === 'unknown' && room.partial === undefined) {
-    // It is known meanwhile, so it can be asked for.
-    return { eventId, outcome: 'missing', ...lacking }
-  }
+  if (!(await isUsable(room, told))) return { eventId, outcome: 'missing', ...lacking }
   const stateBefore = await withClaims(room, pdu, await givenState(room, told, prevs))
   const isStateKnown = told !== 'unknown' && (room.partial === undefined || judging.place === 'end')
   const circumstances = { ...judging, stateBefore, isStateKnown }
@@ -99,19 +96,26 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
   return { eventId, outcome: status, rule: rule ?? '' }
 }
 
+/** Whether what was told of the state before an event still holds. */
+async function isUsable(room: Room, told: StateBefore | undefined): Promise<boolean> {
+  // It is known meanwhile, so it can be asked for.
+  if (told === 'unknown') return room.partial !== undefined
+  if (told === undefined || !('after' in told)) return true
+  return room.partial === undefined && (await unplacedOf(room, told.after)).length === 0
+}
+
 async function givenState(
   room: Room,
-  told: readonly EventId[] | 'unknown' | undefined,
+  told: StateBefore | undefined,
   prevs: readonly EventFacts[],
 ): Promise<number> {
   if (told === undefined) return await stateBeforeOf(room, prevs)
-  return told === 'unknown' ? await unknownState(room) : await stateOfEvents(room, told)
+  if (told === 'unknown') return await unknownState(room)
+  if (!('after' in told)) return await stateOfEvents(room, told)
+  return await stateBeforeOf(room, [...(await room.events.facts(told.after)).values()])
 }
 
-function originOf(
-  told: readonly EventId[] | 'unknown' | undefined,
-  { isPartialJoin }: Judging,
-): StateOrigin {
+function originOf(told: StateBefore | undefined, { isPartialJoin }: Judging): StateOrigin {
   if (isPartialJoin) return 'join'
   if (told === 'unknown') return 'unknown'
   return told === undefined ? 'parents' : 'told'

@@ -1,0 +1,88 @@
+/**
+ * Passing over events that nobody can prove: they do not pass the door, or lean on others that cannot be
+ * had. A server that is gone with its keys leaves such events behind. Who waited for them would hear
+ * nothing of the room any more, and could read nothing from before them.
+ *
+ * For the room they are as if they had been rejected: they change nothing of its state, and what follows
+ * them follows their parents. Those are known, since the ID of an event is a hash of them, too. In the
+ * graph they stay missing; if they can be proved later they find their place then.
+ *
+ * @module
+ */
+
+import type { EventId } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { StateAfter } from './engine.ts'
+import { stateWithHoles } from './fetch-state.ts'
+import type { Fetch, PassedEvent } from './fetching.ts'
+import { unplaced } from './unplaced.ts'
+
+/** Events that are passed over. */
+export type Passed = Map<EventId, PassedEvent>
+
+/** How many events one that follows some which are passed over may stand on. */
+const afterMax = 20
+
+/** Takes away those of the events that lean on others which are not here, and gives them. */
+export async function passOverLeaning(
+  { parts, roomId }: Fetch,
+  pdus: Map<EventId, Pdu>,
+): Promise<Passed> {
+  const passed: Passed = new Map()
+  const named = new Set([...pdus.values()].flatMap((pdu) => pdu.auth_events))
+  const beside = [...named].filter((id) => !pdus.has(id))
+  const lacking = new Set(await parts.engine.unknownOf(roomId, beside))
+  for (let found = -1; found !== lacking.size; ) {
+    found = lacking.size
+    for (const { event_id, auth_events, prev_events, state_key } of pdus.values()) {
+      if (!auth_events.some((id) => lacking.has(id))) continue
+      lacking.add(event_id)
+      passed.set(event_id, { prev_events, isState: state_key !== undefined })
+      pdus.delete(event_id)
+    }
+  }
+  return passed
+}
+
+/**
+ * The states before those of the events that follow some which are passed over, since nobody will ever be
+ * able to prove them: what is only out of reach may be part of the state. What these follow must be here, or among `pdus`; and the state of the room whole, since that of parents is no state else.
+ */
+export async function statesPast(
+  { parts, roomId }: Fetch,
+  events: readonly Pdu[],
+  { pdus, passed }: { readonly pdus: ReadonlyMap<EventId, Pdu>; readonly passed: Passed },
+): Promise<Map<EventId, StateAfter>> {
+  const states = new Map<EventId, StateAfter>()
+  if ((await parts.rooms.partialState(roomId)) !== undefined) return states
+  for (const pdu of events) {
+    if (!pdu.prev_events.some((id) => passed.has(id))) continue
+    const eventId = pdu.event_id
+    const { after, lacking } = parentsPast(pdu, passed)
+    const beside = after.filter((id) => !pdus.has(id))
+    if (after.length > afterMax || (await unplaced(parts, roomId, beside)).length > 0) continue
+    states.set(eventId, { after })
+    if (lacking > 0) parts.log.warn(stateWithHoles, { roomId, eventId, lacking })
+  }
+  return states
+}
+
+/**
+ * The parents of an event, and in place of those that are passed over their parents. `lacking`: how many of
+ * these would be part of a state.
+ */
+function parentsPast({ prev_events }: Pdu, passed: Passed): StateAfter & { lacking: number } {
+  const after: EventId[] = []
+  let lacking = 0
+  const met = new Set<EventId>()
+  const border = [...prev_events]
+  for (let id = border.pop(); id !== undefined; id = border.pop()) {
+    if (met.has(id)) continue
+    met.add(id)
+    const over = passed.get(id)
+    if (over === undefined) after.push(id)
+    else border.push(...over.prev_events)
+    if (over?.isState) lacking += 1
+  }
+  return { after, lacking }
+}
