@@ -88,6 +88,8 @@ export class SimulatedClient {
   #reading = false
   /** How often it was made to begin anew. */
   #beginnings = 0
+  /** Events that it was shown when they had been judged again: those are in the room. */
+  readonly #shownSince = new Set<string>()
 
   constructor(server: SimulatedServer, localpart: string) {
     this.server = server
@@ -248,6 +250,7 @@ export class SimulatedClient {
       const filter = encode(JSON.stringify({ room: { timeline: { limit } } }))
       const since = this.#since === undefined ? '' : `&since=${this.#since}`
       const path = `/v3/sync?timeout=${timeoutMs}&filter=${filter}${since}`
+      const rejudged = new Set(this.server.rejudged)
       const answer = await this.call('GET', path)
       const { join = {}, leave = {} } = (answer.rooms ?? {}) as Record<
         string,
@@ -258,6 +261,7 @@ export class SimulatedClient {
       for (const [roomId, { timeline }] of Object.entries({ ...join, ...leave })) {
         // Without a place to page back from, it is the end of an invite: no part of a timeline.
         if (timeline?.prev_batch === undefined) continue
+        this.#noteShown(timeline.events, rejudged)
         changed.set(roomId, await this.#continued(roomId, timeline))
       }
       if (beginnings !== this.#beginnings) {
@@ -304,7 +308,8 @@ export class SimulatedClient {
     // What is not in the room after all, as was seen when its members were known, is not shown again.
     const { rejudged } = this.server
     const entries = known.entries.filter(
-      ({ eventId }) => !rejudged.has(eventId) || ids.includes(eventId),
+      ({ eventId }) =>
+        !rejudged.has(eventId) || this.#shownSince.has(eventId) || ids.includes(eventId),
     )
     if (!limited || news.prev_batch === undefined) {
       return { ...known, entries: [...entries, ...entriesOf(ids)] }
@@ -384,14 +389,22 @@ export class SimulatedClient {
     return eventIds.reverse()
   }
 
+  /** `rejudged`: those that had been judged again when the answer was asked for. */
+  #noteShown(events: readonly TimelineEvent[], rejudged: ReadonlySet<string>): void {
+    for (const { event_id } of events) if (rejudged.has(event_id)) this.#shownSince.add(event_id)
+  }
+
   async #page(roomId: string, from: string | undefined, limit: number): Promise<Page> {
     const { time } = this.server.world
     const fromMs = time.elapsedMs
     const start = from === undefined ? '' : `&from=${encode(from)}`
     const path = `/v3/rooms/${encode(roomId)}/messages?dir=b&limit=${limit}${start}`
+    const rejudged = new Set(this.server.rejudged)
     const answer = await this.call('GET', path)
     const toMs = time.elapsedMs
-    const eventIds = (answer.chunk as readonly TimelineEvent[]).map((event) => event.event_id)
+    const events = answer.chunk as readonly TimelineEvent[]
+    this.#noteShown(events, rejudged)
+    const eventIds = events.map((event) => event.event_id)
     const end = answer.end === undefined ? undefined : String(answer.end)
     return { eventIds, end, fromMs, toMs }
   }
