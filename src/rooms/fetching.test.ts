@@ -89,18 +89,18 @@ test('all fetches together hold so much in memory, and a small one is held besid
     new FetchBudget(clock, { quota, roomId: `!${room}:there.test`, origin: a })
   const [one, two, three] = ['one', 'two', 'three'].map(budgetOf) as FetchBudget[]
   const most = heldLimits.all / MiB
-  assert.equal(one?.afford(pdus(40, MiB)).length, 40)
+  assert.equal(one?.afford(pdus(20, MiB)).length, 20)
   // The first of each is not counted with the others.
-  assert.equal(two?.afford(pdus(40, MiB)).length, most - 39 + 1)
+  assert.equal(two?.afford(pdus(20, MiB)).length, most - 19 + 1)
   assert.ok(two?.isSpent && two.isCrowdedOut)
   assert.equal(three?.afford(pdus(1, MiB)).length, 1)
   assert.ok(!three?.isSpent)
   two?.close()
   one?.close()
   // Whoever was cut short begins anew; the others go on.
-  assert.equal(three?.afford(pdus(40, MiB)).length, 40)
+  assert.equal(three?.afford(pdus(20, MiB)).length, 20)
   assert.equal(two?.afford(pdus(1, 1)).length, 0)
-  assert.equal(budgetOf('two').afford(pdus(most - 40 + 2, MiB)).length, most - 40 + 1)
+  assert.equal(budgetOf('two').afford(pdus(most - 20 + 2, MiB)).length, most - 20 + 1)
 })
 
 test('who could not give an event is asked again after a minute, then two, up to a day', async () => {

@@ -24,7 +24,7 @@ import { FederationError } from './remote-servers.ts'
 /** What one fetch may cost, at most. */
 export const fetchLimits = {
   events: 10_000,
-  bytes: 64 * 1024 * 1024,
+  bytes: 32 * 1024 * 1024,
   timeMs: 60_000,
 } as const
 
@@ -32,7 +32,7 @@ export const fetchLimits = {
  * How many bytes of events all fetches together hold in memory, besides the first of each: with little to
  * fetch nobody is behind those with much.
  */
-export const heldLimits = { all: 64 * 1024 * 1024, first: 1024 * 1024 } as const
+export const heldLimits = { all: 32 * 1024 * 1024, first: 1024 * 1024 } as const
 
 /** How many events are asked for at the same time. */
 const parallel = 5

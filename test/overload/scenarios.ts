@@ -156,64 +156,82 @@ const forks: Scenario = {
   },
 }
 
+/** Events of `rooms` rooms whose auth chain has no end, each with so much to carry. */
+async function endlessChains(
+  { arena, attacker: { peer }, victim, durationMs }: Attack,
+  { rooms, padding }: { readonly rooms: number; readonly padding: number },
+): Promise<Statuses> {
+  const old = roomVersions.get('2') ?? assert.fail()
+  const created: PeerRoom[] = []
+  while (created.length < rooms) {
+    const tag = `chains${created.length}.${Math.round(performance.now())}`
+    const room = peer.createRoom(old, { tag })
+    await victim.join(room.roomId, [peer.name])
+    created.push(room)
+  }
+  let named = 0
+  let asked = 0
+  const user = peer.user('endless')
+  const content = { membership: 'join', padding: 'x'.repeat(padding) }
+  /** The ID says of which room it is. */
+  const newId = (at: number) => `$${at}.${named++}:${peer.name}` as EventId
+  const endless = (eventId: EventId): Pdu => {
+    const at = Number(/^\$(\d+)\./.exec(eventId)?.[1] ?? 0)
+    const room = created[at] ?? assert.fail()
+    const auth = Array.from({ length: 10 }, () => ({
+      event_id: newId(at),
+      sha256: 'A'.repeat(43),
+    }))
+    const built = buildPdu(
+      old,
+      {
+        event_id: eventId,
+        room_id: room.roomId,
+        type: 'm.room.member',
+        sender: user,
+        state_key: user,
+        content,
+        depth: 3,
+        origin_server_ts: 1,
+        prev_events: [],
+        auth_events: auth,
+      },
+      peer.signer,
+    )
+    assert.ok(built.ok)
+    return built.pdu
+  }
+  peer.scripts.set('event', ({ params: [eventId = ''] }) => {
+    if (created.some((room) => room.event(eventId) !== undefined)) return undefined
+    asked += 1
+    return ok(`{"origin":"o","origin_server_ts":1,"pdus":${listOf([endless(eventId as EventId)])}}`)
+  })
+  peer.scripts.set('event_auth', ({ params: [roomId] }) => {
+    const at = created.findIndex((room) => room.roomId === roomId)
+    return ok(`{"auth_chain":${listOf([endless(newId(at))])}}`)
+  })
+  const statuses: Statuses = new Map()
+  const endMs = performance.now() + durationMs
+  for (let at = 0; performance.now() < endMs; at = (at + 1) % rooms) {
+    const pdus = Array.from({ length: 5 }, () => endless(newId(at)))
+    count(statuses, (await peer.transaction(arena.name, { pdus })).status)
+    await pause(500)
+  }
+  peer.scripts.clear()
+  count(statuses, `asked for ${asked} events`)
+  return statuses
+}
+
 const authChains: Scenario = {
   name: 'auth chains',
   what: 'events whose auth chain has no end: each answer names ten more events',
-  run: async ({ arena, attacker: { peer }, victim, durationMs }) => {
-    const old = roomVersions.get('2') ?? assert.fail()
-    const room = peer.createRoom(old, { tag: `chains${Math.round(performance.now())}` })
-    await victim.join(room.roomId, [peer.name])
-    let named = 0
-    let asked = 0
-    const user = peer.user('endless')
-    const endless = (eventId: EventId): Pdu => {
-      const auth = Array.from({ length: 10 }, () => {
-        named += 1
-        return { event_id: `$junk${named}:${peer.name}` as EventId, sha256: 'A'.repeat(43) }
-      })
-      const built = buildPdu(
-        old,
-        {
-          event_id: eventId,
-          room_id: room.roomId,
-          type: 'm.room.member',
-          sender: user,
-          state_key: user,
-          content: { membership: 'join' },
-          depth: 3,
-          origin_server_ts: 1,
-          prev_events: [],
-          auth_events: auth,
-        },
-        peer.signer,
-      )
-      assert.ok(built.ok)
-      return built.pdu
-    }
-    peer.scripts.set('event', ({ params: [eventId = ''] }) => {
-      if (room.event(eventId) !== undefined) return undefined
-      asked += 1
-      return ok(
-        `{"origin":"o","origin_server_ts":1,"pdus":${listOf([endless(eventId as EventId)])}}`,
-      )
-    })
-    peer.scripts.set('event_auth', () =>
-      ok(`{"auth_chain":${listOf([endless(`$first${named}:${peer.name}` as EventId)])}}`),
-    )
-    const statuses: Statuses = new Map()
-    const endMs = performance.now() + durationMs
-    while (performance.now() < endMs) {
-      const pdus = Array.from({ length: 5 }, () => {
-        named += 1
-        return endless(`$bomb${named}:${peer.name}` as EventId)
-      })
-      count(statuses, (await peer.transaction(arena.name, { pdus })).status)
-      await pause(500)
-    }
-    peer.scripts.clear()
-    count(statuses, `asked for ${asked} events`)
-    return statuses
-  },
+  run: (attack) => endlessChains(attack, { rooms: 1, padding: 0 }),
+}
+
+const largeChains: Scenario = {
+  name: 'large chains',
+  what: 'the same in 20 rooms at once, with 40 KB in each event',
+  run: (attack) => endlessChains(attack, { rooms: 20, padding: 40_000 }),
 }
 
 const invites: Scenario = {
@@ -400,6 +418,7 @@ export const scenarios: readonly Scenario[] = [
   floodOfHandshakes,
   forks,
   authChains,
+  largeChains,
   gaps,
   invites,
   parts,
