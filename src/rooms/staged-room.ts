@@ -329,7 +329,7 @@ export class StagedRoom {
     if (rows.length < sizes.length || sizes.length === perTurnMax) this.#readFrom(upTo + 1)
     await this.#memory.withBatch({ server: first.origin, bytes }, async () => {
       const read = await stagedOfRoom(db, roomId, { after, upTo, limit: perTurnMax })
-      await this.#receiveAndSort(await this.#parsed(read))
+      await this.#receiveAndSort(await this.#charged(first.origin, () => this.#parsed(read)))
     })
   }
 

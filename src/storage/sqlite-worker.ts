@@ -28,6 +28,9 @@ import { collectUnit, type PendingUnit } from './units.ts'
 /** As many units may wait for the disk; what else arrives then is refused. */
 const pendingMax = 200_000
 
+/** What the writer is sent is soon garbage; V8 would let it become some fifty MiB before it cleans up. */
+const youngMiB = 12
+
 export interface SqliteWorkerOptions {
   readonly path: string
   /** Told once if the database fails: nothing can be written any more, and the process ought to end. */
@@ -46,6 +49,7 @@ export async function openSqliteWorker(options: SqliteWorkerOptions): Promise<Da
   const worker = new Worker(new URL('./sqlite-writer.ts', import.meta.url), {
     name: 'sqlite-writer',
     workerData: start,
+    resourceLimits: { maxYoungGenerationSizeMb: youngMiB },
   })
   await started(worker)
   return new SqliteWorker(worker, new SqliteConnection(path, { readOnly: true }), onFatal)
