@@ -52,8 +52,10 @@ export interface Sql {
 
 /** Makes a statement. Where a value is another `Sql`, its text becomes part of this one's. */
 export function sql(template: TemplateStringsArray, ...values: (Parameter | Sql)[]): Sql {
-  if (values.some(isSql)) return joined(template, values)
-  for (const value of values) assertStorable(value as Parameter)
+  for (const value of values) {
+    if (isSql(value)) return joined(template, values)
+    assertStorable(value)
+  }
   return { texts: template, values: values as Parameter[] }
 }
 
@@ -122,29 +124,54 @@ export interface Database extends Reader {
   close(): Promise<void>
 }
 
-/** Statements are told apart by the identity of their texts, so equal ones must be the same. */
-const joinedTexts = new Map<string, readonly string[]>()
+/** A template with the texts of those of its parts that are statements, and what they make together. */
+interface Joined {
+  readonly parts: readonly (readonly string[] | undefined)[]
+  readonly texts: readonly string[]
+}
 
-function joined(template: readonly string[], parts: readonly (Parameter | Sql)[]): Sql {
-  const texts = [template[0] ?? '']
-  const values: Parameter[] = []
-  const append = (text: string) => texts.push((texts.pop() ?? '') + text)
-  for (const [index, part] of parts.entries()) {
-    if (isSql(part)) {
-      append(part.texts[0] ?? '')
-      texts.push(...part.texts.slice(1))
-      values.push(...part.values)
-      append(template[index + 1] ?? '')
+/** By template. Statements are told apart by the identity of their texts, so equal ones must be the same. */
+const joinedTexts = new WeakMap<readonly string[], Joined[]>()
+
+function joined(template: readonly string[], values: readonly (Parameter | Sql)[]): Sql {
+  const known = joinedTexts.getOrInsertComputed(template, () => [])
+  let made = known.find(({ parts }) => values.every((value, at) => textsOf(value) === parts[at]))
+  if (made === undefined) {
+    const parts = values.map(textsOf)
+    made = { parts, texts: spliced(template, parts) }
+    known.push(made)
+  }
+  const parameters: Parameter[] = []
+  for (const value of values) {
+    if (isSql(value)) {
+      parameters.push(...value.values)
     } else {
-      assertStorable(part)
-      values.push(part)
-      texts.push(template[index + 1] ?? '')
+      assertStorable(value)
+      parameters.push(value)
     }
   }
-  const key = texts.join('?')
-  const known = joinedTexts.get(key) ?? texts
-  joinedTexts.set(key, known)
-  return { texts: known, values }
+  return { texts: made.texts, values: parameters }
+}
+
+/** The texts between parameters, where some of the values are texts themselves. */
+function spliced(template: readonly string[], parts: Joined['parts']): string[] {
+  const texts = [template[0] ?? '']
+  const append = (text: string) => texts.push((texts.pop() ?? '') + text)
+  for (const [index, part] of parts.entries()) {
+    const next = template[index + 1] ?? ''
+    if (part === undefined) {
+      texts.push(next)
+    } else {
+      append(part[0] ?? '')
+      texts.push(...part.slice(1))
+      append(next)
+    }
+  }
+  return texts
+}
+
+function textsOf(value: Parameter | Sql): readonly string[] | undefined {
+  return isSql(value) ? value.texts : undefined
 }
 
 function isSql(part: Parameter | Sql): part is Sql {
@@ -153,7 +180,7 @@ function isSql(part: Parameter | Sql): part is Sql {
 
 /** What the databases would store as something else, or refuse late, is our own mistake. */
 function assertStorable(value: Parameter): void {
-  if (typeof value === 'string' || value === null) return
-  if (typeof value === 'number') assert(Number.isFinite(value), `${value} in SQL`)
-  else assert(value instanceof Uint8Array || value?.list !== undefined, `${typeof value} in SQL`)
+  if (typeof value === 'string' || value === null || Number.isFinite(value)) return
+  if (typeof value === 'number') assert.fail(`${value} in SQL`)
+  assert(value instanceof Uint8Array || value?.list !== undefined, `${typeof value} in SQL`)
 }

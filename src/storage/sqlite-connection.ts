@@ -38,7 +38,8 @@ const pagesMaxOfAll = 4_294_967_294
 
 interface Prepared {
   readonly statement: StatementSync
-  readonly columns: readonly string[]
+  /** The names of its columns, known from when it gives a row. */
+  columns: readonly string[] | undefined
 }
 
 export class SqliteConnection {
@@ -206,7 +207,7 @@ export class SqliteConnection {
     if (known !== undefined) return known
     const statement = this.#db.prepare(sqliteText(texts, values))
     statement.setReturnArrays(true)
-    const prepared = { statement, columns: statement.columns().map(({ name }) => name) }
+    const prepared = { statement, columns: undefined }
     this.#prepared.set(texts, prepared)
     return prepared
   }
@@ -226,10 +227,13 @@ export function sqliteText(texts: readonly string[], values: readonly Parameter[
  */
 const isLimit = /\bLIMIT\s*$/
 
-function rowsOf({ statement, columns }: Prepared, values: readonly Parameter[]): Row[] {
+function rowsOf(prepared: Prepared, values: readonly Parameter[]): Row[] {
   // Arrays made into objects here are four times as fast as the objects of `node:sqlite`, which
   // have no prototype.
-  const arrays = statement.all(...values.map(bindable)) as unknown as Row[string][][]
+  const arrays = prepared.statement.all(...values.map(bindable)) as unknown as Row[string][][]
+  if (arrays.length === 0) return []
+  prepared.columns ??= prepared.statement.columns().map(({ name }) => name)
+  const { columns } = prepared
   return arrays.map((array) => {
     const row: Row = {}
     for (let index = 0; index < columns.length; index += 1) {

@@ -69,6 +69,7 @@ interface Call {
 }
 
 const encode = encodeURIComponent
+const decoder = new TextDecoder()
 const password = 'secret of a simulated user'
 
 export class SimulatedClient {
@@ -161,7 +162,7 @@ export class SimulatedClient {
       timeoutMs: 90_000,
       answerBytesMax: 50_000_000,
     })
-    const text = new TextDecoder().decode(answer.body)
+    const text = decoder.decode(answer.body)
     this.server.world.note(`${this.userId} < ${answer.status} ${method} ${path} ${text}`)
     const parsed = JSON.parse(text) as Answer
     // A server in trouble is asked again; one that says no is not.

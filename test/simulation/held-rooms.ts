@@ -113,6 +113,8 @@ async function showRoom(server: SimulatedServer, roomId: RoomId): Promise<void> 
   }
 }
 
+const decoder = new TextDecoder()
+
 interface EventJson {
   readonly type: string
   readonly state_key?: string
@@ -127,7 +129,7 @@ interface EventJson {
 type References = readonly (string | readonly string[])[]
 
 export function eventOf(bytes: Uint8Array): EventJson {
-  return JSON.parse(new TextDecoder().decode(bytes))
+  return JSON.parse(decoder.decode(bytes))
 }
 
 export function idsIn(references: References): string[] {

@@ -99,11 +99,12 @@ async function answerMasked(
   const { world } = server
   const asker = world.servers.find(({ address }) => address === request.remoteAddress)
   if (asker === undefined) return await handler(request)
-  const { operation, params } = readTarget(request.target)
+  const masks = server.masks.filter(({ answer }) => answer !== undefined)
+  const wanted = readTarget(request.target)
+  const { operation, params } = wanted
   // Who was given a false state gives it to others in good faith.
   const isPassedOn = givesState.has(operation) && server.isMisled(params[0] ?? '')
   if (isPassedOn) asker.misled(params[0])
-  const masks = server.masks.filter(({ answer }) => answer !== undefined)
   if (masks.length === 0) return await handler(request)
   const bytes = await request.body(bodyBytesMax)
   const honest = async ({ target, body }: Instead = {}): Promise<Reply> => {
@@ -114,7 +115,7 @@ async function answerMasked(
       : request.headers
     return await wholeReply(await handler({ ...said, headers }))
   }
-  const asked = { ...readTarget(request.target), asker, method: request.method, body: bytes }
+  const asked = { ...wanted, asker, method: request.method, body: bytes }
   const answer = masks.reduceRight<(instead?: Instead) => Promise<Reply>>(
     (behind, mask) => (instead) =>
       instead === undefined && mask.answer ? mask.answer(asked, behind) : behind(instead),

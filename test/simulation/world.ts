@@ -12,6 +12,7 @@ import './known-signatures.ts'
 import '../watched-waits.ts'
 import { createHash, type Hash } from 'node:crypto'
 import { loadConfig } from '../../src/config/load.ts'
+import type { Config } from '../../src/config/settings.ts'
 import { simulatedArgon2id } from '../../src/io/argon2id.ts'
 import type { Io } from '../../src/io/io.ts'
 import type { Log } from '../../src/io/log.ts'
@@ -144,6 +145,13 @@ export class World {
   }
 }
 
+/** What was read before in this process: worlds have servers of the same names. */
+const configs = new Map<string, Config>()
+
+function configOf(text: string): Config {
+  return configs.getOrInsertComputed(text, (text) => loadConfig(text, {}))
+}
+
 /** A time during which a server is in a room. */
 export interface Stay {
   readonly sinceMs: number
@@ -274,7 +282,7 @@ export class SimulatedServer {
     this.world.note(`start ${this.name}`)
     const { time } = this.world
     const clock = time.clock(() => this.skewMs + (this.driftPpm * time.elapsedMs) / 1_000_000)
-    const config = loadConfig(this.#configuration(), {})
+    const config = configOf(this.#configuration())
     const disk = this.#random.fork(`disk ${this.#starts}`)
     const schedule = (act: () => void) => {
       this.#committing = true

@@ -311,9 +311,9 @@ export class SimulatedNetwork {
 }
 
 function lowerCased(headers: Readonly<Record<string, string>>): Headers {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
-  )
+  const lowerCased: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) lowerCased[name.toLowerCase()] = value
+  return lowerCased
 }
 
 function incomingHeaders(request: OutgoingRequest): Headers {
