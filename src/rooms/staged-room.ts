@@ -17,6 +17,7 @@
 import { AssertionError } from 'node:assert/strict'
 import type { Timer } from '#io/clock.ts'
 import { Slices } from '#io/slices.ts'
+import { detached } from '#io/wait-order.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parsePdu } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
@@ -248,7 +249,8 @@ export class StagedRoom {
 
   #start(): void {
     if (this.#ended) return
-    this.#receiving ??= this.#guarded(() => this.#receiveAll()).finally(() => {
+    // It may be begun in a turn of the room, which does not wait for it.
+    this.#receiving ??= detached(() => this.#guarded(() => this.#receiveAll())).finally(() => {
       this.#receiving = undefined
       this.#letCrowdIn()
       if (this.#fresh.length > 0 || this.#readAfter !== undefined) this.#start()
@@ -258,7 +260,7 @@ export class StagedRoom {
 
   #startFetching(): void {
     if (this.#ended) return
-    this.#fetching ??= this.#guarded(() => this.#fetchAll()).finally(() => {
+    this.#fetching ??= detached(() => this.#guarded(() => this.#fetchAll())).finally(() => {
       this.#fetching = undefined
       if (this.#lacking.length > 0) this.#startFetching()
       else this.#rest()

@@ -4,6 +4,7 @@
  * @module
  */
 
+import '../../test/watched-waits.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silentLog } from '#io/log.ts'
@@ -152,6 +153,25 @@ test('an event that waits is there as soon as what it waits for comes by itself'
   await world.rooms.engine.settled()
   assert.deepEqual(await world.waiting(), [])
   assert.deepEqual(await room.ends(), [later.at(-1)?.event_id])
+})
+
+test('many large events are tried again with what they wait for, and hold up no turn of their room', async () => {
+  const world = await openWorld()
+  const room = await roomWithThem(world, versionOf('12'))
+  const pdu = await room.message(bob)
+  const large = { msgtype: 'm.text', body: 'x'.repeat(50_000) }
+  const children: Pdu[] = []
+  for (let count = 0; count < 5; count += 1) {
+    children.push(await room.make(bob, 'm.room.message', large, { after: [pdu] }))
+  }
+  const bytes = children.map((child) => child.bytes)
+  await world.rooms.engine.takeIn(there, bytes)
+  await world.rooms.engine.settled()
+  assert.equal((await world.waiting()).length, children.length)
+  // The turn by which it comes wakes them: `wait-order.ts` sees whom they wait for then.
+  await room.receive(pdu)
+  await world.rooms.engine.settled()
+  for (const child of children) assert.equal(await world.statusOf(child), 'accepted')
 })
 
 test('an event is tried again when history comes that what it lacks may follow', async () => {
