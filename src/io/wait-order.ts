@@ -57,7 +57,8 @@ export class WaitOrder {
   }
 
   detached<T>(work: () => T): T {
-    return this.#held.run(undefined, work)
+    // Who holds nothing, as most who begin something, need not be given a context without it.
+    return this.#held.getStore() === undefined ? work() : this.#held.run(undefined, work)
   }
 
   #add(from: string, to: string): void {

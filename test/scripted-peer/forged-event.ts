@@ -23,8 +23,14 @@ export function textOf(value: unknown): string {
   }
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
-    .toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    .toSorted(([a], [b]) => compareBytes(a, b))
   return `{${members.map(([key, member]) => `${JSON.stringify(key)}:${textOf(member)}`).join(',')}}`
+}
+
+/** The order of JavaScript is another one only where there is a code unit from U+D800 on. */
+function compareBytes(a: string, b: string): number {
+  if (/[\ud800-\uffff]/.test(a + b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : 1
 }
 
 /** The event with its content hash. */
