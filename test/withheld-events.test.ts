@@ -292,3 +292,33 @@ test('a room goes on behind what is of a server whose key cannot be had', async 
   assert.deepEqual(await b.messages(roomId), ['before', 'after'])
   assert.deepEqual([a.errors, b.errors], [[], []])
 })
+
+for (const version of versions) {
+  test(`version ${version.id}: who was banned says nothing by following what nobody can prove`, async () => {
+    const { world, a, peer, room } = await sharedRoom(version)
+    const [creator, banned] = [peer.user('u'), peer.user('v')]
+    const member = (sender: typeof creator, membership: string) =>
+      room.add(room.draft(sender, 'm.room.member', { membership }, { stateKey: banned }))
+    const join = member(banned, 'join')
+    const before = [join.event_id]
+    const ban = member(creator, 'ban')
+    // It leans on an event that is nowhere.
+    const place = { after: before }
+    const draft = room.draft(banned, 'm.room.message', { body: 'unproven' }, place)
+    const nowhere = room.reference({ ...join, event_id: `$${'B'.repeat(43)}` })
+    const auth_events = [...(draft.auth_events as unknown[]), nowhere]
+    const unproven = room.addUnplaced({ ...draft, auth_events }, before)
+    const behind = { after: [unproven.event_id] }
+    const said = room.draft(banned, 'm.room.message', { body: 'banned' }, behind)
+    const message = room.addUnplaced(said, behind.after)
+    await peer.transaction(a.name, { pdus: [join, ban] })
+    await world.settle()
+    await peer.transaction(a.name, { pdus: [message] })
+    await world.settle(3_600_000)
+    assert.equal(await statusOf(a, room, unproven), undefined)
+    assert.equal(await statusOf(a, room, message), 'soft_failed')
+    assert.deepEqual(await a.messages(room.roomId), [])
+    assert.equal(await a.membershipIn(room.roomId, banned), 'ban')
+    assert.deepEqual(a.errors, [])
+  })
+}
