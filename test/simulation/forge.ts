@@ -50,13 +50,49 @@ export interface Place {
 export async function forge(run: Run, forgery: Forgery): Promise<void> {
   const { server } = forgery.client
   const place = server.isUp ? await placeAtEnd(server, forgery.roomId as RoomId) : undefined
-  const pdu = place && (await refusedPdu(run, forgery, place))
+  if (place === undefined) return
+  const pdu = await refusedPdu(run, forgery, place)
   if (pdu === undefined) return
   count(run, 'forgery')
   run.forged.push({ roomId: forgery.roomId, eventId: pdu.event_id, pdu })
   const others = run.world.servers.filter((one) => one !== server)
-  await Promise.all(others.map((other) => sendTo(server, other, pdu)))
+  const random = forgery.random.fork('followed')
+  const isFollowed = random.happens(0.4) && run.script.includes(`${server.host} follows forgeries`)
+  const victim = isFollowed && others.length > 1 ? random.pick(others) : undefined
+  const told = others.filter((one) => one !== victim)
+  await Promise.all(told.map((other) => sendTo(server, other, pdu)))
+  if (victim !== undefined) await follow(run, forgery, { place, pdu, victim, told })
 }
+
+/**
+ * Lets one server know a refused event only as an auth event of another one, and sends all of them a good
+ * event that follows it: for the others it is one of the room.
+ */
+async function follow(
+  run: Run,
+  { client, roomId }: Forgery,
+  { place, pdu, victim, told }: Followed,
+): Promise<void> {
+  const auth = [...authOf(client, place, message), pdu]
+  const leaning = signed(run, { client, roomId, place, claim: message, auth })
+  const after = { client, roomId, lateMs: 0, place: { ...place, prevs: [pdu] } }
+  const child = allowedPdu(run, { ...after, claim: afterForgery })
+  if (leaning === undefined || child === undefined) return
+  await sendTo(client.server, victim, leaning)
+  await run.world.time.clock().sleep(followedMs)
+  await Promise.all([victim, ...told].map((other) => sendTo(client.server, other, child)))
+  count(run, 'forgery followed')
+}
+
+interface Followed {
+  readonly place: Place
+  readonly pdu: Pdu
+  readonly victim: SimulatedServer
+  readonly told: readonly SimulatedServer[]
+}
+
+/** For how long those who were told of a refused event may ask for what it names. */
+const followedMs = 5000
 
 /** How far back a lying server forks a room. */
 const forkDepthMax = 30
@@ -204,6 +240,7 @@ async function refusedPdu(run: Run, forgery: Forgery, place: Place): Promise<Pdu
 }
 
 const message: Claim = { type: 'm.room.message', content: { body: 'forged' } }
+const afterForgery: Claim = { type: 'm.room.message', content: { body: 'after a forgery' } }
 const topic: Claim = { type: 'm.room.topic', state_key: '', content: { topic: 'forged' } }
 
 export function authOf({ userId }: SimulatedClient, { version, state }: Place, claim: Claim) {

@@ -70,6 +70,7 @@ const mustHappen: readonly { readonly seeds: number; readonly what: readonly str
       'asked for a secret: 403',
       'joined without all state',
       'forgery: auth events of the past',
+      'forgery followed',
       ...faultNames,
       ...signedKinds,
       'taken at the limit of size',
