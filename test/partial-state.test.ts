@@ -460,6 +460,29 @@ test('who comes back through a server that leaves nothing out learns what was le
   await complete(it)
 })
 
+test('who comes back so goes on from there, whatever was said while they were away', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, bob, carol, roomId } = it
+  await joined(it)
+  await a.setMembership(alice, roomId, carol, 'ban')
+  await world.settle(60_000)
+  await a.setMembership(alice, roomId, carol, 'leave')
+  await a.setMembership(alice, roomId, bob, 'ban')
+  await world.settle(60_000)
+  a.intercept = async (_, path) =>
+    path.includes('/v2/send_join/')
+      ? new MatrixError(404, 'M_UNRECOGNIZED', 'This server is older than that.')
+      : undefined
+  await c.join(carol, roomId, [a])
+  a.intercept = undefined
+  await world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  assert.deepEqual(await c.stateOf(roomId), await a.stateOf(roomId))
+  const ends = async (server: TestServer) => await server.engine.forwardExtremities(roomId)
+  assert.deepEqual(await ends(c), await ends(a))
+  assert.deepEqual([a.errors, b.errors, c.errors], [[], [], []])
+})
+
 test('a member we do not know of is kicked when we know who it is', async () => {
   const users = { '@alice:a.test:8448': 100, '@carol:c.test:8448': 50 }
   const it = await scene(undefined, { powerLevels: { users } })

@@ -208,9 +208,10 @@ class Again {
     if (pdu === undefined || facts?.stateBefore === undefined) return
     room.head = this.#head
     const stateBefore = await this.#stateBefore(pdu, event, facts.stateBefore)
+    const jumps = await this.#comesBack(pdu, event)
     const { status, rule } = this.#untold.has(eventId)
       ? { status: facts.status, rule: undefined }
-      : await this.#verdict(pdu, { event, facts, stateBefore })
+      : await this.#verdict(pdu, { event, facts, stateBefore, jumps })
     const wasAccepted = facts.status === 'accepted'
     const isAccepted = status === 'accepted'
     if (status !== facts.status) this.#newVerdicts.push(eventId)
@@ -230,6 +231,7 @@ class Again {
       destinations: [],
     }
     if (event.origin === 'join') await this.#startFrom(restated)
+    else if (jumps && isAccepted) this.#jumpTo(restated)
     batch.restate({ ...restated, destinations: await this.#destinationsOf(event, restated, facts) })
     if (isAccepted && !wasAccepted) await redactTarget(batch, pdu, stateBefore)
     if (isAccepted && event.isLive) await this.#advance(restated, passed)
@@ -252,7 +254,17 @@ class Again {
 
   async #verdict(
     pdu: Pdu,
-    { event, facts, stateBefore }: { event: PartialEvent; facts: EventFacts; stateBefore: number },
+    {
+      event,
+      facts,
+      stateBefore,
+      jumps,
+    }: {
+      readonly event: PartialEvent
+      readonly facts: EventFacts
+      readonly stateBefore: number
+      readonly jumps: boolean
+    },
   ): Promise<Pick<Restated, 'status' | 'rule'>> {
     // A state that does not let us in is not believed.
     if (event.origin === 'join') return { status: 'accepted', rule: undefined }
@@ -260,6 +272,7 @@ class Again {
       stateBefore,
       isStateKnown: true,
       place: event.isLive ? 'end' : { next: nowhere },
+      isNewestState: jumps,
       withoutPolicy: facts.status === 'accepted',
     })
   }
@@ -272,18 +285,40 @@ class Again {
     return isAccepted && isLive && !(await withholds(this.room, pdu)) ? 'end' : 'nowhere'
   }
 
-  /** What we knew of the room before is history: our join is where it goes on. */
-  async #startFrom({ pdu, stateBefore, position }: Restated): Promise<void> {
+  /**
+   * Whether an event brought us back into the room, with the whole state before it: a join of a user of
+   * ours when nobody of ours was in it.
+   */
+  async #comesBack(
+    { type, sender, state_key, content }: Pdu,
+    event: PartialEvent,
+  ): Promise<boolean> {
+    const isJoin = type === 'm.room.member' && sender === state_key && content.membership === 'join'
+    const { serverName } = this.#parts
+    if (!isJoin || event.origin !== 'told' || !event.isLive) return false
+    if (serverNameOf(sender) !== serverName) return false
+    return !(await joinedServers(this.room, this.#head.state)).has(serverName)
+  }
+
+  /** What we knew of the room before is history: our event is where it goes on. */
+  #jumpTo({ pdu, stateBefore }: Restated): void {
+    this.#head = { extremities: [], state: stateBefore }
+    this.#overlooked = []
+    for (const parent of pdu.prev_events) this.#passed.add(parent)
+  }
+
+  /** The same, for a join of which not all members were known. */
+  async #startFrom(join: Restated): Promise<void> {
     const { room } = this
+    const { stateBefore, position } = join
+    this.#jumpTo(join)
     this.#joinState = stateBefore
     this.#joined = position?.stream ?? 0
-    this.#head = { extremities: [], state: stateBefore }
     const known = room.partial?.servers ?? new Set()
     const there = await joinedServers(room, stateBefore)
     this.#overlooked = [...there.keys()].filter(
       (server) => !known.has(server) && server !== this.#parts.serverName,
     )
-    for (const parent of pdu.prev_events) this.#passed.add(parent)
   }
 
   /** What our users said since is sent to those who were in the room and whom nobody had named. */
