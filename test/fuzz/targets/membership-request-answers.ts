@@ -9,10 +9,11 @@ import { serverNameOf } from '../../../src/protocol/identifiers/common-format.ts
 import type { RoomId, UserId } from '../../../src/protocol/identifiers/ids.ts'
 import { parseUserId } from '../../../src/protocol/identifiers/user-id.ts'
 import { isJsonObject, type JsonObject } from '../../../src/protocol/json.ts'
+import { readJson } from '../../../src/protocol/json-reader.ts'
 import { redact } from '../../../src/protocol/redaction.ts'
 import { type RoomVersion, roomVersions } from '../../../src/protocol/room-version.ts'
 import { signatureProblem } from '../../../src/protocol/signatures.ts'
-import { idOf } from '../../scripted-peer/forged-event.ts'
+import { idOf, textOf } from '../../scripted-peer/forged-event.ts'
 import { eventsSigned, parsed, withoutSignatures } from './membership-answers.ts'
 import {
   type Case,
@@ -148,11 +149,15 @@ async function checkInvited(
   const target = parseUserId(String(state_key))
   assert.ok(target !== undefined && serverNameOf(target) === server.name)
   assert.equal(serverNameOf(sender as UserId), peer.name)
+  // Old rooms may have numbers that are none of canonical JSON.
+  const read = readJson(Buffer.from(textOf(event)), 'raw')
+  assert.ok(read.ok && isJsonObject(read.value))
+  const essentials = redact(version, read.value)
   // The old key is good for old rooms, and for what was said to be sent before its end.
   for (const signers of [[server.signer], [peer.signer, peer.old]]) {
     const keys = signers.map(({ keyId, publicKey: key }) => ({ keyId, key }))
     const [{ serverName } = assert.fail()] = signers
-    assert.equal(signatureProblem(redact(version, event), serverName, keys), undefined)
+    assert.equal(signatureProblem(essentials, serverName, keys), undefined)
   }
   assert.equal(eventsSigned(server).length, 1)
   const [roomId = '', eventId = ''] = request.target.split('?')[0]?.split('/').slice(-2) ?? []
