@@ -73,6 +73,8 @@ async function follow(
   { client, roomId }: Forgery,
   { place, pdu, victim, told }: Followed,
 ): Promise<void> {
+  // It may have died while it told the others.
+  if (!client.server.isUp) return
   const auth = [...authOf(client, place, message), pdu]
   const leaning = signed(run, { client, roomId, place, claim: message, auth })
   const after = { client, roomId, lateMs: 0, place: { ...place, prevs: [pdu] } }
