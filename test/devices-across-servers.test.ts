@@ -340,6 +340,32 @@ test('when the last shared room ends, the list is forgotten', async (t) => {
   assert.deepEqual(await bob.keysOf(alice.userId), { D1: 'two' })
 })
 
+test('who left and came back before a client asked again may have other devices', async (t) => {
+  const { world, a, b, alice, bob } = await twoServers(t)
+  const carol = await world.register(b, 'carol')
+  const roomId = await world.sharedRoom(alice, bob, carol)
+  await alice.sync()
+  await bob.leave(roomId)
+  await world.world.settle(minuteMs)
+  // As a client does that has not heard of it.
+  assert.deepEqual(await alice.keysOf(bob.userId), {})
+  world.world.partition([a], [b])
+  await bob.join(roomId, b)
+  await bob.upload('new')
+  await world.world.settle(minuteMs)
+  // What is new of devices goes first, when he is still a stranger here.
+  world.world.heal()
+  await world.world.settle(10 * minuteMs)
+  assert.ok((await alice.changed()).includes(bob.userId))
+  assert.deepEqual(await alice.keysOf(bob.userId), { D1: 'new' })
+  // A new name is no coming back.
+  for (const displayname of ['Bobby', 'Robert']) {
+    await bob.put(`/profile/${bob.userId}/displayname`, { displayname })
+  }
+  await world.world.settle(minuteMs)
+  assert.deepEqual(await alice.changed(), [])
+})
+
 test('only its own users a server may speak for, and only what is sound is taken', async (t) => {
   const { world, a, b, alice, bob } = await twoServers(t)
   const [c] = (await world.start('c')) as [SimulatedServer]

@@ -4,13 +4,14 @@
  * @module
  */
 
-import type { RoomId, UserId } from '#protocol/identifiers/ids.ts'
-import type { LocalMembership, Rooms, StateView } from '#rooms/rooms.ts'
+import type { EventId, RoomId, UserId } from '#protocol/identifiers/ids.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { LocalMembership, Rooms, StateChange, StateView } from '#rooms/rooms.ts'
 
 export interface EncounterNeeds {
   readonly rooms: Pick<
     Rooms,
-    'memberChanges' | 'roomsChangedSince' | 'stateAtStream' | 'stateChanges'
+    'events' | 'memberChanges' | 'roomsChangedSince' | 'stateAtStream' | 'stateChanges'
   >
 }
 
@@ -28,7 +29,7 @@ export type RoomKind = 'any' | 'encrypted'
 const maxUnencryptedMet = 1_000
 
 export interface Encounters {
-  /** Who is in the room with the user, and may not have been before. */
+  /** Who is in the room with the user, and may not have been all the time before. */
   readonly met: Iterable<UserId>
   /** Who was in the room with the user, and is in it no longer. */
   readonly gone: Iterable<UserId>
@@ -66,16 +67,72 @@ async function encountersIn(
   const kind = wasIn !== undefined && isEncrypted(wasIn) ? 'encrypted' : 'any'
   if (isIn === undefined) return { met: [], gone: wasIn?.joined() ?? [], kind }
   if (wasIn === undefined || (isEncrypted(isIn) && kind === 'any')) {
-    return { met: isToBeTold(isIn) ? isIn.joined() : [], gone: [], kind }
+    return { met: toBeTold(isIn), gone: [], kind }
   }
   const { joined, gone } = await rooms.memberChanges(roomId, { from: since, to })
-  return { met: joined, gone, kind }
+  const back = await cameBack({ rooms }, roomId, changes)
+  return { met: back.includes(userId) ? toBeTold(isIn) : [...joined, ...back], gone, kind }
+}
+
+/**
+ * Who is in the room as before, but was away in between: their join does not follow from the one before,
+ * as a new name does. What they changed of their devices meanwhile nobody told us.
+ */
+async function cameBack(
+  { rooms }: EncounterNeeds,
+  roomId: RoomId,
+  changes: readonly StateChange[],
+): Promise<UserId[]> {
+  const members = changes.filter(({ type }) => type === 'm.room.member')
+  const ids = members.flatMap(({ before, after }) => (before && after ? [before, after] : []))
+  const events = new Map<EventId, Pdu>()
+  for (const { pdu } of await rooms.events(roomId, ids)) events.set(pdu.event_id, pdu)
+  const back: UserId[] = []
+  for (const { stateKey, before, after } of members) {
+    const [old, join] = [before && events.get(before), after && events.get(after)]
+    if (!isJoinEvent(old) || !isJoinEvent(join)) continue
+    if (!(await follows({ rooms }, { roomId, join, before: old.event_id }))) {
+      back.push(stateKey as UserId)
+    }
+  }
+  return back
+}
+
+/** How many new names in a row are looked through. Who has taken more is told as somebody who came. */
+const renamesMax = 10
+
+/** Whether a join follows from an earlier one with joins alone in between: each names the one before. */
+async function follows(
+  { rooms }: EncounterNeeds,
+  {
+    roomId,
+    join,
+    before,
+  }: { readonly roomId: RoomId; readonly join: Pdu; readonly before: EventId },
+): Promise<boolean> {
+  let latest = join
+  for (let count = 0; count < renamesMax; count += 1) {
+    if (latest.auth_events.includes(before)) return true
+    const named = await rooms.events(roomId, latest.auth_events)
+    const own = named.find(
+      ({ pdu }) => pdu.type === 'm.room.member' && pdu.state_key === join.state_key,
+    )
+    if (!isJoinEvent(own?.pdu)) return false
+    latest = own.pdu
+  }
+  return false
+}
+
+function isJoinEvent(pdu: Pdu | undefined): pdu is Pdu {
+  return pdu?.content.membership === 'join'
 }
 
 const nobody: Encounters = { met: [], gone: [], kind: 'any' }
 
-function isToBeTold(state: StateView): boolean {
-  return isEncrypted(state) || state.joined().length <= maxUnencryptedMet
+/** Whom a newcomer is told of. */
+function toBeTold(state: StateView): UserId[] {
+  const joined = state.joined()
+  return isEncrypted(state) || joined.length <= maxUnencryptedMet ? joined : []
 }
 
 /** What decides who is in a room, and whether it is encrypted. */
