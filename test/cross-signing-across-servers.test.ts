@@ -155,50 +155,53 @@ const whileOut: [what: string, act: (alice: Signer, world: DeviceWorld) => Promi
 ]
 
 for (const [what, change] of whileOut) {
-  test(`who was held to be out of a room until branches merged is told of ${what}`, async (t) => {
-    const { world, a, b, alice, bob } = await twoServers(t)
-    const [c] = (await world.start('c')) as [SimulatedServer]
-    const carol = await signerOn(world, c, 'carol')
-    const roomId = await world.sharedRoom(carol.device, alice.device, bob.device)
-    const room = `/rooms/${encodeURIComponent(roomId)}`
-    const levelOfAlice = async (level: number) => {
-      const path = `${room}/state/m.room.power_levels/`
-      const levels = await carol.device.get(path)
-      const users = { ...levels.users, [alice.userId]: level }
-      await carol.device.put(path, { ...levels, users })
+  for (const hears of [true, false]) {
+    const how = hears ? '' : ', also where no client heard of that'
+    test(`who was held to be out of a room until branches merged is told of ${what}${how}`, async (t) => {
+      const { world, a, b, alice, bob } = await twoServers(t)
+      const [c] = (await world.start('c')) as [SimulatedServer]
+      const carol = await signerOn(world, c, 'carol')
+      const roomId = await world.sharedRoom(carol.device, alice.device, bob.device)
+      const room = `/rooms/${encodeURIComponent(roomId)}`
+      const levelOfAlice = async (level: number) => {
+        const path = `${room}/state/m.room.power_levels/`
+        const levels = await carol.device.get(path)
+        const users = { ...levels.users, [alice.userId]: level }
+        await carol.device.put(path, { ...levels, users })
+        await world.world.settle(minuteMs)
+      }
+      await levelOfAlice(50)
+      for (const { device } of [alice, bob]) await device.sync()
+      await shown(bob.device, alice.userId)
+      await shown(alice.device, bob.userId)
+      world.world.partition([a], [b, c])
+      await alice.device.post(`${room}/kick`, { user_id: bob.userId })
       await world.world.settle(minuteMs)
-    }
-    await levelOfAlice(50)
-    for (const { device } of [alice, bob]) await device.sync()
-    await shown(bob.device, alice.userId)
-    await shown(alice.device, bob.userId)
-    world.world.partition([a], [b, c])
-    await alice.device.post(`${room}/kick`, { user_id: bob.userId })
-    await world.world.settle(minuteMs)
-    assert.deepEqual((await alice.device.sync()).device_lists.left, [bob.userId])
-    await change(alice, world)
-    await bob.device.put('/devices/D1', { display_name: 'Desk' })
-    // By the time that they merge, who kicked had no power to do so.
-    await levelOfAlice(0)
-    world.world.heal()
-    await carol.device.put(`${room}/send/m.room.message/1`, { msgtype: 'm.text', body: 'back' })
-    await world.world.settle(60 * minuteMs)
-    for (const { device } of [alice, bob, carol]) {
-      const { membership } = await device.get(`${room}/state/m.room.member/${bob.userId}`)
-      assert.equal(membership, 'join')
-    }
-    assert.ok((await bob.device.changed()).includes(alice.userId))
-    assert.ok((await alice.device.changed()).includes(bob.userId))
-    const expected = await shown(alice.device, alice.userId)
-    const { device_keys, master_keys, self_signing_keys } = await shown(bob.device, alice.userId)
-    assert.deepEqual(device_keys, expected.device_keys)
-    assert.deepEqual(master_keys, expected.master_keys)
-    assert.deepEqual(self_signing_keys, expected.self_signing_keys)
-    const [desk] = Object.values<Body>(
-      (await shown(alice.device, bob.userId)).device_keys[bob.userId],
-    )
-    assert.equal(desk.unsigned.device_display_name, 'Desk')
-  })
+      if (hears) assert.deepEqual((await alice.device.sync()).device_lists.left, [bob.userId])
+      await change(alice, world)
+      await bob.device.put('/devices/D1', { display_name: 'Desk' })
+      // By the time that they merge, who kicked had no power to do so.
+      await levelOfAlice(0)
+      world.world.heal()
+      await carol.device.put(`${room}/send/m.room.message/1`, { msgtype: 'm.text', body: 'back' })
+      await world.world.settle(60 * minuteMs)
+      for (const { device } of [alice, bob, carol]) {
+        const { membership } = await device.get(`${room}/state/m.room.member/${bob.userId}`)
+        assert.equal(membership, 'join')
+      }
+      assert.ok((await bob.device.changed()).includes(alice.userId))
+      assert.ok((await alice.device.changed()).includes(bob.userId))
+      const expected = await shown(alice.device, alice.userId)
+      const { device_keys, master_keys, self_signing_keys } = await shown(bob.device, alice.userId)
+      assert.deepEqual(device_keys, expected.device_keys)
+      assert.deepEqual(master_keys, expected.master_keys)
+      assert.deepEqual(self_signing_keys, expected.self_signing_keys)
+      const [desk] = Object.values<Body>(
+        (await shown(alice.device, bob.userId)).device_keys[bob.userId],
+      )
+      assert.equal(desk.unsigned.device_display_name, 'Desk')
+    })
+  }
 }
 
 test('a change that a crash kept from being told is told after the next start', async (t) => {

@@ -41,14 +41,19 @@ export interface EncounterNeeds {
     | 'stateChanges'
   >
   readonly deviceLists: Pick<DeviceLists, 'tellServers'>
-  readonly remoteDevices: Pick<RemoteDevices, 'doubt' | 'forget'>
+  readonly remoteDevices: Pick<RemoteDevices, 'doubt' | 'forget' | 'wereStrangers'>
 }
 
 interface Change {
   readonly roomId: RoomId
   readonly stream: number
   readonly members: MemberChanges
+  /** Who came into the room by no event of theirs: they had been held to be out of it. */
+  readonly returned: readonly UserId[]
 }
+
+/** When more are in a room at once, its members were not known before, and nobody held them to be out. */
+const returnedMax = 100
 
 export function createEncounters(needs: EncounterNeeds): Encounters {
   const queue: Change[] = []
@@ -68,9 +73,13 @@ export function createEncounters(needs: EncounterNeeds): Encounters {
         wake()
       })
   }
-  needs.rooms.onCommit(({ roomId, stream, memberChanges: members }) => {
+  needs.rooms.onCommit(({ roomId, stream, timeline, memberChanges: members }) => {
     if (members.joined.length + members.gone.length === 0) return
-    queue.push({ roomId, stream, members })
+    const came = new Set(
+      timeline.flatMap(({ pdu }) => (pdu.type === 'm.room.member' ? pdu.state_key : [])),
+    )
+    const returned = members.joined.filter((userId) => !came.has(userId))
+    queue.push({ roomId, stream, members, returned })
     wake()
   })
   return {
@@ -99,6 +108,7 @@ async function catchUp(needs: EncounterNeeds): Promise<void> {
       roomId,
       stream: to,
       members: await withReturns(needs, roomId, { members, touched }),
+      returned: members.joined,
     })
     const listed = new Set(await listedMembersOf(db, roomId))
     await remoteDevices.doubt(touched.filter((userId) => listed.has(userId)))
@@ -128,11 +138,15 @@ async function takeIn(needs: EncounterNeeds, change: Change): Promise<void> {
 }
 
 async function lookAt(needs: EncounterNeeds, change: Change): Promise<void> {
-  const { serverName } = needs
+  const { serverName, remoteDevices } = needs
   const { joined, gone, newServers, goneServers } = change.members
   const isLocal = (userId: UserId) => serverNameOf(userId) === serverName
   for (const userId of joined.filter(isLocal)) await introduce(needs, userId, change.roomId)
-  if (!newServers.includes(serverName)) await welcome(needs, change)
+  if (!newServers.includes(serverName)) {
+    await welcome(needs, change)
+    const returned = change.returned.filter((userId) => !isLocal(userId))
+    if (returned.length <= returnedMax) await remoteDevices.wereStrangers(returned)
+  }
   const away = goneServers.includes(serverName)
     ? await listedMembersOf(needs.db, change.roomId)
     : gone.filter((userId) => !isLocal(userId))

@@ -72,6 +72,11 @@ export interface RemoteDevices {
   readonly receiveSigningKeys: EduReceiver
   /** Something may have been missed of these users. */
   doubt(userIds: readonly UserId[]): Promise<void>
+  /**
+   * These users shared a room all the time, as it turns out, and we did not know. What they changed
+   * meanwhile was told to no client.
+   */
+  wereStrangers(userIds: readonly UserId[]): Promise<void>
   /** Nobody tells us of a user any longer. */
   forget(userId: UserId): Promise<void>
   /** Fetches the lists that were in doubt when the server ended. */
@@ -185,6 +190,16 @@ class KeptDevices implements RemoteDevices {
     for (const { user_id: userId } of lists) {
       await this.#turns.run(userId, () => this.#change(userId, (tx) => setStale(tx, userId)))
       this.fetchSoon(userId)
+    }
+  }
+
+  async wereStrangers(userIds: readonly UserId[]): Promise<void> {
+    for (const userId of userIds) {
+      await this.#turns.run(userId, async () => {
+        // Who shared another room with us was no stranger.
+        const [list] = await remoteDeviceLists(this.#needs.db, [userId])
+        if (list === undefined) await this.#change(userId, () => {})
+      })
     }
   }
 
