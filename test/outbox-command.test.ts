@@ -13,8 +13,8 @@ import { type TestContext, test } from 'node:test'
 import type { EventId, RoomId, ServerName, UserId } from '../src/protocol/identifiers/ids.ts'
 import {
   dueQuarantine,
+  quarantineDeviceRow,
   quarantineEvent,
-  quarantineMessage,
 } from '../src/storage/outbox-quarantine.ts'
 import { openSqlite } from '../src/storage/sqlite.ts'
 import { temporaryFolder } from './databases.ts'
@@ -43,7 +43,7 @@ async function scene(t: TestContext) {
     quarantineEvent(tx, b, event(7), { reason: 'too \u001b[31mred', now, retryTs: null })
     quarantineEvent(tx, b, event(8), { reason: 'too odd', now, retryTs: now + 600_000 })
     const sent = { ...message, edu_json: '{"secret":1}', refusals: 2 }
-    quarantineMessage(tx, c, sent, { reason: 'no such device', now, retryTs: null })
+    quarantineDeviceRow(tx, c, sent, { reason: 'no such device', now, retryTs: null })
   })
   await db.close()
   const outbox = (...args: string[]) => {
@@ -81,6 +81,7 @@ test('what was refused is listed, with the reason', { timeout: 60_000 }, async (
       {
         destination: c,
         stream: 9,
+        kind: 'message',
         sender: '@u:a.test',
         reason: 'no such device',
         refused_ts: now,

@@ -46,7 +46,7 @@ export function shownRefusal(row: QuarantineRow) {
     stream: row.stream,
     ...(row.event_id !== '' && { event_id: row.event_id }),
     ...(row.room_id !== '' && { room_id: row.room_id }),
-    ...(row.user_id !== null && { sender: row.user_id }),
+    ...(row.user_id !== null && { kind: row.kind ?? 'message', sender: row.user_id }),
     reason: row.reason,
     refused_ts: row.refused_ts,
     refusals: row.refusals,

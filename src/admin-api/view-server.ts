@@ -76,12 +76,19 @@ async function partialHtml({ rooms }: Needs): Promise<Html> {
   )
 }
 
+/** What is refused of the line of devices, in words. */
+const aboutDevices = {
+  message: 'a message to devices',
+  devices: 'what is new of a device',
+  keys: 'what is new of signing keys',
+} as const
+
 async function quarantineHtml({ outboxQuarantine }: Needs): Promise<Html> {
   const after = { destination: '' as ServerName, stream: 0, sub: 0, event_id: '' } as const
   const rows = await outboxQuarantine.list({ after, limit: shownMax })
   const shown = rows.map(({ destination, room_id: room, event_id: event, ...row }) => [
     html`${destination}`,
-    event === '' ? html`a message to devices` : link({ event, room }, event),
+    event === '' ? html`${aboutDevices[row.kind ?? 'message']}` : link({ event, room }, event),
     time(row.refused_ts),
     html`${row.reason}`,
     row.retry_ts === null ? html`not by itself` : time(row.retry_ts),

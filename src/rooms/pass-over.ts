@@ -46,7 +46,8 @@ export async function passOverLeaning(
 
 /**
  * The states before those of the events that follow some which are passed over, since nobody will ever be
- * able to prove them: what is only out of reach may be part of the state. What these follow must be here, or among `pdus`; and the state of the room whole, since that of parents is no state else.
+ * able to prove them: what is only out of reach may be part of the state. What these follow must be here,
+ * or among `pdus`; and the state of the room whole, since that of parents is no state else.
  */
 export async function statesPast(
   { parts, roomId }: Fetch,

@@ -1,6 +1,6 @@
 /**
- * What servers refused to take: events and messages to devices that were taken out of the line of
- * their destination, so that the rest is not held up by them. They go back into line when their time
+ * What servers refused to take: events, messages to devices, and what is new of devices and keys, that
+ * were taken out of the line of their destination, so that the rest is not held up by them. They go back into line when their time
  * comes, or when an administrator says so.
  *
  * @module
@@ -15,10 +15,11 @@ export interface QuarantineRow {
   readonly destination: ServerName
   readonly stream: number
   readonly sub: number
-  /** Empty for a message to devices. */
+  /** Empty for what is about devices. */
   readonly event_id: EventId | ''
   readonly room_id: RoomId | ''
-  /** Of a message: who sends it, and the EDU as canonical JSON. */
+  /** Of what is about devices: what it is, and what `DeviceOutboxRow` has of it. */
+  readonly kind: DeviceOutboxRow['kind'] | null
   readonly user_id: UserId | null
   readonly edu_json: string | null
   readonly reason: string
@@ -44,21 +45,21 @@ export function quarantineEvent(
 ): void {
   removeFromOutbox(tx, destination, [row])
   const { stream, sub, event_id, room_id, refusals } = row
-  const named = { destination, stream, sub, event_id, room_id, user_id: null, edu_json: null }
-  put(tx, { ...named, refusals: refusals + 1 }, refusal)
+  const named = { destination, stream, sub, event_id, room_id }
+  const nothing = { kind: null, user_id: null, edu_json: null }
+  put(tx, { ...named, ...nothing, refusals: refusals + 1 }, refusal)
 }
 
-/** Takes a message to devices out of the line of a destination. */
-export function quarantineMessage(
+/** Takes something that is about devices out of the line of a destination. */
+export function quarantineDeviceRow(
   tx: Writer,
   destination: ServerName,
   row: DeviceOutboxRow,
   refusal: Refusal,
 ): void {
   removeFromDeviceOutbox(tx, destination, [row])
-  const { stream, sub, user_id, edu_json, refusals } = row
-  const named = { destination, stream, sub, event_id: '', room_id: '', user_id, edu_json } as const
-  put(tx, { ...named, refusals: refusals + 1 }, refusal)
+  const named = { ...row, destination, event_id: '', room_id: '' } as const
+  put(tx, { ...named, refusals: row.refusals + 1 }, refusal)
 }
 
 function put(
@@ -67,10 +68,10 @@ function put(
   { reason, now, retryTs }: Refusal,
 ): void {
   tx.run(sql`
-    INSERT INTO outbox_quarantine (destination, stream, sub, event_id, room_id, user_id, edu_json,
-      reason, refused_ts, refusals, retry_ts)
+    INSERT INTO outbox_quarantine (destination, stream, sub, event_id, room_id, kind, user_id,
+      edu_json, reason, refused_ts, refusals, retry_ts)
     VALUES (${row.destination}, ${row.stream}, ${row.sub}, ${row.event_id}, ${row.room_id},
-      ${row.user_id}, ${row.edu_json}, ${reason}, ${now}, ${row.refusals}, ${retryTs})
+      ${row.kind}, ${row.user_id}, ${row.edu_json}, ${reason}, ${now}, ${row.refusals}, ${retryTs})
     ON CONFLICT (destination, stream, sub, event_id) DO UPDATE SET reason = excluded.reason,
       refused_ts = excluded.refused_ts, refusals = excluded.refusals, retry_ts = excluded.retry_ts
   `)
@@ -79,6 +80,7 @@ function put(
 /** Puts what was refused back into line. Whoever calls wakes the destination after the commit. */
 export function requeue(tx: Writer, row: QuarantineRow): void {
   const { destination, stream, sub, event_id, room_id, user_id, edu_json, refusals } = row
+  const kind = row.kind ?? 'message'
   removeFromQuarantine(tx, row)
   if (user_id === null) {
     tx.run(sql`
@@ -89,7 +91,7 @@ export function requeue(tx: Writer, row: QuarantineRow): void {
   } else {
     tx.run(sql`
       INSERT INTO device_outbox (destination, stream, sub, kind, user_id, edu_json, refusals)
-      VALUES (${destination}, ${stream}, ${sub}, ${'message'}, ${user_id}, ${edu_json},
+      VALUES (${destination}, ${stream}, ${sub}, ${kind}, ${user_id}, ${edu_json},
         ${refusals})
       ON CONFLICT DO NOTHING
     `)
@@ -118,8 +120,8 @@ export async function dueQuarantine(
   limit: number,
 ): Promise<QuarantineRow[]> {
   return await db.all<QuarantineRow>(sql`
-    SELECT destination, stream, sub, event_id, room_id, user_id, edu_json, reason, refused_ts,
-      refusals, retry_ts
+    SELECT destination, stream, sub, event_id, room_id, kind, user_id, edu_json, reason,
+      refused_ts, refusals, retry_ts
     FROM outbox_quarantine WHERE retry_ts <= ${now} ORDER BY retry_ts LIMIT ${limit}
   `)
 }
@@ -139,8 +141,8 @@ export async function quarantineList(
   { after, limit }: { readonly after: QuarantinePlace; readonly limit: number },
 ): Promise<QuarantineRow[]> {
   return await db.all<QuarantineRow>(sql`
-    SELECT destination, stream, sub, event_id, room_id, user_id, edu_json, reason, refused_ts,
-      refusals, retry_ts
+    SELECT destination, stream, sub, event_id, room_id, kind, user_id, edu_json, reason,
+      refused_ts, refusals, retry_ts
     FROM outbox_quarantine
     WHERE (destination, stream, sub, event_id)
       > (${after.destination}, ${after.stream}, ${after.sub}, ${after.event_id})

@@ -17,9 +17,9 @@ import {
 import {
   dueQuarantine,
   makeDue,
+  quarantineDeviceRow,
   quarantineEvent,
   quarantineList,
-  quarantineMessage,
   removeFromQuarantine,
   requeue,
 } from './outbox-quarantine.ts'
@@ -86,7 +86,7 @@ forEachDatabase(
     } as const
     const event = { stream: 3, sub: 1, event_id: '$e', room_id: '!r', refusals: 0 } as const
     await db.write((tx) => {
-      quarantineMessage(tx, b, message, { reason: 'm', now: 5, retryTs: 50 })
+      quarantineDeviceRow(tx, b, message, { reason: 'm', now: 5, retryTs: 50 })
       quarantineEvent(tx, b, event, { reason: 'e', now: 5, retryTs: 60 })
       quarantineEvent(tx, a, event, { reason: 'e', now: 5, retryTs: null })
     })

@@ -28,10 +28,11 @@ export const getOutboxQuarantine = endpoint({
         destination: t.serverName,
         /** Its position in the stream, by which it is named to be sent again or dropped. */
         stream: t.integer(),
-        /** The event; not there for a message to devices. */
+        /** The event; not there for what is about devices. */
         event_id: t.optional(t.eventId),
         room_id: t.optional(t.roomId),
-        /** Of a message to devices: who sent it. */
+        /** Of what is about devices: what it is, and who sent it or whose devices these are. */
+        kind: t.optional(t.oneOf('message', 'devices', 'keys')),
         sender: t.optional(t.userId),
         /** What the server said. */
         reason: t.string(),

@@ -34,7 +34,7 @@ import type { Database } from '#storage/database.ts'
 import { removeFromDeviceOutbox, trimDeviceOutbox } from '#storage/device-outbox.ts'
 import { removeEdus, trimEdus } from '#storage/edu-outbox.ts'
 import { isOutboxLongerThan, keepNewestOfEachRoom, removeFromOutbox } from '#storage/outbox.ts'
-import { quarantineEvent, quarantineMessage } from '#storage/outbox-quarantine.ts'
+import { quarantineDeviceRow, quarantineEvent } from '#storage/outbox-quarantine.ts'
 import { noteRefusedEvents } from '#storage/refused-events.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
@@ -321,20 +321,19 @@ export class DestinationQueue {
     // Its place in line goes to another.
     this.#woken = true
     const fields = { server, item: nameOf(item), reason }
-    const isMessage = item.kind === 'device' && item.row.kind === 'message'
-    if (item.kind !== 'pdu' && !isMessage) {
+    const now = clock.now()
+    const retryTs = isSure ? null : againAt(item, now)
+    // Of what is new of devices the next change will tell.
+    const isUpdate = item.kind === 'device' && item.row.kind !== 'message'
+    if (item.kind === 'edu' || (isUpdate && retryTs === null)) {
       log.warn('a server refuses what is of the moment only, and is not told it', fields)
       await this.#forget([item])
       return
     }
-    const now = clock.now()
-    const { refusals } = item.row
-    const pauseMs = againMs.first * againMs.factor ** refusals
-    const retryTs = isSure || refusals >= againMs.refusalsMax ? null : now + pauseMs
     log.warn('a server refuses something, which is put aside', { ...fields, retryTs })
     await db.write((tx) => {
       if (item.kind === 'pdu') quarantineEvent(tx, server, item.row, { reason, now, retryTs })
-      else quarantineMessage(tx, server, item.row, { reason, now, retryTs })
+      else quarantineDeviceRow(tx, server, item.row, { reason, now, retryTs })
     })
     onQuarantine()
   }
@@ -407,6 +406,14 @@ const notStored: Refusal = {
   reason: 'the event is not in the store',
   isSure: true,
   patience: 1,
+}
+
+/** When an item that a server stumbled over is tried again; `null` for those that have had their tries. */
+function againAt(item: Item, now: number): number | null {
+  if (item.kind === 'edu') return null
+  const { refusals } = item.row
+  if (refusals >= againMs.refusalsMax) return null
+  return now + againMs.first * againMs.factor ** refusals
 }
 
 function nameOf(item: Item): string {

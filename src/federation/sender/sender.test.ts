@@ -170,6 +170,34 @@ test('what was only stumbled over is sent again by itself, ever more rarely', as
   await sender.close()
 })
 
+test('what is new of devices waits for a server that stumbles over it again and again, and is given up if that says no', async () => {
+  const changes = ({ edus }: { readonly edus: readonly unknown[] }) => edus.length > 0
+  const { time, db, world, sent, sender, refused } = await open((sent) =>
+    changes(sent) ? 502 : 200,
+  )
+  void sender.start()
+  await db.write((tx) => addToDeviceOutbox(tx, them, row(7, 'devices')))
+  sender.wake([them])
+  await time.run(5 * 60 * minuteMs)
+  const [put] = await refused()
+  assert.deepEqual([put?.kind, put?.user_id, put?.refusals], ['devices', row(7).user_id, 4])
+  world.script = () => 200
+  sent.length = 0
+  await time.run(24 * 60 * minuteMs)
+  assert.deepEqual(
+    sent.flatMap(({ edus }) => edus.map(({ content }) => content)),
+    [{ stream: 7, user_id: row(7).user_id }],
+  )
+  assert.deepEqual([await refused(), await deviceOutboxOf(db, them, 10)], [[], []])
+  // The next change will do, when it is the content.
+  world.script = (sent) => (changes(sent) ? 400 : 200)
+  await db.write((tx) => addToDeviceOutbox(tx, them, row(8, 'devices')))
+  sender.wake([them])
+  await time.run(60 * minuteMs)
+  assert.deepEqual([await refused(), await deviceOutboxOf(db, them, 10)], [[], []])
+  await sender.close()
+})
+
 test('what another process says is due goes out within a minute, whenever it was put aside', async () => {
   const image = memoryImage()
   const first = await open(({ pdus }) => (pdus.includes('$bad') ? 413 : 200), image)
