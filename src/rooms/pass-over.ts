@@ -22,6 +22,8 @@ export type Passed = Map<EventId, PassedEvent>
 
 /** How many events one that follows some which are passed over may stand on. */
 const afterMax = 20
+/** How many are looked at for that. Whoever sends more of them makes nobody walk through all of it. */
+const lookedAtMax = 1000
 
 /** Takes away those of the events that lean on others which are not here, and gives them. */
 export async function passOverLeaning(
@@ -29,16 +31,17 @@ export async function passOverLeaning(
   pdus: Map<EventId, Pdu>,
 ): Promise<Passed> {
   const passed: Passed = new Map()
-  const named = new Set([...pdus.values()].flatMap((pdu) => pdu.auth_events))
-  const beside = [...named].filter((id) => !pdus.has(id))
-  const lacking = new Set(await parts.engine.unknownOf(roomId, beside))
-  for (let found = -1; found !== lacking.size; ) {
-    found = lacking.size
-    for (const { event_id, auth_events, prev_events, state_key } of pdus.values()) {
-      if (!auth_events.some((id) => lacking.has(id))) continue
-      lacking.add(event_id)
+  const leaning = new Map<EventId, Pdu[]>()
+  for (const pdu of pdus.values()) {
+    for (const id of pdu.auth_events) leaning.getOrInsertComputed(id, () => []).push(pdu)
+  }
+  const beside = [...leaning.keys()].filter((id) => !pdus.has(id))
+  const lacking = [...(await parts.engine.unknownOf(roomId, beside))]
+  for (let id = lacking.pop(); id !== undefined; id = lacking.pop()) {
+    for (const { event_id, prev_events, state_key } of leaning.get(id) ?? []) {
+      if (!pdus.delete(event_id)) continue
       passed.set(event_id, { prev_events, isState: state_key !== undefined })
-      pdus.delete(event_id)
+      lacking.push(event_id)
     }
   }
   return passed
@@ -59,9 +62,11 @@ export async function statesPast(
   for (const pdu of events) {
     if (!pdu.prev_events.some((id) => passed.has(id))) continue
     const eventId = pdu.event_id
-    const { after, lacking } = parentsPast(pdu, passed)
+    const past = parentsPast(pdu, passed)
+    if (past === undefined) continue
+    const { after, lacking } = past
     const beside = after.filter((id) => !pdus.has(id))
-    if (after.length > afterMax || (await unplaced(parts, roomId, beside)).length > 0) continue
+    if ((await unplaced(parts, roomId, beside)).length > 0) continue
     states.set(eventId, { after })
     if (lacking > 0) parts.log.warn(stateWithHoles, { roomId, eventId, lacking })
   }
@@ -70,9 +75,12 @@ export async function statesPast(
 
 /**
  * The parents of an event, and in place of those that are passed over their parents. `lacking`: how many of
- * these would be part of a state.
+ * these would be part of a state. `undefined` if it is too many.
  */
-function parentsPast({ prev_events }: Pdu, passed: Passed): StateAfter & { lacking: number } {
+function parentsPast(
+  { prev_events }: Pdu,
+  passed: Passed,
+): (StateAfter & { readonly lacking: number }) | undefined {
   const after: EventId[] = []
   let lacking = 0
   const met = new Set<EventId>()
@@ -80,10 +88,11 @@ function parentsPast({ prev_events }: Pdu, passed: Passed): StateAfter & { lacki
   for (let id = border.pop(); id !== undefined; id = border.pop()) {
     if (met.has(id)) continue
     met.add(id)
+    if (after.length > afterMax || met.size > lookedAtMax) return undefined
     const over = passed.get(id)
     if (over === undefined) after.push(id)
     else border.push(...over.prev_events)
     if (over?.isState) lacking += 1
   }
-  return { after, lacking }
+  return after.length > afterMax ? undefined : { after, lacking }
 }
