@@ -75,8 +75,8 @@ async function encountersIn(
 }
 
 /**
- * Who is in the room as before, but was away in between: their join does not follow from the one before,
- * as a new name does. What they changed of their devices meanwhile nobody told us.
+ * Who is in the room as before, but was away in between: their join does not follow from the one before
+ * with joins alone in between, as a new name does. All members are followed at once, since there may be many. What they changed of their devices meanwhile nobody told us.
  */
 async function cameBack(
   { rooms }: EncounterNeeds,
@@ -85,42 +85,52 @@ async function cameBack(
 ): Promise<UserId[]> {
   const members = changes.filter(({ type }) => type === 'm.room.member')
   const ids = members.flatMap(({ before, after }) => (before && after ? [before, after] : []))
-  const events = new Map<EventId, Pdu>()
-  for (const { pdu } of await rooms.events(roomId, ids)) events.set(pdu.event_id, pdu)
-  const back: UserId[] = []
+  const events = await pdusOf({ rooms }, roomId, ids)
+  const open = new Map<string, Rejoin>()
   for (const { stateKey, before, after } of members) {
     const [old, join] = [before && events.get(before), after && events.get(after)]
-    if (!isJoinEvent(old) || !isJoinEvent(join)) continue
-    if (!(await follows({ rooms }, { roomId, join, before: old.event_id }))) {
-      back.push(stateKey as UserId)
+    if (isJoinEvent(old) && isJoinEvent(join)) open.set(stateKey, { old, join })
+  }
+  const back: UserId[] = []
+  for (let count = 0; count < renamesMax && open.size > 0; count += 1) {
+    for (const [userId, { old, join }] of open) {
+      if (join.auth_events.includes(old.event_id)) open.delete(userId)
+    }
+    const named = await pdusOf(
+      { rooms },
+      roomId,
+      [...open.values()].flatMap(({ join }) => join.auth_events),
+    )
+    for (const [userId, { old, join }] of open) {
+      const own = join.auth_events
+        .map((id) => named.get(id))
+        .find((pdu) => pdu?.type === 'm.room.member' && pdu.state_key === userId)
+      if (isJoinEvent(own)) open.set(userId, { old, join: own })
+      else {
+        open.delete(userId)
+        back.push(userId as UserId)
+      }
     }
   }
-  return back
+  return [...back, ...([...open.keys()] as UserId[])]
+}
+
+/** A member's join of before, and the latest of those that led to the one of now that was looked at. */
+interface Rejoin {
+  readonly old: Pdu
+  readonly join: Pdu
 }
 
 /** How many new names in a row are looked through. Who has taken more is told as somebody who came. */
 const renamesMax = 10
 
-/** Whether a join follows from an earlier one with joins alone in between: each names the one before. */
-async function follows(
+async function pdusOf(
   { rooms }: EncounterNeeds,
-  {
-    roomId,
-    join,
-    before,
-  }: { readonly roomId: RoomId; readonly join: Pdu; readonly before: EventId },
-): Promise<boolean> {
-  let latest = join
-  for (let count = 0; count < renamesMax; count += 1) {
-    if (latest.auth_events.includes(before)) return true
-    const named = await rooms.events(roomId, latest.auth_events)
-    const own = named.find(
-      ({ pdu }) => pdu.type === 'm.room.member' && pdu.state_key === join.state_key,
-    )
-    if (!isJoinEvent(own?.pdu)) return false
-    latest = own.pdu
-  }
-  return false
+  roomId: RoomId,
+  ids: readonly EventId[],
+): Promise<Map<EventId, Pdu>> {
+  const stored = ids.length === 0 ? [] : await rooms.events(roomId, [...new Set(ids)])
+  return new Map(stored.map(({ pdu }) => [pdu.event_id, pdu]))
 }
 
 function isJoinEvent(pdu: Pdu | undefined): pdu is Pdu {
