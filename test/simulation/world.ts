@@ -444,9 +444,8 @@ export class SimulatedServer {
 
   /** State of a room is not known here, of which somebody is in it, or about to be. */
   #noteDropped(roomId: RoomId): void {
-    const stay = this.stays.get(roomId)
-    if (stay === undefined) this.#dropped.add(roomId)
-    else this.stays.set(roomId, { ...stay, isBlind: true })
+    if (this.stays.has(roomId)) this.misled(roomId)
+    else this.#dropped.add(roomId)
   }
 
   #configuration(): string {
