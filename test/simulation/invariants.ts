@@ -45,6 +45,8 @@ import type { SimulatedServer } from './world.ts'
 
 /** To recompute all states of a room takes as long as the rest of a run. */
 const recomputedShare = 0.3
+/** How often a timeline is read until nothing new comes of it. */
+const roundsMax = 5
 
 export async function checkInvariants(run: Run): Promise<void> {
   const recomputing = run.world.random.fork('recompute')
@@ -360,9 +362,7 @@ async function wholeTimelines(
   // Whatever sync was under way has its answer or is lost by then.
   await time.await(client.sync({ limit: 5 }))
   await time.await(client.readToTheStart(roomId))
-  // What history brings may let something through that waited for it: a redaction for its target.
-  await time.await(client.sync({ limit: 5 }))
-  const truth = await time.await(client.wholeTimeline(roomId))
+  const truth = await settledTimeline(run, roomId, client)
   const { entries = [], ...rest } = client.rooms.get(roomId) ?? {}
   // What should not have been accepted may have been shown before that was known.
   const { rejudged } = client.server
@@ -385,6 +385,25 @@ async function wholeTimelines(
     }
   }
   run.problems.push(...client.complaints)
+}
+
+/**
+ * All that the server shows of a room, when a client has been told what is new. To ask for history may
+ * bring what waited for it, as a redaction for its target, and what was not to be had before.
+ */
+async function settledTimeline(
+  { world: { time } }: Run,
+  roomId: string,
+  client: SimulatedClient,
+): Promise<readonly string[]> {
+  const known = () => client.rooms.get(roomId)?.entries.length
+  await time.await(client.sync({ limit: 5 }))
+  for (let round = 1; ; round += 1) {
+    const truth = await time.await(client.wholeTimeline(roomId))
+    const before = known()
+    await time.await(client.sync({ limit: 5 }))
+    if (known() === before || round === roundsMax) return truth
+  }
 }
 
 async function onlyWhatMayBeSeen(
