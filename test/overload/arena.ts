@@ -72,6 +72,8 @@ export class Arena {
     logFile?: string
     /** Whether the server and its honest users go before all other programs. */
     isFirst?: boolean
+    /** What starts the server, as words before its command. */
+    launcher?: readonly string[]
     /** Whether the server is not Hansa, but the floor. */
     isFloor?: boolean
   }): Promise<Arena> {
@@ -82,7 +84,7 @@ export class Arena {
       ...options,
       nodeFlags: [...nodeFlags, `--import=${new URL('probe.ts', import.meta.url)}`],
       environment: { OVERLOAD_PROBE: probeFile(folder), OVERLOAD_HONEST: honestHost },
-      launcher: isFirst ? launcher : [],
+      launcher: [...(options.launcher ?? []), ...(isFirst ? launcher : [])],
     }
     const server = isFloor
       ? await prepareFloor(started)

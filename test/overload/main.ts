@@ -15,6 +15,7 @@ import { roomVersions } from '../../src/protocol/room-version.ts'
 import { Client } from '../rig/client.ts'
 import { Arena, type Measured, pause, type Statuses } from './arena.ts'
 import { fullDisk } from './full-disk.ts'
+import { memoryLimit } from './memory-limit.ts'
 import { type PlayedServer, playServer } from './played-server.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
 
@@ -30,6 +31,7 @@ Words: only scenarios whose name has one of them; \`disk\` is one more.
   --node=F       further flags of Node for the server, with spaces between them
   --log F        keeps the log of the server in a file
   --memory N     the heap of the server, in MiB (as much as Node takes by itself)
+  --cgroup N     the memory of the server, in MiB, as a container limits it (which root may)
   --json F       writes the figures to a file
 `
 
@@ -45,6 +47,7 @@ const { values, positionals: words } = parseArgs({
     node: { type: 'string', default: '' },
     log: { type: 'string' },
     memory: { type: 'string' },
+    cgroup: { type: 'string' },
     json: { type: 'string' },
   },
 })
@@ -211,7 +214,8 @@ async function runAll(
 ): Promise<Row[]> {
   const wanted = scenarios.filter(({ name, isOpen }) => isWanted(name) && (isOpen || !isFloor))
   if (wanted.length === 0) return []
-  const { memory, profile, node, log: logFile } = values
+  const { memory, cgroup, profile, node, log: logFile } = values
+  const limit = cgroup === undefined ? undefined : memoryLimit(Number(cgroup))
   const arena = await Arena.open({
     folder,
     authority,
@@ -223,6 +227,7 @@ async function runAll(
       ...(profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
     ],
     isFirst: values.quiet,
+    launcher: limit?.launcher ?? [],
     isFloor,
     ...(logFile === undefined ? {} : { logFile }),
   })
@@ -234,6 +239,8 @@ async function runAll(
     print(row)
   }
   await arena.close()
+  if (limit !== undefined) console.log(`at most ${limit.mostMiB().toFixed(0)} MiB, with files`)
+  limit?.release()
   return rows
 }
 
