@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildPdu } from '../src/protocol/build-pdu.ts'
+import type { UserId } from '../src/protocol/identifiers/ids.ts'
 import { MatrixError } from '../src/protocol/matrix-error.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
@@ -280,8 +281,7 @@ test('a room goes on behind what is of a server whose key cannot be had', async 
   await d.join(dora, roomId, [a])
   await world.settle()
   // Whoever asked before has it.
-  d.intercept = async (_, path) =>
-    path.includes('/key/') ? new MatrixError(404, 'M_UNRECOGNIZED', 'No keys.') : undefined
+  d.intercept = noKeys
   await b.join(bob, roomId, [a])
   await a.say(alice, roomId, 'before')
   await world.settle()
@@ -292,6 +292,118 @@ test('a room goes on behind what is of a server whose key cannot be had', async 
   assert.deepEqual(await b.messages(roomId), ['before', 'after'])
   assert.deepEqual([a.errors, b.errors], [[], []])
 })
+
+const noKeys = async (_: unknown, path: string) =>
+  path.includes('/key/') ? new MatrixError(404, 'M_UNRECOGNIZED', 'No keys.') : undefined
+
+/** A resident that gives all members at a join. */
+const ofOld = async (_: unknown, path: string) =>
+  path.includes('/v2/send_join/')
+    ? new MatrixError(404, 'M_UNRECOGNIZED', 'This server is older than that.')
+    : undefined
+
+/** Alice's room, in which Dora is, whose server gives its keys to nobody who has not got them. */
+async function unprovenScene(version: string) {
+  const world = new FederationWorld()
+  const [a, b, c, d] = await world.start('a', 'b', 'c', 'd')
+  const [alice, bob, carol, dora] = [a, b, c, d].map((server, index) =>
+    server.user(['alice', 'bob', 'carol', 'dora'][index] ?? ''),
+  ) as [UserId, UserId, UserId, UserId]
+  // What nobody can prove of a state may be a tenth of it.
+  const events = Array.from({ length: 20 }, (_, index) => {
+    return { type: 'org.example.state', state_key: `${index}`, content: {} }
+  })
+  const roomId = await a.createRoom(alice, versionNamed(version), { events })
+  await d.join(dora, roomId, [a])
+  await world.settle()
+  d.intercept = noKeys
+  return { world, a, b, c, d, alice, bob, carol, dora, roomId }
+}
+
+for (const [id, way] of [
+  ['1', 'in part'],
+  ['1', 'whole'],
+  ['2', 'in part'],
+  ['6', 'whole'],
+  ['12', 'in part'],
+  ['12', 'whole'],
+] as const) {
+  test(`version ${id}: who could not be proved to be in a room joined ${way} is heard when they can`, async () => {
+    const { world, a, b, d, bob, dora, roomId } = await unprovenScene(id)
+    if (way === 'whole') a.intercept = ofOld
+    await b.join(bob, roomId, [a])
+    await world.settle(3_600_000)
+    assert.equal(await b.membershipIn(roomId, dora), undefined)
+    b.stop()
+    await b.restart()
+    d.intercept = undefined
+    await d.say(dora, roomId, 'of Dora')
+    await world.settle(60_000)
+    assert.deepEqual(await b.messages(roomId), ['of Dora'])
+    assert.equal(await b.membershipIn(roomId, dora), 'join')
+    await b.say(bob, roomId, 'heard')
+    await world.settle()
+    assert.deepEqual(await d.messages(roomId), ['of Dora', 'heard'])
+    assert.deepEqual(await b.stateOf(roomId), await a.stateOf(roomId))
+    assert.deepEqual([a.errors, b.errors, d.errors], [[], [], []])
+  })
+
+  test(`version ${id}: whom they had let into a room joined ${way} is heard then, too`, async () => {
+    const { world, a, b, c, d, alice, bob, carol, dora, roomId } = await unprovenScene(id)
+    await c.join(carol, roomId, [a])
+    await a.setMembership(alice, roomId, carol, 'leave')
+    await a.send(roomId, {
+      sender: alice,
+      type: 'm.room.join_rules',
+      state_key: '',
+      content: { join_rule: 'invite' },
+    })
+    await world.settle()
+    // Who asks now has the key.
+    d.intercept = undefined
+    await d.setMembership(dora, roomId, carol, 'invite')
+    await world.settle()
+    await c.join(carol, roomId, [a])
+    await world.settle()
+    d.intercept = noKeys
+    await a.setMembership(alice, roomId, bob, 'invite')
+    await world.settle()
+    if (way === 'whole') a.intercept = ofOld
+    await b.join(bob, roomId, [a])
+    await world.settle(3_600_000)
+    assert.equal(await b.membershipIn(roomId, carol), undefined)
+    d.intercept = undefined
+    await c.say(carol, roomId, 'of Carol')
+    await world.settle(60_000)
+    assert.deepEqual(await b.messages(roomId), ['of Carol'])
+    assert.equal(await b.membershipIn(roomId, carol), 'join')
+    assert.deepEqual([a.errors, b.errors, c.errors, d.errors], [[], [], [], []])
+  })
+}
+
+for (const isFollowed of [true, false]) {
+  const what = isFollowed ? 'by what was passed over' : 'by what still waits'
+  test(`who was banned ${what} is not in the room when it can be proved that they had been`, async () => {
+    const { world, a, b, d, alice, bob, dora, roomId } = await unprovenScene('11')
+    await b.join(bob, roomId, [a])
+    await world.settle(3_600_000)
+    world.cut(a, d)
+    await a.setMembership(alice, roomId, dora, 'ban')
+    await world.settle()
+    if (isFollowed) await a.say(alice, roomId, 'after')
+    await world.settle(3_600_000)
+    d.intercept = undefined
+    await d.say(dora, roomId, 'before she knew of it')
+    await world.settle(24 * 3_600_000)
+    // What came first of two branches is shown.
+    assert.deepEqual(await b.messages(roomId), isFollowed ? ['after'] : ['before she knew of it'])
+    assert.equal(await b.membershipIn(roomId, dora), isFollowed ? undefined : 'ban')
+    await d.say(dora, roomId, 'once more')
+    await world.settle(60_000)
+    assert.equal((await b.messages(roomId)).includes('once more'), false)
+    assert.deepEqual([a.errors, b.errors], [[], []])
+  })
+}
 
 for (const version of versions) {
   test(`version ${version.id}: who was banned says nothing by following what nobody can prove`, async () => {

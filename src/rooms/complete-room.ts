@@ -33,6 +33,7 @@ import type { PartialEvent } from './partial-room.ts'
 import { redactTarget, withholds } from './redactions.ts'
 import type { Head, Room } from './room.ts'
 import { isBehind, judge, parentsThroughRefused, unplacedOf } from './turn.ts'
+import { withProved } from './unproved-state.ts'
 
 /** What the log says of events whose verdicts have changed. */
 export const judgedOtherwise = 'events are judged otherwise since their room is known whole'
@@ -207,7 +208,8 @@ class Again {
     const pdu = (await room.events.pdus([eventId])).get(eventId)
     if (pdu === undefined || facts?.stateBefore === undefined) return
     room.head = this.#head
-    const stateBefore = await this.#stateBefore(pdu, event, facts.stateBefore)
+    const given = await this.#stateBefore(pdu, event, facts.stateBefore)
+    const stateBefore = await withProved(room, pdu, given)
     const jumps = await this.#comesBack(pdu, event)
     const { status, rule } = this.#untold.has(eventId)
       ? { status: facts.status, rule: undefined }

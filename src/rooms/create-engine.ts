@@ -40,6 +40,7 @@ import { removeHistory, removeRoom } from './remove.ts'
 import type { LocalEvent, Position, RoomCommit, Rooms } from './rooms.ts'
 import { StagedWork } from './staged-work.ts'
 import { takeEvent } from './turn.ts'
+import { noteUnproved } from './unproved-state.ts'
 
 /** The engine and what of `Rooms` needs no other server. */
 export interface LocalRooms
@@ -216,6 +217,10 @@ function createEngine(parts: EngineParts, staged: StagedWork): Engine {
     noteIncomplete: async (roomId, problem) => {
       const room = await queues.room(roomId)
       if (room !== undefined) await db.write((tx) => countPartialTry(tx, room.roomNid, problem))
+    },
+    noteUnproved: async (roomId, events) => {
+      if (events.size === 0) return
+      await queues.inTurn(roomId, async (batch) => noteUnproved(batch, events))
     },
     send: (roomId, event) => send(parts, roomId, event),
     sendBuilt: (roomId, pdu) =>

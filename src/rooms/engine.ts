@@ -26,6 +26,7 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import type { Writer } from '#storage/database.ts'
 import type { LocalEvent, Membership, Position } from './rooms.ts'
+import type { Unproved } from './unproved-state.ts'
 
 /** By which operation a PDU reached us. */
 export type Route =
@@ -113,6 +114,8 @@ export interface RoomImport {
   readonly authChain: readonly Pdu[]
   /** The servers that were in the room before us, if members are left out of the state. */
   readonly partial?: { readonly servers: readonly ServerName[] } | undefined
+  /** Events that were given as part of the state and did not pass the door. */
+  readonly unproved?: Unproved
 }
 
 /** A membership of a local user in a room that this server is not in. */
@@ -218,6 +221,8 @@ export interface Engine {
   isInByOldBranch(roomId: RoomId, userId: UserId): Promise<boolean>
   /** Notes that the whole state of a room was asked for in vain, and why. */
   noteIncomplete(roomId: RoomId, problem: string): Promise<void>
+  /** Remembers events that are part of a state, and that nobody could prove when it was taken. */
+  noteUnproved(roomId: RoomId, events: Unproved): Promise<void>
 
   /** An event of a local user: built, checked, signed, committed and queued for other servers. */
   send(roomId: RoomId, event: LocalEvent): Promise<EventId>

@@ -14,6 +14,7 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { StatesBefore } from './engine.ts'
 import { completeAndStore } from './fetch-auth.ts'
 import { admitAffordable, type Fetch, fetchEvents, fromAnyServer } from './fetching.ts'
+import { placeOf, type Unproved } from './unproved-state.ts'
 
 /** Beyond so many unknown events, all of the state is fetched in one answer rather than singly. */
 const singlyMax = 50
@@ -64,8 +65,12 @@ export async function fetchWholeState(
   return await fromAnyServer(fetch, eventId, async (server) => {
     const { state, lacking, isSure } = await stateBeforeFrom(fetch, server, eventId)
     if (!isSure || !mayLack(lacking, state)) return undefined
-    const { log } = fetch.parts
-    if (lacking > 0) log.warn(stateWithHoles, { server, roomId: fetch.roomId, eventId, lacking })
+    const { roomId } = fetch
+    const { log, engine } = fetch.parts
+    await engine.noteUnproved(roomId, lacking)
+    if (lacking.size > 0) {
+      log.warn(stateWithHoles, { server, roomId, eventId, lacking: lacking.size })
+    }
     return state
   })
 }
@@ -73,8 +78,8 @@ export async function fetchWholeState(
 export interface StateFromServer {
   /** The IDs of events that are stored; none if the state is none of this room, or was cut short. */
   readonly state: readonly EventId[]
-  /** How many events the server names that neither it nor others give in order. */
-  readonly lacking: number
+  /** The events that the server names and that neither it nor others give in order. */
+  readonly lacking: Unproved
   /**
    * Whether the server itself refused all that is lacking, or gave what never passes the door. What was
    * lost on the way, or came too late, is another matter: without it the room would be another here than
@@ -90,8 +95,8 @@ export const stateWithHoles = 'a state was taken without events that nobody give
  * Whether a state can be used that lacks some events: those that a server offers and that do not pass
  * the door will never do so.
  */
-export function mayLack(lacking: number, state: readonly EventId[]): boolean {
-  return state.length > 0 && lacking <= (state.length + lacking) / 10
+export function mayLack(lacking: Unproved, state: readonly EventId[]): boolean {
+  return state.length > 0 && lacking.size <= (state.length + lacking.size) / 10
 }
 
 /** What one server says. */
@@ -111,7 +116,8 @@ export async function stateBeforeFrom(
   // Beyond the budget the state would be a cut one.
   const isUsable = !fetch.budget.isSpent && (await isOfThisRoom(fetch, server, state))
   const isSure = await areRefused(fetch, server, { still, found })
-  return { state: isUsable ? state : [], lacking: still.size, isSure }
+  const lacking = new Map([...still].map((id) => [id, placeOf(found.get(id))]))
+  return { state: isUsable ? state : [], lacking, isSure }
 }
 
 /** Whether a server refused the events, or those on which the events that it gave depend. */

@@ -20,6 +20,8 @@ import { peek } from './admit-pdus.ts'
 import type { Route } from './engine.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError } from './remote-servers.ts'
+import type { StateKey } from './room.ts'
+import { placeOf } from './unproved-state.ts'
 
 /** What one fetch may cost, at most. */
 export const fetchLimits = {
@@ -341,7 +343,8 @@ export async function admitAffordable(
 
 /** What is known of an event that does not pass the door: its ID is a hash of this, too. */
 export interface PassedEvent extends Pick<Pdu, 'prev_events'> {
-  readonly isState: boolean
+  /** Where in the state it stands, if it is part of one. */
+  readonly place: StateKey | undefined
 }
 
 /** The same, and those that do not pass the door, in versions of rooms in which an ID is a hash. */
@@ -358,9 +361,10 @@ export async function admitOrPass(
     if (one.ok || one.eventId === undefined) continue
     avoidance.unproven(from.origin, one.eventId as EventId)
     if (version.eventId === 'in-event') continue
-    const { prev_events, state_key } = peek(afforded[index] ?? new Uint8Array()) ?? {}
+    const { prev_events, ...read } = peek(afforded[index] ?? new Uint8Array()) ?? {}
     if (!Array.isArray(prev_events)) continue
-    passed.set(one.eventId as EventId, { prev_events, isState: state_key !== undefined })
+    // Only what has the format of an event has an ID.
+    passed.set(one.eventId as EventId, { prev_events, place: placeOf(read as unknown as Pdu) })
   }
   return { pdus, passed }
 }

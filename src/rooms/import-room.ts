@@ -15,11 +15,12 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Batch } from './batch.ts'
 import { newRoom } from './create-room.ts'
-import type { RoomImport } from './engine.ts'
+import type { Outcome, RoomImport } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { joinedServers } from './joined.ts'
 import { storeOutliers, takeOutlier } from './receive.ts'
 import { inOrder, takeEvent } from './turn.ts'
+import { noteUnproved, placeOf, type Unproved } from './unproved-state.ts'
 
 export async function importRoom(
   parts: EngineParts,
@@ -44,12 +45,14 @@ async function importNew(
   if (create === undefined) return reject('there is no create event in the state')
   const batch = await newRoom(parts, create)
   const slices = new Slices(parts.clock)
+  const outcomes: Outcome[] = []
   for (const pdu of await inOrder([...room.authChain, ...room.state], slices)) {
     // Nothing of a new room is stored.
     batch.room.events.noteAbsent(pdu.event_id)
-    await takeOutlier(batch, pdu)
+    outcomes.push(await takeOutlier(batch, pdu))
     if (slices.isOver) await slices.next()
   }
+  noteUnproved(batch, unprovedAmong(room, outcomes))
   becomePartial(parts, batch, room, { isNew: true, resident })
   const verdict = await takeOwnEvent(parts, batch, room, { jumps: true })
   if (!verdict.allowed) return verdict
@@ -65,7 +68,7 @@ async function rejoin(
   resident: ServerName,
 ): Promise<Verdict> {
   const { roomId } = room
-  await storeOutliers(parts, roomId, [...room.authChain, ...room.state])
+  const outcomes = await storeOutliers(parts, roomId, [...room.authChain, ...room.state])
   const verdict = await parts.queues.inTurn(roomId, async (batch) => {
     // Somebody else of ours may have joined meanwhile; then our event is one of two ends of the room.
     const joined = await joinedServers(batch.room, batch.room.head.state)
@@ -73,10 +76,23 @@ async function rejoin(
     if (!jumps && room.partial !== undefined) return reject('somebody else has joined meanwhile')
     becomePartial(parts, batch, room, { isNew: false, resident })
     const outcome = await takeOwnEvent(parts, batch, room, { jumps })
-    if (!outcome.allowed) batch.staysAsBefore()
+    if (outcome.allowed) noteUnproved(batch, unprovedAmong(room, outcomes))
+    else batch.staysAsBefore()
     return outcome
   })
   return verdict ?? reject('the room is not there any more')
+}
+
+/** What was given as state and cannot be part of it: it did not pass the door, or leans on what is not here. */
+function unprovedAmong(
+  { state, unproved = new Map() }: RoomImport,
+  outcomes: readonly Outcome[],
+): Unproved {
+  const leaning = new Set(
+    outcomes.flatMap(({ eventId, outcome }) => (outcome === 'missing' ? [eventId] : [])),
+  )
+  const lacking = state.filter(({ event_id }) => leaning.has(event_id))
+  return new Map([...unproved, ...lacking.map((pdu) => [pdu.event_id, placeOf(pdu)] as const)])
 }
 
 /** Notes that members are left out of the state that was given. */

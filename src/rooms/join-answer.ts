@@ -22,6 +22,7 @@ import { lackingOf } from './fetch-auth.ts'
 import { Avoidance, type Fetch, FetchBudget, fetchEvents } from './fetching.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError, type MembershipTemplate, type RemoteServers } from './remote-servers.ts'
+import type { Unproved } from './unproved-state.ts'
 
 /** What the log says when a room is joined without all of its state. */
 export const droppedOfRoom = 'events of a room we join were dropped'
@@ -51,7 +52,7 @@ export async function checkJoinAnswer(
   const slices = new Slices(parts.clock)
   const admit = async (pdus: readonly Uint8Array[]) =>
     await admitOfRoom(parts, { from, roomId, version: event.version }, pdus)
-  const state = await admit(answer.state)
+  const { pdus: state, unproved } = await admit(answer.state)
   const create = createEventIn(state)
   if (create === undefined) throw unusable(from, 'the state has no create event')
   const version = versionOf(create)
@@ -67,7 +68,7 @@ export async function checkJoinAnswer(
   if (knownCreate !== undefined && knownCreate !== create.event_id) {
     throw unusable(from, 'the create event is not the one that we know')
   }
-  const authChain = await admit(answer.authChain)
+  const { pdus: authChain } = await admit(answer.authChain)
   await slices.next()
   const lost = firstLostKey(event, { state, authChain, partial })
   if (lost !== undefined) throw unusable(from, `the state has nothing for ${lost}`)
@@ -76,7 +77,8 @@ export async function checkJoinAnswer(
   const isAllHere =
     state.length + authChain.length === answer.state.length + answer.authChain.length
   const left = isAllHere ? await leftOut(parts, { from, event }, [...state, ...authChain]) : []
-  const all = { roomId, version, event: signed, state, authChain: [...authChain, ...left], partial }
+  const chain = [...authChain, ...left]
+  const all = { roomId, version, event: signed, state, authChain: chain, partial, unproved }
   return version === event.version ? all : rereadAs(version, all)
 }
 
@@ -148,7 +150,15 @@ function unsignedText({ json }: Pdu): string {
   return canonicalJson(rest)
 }
 
-/** Those of the PDUs that pass the door and are of the room. A bad one must not fail the join. */
+/** What there is in a list of PDUs. */
+interface Admitted {
+  /** Those that pass the door and are of the room. */
+  readonly pdus: readonly Pdu[]
+  /** The others, as far as they can be told. */
+  readonly unproved: Unproved
+}
+
+/** A bad one must not fail the join. */
 async function admitOfRoom(
   { engine, log }: RoomParts,
   {
@@ -157,16 +167,18 @@ async function admitOfRoom(
     version,
   }: { readonly from: ServerName; readonly roomId: RoomId; readonly version: RoomVersion },
   bytes: readonly Uint8Array[],
-): Promise<Pdu[]> {
+): Promise<Admitted> {
   const pdus: Pdu[] = []
+  const unproved = new Map<EventId, undefined>()
   const checked = await engine.admit(version, bytes, { origin: from, route: 'send_join response' })
   let dropped = 0
   for (const one of checked) {
     if (one.ok && one.pdu.room_id === roomId) pdus.push(one.pdu)
     else dropped += 1
+    if (!one.ok && one.eventId !== undefined) unproved.set(one.eventId as EventId, undefined)
   }
   if (dropped > 0) log.warn(droppedOfRoom, { from, roomId, dropped })
-  return pdus
+  return { pdus, unproved }
 }
 
 /**

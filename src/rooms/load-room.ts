@@ -17,6 +17,7 @@ import { eventStatuses, graphRows } from '#storage/events.ts'
 import { hasWaitingRedactions, missingParents } from '#storage/gaps.ts'
 import { roomRow } from '#storage/rooms.ts'
 import { lastStateChange, stateKeyRows } from '#storage/states.ts'
+import { unprovedOf } from '#storage/unproved-state.ts'
 import { loadPartialRoom } from './partial-room.ts'
 import { Room } from './room.ts'
 import { integersOf, StateVersions } from './state-versions.ts'
@@ -40,6 +41,10 @@ export async function loadRoom(
   const slices = new Slices(clock)
   await loadStateKeys(db, room, slices)
   for (const eventId of await missingParents(db, row.room_nid)) room.missingParents.add(eventId)
+  for (const { event_id, type, state_key } of await unprovedOf(db, row.room_nid)) {
+    const place = type === null || state_key === null ? undefined : { type, stateKey: state_key }
+    room.unproved.set(event_id, place)
+  }
   room.hasWaitingRedactions = await hasWaitingRedactions(db, row.room_nid)
   room.partial = await loadPartialRoom(db, row.room_nid)
   room.publishedPartial = room.partial

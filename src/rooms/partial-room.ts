@@ -19,6 +19,7 @@ import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader } from '#storage/database.ts'
 import { partialEventRows, partialRoomRow, stateOrigins } from '#storage/partial-rooms.ts'
 import type { Room } from './room.ts'
+import { withProved } from './unproved-state.ts'
 
 /**
  * Where the state before an event comes from: from its parents; from what another server told; from
@@ -89,10 +90,10 @@ export async function unknownState(room: Room): Promise<number> {
 
 /**
  * A version of the state with the memberships that an event's auth events claim, where the state says
- * nothing of the user. In a room of which all is known, the version itself.
+ * nothing of the user. In a room that is known whole, with what could not be proved before.
  */
 export async function withClaims(room: Room, pdu: Pdu, version: number): Promise<number> {
-  if (room.partial === undefined) return version
+  if (room.partial === undefined) return await withProved(room, pdu, version)
   const needed = new Set(
     authStateKeys(pdu).flatMap(([type, stateKey]) => (type === 'm.room.member' ? stateKey : [])),
   )

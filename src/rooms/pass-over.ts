@@ -15,7 +15,9 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { StateAfter } from './engine.ts'
 import { stateWithHoles } from './fetch-state.ts'
 import type { Fetch, PassedEvent } from './fetching.ts'
+import type { StateKey } from './room.ts'
 import { unplaced } from './unplaced.ts'
+import { placeOf, type Unproved } from './unproved-state.ts'
 
 /** Events that are passed over. */
 export type Passed = Map<EventId, PassedEvent>
@@ -38,9 +40,10 @@ export async function passOverLeaning(
   const beside = [...leaning.keys()].filter((id) => !pdus.has(id))
   const lacking = [...(await parts.engine.unknownOf(roomId, beside))]
   for (let id = lacking.pop(); id !== undefined; id = lacking.pop()) {
-    for (const { event_id, prev_events, state_key } of leaning.get(id) ?? []) {
+    for (const pdu of leaning.get(id) ?? []) {
+      const { event_id, prev_events } = pdu
       if (!pdus.delete(event_id)) continue
-      passed.set(event_id, { prev_events, isState: state_key !== undefined })
+      passed.set(event_id, { prev_events, place: placeOf(pdu) })
       lacking.push(event_id)
     }
   }
@@ -68,21 +71,23 @@ export async function statesPast(
     const beside = after.filter((id) => !pdus.has(id))
     if ((await unplaced(parts, roomId, beside)).length > 0) continue
     states.set(eventId, { after })
-    if (lacking > 0) parts.log.warn(stateWithHoles, { roomId, eventId, lacking })
+    await parts.engine.noteUnproved(roomId, lacking)
+    const count = lacking.size
+    if (count > 0) parts.log.warn(stateWithHoles, { roomId, eventId, lacking: count })
   }
   return states
 }
 
 /**
- * The parents of an event, and in place of those that are passed over their parents. `lacking`: how many of
- * these would be part of a state. `undefined` if it is too many.
+ * The parents of an event, and in place of those that are passed over their parents. `lacking`: those that
+ * would be part of a state. `undefined` if it is too many.
  */
 function parentsPast(
   { prev_events }: Pdu,
   passed: Passed,
-): (StateAfter & { readonly lacking: number }) | undefined {
+): (StateAfter & { readonly lacking: Unproved }) | undefined {
   const after: EventId[] = []
-  let lacking = 0
+  const lacking = new Map<EventId, StateKey>()
   const met = new Set<EventId>()
   const border = [...prev_events]
   for (let id = border.pop(); id !== undefined; id = border.pop()) {
@@ -92,7 +97,7 @@ function parentsPast(
     const over = passed.get(id)
     if (over === undefined) after.push(id)
     else border.push(...over.prev_events)
-    if (over?.isState) lacking += 1
+    if (over?.place !== undefined) lacking.set(id, over.place)
   }
   return after.length > afterMax ? undefined : { after, lacking }
 }

@@ -69,6 +69,8 @@ export class Room implements RoomEvents {
   readonly #keyOfNumber: number[] = []
   /** Events that are parents of events here, and are not here themselves. */
   readonly missingParents = new Set<EventId>()
+  /** Events of states that were taken without them, since nobody could prove them then. */
+  readonly unproved = new Map<EventId, StateKey | undefined>()
   /** Whether redactions wait for events that are not here. */
   hasWaitingRedactions = false
   /** Of a room whose state is not known whole; it is so from the commit of our join on. */

@@ -291,13 +291,16 @@ export class StateCompletions {
     try {
       const { state, lacking } = await stateBeforeFrom(fetch, server, join)
       if (state.length === 0) return useless(`The state that ${server} gives is of no use.`)
-      if (lacking === 0) return state
+      if (lacking.size === 0) return state
       // The keys by which they are signed may be had later, unless nobody gives them for long.
       if (tries < triesOfDoubt || !mayLack(lacking, state)) {
-        return useless(`Of the state that ${server} gives, ${lacking} events are not in order.`)
+        return useless(
+          `Of the state that ${server} gives, ${lacking.size} events are not in order.`,
+        )
       }
       const { roomId } = fetch
-      this.#parts.log.warn(droppedOfRoom, { from: server, roomId, dropped: lacking })
+      await this.#parts.engine.noteUnproved(roomId, lacking)
+      this.#parts.log.warn(droppedOfRoom, { from: server, roomId, dropped: lacking.size })
       return state
     } catch (error) {
       if (!(error instanceof FederationError)) throw error

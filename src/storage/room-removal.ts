@@ -71,6 +71,7 @@ export async function removeRestsOf(db: Database, roomNid: number): Promise<void
     tx.run(sql`DELETE FROM partial_rooms WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM partial_events WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM completed_rooms WHERE room_nid = ${roomNid}`)
+    tx.run(sql`DELETE FROM unproved_state WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM search_terms WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM directory_members WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM directory_rooms WHERE room_nid = ${roomNid}`)
