@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildPdu } from '../src/protocol/build-pdu.ts'
-import type { UserId } from '../src/protocol/identifiers/ids.ts'
+import type { EventId, UserId } from '../src/protocol/identifiers/ids.ts'
 import { MatrixError } from '../src/protocol/matrix-error.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
@@ -380,6 +380,28 @@ for (const [id, way] of [
     assert.deepEqual([a.errors, b.errors, c.errors, d.errors], [[], [], [], []])
   })
 }
+
+test('what a state that was told later lacks may have taken the place of what could not be proved before', async () => {
+  const { world, a, b, d, bob, dora, roomId } = await unprovenScene('11')
+  await b.join(bob, roomId, [a])
+  await world.settle(3_600_000)
+  const join = (await a.rooms.currentState(roomId))?.eventId('m.room.member', dora)
+  const other = [`$${'B'.repeat(43)}` as EventId, undefined] as const
+  await world.await(b.engine.noteUnproved(roomId, new Map([other])))
+  b.stop()
+  await b.restart()
+  d.intercept = undefined
+  await d.say(dora, roomId, 'of Dora')
+  await world.settle(60_000)
+  assert.deepEqual(await b.messages(roomId), [])
+  // One place has one event.
+  const both = [[join ?? assert.fail(), undefined], other] as const
+  await world.await(b.engine.noteUnproved(roomId, new Map(both)))
+  await d.say(dora, roomId, 'once more')
+  await world.settle(60_000)
+  assert.deepEqual(await b.messages(roomId), ['once more'])
+  assert.deepEqual([a.errors, b.errors], [[], []])
+})
 
 for (const isFollowed of [true, false]) {
   const what = isFollowed ? 'by what was passed over' : 'by what still waits'

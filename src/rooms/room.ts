@@ -27,6 +27,7 @@ import { HeldEvents, inPages } from './held-events.ts'
 import { membershipCodeOf } from './membership-codes.ts'
 import type { PartialRoom } from './partial-room.ts'
 import type { StateVersions } from './state-versions.ts'
+import type { Remembered } from './unproved-state.ts'
 
 export interface Head {
   readonly extremities: readonly EventId[]
@@ -70,7 +71,7 @@ export class Room implements RoomEvents {
   /** Events that are parents of events here, and are not here themselves. */
   readonly missingParents = new Set<EventId>()
   /** Events of states that were taken without them, since nobody could prove them then. */
-  readonly unproved = new Map<EventId, StateKey | undefined>()
+  readonly unproved = new Map<EventId, Remembered>()
   /** Whether redactions wait for events that are not here. */
   hasWaitingRedactions = false
   /** Of a room whose state is not known whole; it is so from the commit of our join on. */
