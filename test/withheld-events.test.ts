@@ -13,6 +13,7 @@ import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { unfilledGap } from '../src/rooms/backfill.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
+import { ofOld } from './older-resident.ts'
 import { versionNamed } from './room-world.ts'
 import type { PeerRoom } from './scripted-peer/peer-room.ts'
 import { listOf, ok, refused, ScriptedPeer } from './scripted-peer/scripted-peer.ts'
@@ -295,12 +296,6 @@ test('a room goes on behind what is of a server whose key cannot be had', async 
 
 const noKeys = async (_: unknown, path: string) =>
   path.includes('/key/') ? new MatrixError(404, 'M_UNRECOGNIZED', 'No keys.') : undefined
-
-/** A resident that gives all members at a join. */
-const ofOld = async (_: unknown, path: string) =>
-  path.includes('/v2/send_join/')
-    ? new MatrixError(404, 'M_UNRECOGNIZED', 'This server is older than that.')
-    : undefined
 
 /** Alice's room, in which Dora is, whose server gives its keys to nobody who has not got them. */
 async function unprovenScene(version: string) {

@@ -111,7 +111,7 @@ const graphGuards: readonly Guard[] = [
       ),
     ],
     witness: seenBy(
-      'test/partial-state.test.ts',
+      'test/partial-state-history.test.ts',
       'what leads to ${length} events from nowhere is nothing that we follow',
       'what leads to 30 events',
     ),

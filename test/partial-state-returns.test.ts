@@ -1,0 +1,216 @@
+/**
+ * Being put out of a room, or leaving it, before all of its members are known, and coming back.
+ *
+ * @module
+ */
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MatrixError } from '../src/protocol/matrix-error.ts'
+import { roomVersions } from '../src/protocol/room-version.ts'
+import { FederationWorld, type TestServer } from './federation-world.ts'
+import { ofOld } from './older-resident.ts'
+import { complete, joined, type Scene, scene, setState } from './partial-state-world.ts'
+
+test('we leave, and come back, before all members are known', async () => {
+  const it = await scene()
+  const { world, a, c, alice, carol, roomId } = it
+  await joined(it)
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle(60_000)
+  assert.equal(await a.membershipIn(roomId, carol), 'leave')
+  await a.say(alice, roomId, 'she is gone')
+  await world.settle(60_000)
+  await joined(it)
+  await a.say(alice, roomId, 'she is back')
+  await world.settle()
+  assert.deepEqual(await c.messages(roomId), ['she is back'])
+  await complete(it)
+})
+
+test('we are kicked by somebody we do not know of, and all is given up until we come back', async () => {
+  const it = await scene()
+  const { world, a, c, alice, carol, roomId } = it
+  await joined(it)
+  await a.setMembership(alice, roomId, carol, 'leave')
+  await world.settle(60_000)
+  assert.equal((await c.rooms.membership(carol, roomId))?.membership, 'leave')
+  it.open = true
+  const asked = world.requests.length
+  await world.settle(3_600_000)
+  assert.deepEqual(
+    world.requests.slice(asked).filter((request) => request.includes('/state')),
+    [],
+  )
+  await c.join(carol, roomId, [a])
+  await complete(it)
+})
+
+test('who comes back through a server that leaves nothing out learns what was left out before', async () => {
+  const it = await scene()
+  const { world, a, c, alice, carol, roomId } = it
+  await joined(it)
+  await a.setMembership(alice, roomId, carol, 'leave')
+  await world.settle(3_600_000)
+  a.intercept = ofOld
+  await c.join(carol, roomId, [a])
+  await complete(it)
+})
+
+test('who comes back so goes on from there, whatever was said while they were away', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, bob, carol, roomId } = it
+  await joined(it)
+  await a.setMembership(alice, roomId, carol, 'ban')
+  await world.settle(60_000)
+  await a.setMembership(alice, roomId, carol, 'leave')
+  await a.setMembership(alice, roomId, bob, 'ban')
+  await world.settle(60_000)
+  a.intercept = ofOld
+  await c.join(carol, roomId, [a])
+  a.intercept = undefined
+  await world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  assert.deepEqual(await c.stateOf(roomId), await a.stateOf(roomId))
+  const ends = async (server: TestServer) => await server.engine.forwardExtremities(roomId)
+  assert.deepEqual(await ends(c), await ends(a))
+  assert.deepEqual([a.errors, b.errors, c.errors], [[], [], []])
+})
+
+test('a user of ours whom the whole state brings back is in the room again', async () => {
+  const it = await scene()
+  const { world, a, b, c, bob, carol, roomId } = it
+  it.open = true
+  const claire = c.user('claire')
+  const rules = (join_rule: string) =>
+    setState(it, { type: 'm.room.join_rules', content: { join_rule } })
+  await c.join(carol, roomId, [a])
+  await world.settle(60_000)
+  // She comes in beside a change by which she could not have: the two together put her out.
+  world.cut(a, b)
+  world.cut(a, c)
+  await c.join(claire, roomId, [b])
+  await world.settle(60_000)
+  world.cut(b, c)
+  await b.say(bob, roomId, 'she is here')
+  await rules('invite')
+  world.heal()
+  world.cut(a, b)
+  world.cut(b, c)
+  await world.settle(600_000)
+  assert.equal((await c.rooms.membership(claire, roomId))?.membership, 'leave')
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle(60_000)
+  // When anybody may come in, what was said of her brings her back, and nobody tells her server.
+  await rules('public')
+  await world.settle(60_000)
+  world.heal()
+  world.cut(b, c)
+  await world.settle(3_600_000)
+  assert.equal(await a.membershipIn(roomId, claire), 'join')
+  assert.equal((await c.rooms.membership(claire, roomId))?.membership, 'leave')
+  it.open = false
+  await joined(it)
+  world.heal()
+  await complete(it)
+  assert.equal((await c.rooms.membership(claire, roomId))?.membership, 'join')
+})
+
+test('a state in which nothing was left out is known twice in one room', async () => {
+  const world = new FederationWorld()
+  const [a, c] = await world.start('a', 'c')
+  const [alice, carol] = [a.user('alice'), c.user('carol')]
+  const roomId = await a.createRoom(alice, roomVersions.get('11') ?? assert.fail())
+  for (const round of [1, 2, 3]) {
+    await c.join(carol, roomId, [a])
+    await world.settle(60_000)
+    assert.equal(await c.rooms.partialState(roomId), undefined)
+    await a.say(alice, roomId, `round ${round}`)
+    await world.settle()
+    assert.deepEqual(await c.stateOf(roomId), await a.stateOf(roomId))
+    await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+    await world.settle()
+  }
+  assert.deepEqual([a.errors, c.errors], [[], []])
+})
+
+const dayMs = 86_400_000
+
+const outside = new MatrixError(403, 'M_FORBIDDEN', 'Your server is not in this room.')
+
+/** Refuses what is asked about a room, as servers do to those who are not in it. */
+function shutOut(it: Scene): void {
+  for (const server of [it.a, it.b]) {
+    server.intercept = async (_, path) =>
+      it.open || !/\/(state|state_ids|event|event_auth|backfill|get_missing_events)\//.test(path)
+        ? undefined
+        : outside
+  }
+}
+
+/** Carol comes back into a room, is cut off, and put out while much is said. */
+async function putOutUnheard(it: Scene): Promise<void> {
+  const { world, a, b, c, alice, carol, roomId } = it
+  it.open = true
+  await c.join(carol, roomId, [a])
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle()
+  await a.say(alice, roomId, 'meanwhile')
+  it.open = false
+  await joined(it)
+  for (const server of [a, b]) world.cut(c, server)
+  // More than is asked for back to what is known.
+  for (let index = 0; index < 250; index += 1) await a.say(alice, roomId, `said ${index}`)
+  await a.setMembership(alice, roomId, carol, 'leave')
+  await world.settle(2 * dayMs)
+}
+
+test('who was put out unheard learns the state before their join, and then that they are out', async () => {
+  const it = await scene()
+  const { world, c, carol, roomId } = it
+  await putOutUnheard(it)
+  it.open = true
+  world.heal()
+  await world.settle(dayMs)
+  assert.equal(await c.membershipIn(roomId, carol), 'leave')
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  world.requests.length = 0
+  await world.settle(10 * dayMs)
+  assert.deepEqual(world.requests, [])
+})
+
+for (const isEmpty of [false, true]) {
+  const where = isEmpty ? 'a room that all have left' : 'a room'
+  test(`who was put out of ${where} unheard believes it when nobody tells them anything`, async () => {
+    const it = await scene()
+    const { world, a, b, c, alice, bob, carol, roomId } = it
+    await putOutUnheard(it)
+    const others = isEmpty ? [alice, ...[1, 2, 3].map((index) => a.user(`guest${index}`))] : []
+    for (const userId of others) await world.await(a.rooms.leave({ userId, roomId, content: {} }))
+    if (isEmpty) await world.await(b.rooms.leave({ userId: bob, roomId, content: {} }))
+    shutOut(it)
+    world.heal()
+    await world.settle(2 * dayMs)
+    assert.equal(await c.membershipIn(roomId, carol), 'leave')
+    assert.equal((await c.rooms.membership(carol, roomId))?.membership, 'leave')
+    world.requests.length = 0
+    await world.settle(10 * dayMs)
+    assert.deepEqual(world.requests, [])
+    assert.deepEqual(c.errors, [])
+  })
+}
+
+test('who is told nothing of a room asks no more, until they hear of it', async () => {
+  const it = await scene()
+  const { world, a, c, alice, roomId } = it
+  shutOut(it)
+  await joined(it)
+  await world.settle(dayMs)
+  world.requests.length = 0
+  await world.settle(10 * dayMs)
+  assert.deepEqual(world.requests, [])
+  const [partial] = await c.rooms.partialRooms()
+  assert.match(partial?.problem ?? '', /refuses with 403/)
+  await a.say(alice, roomId, 'you were shut out by mistake')
+  await complete(it)
+})
