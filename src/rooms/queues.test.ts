@@ -157,3 +157,14 @@ test('when memory is short, half of the idle rooms are let go, and none that is 
   working.resolve()
   await turn
 })
+
+test('of an event that was rejected the last verdict holds', async () => {
+  const { newBatch } = await openQueues(async () => {})
+  const { room } = newBatch('!verdicts')
+  const pdu = sampleEvent(versionOf('12'), { type: 'm.room.topic', state_key: '' })
+  const number = room.numberEvent(pdu, true)
+  assert.equal(room.isRejected(number), true)
+  // It may have been rejected for what it leans on, which has another verdict since.
+  assert.equal(room.numberEvent(pdu, false), number)
+  assert.equal(room.isRejected(number), false)
+})

@@ -162,7 +162,7 @@ export class Room implements RoomEvents {
   numberEvent(pdu: Pdu, isRejected: boolean): number {
     const known = this.#numbers.get(pdu.event_id)
     if (known !== undefined) {
-      if (isRejected) this.#rejected.add(known)
+      this.setRejected(pdu.event_id, isRejected)
       return known
     }
     const authNumbers = pdu.auth_events.flatMap((id) => this.#numbers.get(id) ?? [])
