@@ -214,3 +214,23 @@ test('who is told nothing of a room asks no more, until they hear of it', async 
   await a.say(alice, roomId, 'you were shut out by mistake')
   await complete(it)
 })
+
+test('what one has lost is not lost as long as another who may have it cannot be reached', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, bob, carol, roomId } = it
+  it.open = true
+  await c.join(carol, roomId, [a])
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle()
+  await a.say(alice, roomId, 'meanwhile')
+  await world.settle()
+  const lost = new MatrixError(404, 'M_NOT_FOUND', 'There is no such event here.')
+  a.intercept = async (_, path) => (/\/state(_ids)?\//.test(path) ? lost : undefined)
+  world.cut(c, b)
+  await joined(it)
+  await world.settle(dayMs)
+  assert.ok(await c.rooms.partialState(roomId))
+  world.heal()
+  await b.say(bob, roomId, 'here I am')
+  await complete(it)
+})

@@ -6,9 +6,13 @@
  */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { calmNetwork } from '../src/io/simulated/simulated-network.ts'
+import type { RoomId } from '../src/protocol/identifiers/ids.ts'
 import { type Body, type Device, type DeviceWorld, twoServers } from './device-world.ts'
 import type { SimulatedServer } from './simulation/world.ts'
+
+const dayMs = 86_400_000
 
 /** Puts the last backup back, and starts. */
 async function putBack({ world }: DeviceWorld, a: SimulatedServer): Promise<void> {
@@ -79,6 +83,78 @@ test('what was lost of a room comes back from others, and clients are told the r
 function streamOf(token: string): number {
   return Number(/^s(\d+)/.exec(token)?.[1])
 }
+
+/**
+ * Alice comes into a room through a server, which puts a backup back before it has told her who is there.
+ * Whether she had been in it before: then all that is lost is that she left and came back.
+ */
+async function joinedAndForgotten(
+  t: TestContext,
+  { room_version, before }: { readonly room_version: string; readonly before: boolean },
+) {
+  const two = await twoServers(t)
+  const { world, a, b, alice, bob } = two
+  const { time, network } = world.world
+  const carol = await world.register(b, 'carol')
+  const options = { preset: 'public_chat', name: 'The Hall', room_version }
+  const roomId: string = (await bob.post('/createRoom', options)).room_id
+  if (before) await alice.join(roomId, b)
+  await carol.join(roomId, b)
+  await world.world.settle()
+  b.backUp()
+  if (before) await alice.leave(roomId)
+  await world.world.settle()
+  await say(bob, roomId, 'lost')
+  const isLost = ({ target }: { target: string }) => /\/state(_ids)?\//.test(target)
+  network.faults = { ...calmNetwork, isLost }
+  await alice.join(roomId, b)
+  const isPartial = async () => {
+    const { rooms } = a.running.server
+    return (await time.await(rooms.partialState(roomId as RoomId))) !== undefined
+  }
+  assert.ok(await isPartial())
+  await putBack(world, b)
+  network.faults = calmNetwork
+  await say(alice, roomId, 'I am back')
+  await world.world.settle(dayMs)
+  return { ...two, carol, roomId, isPartial }
+}
+
+for (const room_version of ['1', '7', '11', '12']) {
+  test(`version ${room_version}: who came back through a server that lost that, before they knew all members, goes on with it`, async (t) => {
+    const it = await joinedAndForgotten(t, { room_version, before: true })
+    const { world, alice, bob, carol, roomId, isPartial } = it
+    assert.equal(await isPartial(), false)
+    assert.deepEqual(await texts(bob, roomId), ['I am back'])
+    await say(carol, roomId, 'welcome')
+    await world.world.settle()
+    await say(alice, roomId, 'hello')
+    await world.world.settle()
+    const said = ['I am back', 'welcome', 'hello']
+    assert.deepEqual(await texts(bob, roomId), said)
+    assert.deepEqual((await texts(alice, roomId)).slice(-3), said)
+    assert.deepEqual(await stateOf(alice, roomId), await stateOf(bob, roomId))
+  })
+}
+
+test('who came into a room for the first time so comes into it when they join once more', async (t) => {
+  const it = await joinedAndForgotten(t, { room_version: '11', before: false })
+  const { world, b, alice, bob, roomId, isPartial } = it
+  // Whoever is there is not known here, and there nobody knows that she is.
+  assert.equal(await isPartial(), true)
+  await alice.leave(roomId)
+  await alice.join(roomId, b)
+  await world.world.settle()
+  assert.equal(await isPartial(), false)
+  await say(bob, roomId, 'welcome')
+  await world.world.settle()
+  await say(alice, roomId, 'hello')
+  await world.world.settle(dayMs)
+  const said = ['I am back', 'welcome', 'hello'].toSorted()
+  assert.deepEqual((await texts(bob, roomId)).toSorted(), said)
+  assert.deepEqual((await texts(alice, roomId)).toSorted(), said)
+  assert.deepEqual(await stateOf(alice, roomId), await stateOf(bob, roomId))
+})
 
 test('no position of the stream is given out twice, however often a backup is put back', async (t) => {
   const { world, a, alice, bob } = await twoServers(t)

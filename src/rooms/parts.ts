@@ -24,6 +24,7 @@ export type RoomReader = Pick<
   | 'partialRooms'
   | 'stateAfter'
   | 'stateBefore'
+  | 'stateAtStream'
   | 'event'
   | 'events'
   | 'eventBytes'

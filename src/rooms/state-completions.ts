@@ -9,6 +9,9 @@
  *
  * It ends where for some hours everybody who can be reached refuses to tell us anything: mostly we are
  * not in the room any more, and nobody is left who could say so. It begins anew if we hear of the room.
+ * Where all say for as long that they do not have our join, whoever let us in has lost it, as with a
+ * backup that was put back, and the state before it is lost as well: then the room goes on with what we
+ * know ourselves, if we were in it before.
  *
  * Why so: docs/decisions/0005-partial-state.md.
  *
@@ -46,6 +49,9 @@ const triesOfRefusal = 24
 /** After so many attempts, half a minute, those are passed over whose state nobody gives. */
 const triesForOthers = 4
 
+/** What the log says of a room that goes on without that. */
+const stateIsLost = 'a room goes on without the state before our join: all who had it have lost it'
+
 /** Of how many servers it is remembered that they want to be left alone. */
 const askedMax = 1000
 
@@ -60,11 +66,13 @@ interface Problem {
   readonly problem: string
   /** Whether those who can be reached all refuse it, and nobody gives anything. */
   readonly isRefused?: boolean
+  /** Whether all who were asked could be reached, and say that they do not have it. */
+  readonly isLost?: boolean
 }
 
 /** Why one server gives no state. */
 interface Failure extends Problem {
-  readonly kind: 'refused' | 'not reached' | 'of no use'
+  readonly kind: 'refused' | 'not there' | 'not reached' | 'of no use'
 }
 
 /** A state that is not what we were given when we joined. */
@@ -138,6 +146,7 @@ export class StateCompletions {
     const { rooms, engine, log, clock, serverName, untold } = this.#parts
     const startMs = clock.monotonicMs()
     let refusals = 0
+    let losses = 0
     for (let tries = 0; !this.#closing.signal.aborted; tries += 1) {
       const partial = await rooms.partialState(roomId)
       // Without anybody of ours in the room nobody tells us; it goes on when we come back.
@@ -145,7 +154,8 @@ export class StateCompletions {
         untold.delete(roomId)
         return
       }
-      const found = await this.#attempt(roomId, partial, tries).catch(unstored)
+      const isLost = losses === triesOfRefusal - 1
+      const found = await this.#attempt(roomId, partial, { tries, isLost }).catch(unstored)
       if (this.#closing.signal.aborted) return
       if (found === undefined) {
         untold.delete(roomId)
@@ -154,9 +164,10 @@ export class StateCompletions {
         log.info('the state of a room is known whole', { roomId, entries: state?.size, ms, tries })
         return
       }
-      const { problem, isRefused = false } = found
+      const { problem } = found
       await engine.noteIncomplete(roomId, problem).catch(unstored)
-      refusals = isRefused ? refusals + 1 : 0
+      refusals = found.isRefused ? refusals + 1 : 0
+      losses = found.isLost ? losses + 1 : 0
       if (refusals === triesOfRefusal) {
         untold.add(roomId)
         log.warn('the state of a room stays partial: all refuse to tell it', { roomId, problem })
@@ -172,7 +183,7 @@ export class StateCompletions {
   async #attempt(
     roomId: RoomId,
     partial: PartialState,
-    tries: number,
+    { tries, isLost }: { readonly tries: number; readonly isLost: boolean },
   ): Promise<Problem | undefined> {
     const { engine, rooms } = this.#parts
     const version = await rooms.version(roomId)
@@ -188,7 +199,9 @@ export class StateCompletions {
       budget: new FetchBudget(this.#parts.clock, undefined, wholeRoomLimits),
       avoidance: new Avoidance(this.#parts.clock),
     }
-    const found = await this.#stateBeforeJoin(fetch, { join, partial, tries })
+    const told = await this.#stateBeforeJoin(fetch, { join, partial, tries })
+    const doesWithout = isLost && 'problem' in told && told.isLost
+    const found = (doesWithout && (await this.#stateAsKnown(fetch, join, partial))) || told
     if ('problem' in found) return found
     const states = new Map<EventId, readonly EventId[] | 'unknown'>([[join, found]])
     for (let round = 0; round <= roundsMax; round += 1) {
@@ -200,6 +213,29 @@ export class StateCompletions {
       if (await engine.completeRoom(roomId, states)) return undefined
     }
     return { problem: 'More and more events come whose history is missing.' }
+  }
+
+  /**
+   * The state before our join, which nobody has any more, as far as we know it ourselves: what we were given,
+   * and the members of whom that says nothing as we knew them before. `undefined` if we did not know who was
+   * there on the server that let us in.
+   */
+  async #stateAsKnown(
+    { roomId }: Fetch,
+    join: EventId,
+    { resident }: PartialState,
+  ): Promise<readonly EventId[] | undefined> {
+    const { rooms, log } = this.#parts
+    const given = await rooms.stateBefore(roomId, join)
+    const position = (await rooms.event(roomId, join))?.position
+    const former = position && (await rooms.stateAtStream(roomId, position.stream - 1))
+    const wasThere = former?.joined().some((userId) => serverNameOf(userId) === resident)
+    if (given === undefined || former === undefined || !wasThere) return undefined
+    const members = former
+      .ids()
+      .filter(({ type, stateKey }) => type === 'm.room.member' && !given.eventId(type, stateKey))
+    log.warn(stateIsLost, { roomId, resident, join, members: members.length })
+    return [...given.ids(), ...members].map(({ eventId }) => eventId)
   }
 
   /** Adds the states before other events that nobody knows yet, and tells how many are not had. */
@@ -248,9 +284,10 @@ export class StateCompletions {
       })
       if (!bars) contradicting.push({ server, stateIds })
     }
-    const isRefused = kinds.has('refused') && !kinds.has('of no use')
+    const isLost = kinds.has('not there') && kinds.size === 1
+    const isRefused = (kinds.has('refused') || kinds.has('not there')) && !kinds.has('of no use')
     const problem = problems.join(' ') || 'There is nobody to ask.'
-    return believed(contradicting, about) ?? { problem, isRefused }
+    return believed(contradicting, about) ?? { problem, isRefused, isLost }
   }
 
   /** What the servers say. Who takes long is not waited for before others are asked, but after. */
@@ -329,7 +366,8 @@ function believed(
 
 /** An accident, as when a server cannot be reached or is overburdened, says nothing of the room. */
 function failureKind({ kind, status = 0 }: FederationError): Failure['kind'] {
-  if (kind === 'refused' && (status === 403 || status === 404)) return 'refused'
+  if (kind === 'refused' && status === 404) return 'not there'
+  if (kind === 'refused' && status === 403) return 'refused'
   return kind === 'bad-answer' ? 'of no use' : 'not reached'
 }
 
