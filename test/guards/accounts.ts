@@ -27,7 +27,7 @@ const proxies = seenBy(
 )
 const inviteState = (cases: string) =>
   seenBy(
-    'test/membership-requests.test.ts',
+    'test/invite-requests.test.ts',
     "an invite with ${what} for the room's state is answered ${answer}",
     cases,
   )

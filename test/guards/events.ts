@@ -189,7 +189,7 @@ const mismatchGuards: readonly Guard[] = [
       ),
     ],
     witness: seenBy(
-      'test/membership-requests.test.ts',
+      'test/join-requests.test.ts',
       'a join with ${what} is answered ${answer}',
       'a join with another room in the event',
     ),

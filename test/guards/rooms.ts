@@ -89,7 +89,7 @@ const permitGuards: readonly Guard[] = [
       ),
     ],
     witness: seenBy(
-      'test/membership-requests.test.ts',
+      'test/join-requests.test.ts',
       'only a user who may invite authorises a join, and only of who fulfils a condition',
     ),
   },
@@ -98,7 +98,7 @@ const permitGuards: readonly Guard[] = [
     guard: 'the power that who authorises must have',
     edits: [out(restrictedJoin, 'if (!(powerLevelOf(known, userId) >= needed)) continue')],
     witness: seenBy(
-      'test/membership-requests.test.ts',
+      'test/join-requests.test.ts',
       'only a user who may invite authorises a join, and only of who fulfils a condition',
     ),
   },
@@ -113,7 +113,7 @@ const permitGuards: readonly Guard[] = [
       ),
     ],
     witness: seenBy(
-      'test/membership-requests.test.ts',
+      'test/join-requests.test.ts',
       'only a user who may invite authorises a join, and only of who fulfils a condition',
     ),
   },
