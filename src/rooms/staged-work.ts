@@ -19,9 +19,10 @@ import {
 import { admitPdus, peek } from './admit-pdus.ts'
 import type { GapFiller, TakenIn, TakenInAlongside } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
+import type { Staged } from './receive-staged.ts'
 import type { WaitingEvent } from './rooms.ts'
 import { StagedMemory } from './staged-memory.ts'
-import { type Staged, StagedRoom } from './staged-room.ts'
+import { StagedRoom } from './staged-room.ts'
 
 export class StagedWork {
   readonly #parts: EngineParts
