@@ -14,7 +14,7 @@ import { differenceOf, eventAt, type StatePairs } from '#protocol/state-resoluti
 import type { Reader, Writer } from '#storage/database.ts'
 import { membershipRow, putMembership } from '#storage/memberships.ts'
 import type { Streams } from '#storage/streams.ts'
-import type { Batch, NewEvent, Restated, Written } from './batch.ts'
+import type { Batch, NewEvent, Restated } from './batch.ts'
 import type { EventFacts } from './held-events.ts'
 import { memberDifference, noMemberChanges } from './joined.ts'
 import { joinCode } from './membership-codes.ts'
@@ -30,6 +30,7 @@ import type {
 import { stateView } from './state-view.ts'
 import { offerSticky, reconsiderSticky } from './sticky.ts'
 import { stateForOutsiders, strip } from './stripped-state.ts'
+import { type Written, writeBatch } from './write-batch.ts'
 
 interface LocalChange extends NewMembership {
   /** The event that says so; where state resolution took a membership away, that which said it. */
@@ -69,7 +70,7 @@ export async function commitBatch(
   // Once it is stored, and before that is known here, only the store knows the state at a position.
   if (isStateNew) room.publishedSince = undefined
   const collect = (tx: Writer, first: number) => {
-    const written = batch.write(tx, first)
+    const written = writeBatch(tx, batch, first)
     const stream = first + count - 1
     for (const change of local) putMembership(tx, rowOf(room.roomId, change, stream))
     newsWork?.write(tx, placesIn(written, count === 0 ? undefined : stream))

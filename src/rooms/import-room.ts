@@ -21,6 +21,7 @@ import { joinedServers } from './joined.ts'
 import { storeOutliers, takeOutlier } from './receive.ts'
 import { inOrder, takeEvent } from './turn.ts'
 import { noteUnproved, placeOf, type Unproved } from './unproved-state.ts'
+import { writeFirst } from './write-batch.ts'
 
 export async function importRoom(
   parts: EngineParts,
@@ -117,7 +118,7 @@ const eventsPerUnit = 400
  */
 async function writeAhead({ db, clock }: EngineParts, batch: Batch): Promise<void> {
   while (batch.events.length > eventsPerUnit) {
-    const eventIds = await db.write((tx) => batch.writeFirst(tx, eventsPerUnit))
+    const eventIds = await db.write((tx) => writeFirst(tx, batch, eventsPerUnit))
     if (eventIds.length === 0) return
     batch.room.events.entered(eventIds)
     await clock.yield()

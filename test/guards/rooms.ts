@@ -203,7 +203,7 @@ const redactionGuards: readonly Guard[] = [
     guard: 'the removal of the text from the store',
     edits: [
       out(
-        'src/rooms/batch.ts',
+        'src/rooms/write-batch.ts',
         'redactEvent(tx, roomNid, { eventId, redactedBy: by, bytes: target.bytes })',
       ),
     ],
@@ -215,7 +215,7 @@ const redactionGuards: readonly Guard[] = [
   {
     attack: 'A17',
     guard: 'the removal of the text from the index',
-    edits: [out('src/rooms/batch.ts', 'removeTerms(tx, { roomNid, eventId }, before)')],
+    edits: [out('src/rooms/write-batch.ts', 'removeTerms(tx, { roomNid, eventId }, before)')],
     witness: hostilePeer(
       'version ${version.id}: of what was redacted, the text is nowhere any more',
       '^version 11: of what',
