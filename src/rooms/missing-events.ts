@@ -17,15 +17,14 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import type { Avoidance } from './avoidance.ts'
 import type { Gap, GapFiller, Missing, StateBefore, StatesBefore } from './engine.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
+import { FetchBudget, type FetchQuota } from './fetch-budget.ts'
 import { fetchStateBefore } from './fetch-state.ts'
 import {
-  type Avoidance,
   admitOrPass,
   type Fetch,
-  FetchBudget,
-  type FetchQuota,
   fetchEvents,
   fromAnyServer,
   homeOf,

@@ -6,25 +6,25 @@
 
 import { type Guard, out, seenBy } from './guard.ts'
 
-const fetching = 'src/rooms/fetching.ts'
+const fetchBudget = 'src/rooms/fetch-budget.ts'
 
 const receiving = (title: string, cases?: string) =>
   seenBy('src/rooms/receive.test.ts', title, cases)
 
 const budgetOf = (title: string, cases?: string) =>
-  seenBy('src/rooms/fetching.test.ts', title, cases)
+  seenBy('src/rooms/fetch-budget.test.ts', title, cases)
 
 const graphGuards: readonly Guard[] = [
   {
     attack: 'A12',
     guard: 'the number of events that a fetch may cost',
-    edits: [out(fetching, 'this.#events <= 0 || ')],
+    edits: [out(fetchBudget, 'this.#events <= 0 || ')],
     witness: budgetOf('a budget affords so many events, and no more'),
   },
   {
     attack: 'A12',
     guard: 'the bytes that a fetch may cost',
-    edits: [out(fetching, 'this.#bytes <= 0 || ')],
+    edits: [out(fetchBudget, 'this.#bytes <= 0 || ')],
     witness: budgetOf(
       'a budget affords so many bytes: the event that goes beyond them is the last',
     ),
@@ -32,13 +32,13 @@ const graphGuards: readonly Guard[] = [
   {
     attack: 'A12',
     guard: 'the time that a fetch may take',
-    edits: [out(fetching, ' || this.#clock.monotonicMs() > this.#endMs')],
+    edits: [out(fetchBudget, ' || this.#clock.monotonicMs() > this.#endMs')],
     witness: budgetOf('a budget ends with its time'),
   },
   {
     attack: 'A12',
     guard: 'what is fetched for a room in an hour',
-    edits: [out(fetching, 'if (quota.isSpent(roomId, hourlyLimits.room)) return true')],
+    edits: [out(fetchBudget, 'if (quota.isSpent(roomId, hourlyLimits.room)) return true')],
     witness: budgetOf('in an hour only so much is fetched: ${name}', 'one room'),
   },
   {
@@ -46,7 +46,7 @@ const graphGuards: readonly Guard[] = [
     guard: 'what is fetched for a server in an hour',
     edits: [
       out(
-        fetching,
+        fetchBudget,
         'return origin !== undefined && quota.isSpent(origin, hourlyLimits.origin)',
         'return false',
       ),
@@ -58,7 +58,7 @@ const graphGuards: readonly Guard[] = [
     guard: 'all bounds of a fetch, against a chain without end',
     edits: [
       out(
-        fetching,
+        fetchBudget,
         'if (this.#events <= 0 || this.#bytes <= 0 || this.#clock.monotonicMs() > this.#endMs)\n      return true',
       ),
     ],
@@ -70,8 +70,11 @@ const graphGuards: readonly Guard[] = [
   {
     attack: 'A12',
     guard: 'the pause before a server is asked again for what it could not give',
-    edits: [out(fetching, 'if (avoidance.isAvoided(server, subject)) continue')],
-    witness: budgetOf('who could not give an event is passed over for it, and for nothing else'),
+    edits: [out('src/rooms/fetching.ts', 'if (avoidance.isAvoided(server, subject)) continue')],
+    witness: seenBy(
+      'src/rooms/fetching.test.ts',
+      'who could not give an event is passed over for it, and for nothing else',
+    ),
   },
   {
     attack: 'A12',
