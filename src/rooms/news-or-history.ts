@@ -17,6 +17,7 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { Gap } from './engine.ts'
+import type { Fetch } from './fetching.ts'
 import type { RoomParts } from './parts.ts'
 import type { Position } from './rooms.ts'
 
@@ -69,8 +70,27 @@ export interface HistoryPlace {
   readonly isProven: boolean
 }
 
+/** What was fetched on the way back from an event. */
+export interface Fetched {
+  readonly events: Map<EventId, Pdu>
+  /** Those of them that are history, and where they belong; the others are news. */
+  history: Map<EventId, HistoryPlace>
+}
+
+export async function tellApart(
+  { parts, roomId }: Fetch,
+  fetched: Fetched,
+  gaps: Gaps,
+): Promise<void> {
+  fetched.history = await historyAmong(parts, roomId, { gaps, events: fetched.events })
+}
+
+export function newsAmong({ events, history }: Fetched): Map<EventId, Pdu> {
+  return new Map([...events].filter(([id]) => !history.has(id)))
+}
+
 /** Those of fetched events that are history; all others are news. */
-export async function historyAmong(
+async function historyAmong(
   parts: RoomParts,
   roomId: RoomId,
   { gaps, events }: { readonly gaps: Gaps; readonly events: ReadonlyMap<EventId, Pdu> },

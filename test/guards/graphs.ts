@@ -109,7 +109,7 @@ const graphGuards: readonly Guard[] = [
     guard: 'the rule that a room which is known in part takes only what leads to its join',
     edits: [
       out(
-        'src/rooms/missing-events.ts',
+        'src/rooms/front-states.ts',
         'if (!isOfRoom && (await parts.rooms.partialState(roomId)) !== undefined) return undefined',
       ),
     ],
