@@ -17,11 +17,14 @@ import { canonicalJson } from '../src/protocol/canonical-json.ts'
 import { signingKeyOf } from '../src/protocol/ed25519.ts'
 import type { EventId, RoomId, ServerName } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
+import type { DeviceOutboxRow } from '../src/storage/device-outbox.ts'
 import { addToOutbox, outboxOf } from '../src/storage/outbox.ts'
 import { memoryImage, openSqlite } from '../src/storage/sqlite.ts'
 
 export const us = 'us.test' as ServerName
 export const them = 'them.test' as ServerName
+
+export const minuteMs = 60_000
 
 export interface Transaction {
   readonly server: string
@@ -145,3 +148,15 @@ export async function openSender(
 export function ids(count: number, prefix = '$e'): string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}${index}`)
 }
+
+/** What waits for devices of another server: a message, or that something is new. */
+export const deviceRow = (
+  stream: number,
+  kind: DeviceOutboxRow['kind'] = 'message',
+): Omit<DeviceOutboxRow, 'refusals'> => ({
+  stream,
+  sub: 0,
+  kind,
+  user_id: '@a:us.test',
+  edu_json: kind === 'message' ? `{"content":{"n":${stream}},"edu_type":"m.d"}` : null,
+})

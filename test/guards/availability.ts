@@ -17,7 +17,7 @@ const urlPreviews = 'src/media/url-previews.ts'
 const hostilePeer = (title: string, cases?: string) =>
   seenBy('test/hostile-peer.test.ts', title, cases)
 
-const sender = (title: string) => seenBy('src/federation/sender/sender.test.ts', title)
+const sender = (title: string) => seenBy('src/federation/sender/quarantine.test.ts', title)
 
 const devices = (title: string) => seenBy('test/devices-across-servers.test.ts', title)
 

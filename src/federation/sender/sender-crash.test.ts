@@ -10,9 +10,7 @@ import { test } from 'node:test'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
 import { addToDeviceOutbox } from '#storage/device-outbox.ts'
 import { memoryImage } from '#storage/sqlite.ts'
-import { ids, openSender, type Script, them, us } from '../../../test/sender-world.ts'
-
-const minuteMs = 60_000
+import { ids, minuteMs, openSender, type Script, them, us } from '../../../test/sender-world.ts'
 
 /** What was committed, or said to be, by the process that may be killed. */
 async function workload(world: Awaited<ReturnType<typeof openSender>>, done: string[]) {
