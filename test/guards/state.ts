@@ -66,7 +66,10 @@ const authRuleGuards: readonly Guard[] = [
     'member-join.ts',
     'the power of who authorises a join',
     "return mayInvite ? ALLOW : reject('who authorised the join may not invite')",
-    { instead: 'return ALLOW', witness: ruleCases('member.test.ts', 'join of a restricted room') },
+    {
+      instead: 'return ALLOW',
+      witness: ruleCases('member-join.test.ts', 'join of a restricted room'),
+    },
   ),
   ruleGuard(
     'member-leave.ts',
@@ -78,7 +81,7 @@ const authRuleGuards: readonly Guard[] = [
     'member-leave.ts',
     'the level that unbanning needs',
     "return reject('unbanning needs the ban level')",
-    { witness: ruleCases('member.test.ts', 'acts') },
+    { witness: ruleCases('member-leave.test.ts', 'acts') },
   ),
   ruleGuard(
     'member-ban.ts',
@@ -304,7 +307,7 @@ const stateGuards: readonly Guard[] = [
         'if (create !== undefined && isPrivilegedCreator(create, userId)) return Number.POSITIVE_INFINITY',
       ),
     ],
-    witness: ruleCases('member.test.ts', 'creators'),
+    witness: ruleCases('member-leave.test.ts', 'creators'),
   },
   {
     attack: 'A11',
@@ -315,7 +318,7 @@ const stateGuards: readonly Guard[] = [
         "for (const userId of additional) if (typeof userId === 'string') creators.add(userId)",
       ),
     ],
-    witness: ruleCases('member.test.ts', 'creators'),
+    witness: ruleCases('member-leave.test.ts', 'creators'),
   },
   {
     attack: 'A11',

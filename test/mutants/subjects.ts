@@ -35,6 +35,10 @@ const subjects: readonly Subject[] = [
     tests: [
       { file: `${rules}/check.test.ts` },
       { file: `${rules}/member.test.ts` },
+      { file: `${rules}/member-join.test.ts` },
+      { file: `${rules}/member-invite.test.ts` },
+      { file: `${rules}/member-leave.test.ts` },
+      { file: `${rules}/member-knock.test.ts` },
       { file: `${rules}/power-levels.test.ts` },
       { file: `${rules}/power-level.test.ts` },
       { file: `${rules}/create.test.ts` },
