@@ -121,6 +121,14 @@ export class TheirRoom<World extends OurSide = OurSide> {
     return await this.make(sender, 'm.room.message', { body: 'x' }, after ? { after } : {})
   }
 
+  /** The auth events of a message of `sender` after `event`. */
+  async authAfter(event: Pdu, sender: UserId): Promise<Pdu[]> {
+    const state = await this.world.rooms.stateAfter(this.roomId, event.event_id)
+    const events = (await state?.events()) ?? []
+    const subject = { version: this.version, type: 'm.room.message', sender, content: {} }
+    return selectAuthEvents(subject, authStateOf(events))
+  }
+
   async receive(
     pdu: Pdu,
     statesBefore?: ReadonlyMap<EventId, readonly EventId[]>,

@@ -11,6 +11,8 @@ const fetchBudget = 'src/rooms/fetch-budget.ts'
 const receiving = (title: string, cases?: string) =>
   seenBy('src/rooms/receive.test.ts', title, cases)
 
+const merging = (title: string) => seenBy('src/rooms/merge-extremities.test.ts', title)
+
 const budgetOf = (title: string, cases?: string) =>
   seenBy('src/rooms/fetch-budget.test.ts', title, cases)
 
@@ -129,9 +131,7 @@ const graphGuards: readonly Guard[] = [
         'false',
       ),
     ],
-    witness: receiving(
-      'a thousand forks of an adversary leave sixty ends at most, and we can speak',
-    ),
+    witness: merging('a thousand forks of an adversary leave sixty ends at most, and we can speak'),
   },
   {
     attack: 'A13',
@@ -139,7 +139,7 @@ const graphGuards: readonly Guard[] = [
     edits: [
       out('src/rooms/merge-extremities.ts', '.toSorted((a, b) => byLevel(a.level, b.level))'),
     ],
-    witness: receiving('where most of our users may not speak, one who may merges the ends'),
+    witness: merging('where most of our users may not speak, one who may merges the ends'),
   },
   {
     attack: 'A13',
@@ -162,7 +162,10 @@ const graphGuards: readonly Guard[] = [
         'if (true) {',
       ),
     ],
-    witness: receiving('a parent whose only child was soft-failed becomes an extremity'),
+    witness: seenBy(
+      'src/rooms/missing-parents.test.ts',
+      'a parent whose only child was soft-failed becomes an extremity',
+    ),
   },
   {
     attack: 'A14',

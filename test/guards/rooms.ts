@@ -18,8 +18,7 @@ const hostilePeer = (title: string, cases?: string) =>
 const hostileResident = (cases: string) =>
   seenBy('test/hostile-resident.test.ts', 'version ${id}: ${what}', `: ${cases}$`)
 
-const receiving = (title: string, cases?: string) =>
-  seenBy('src/rooms/receive.test.ts', title, cases)
+const redactions = (title: string) => seenBy('src/rooms/redactions.test.ts', title)
 
 const joinGuards: readonly Guard[] = [
   {
@@ -174,7 +173,7 @@ const redactionGuards: readonly Guard[] = [
     attack: 'A17',
     guard: 'the rule that the create event is never redacted',
     edits: [out('src/rooms/redactions.ts', "if (target.type === 'm.room.create') return false")],
-    witness: receiving('version ${id}: the create event keeps its content, whoever redacts it'),
+    witness: redactions('version ${id}: the create event keeps its content, whoever redacts it'),
   },
   {
     attack: 'A17',
@@ -185,7 +184,7 @@ const redactionGuards: readonly Guard[] = [
         'if (!hasRedactionPower(redaction, target, state)) return false',
       ),
     ],
-    witness: receiving('a redaction by who may not redact changes nothing'),
+    witness: redactions('a redaction by who may not redact changes nothing'),
   },
   {
     attack: 'A17',
@@ -196,7 +195,7 @@ const redactionGuards: readonly Guard[] = [
         'batch.waitingRedactions.push({ redacts, eventId: pdu.event_id })',
       ),
     ],
-    witness: receiving('version ${id}: a redaction that comes before its target waits for it'),
+    witness: redactions('version ${id}: a redaction that comes before its target waits for it'),
   },
   {
     attack: 'A17',
