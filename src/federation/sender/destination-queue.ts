@@ -32,25 +32,16 @@ import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { FederationError } from '#rooms/remote-servers.ts'
 import type { Database } from '#storage/database.ts'
 import { removeFromDeviceOutbox, trimDeviceOutbox } from '#storage/device-outbox.ts'
-import { removeEdus, trimEdus } from '#storage/edu-outbox.ts'
-import { isOutboxLongerThan, keepNewestOfEachRoom, removeFromOutbox } from '#storage/outbox.ts'
-import { quarantineDeviceRow, quarantineEvent } from '#storage/outbox-quarantine.ts'
-import { noteRefusedEvents } from '#storage/refused-events.ts'
+import { trimEdus } from '#storage/edu-outbox.ts'
+import { isOutboxLongerThan, keepNewestOfEachRoom } from '#storage/outbox.ts'
 import type { BackOff } from '../back-off.ts'
 import type { FederationClient } from '../call.ts'
 import { collectDevices, type DeviceEduSource } from './device-lane.ts'
-import {
-  type Delivered,
-  divide,
-  type Failed,
-  type Outcome,
-  outcomeOf,
-  type Refusal,
-  type Suspect,
-} from './divide.ts'
+import { divide, type Failed, type Outcome, outcomeOf, type Refusal } from './divide.ts'
 import { collectEvents, type PduSource, passingMax } from './event-lane.ts'
+import { forget, putAside } from './leave-line.ts'
 import { type Item, transactionBytes } from './transaction.ts'
-import { errorsOf, refusedOf } from './verdicts.ts'
+import { errorsOf } from './verdicts.ts'
 
 /** The lanes in the order in which they go. */
 const lanes = ['devices', 'events'] as const
@@ -93,11 +84,6 @@ const longQueue = 1000
 const pauseMsMin = 1000
 /** Who asks us to wait again and again is asked twice as rarely each time, so often, whatever it says. */
 const limitsMax = 6
-/**
- * When what a server stumbled over is tried again: it may have been something else. Each time the pause
- * is three times as long, and after the last one, about five weeks in all, it waits for somebody.
- */
-const againMs = { first: 600_000, factor: 3, refusalsMax: 8 }
 
 export class DestinationQueue {
   readonly #needs: QueueNeeds
@@ -234,7 +220,10 @@ export class DestinationQueue {
     this.#passing.clear()
     const { items, lost, isAll } = await collectEvents(this.#needs, this.#destination, passing)
     for (const row of lost) {
-      await this.#putAside({ item: { kind: 'pdu', row, bytes: nothing }, refusal: notStored })
+      // Its place in line goes to another.
+      this.#woken = true
+      const item: Item = { kind: 'pdu', row, bytes: nothing }
+      await putAside(this.#needs, this.#destination, { item, refusal: notStored })
     }
     return { items, isAll }
   }
@@ -254,7 +243,7 @@ export class DestinationQueue {
     const outcome = await this.#send(items, id)
     if (outcome.kind === 'delivered') {
       this.#refusals.delete(lane)
-      await this.#forget(items, outcome)
+      await forget(this.#needs, this.#destination, items, outcome)
       return true
     }
     const isAboutThem = outcome.kind === 'refused' && !this.#isPatient(lane, outcome)
@@ -300,7 +289,7 @@ export class DestinationQueue {
     const { suspects, failure } = await divide(items, refusal, async (part) => {
       const txnId = part.length === items.length ? id : this.#needs.newTransactionId()
       const outcome = await this.#send(part, txnId)
-      if (outcome.kind === 'delivered') await this.#forget(part, outcome)
+      if (outcome.kind === 'delivered') await forget(this.#needs, this.#destination, part, outcome)
       return outcome
     })
     // Who never answered to one of them may be gone again.
@@ -311,48 +300,12 @@ export class DestinationQueue {
       return false
     }
     this.#refusals.delete(lane)
-    for (const suspect of suspects) await this.#putAside(suspect)
-    return true
-  }
-
-  async #putAside({ item, refusal: { reason, isSure } }: Suspect): Promise<void> {
-    const { db, clock, log, onQuarantine } = this.#needs
-    const server = this.#destination
-    // Its place in line goes to another.
-    this.#woken = true
-    const fields = { server, item: nameOf(item), reason }
-    const now = clock.now()
-    const retryTs = isSure ? null : againAt(item, now)
-    // Of what is new of devices the next change will tell.
-    const isUpdate = item.kind === 'device' && item.row.kind !== 'message'
-    if (item.kind === 'edu' || (isUpdate && retryTs === null)) {
-      log.warn('a server refuses what is of the moment only, and is not told it', fields)
-      await this.#forget([item])
-      return
+    for (const suspect of suspects) {
+      // Its place in line goes to another.
+      this.#woken = true
+      await putAside(this.#needs, this.#destination, suspect)
     }
-    log.warn('a server refuses something, which is put aside', { ...fields, retryTs })
-    await db.write((tx) => {
-      if (item.kind === 'pdu') quarantineEvent(tx, server, item.row, { reason, now, retryTs })
-      else quarantineDeviceRow(tx, server, item.row, { reason, now, retryTs })
-    })
-    onQuarantine()
-  }
-
-  /** An event that the server could not use is done with, too: that is its verdict, which is kept. */
-  async #forget(items: readonly Item[], { errors }: Partial<Delivered> = {}): Promise<void> {
-    const pdus = items.flatMap((item) => (item.kind === 'pdu' ? [item.row] : []))
-    const edus = items.flatMap((item) => (item.kind === 'edu' && item.row ? [item.row] : []))
-    const devices = items.flatMap((item) => (item.kind === 'device' ? [item.row] : []))
-    if (pdus.length + edus.length + devices.length === 0) return
-    const { db, clock, log } = this.#needs
-    const by = { server: this.#destination, now: clock.now(), log }
-    const refused = errors === undefined ? [] : refusedOf(pdus, errors, by)
-    await db.write((tx) => {
-      if (refused.length > 0) noteRefusedEvents(tx, this.#destination, refused)
-      removeFromOutbox(tx, this.#destination, pdus)
-      removeEdus(tx, this.#destination, edus)
-      removeFromDeviceOutbox(tx, this.#destination, devices)
-    })
+    return true
   }
 
   async #send(items: readonly Item[], txnId: string): Promise<Outcome> {
@@ -406,17 +359,4 @@ const notStored: Refusal = {
   reason: 'the event is not in the store',
   isSure: true,
   patience: 1,
-}
-
-/** When an item that a server stumbled over is tried again; `null` for those that have had their tries. */
-function againAt(item: Item, now: number): number | null {
-  if (item.kind === 'edu') return null
-  const { refusals } = item.row
-  if (refusals >= againMs.refusalsMax) return null
-  return now + againMs.first * againMs.factor ** refusals
-}
-
-function nameOf(item: Item): string {
-  if (item.kind === 'pdu') return item.row.event_id
-  return item.kind === 'edu' ? (item.row?.edu_key ?? '') : `${item.row.stream} ${item.row.sub}`
 }
