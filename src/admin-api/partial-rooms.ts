@@ -11,7 +11,8 @@ import {
 } from '#endpoints/admin/partial-rooms.ts'
 import { answer, type Route } from '#http/endpoint.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import type { IncompleteRoom, Rooms } from '#rooms/rooms.ts'
+import type { IncompleteRoom } from '#rooms/administered-rooms.ts'
+import type { Rooms } from '#rooms/rooms.ts'
 import type { Server } from '#server.ts'
 
 type Needs = Pick<Server, 'rooms'>

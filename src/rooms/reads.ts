@@ -28,6 +28,7 @@ import {
 import { completedRow, type PartialRoomRow, partialRoomRows } from '#storage/partial-rooms.ts'
 import { roomsAfter } from '#storage/rooms.ts'
 import { currentStateAt, roomsWithStateSince, sharedRoomsWithMember } from '#storage/states.ts'
+import type { IncompleteRoom } from './administered-rooms.ts'
 import { stateDifference } from './commit.ts'
 import type { ReadParts } from './engine-parts.ts'
 import { eventsByTime } from './events-by-time.ts'
@@ -43,7 +44,6 @@ import { codeOf, joinCode } from './membership-codes.ts'
 import type { Room } from './room.ts'
 import { roomGraph } from './room-graph.ts'
 import type {
-  IncompleteRoom,
   LocalMembership,
   MemberChanges,
   Membership,

@@ -20,9 +20,7 @@ import type { JsonObject } from '#protocol/json.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import type { RoomVersion } from '#protocol/room-version.ts'
 import type { Writer } from '#storage/database.ts'
-import type { EventExplanation } from './explain-event.ts'
-import type { RemovedHistory } from './remove.ts'
-import type { RoomGraph } from './room-graph.ts'
+import type { AdministeredRooms } from './administered-rooms.ts'
 
 export interface Position {
   readonly stream: number
@@ -146,21 +144,6 @@ export interface LocalEvent {
   readonly alongside?: (tx: Writer, eventId: EventId, stream: number | undefined) => void
 }
 
-/** A PDU that was taken in and has no place in its room yet. */
-export interface WaitingEvent {
-  /** Larger for those that came later. */
-  readonly number: number
-  readonly roomId: RoomId
-  readonly eventId: EventId
-  /** The server that sent it to us. */
-  readonly origin: ServerName
-  readonly sinceTs: number
-  /** How often other servers were asked in vain for what it lacks. */
-  readonly tries: number
-  /** What is wrong with it, if it is not tried any more. */
-  readonly problem: string | undefined
-}
-
 /** A room of whose state members were left out when we joined, and are not known yet. */
 export interface PartialState {
   /** Who gave us the room. */
@@ -172,18 +155,6 @@ export interface PartialState {
   readonly isNew: boolean
 }
 
-/** Such a room, for administrators. */
-export interface IncompleteRoom {
-  readonly roomId: RoomId
-  readonly resident: ServerName
-  /** How many servers were in the room before us, as the resident said. */
-  readonly servers: number
-  readonly sinceTs: number
-  /** How often the whole state was asked for in vain, and what was wrong the last time. */
-  readonly tries: number
-  readonly problem: string | undefined
-}
-
 /** Statements for the commit of a room that is made, to be durable with it: what leads to it. */
 export type AlongsideRoom = (tx: Writer, roomId: RoomId) => void
 
@@ -193,7 +164,7 @@ export type AlongsideRoom = (tx: Writer, roomId: RoomId) => void
  */
 export const mergingEventType = 'org.matrix.dummy_event'
 
-export interface Rooms {
+export interface Rooms extends AdministeredRooms {
   // Writing, for local users. All throw `MatrixError`: 403 `M_FORBIDDEN` with the auth rule that
   // refuses, 404 `M_NOT_FOUND` for a room we do not know.
 
@@ -273,8 +244,6 @@ export interface Rooms {
   currentState(roomId: RoomId): Promise<StateView | undefined>
   /** What is known of a room whose state is not known whole; `undefined` if it is, or there is no room. */
   partialState(roomId: RoomId): Promise<PartialState | undefined>
-  /** All such rooms, the longest known first. */
-  partialRooms(): Promise<IncompleteRoom[]>
   /** Where in the stream such a room was joined, the last time, and where its state was known whole. */
   completion(
     roomId: RoomId,
@@ -298,6 +267,8 @@ export interface Rooms {
   /** Any stored event of this room, whatever its status. */
   event(roomId: RoomId, eventId: EventId): Promise<StoredEvent | undefined>
   events(roomId: RoomId, eventIds: readonly EventId[]): Promise<StoredEvent[]>
+  /** The rooms with an event of this ID: in the first room versions there may be several. */
+  roomsWithEvent(eventId: EventId): Promise<RoomId[]>
   /** The bytes of such events, in the order of the IDs. */
   eventBytes(roomId: RoomId, eventIds: readonly EventId[]): Promise<Uint8Array[]>
   /**
@@ -356,15 +327,6 @@ export interface Rooms {
   fillHistory(roomId: RoomId, before: Position, limit: number): Promise<number>
 
   /**
-   * What leads to the event `from`, else to the forward extremities, up to `limit` events, with what
-   * this server thinks of them and how it resolved states. `undefined` for a room we do not know.
-   */
-  graph(
-    roomId: RoomId,
-    options: { readonly from?: EventId | undefined; readonly limit: number },
-  ): Promise<RoomGraph | undefined>
-
-  /**
    * Events of the timeline by their `origin_server_ts`: those at `ts` or on from it in a direction, the
    * nearest first.
    */
@@ -384,36 +346,6 @@ export interface Rooms {
     roomId: RoomId,
     search: { readonly ts: number; readonly direction: 'backwards' | 'forwards' },
   ): Promise<boolean>
-
-  /** Events that wait for a place in their room, the oldest first, from after a number on. */
-  waitingEvents(range: { readonly after: number; readonly limit: number }): Promise<WaitingEvent[]>
-  /** Tries those of a room now, also those that were set aside. */
-  retryWaiting(roomId: RoomId): Promise<void>
-  /** Gives up one of them. Whether there was one. */
-  discardWaiting(roomId: RoomId, eventId: EventId): Promise<boolean>
-
-  /**
-   * Removes a room with all that belongs to it, for administrators. 404 `M_NOT_FOUND` for one that is
-   * not known; 400 `M_UNKNOWN` while the membership of a user of ours is join, invite or knock, or while
-   * other servers have yet to be sent events of it, unless those are to be given up.
-   */
-  removeRoom(roomId: RoomId, options: { readonly giveUpUndelivered: boolean }): Promise<void>
-  /**
-   * Removes what stands before a place in a room's timeline, but not the forward extremities and what
-   * follows them, nor our join as long as not all members are known, and of state events only their place.
-   * 404 `M_NOT_FOUND` for a room that is not known.
-   */
-  removeHistory(roomId: RoomId, before: Position): Promise<RemovedHistory>
-
-  /**
-   * What this server thinks of an event, and why; `undefined` for one that it does not have. For
-   * administrators, who need not say which room it is of.
-   */
-  explain(eventId: EventId, roomId?: RoomId): Promise<EventExplanation | undefined>
-  /** The rooms with an event of this ID: in the first room versions there may be several. */
-  roomsWithEvent(eventId: EventId): Promise<RoomId[]>
-  /** Why an event has no place in its room yet: a sentence, if it is one of `waitingEvents`. */
-  explainWaiting(eventId: EventId): Promise<string | undefined>
 
   /** Calls `listener` after each commit, in stream order. */
   onCommit(listener: (commit: RoomCommit) => void): void

@@ -16,11 +16,11 @@ import {
   stagePdu,
   unstageEvent,
 } from '#storage/staging.ts'
+import type { WaitingEvent } from './administered-rooms.ts'
 import { admitPdus, peek } from './admit-pdus.ts'
 import type { GapFiller, TakenIn, TakenInAlongside } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import type { Staged } from './receive-staged.ts'
-import type { WaitingEvent } from './rooms.ts'
 import { StagedMemory } from './staged-memory.ts'
 import { StagedRoom } from './staged-room.ts'
 
