@@ -12,30 +12,15 @@ import { MatrixError } from '../src/protocol/matrix-error.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { unfilledGap } from '../src/rooms/backfill.ts'
-import { FederationWorld, type TestServer } from './federation-world.ts'
+import { FederationWorld } from './federation-world.ts'
 import { ofOld } from './older-resident.ts'
 import { versionNamed } from './room-world.ts'
-import type { PeerRoom } from './scripted-peer/peer-room.ts'
-import { listOf, ok, refused, ScriptedPeer } from './scripted-peer/scripted-peer.ts'
+import { listOf, ok, refused } from './scripted-peer/scripted-peer.ts'
+import { sharedRoom, statusOf } from './scripted-peer/shared-room.ts'
 
 const newest = roomVersions.get('12') ?? assert.fail()
 const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
 const versions = ['6', '11', '12'].map((id) => roomVersions.get(id) ?? assert.fail())
-
-/** Alice in a room of the played server's. */
-async function sharedRoom(version: (typeof versions)[number]) {
-  const world = new FederationWorld()
-  const [a] = await world.start('a')
-  const peer = await ScriptedPeer.inWorld(world, 'p')
-  const room = peer.createRoom(version)
-  await a.join(a.user('alice'), room.roomId, [peer as never])
-  await world.settle()
-  return { world, a, peer, room }
-}
-
-async function statusOf(server: TestServer, room: PeerRoom, { event_id }: Pdu) {
-  return (await server.rooms.event(room.roomId, event_id))?.status
-}
 
 const ids = (pdus: readonly Pdu[]) => pdus.map(({ event_id }) => event_id)
 

@@ -232,7 +232,7 @@ const clientGuards: readonly Guard[] = [
       'return pdu.state_key !== undefined ? strip(pdu) : undefined',
     ],
     seenBy(
-      'test/hostile-peer.test.ts',
+      'test/hostile-invites.test.ts',
       'the state of another room is none of the room that one is invited to',
     ),
   ),

@@ -14,8 +14,7 @@ const remoteMedia = 'src/media/remote-media.ts'
 
 const urlPreviews = 'src/media/url-previews.ts'
 
-const hostilePeer = (title: string, cases?: string) =>
-  seenBy('test/hostile-peer.test.ts', title, cases)
+const hostileInvite = (title: string) => seenBy('test/hostile-invites.test.ts', title)
 
 const sender = (title: string) => seenBy('src/federation/sender/quarantine.test.ts', title)
 
@@ -30,7 +29,7 @@ const poisonGuards: readonly Guard[] = [
     'D1',
     'how much of the state of an invite or knock is kept',
     [strippedState, 'if (bytes + size > keptBytesMax) return false'],
-    hostilePeer('of the state that comes with invites and knocks, a little is kept'),
+    hostileInvite('of the state that comes with invites and knocks, a little is kept'),
   ),
   one(
     'D2',
@@ -107,7 +106,7 @@ const poisonGuards: readonly Guard[] = [
         'return [{ type, state_key, sender, content } as JsonObject]',
       ),
     ],
-    witness: hostilePeer('junk for the state of an invite keeps nobody from syncing'),
+    witness: hostileInvite('junk for the state of an invite keeps nobody from syncing'),
   },
   one(
     'D5',

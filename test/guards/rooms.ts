@@ -12,9 +12,6 @@ const joinAnswer = 'src/rooms/join-answer.ts'
 
 const restrictedJoin = 'src/rooms/restricted-join.ts'
 
-const hostilePeer = (title: string, cases?: string) =>
-  seenBy('test/hostile-peer.test.ts', title, cases)
-
 const hostileResident = (cases: string) =>
   seenBy('test/hostile-resident.test.ts', 'version ${id}: ${what}', `: ${cases}$`)
 
@@ -215,7 +212,8 @@ const redactionGuards: readonly Guard[] = [
     attack: 'A17',
     guard: 'the removal of the text from the index',
     edits: [out('src/rooms/write-batch.ts', 'removeTerms(tx, { roomNid, eventId }, before)')],
-    witness: hostilePeer(
+    witness: seenBy(
+      'test/hostile-redactions.test.ts',
       'version ${version.id}: of what was redacted, the text is nowhere any more',
       '^version 11: of what',
     ),
