@@ -1,11 +1,9 @@
 /**
  * Asks for the whole state of rooms of which members were left out when we joined, until it is known.
  *
- * Who gave us the room is asked first, then others in the room. What one gives must be of the room that
- * we know and must let us in. If it says anything else than what we were given at the join, members
- * aside, one of the two has lied: then it is believed only if others say the same, or if for a long
- * time nobody says anything better. Nothing waits for all this but what needs it, and that for a bounded
- * time. It goes on after a restart, and when we come back to a room that we have left meanwhile.
+ * Who gave us the room is asked first, then others in the room; `state-answers.ts` decides whom to
+ * believe. Nothing waits for all this but what needs it, and that for a bounded time. It goes on after a
+ * restart, and when we come back to a room that we have left meanwhile.
  *
  * It ends where for some hours everybody who can be reached refuses to tell us anything: mostly we are
  * not in the room any more, and nobody is left who could say so. It begins anew if we hear of the room.
@@ -18,33 +16,23 @@
  * @module
  */
 
-import { LRUCache } from 'lru-cache'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
-import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
+import type { EventId, RoomId } from '#protocol/identifiers/ids.ts'
 import { UnitFailed } from '#storage/database.ts'
 import { Avoidance } from './avoidance.ts'
 import { FetchBudget, wholeRoomLimits } from './fetch-budget.ts'
-import { fetchWholeState, mayLack, stateBeforeFrom } from './fetch-state.ts'
+import { fetchWholeState } from './fetch-state.ts'
 import { type Fetch, serversToAsk } from './fetching.ts'
-import { droppedOfRoom } from './join-answer.ts'
 import type { RoomParts } from './parts.ts'
-import { FederationError } from './remote-servers.ts'
 import type { PartialState, RoomCommit } from './rooms.ts'
+import { type Problem, StateAnswers } from './state-answers.ts'
 
 /** Between two attempts: after the first one, and at most. */
 const pauseMs = { first: 2000, factor: 2, most: 600_000 }
-/** How long one server is waited for before the next is asked beside it. */
-const patienceMs = 60_000
 /** Of how many events beside our join the state is asked for. */
 const othersMax = 20
 /** How often that is done anew because of more such events, before all that are left are passed over. */
 const roundsMax = 3
-/**
- * After so many attempts, some minutes, what only one server says is believed against what we were
- * given, and events that are not in order are done without.
- */
-const triesOfDoubt = 6
-
 /** After so many attempts, some hours, in which all refused to tell us anything, nobody is asked. */
 const triesOfRefusal = 24
 
@@ -54,47 +42,21 @@ const triesForOthers = 4
 /** What the log says of a room that goes on without that. */
 const stateIsLost = 'a room goes on without the state before our join: all who had it have lost it'
 
-/** Of how many servers it is remembered that they want to be left alone. */
-const askedMax = 1000
-
 interface Running {
   /** Ends the pause between two attempts. */
   readonly nudge: () => void
   readonly done: Promise<void>
 }
 
-/** What is in the way of the whole state. */
-interface Problem {
-  readonly problem: string
-  /** Whether those who can be reached all refuse it, and nobody gives anything. */
-  readonly isRefused?: boolean
-  /** Whether all who were asked could be reached, and say that they do not have it. */
-  readonly isLost?: boolean
-}
-
-/** Why one server gives no state. */
-interface Failure extends Problem {
-  readonly kind: 'refused' | 'not there' | 'not reached' | 'of no use'
-}
-
-/** A state that is not what we were given when we joined. */
-interface Contradicting {
-  readonly server: ServerName
-  readonly stateIds: readonly EventId[]
-}
-
 export class StateCompletions {
   readonly #parts: RoomParts
   readonly #running = new Map<RoomId, Running>()
   readonly #closing = new AbortController()
-  /** Until when servers want to be left alone; of those alone that said so. */
-  readonly #asked = new LRUCache<ServerName, number>({
-    maxSize: askedMax,
-    sizeCalculation: () => 1,
-  })
+  readonly #answers: StateAnswers
 
   constructor(parts: RoomParts) {
     this.#parts = parts
+    this.#answers = new StateAnswers(parts)
   }
 
   /** Begins, or does not wait any longer with the next attempt. */
@@ -201,7 +163,7 @@ export class StateCompletions {
       budget: new FetchBudget(this.#parts.clock, undefined, wholeRoomLimits),
       avoidance: new Avoidance(this.#parts.clock),
     }
-    const told = await this.#stateBeforeJoin(fetch, { join, partial, tries })
+    const told = await this.#answers.ask(fetch, { join, partial, tries })
     const doesWithout = isLost && 'problem' in told && told.isLost
     const found = (doesWithout && (await this.#stateAsKnown(fetch, join, partial))) || told
     if ('problem' in found) return found
@@ -256,121 +218,6 @@ export class StateCompletions {
     }
     return refused
   }
-
-  /** The state before our join, as one of the servers has it, or what is wrong with all of them. */
-  async #stateBeforeJoin(
-    fetch: Fetch,
-    about: { readonly join: EventId; readonly partial: PartialState; readonly tries: number },
-  ): Promise<readonly EventId[] | Problem> {
-    const { engine, log } = this.#parts
-    const { join } = about
-    const problems: string[] = []
-    const kinds = new Set<Failure['kind']>()
-    const contradicting: Contradicting[] = []
-    for await (const { server, stateIds } of this.#answers(fetch, about)) {
-      if ('problem' in stateIds) {
-        problems.push(stateIds.problem)
-        kinds.add(stateIds.kind)
-        continue
-      }
-      const contradiction = await engine.contradiction(fetch.roomId, join, stateIds)
-      if (contradiction === undefined) return stateIds
-      kinds.add('of no use')
-      const { problem, bars } = contradiction
-      problems.push(`The state that ${server} gives contradicts our join: ${problem}.`)
-      log.warn('a server contradicts what was given when a room was joined', {
-        roomId: fetch.roomId,
-        destination: server,
-        resident: about.partial.resident,
-        problem,
-      })
-      if (!bars) contradicting.push({ server, stateIds })
-    }
-    const isLost = kinds.has('not there') && kinds.size === 1
-    const isRefused = (kinds.has('refused') || kinds.has('not there')) && !kinds.has('of no use')
-    const problem = problems.join(' ') || 'There is nobody to ask.'
-    return believed(contradicting, about) ?? { problem, isRefused, isLost }
-  }
-
-  /** What the servers say. Who takes long is not waited for before others are asked, but after. */
-  async *#answers(
-    fetch: Fetch,
-    about: { readonly join: EventId; readonly tries: number },
-  ): AsyncGenerator<{ server: ServerName; stateIds: readonly EventId[] | Failure }> {
-    const late: { server: ServerName; asking: Promise<readonly EventId[] | Failure> }[] = []
-    for (const server of fetch.servers) {
-      const asking = this.#stateFrom(fetch, server, about)
-      // It may fail when nobody waits for it any more.
-      asking.catch(ignore)
-      const stateIds = await this.#within(asking, patienceMs)
-      if (stateIds === undefined) late.push({ server, asking })
-      else yield { server, stateIds }
-    }
-    for (const { server, asking } of late) yield { server, stateIds: await asking }
-  }
-
-  async #within<T>(asking: Promise<T>, ms: number): Promise<T | undefined> {
-    const enough = new AbortController()
-    const limit = this.#parts.clock.sleep(ms, enough.signal).then(ignore, ignore)
-    const answered = await Promise.race([asking, limit])
-    enough.abort()
-    return answered ?? undefined
-  }
-
-  async #stateFrom(
-    fetch: Fetch,
-    server: ServerName,
-    { join, tries }: { readonly join: EventId; readonly tries: number },
-  ): Promise<readonly EventId[] | Failure> {
-    const useless = (problem: string): Failure => ({ kind: 'of no use', problem })
-    const { clock } = this.#parts
-    if ((this.#asked.get(server) ?? 0) > clock.monotonicMs()) {
-      return { kind: 'not reached', problem: `${server} asked to be left alone for a while.` }
-    }
-    try {
-      const { state, lacking } = await stateBeforeFrom(fetch, server, join)
-      if (state.length === 0) return useless(`The state that ${server} gives is of no use.`)
-      if (lacking.size === 0) return state
-      // The keys by which they are signed may be had later, unless nobody gives them for long.
-      if (tries < triesOfDoubt || !mayLack(lacking, state)) {
-        return useless(
-          `Of the state that ${server} gives, ${lacking.size} events are not in order.`,
-        )
-      }
-      const { roomId } = fetch
-      await this.#parts.engine.noteUnproved(roomId, lacking)
-      this.#parts.log.warn(droppedOfRoom, { from: server, roomId, dropped: lacking.size })
-      return state
-    } catch (error) {
-      if (!(error instanceof FederationError)) throw error
-      if (error.retryAfterMs !== undefined) {
-        this.#asked.set(server, clock.monotonicMs() + error.retryAfterMs)
-      }
-      return { kind: failureKind(error), problem: `${server} gives no state: ${error.message}` }
-    }
-  }
-}
-
-/**
- * The state that is believed although it is not what we were given: one that two servers give, beside
- * who gave us the room; after many attempts also what one gives.
- */
-function believed(
-  contradicting: readonly Contradicting[],
-  { partial, tries }: { readonly partial: PartialState; readonly tries: number },
-): readonly EventId[] | undefined {
-  const others = contradicting.filter(({ server }) => server !== partial.resident)
-  const same = Map.groupBy(others, ({ stateIds }) => stateIds.toSorted().join())
-  const [most] = [...same.values()].toSorted((a, b) => b.length - a.length)
-  const needed = tries < triesOfDoubt ? 2 : 1
-  return most !== undefined && most.length >= needed ? most[0]?.stateIds : undefined
-}
-
-/** An accident, as when a server cannot be reached or is overburdened, says nothing of the room. */
-function failureKind({ kind, status = 0 }: FederationError): Failure['kind'] {
-  if (kind === 'refused' && status === 404) return 'not there'
-  if (kind === 'refused' && status === 403) return 'refused'
-  return kind === 'bad-answer' ? 'of no use' : 'not reached'
 }
 
 /** What is in the way if the database cannot write, as with a full disk: that passes. */
