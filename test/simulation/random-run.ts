@@ -280,7 +280,7 @@ async function startAgain(run: Run, server: SimulatedServer): Promise<void> {
   }
 }
 
-/** As long as an event that lacks others sleeps at most (`staged-room.ts`), and some time to work. */
+/** As long as an event that lacks others sleeps at most (`staged-sleep.ts`), and some time to work. */
 const healingMs = 7 * 3_600_000
 
 /** Everything works again, and there is time for it. */
