@@ -4,10 +4,13 @@
  * @module
  */
 
-import { buildPdu, type EventDraft } from '#protocol/build-pdu.ts'
+import { addSignature, buildPdu, type EventDraft } from '#protocol/build-pdu.ts'
+import { canonicalJson } from '#protocol/canonical-json.ts'
 import { keysByServer, type VerifyKey } from '#protocol/check-pdu.ts'
 import { signingKeyOf } from '#protocol/ed25519.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { JsonObject } from '#protocol/json.ts'
+import { parsePdu } from '#protocol/parse-pdu.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type RoomVersion, roomVersions } from '#protocol/room-version.ts'
 import type { JsonSigner } from '#protocol/signatures.ts'
@@ -63,4 +66,16 @@ export function sampleEvent(
   const built = buildPdu(version, sampleDraft(version, fields), signer)
   if (!built.ok) throw new Error(built.reason)
   return built.pdu
+}
+
+/** The event with a new signature of A. */
+export function resigned(version: RoomVersion, json: JsonObject): Pdu {
+  const parsed = parsePdu(version, Buffer.from(canonicalJson({ ...json, signatures: {} })))
+  if (!parsed.ok) throw new Error(parsed.reason)
+  return addSignature(parsed.pdu, hostA)
+}
+
+/** Why an event is refused that a server signed otherwise. */
+export function wrongBy(server: string): string {
+  return `the signature of ${server} with ed25519:a is wrong`
 }

@@ -52,7 +52,7 @@ const signatureGuards: readonly Guard[] = [
     guard: 'the signature of who authorises a join',
     edits: [out(requiredSignatures, 'required.add(serverNameOf(userId))')],
     witness: seenBy(
-      'src/protocol/check-pdu.test.ts',
+      'src/protocol/required-signatures.test.ts',
       'signed enough: ${name} in versions ${expected}',
       'signed enough: a restricted join',
     ),
@@ -68,7 +68,7 @@ const signatureGuards: readonly Guard[] = [
     guard: 'the signature under what is kept of a third-party invite',
     edits: [out('src/protocol/check-pdu.ts', 'required.union(requiredOfKept)', 'required')],
     witness: seenBy(
-      'src/protocol/check-pdu.test.ts',
+      'src/protocol/required-signatures.test.ts',
       'a third-party invite with a wrong content hash does not pass as a plain invite',
     ),
   },

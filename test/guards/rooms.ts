@@ -240,7 +240,7 @@ const limitGuards: readonly Guard[] = [
       out('src/protocol/limits.ts', 'ownEventBytesMax = 65_535', 'ownEventBytesMax = 65_536'),
     ],
     witness: seenBy(
-      'src/protocol/check-pdu.test.ts',
+      'src/protocol/event-text.test.ts',
       'an event has at most 65,536 bytes, and one of ours one less',
     ),
   },

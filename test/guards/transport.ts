@@ -56,7 +56,7 @@ const nameGuards: readonly Guard[] = [
       "return id.slice(id.lastIndexOf(':') + 1) as ServerName",
     ],
     seenBy(
-      'src/protocol/check-pdu.test.ts',
+      'src/protocol/required-signatures.test.ts',
       'the server of a sender is what follows the first colon',
     ),
   ),

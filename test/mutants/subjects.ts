@@ -71,6 +71,8 @@ const subjects: readonly Subject[] = [
       { file: `${protocol}/signatures.test.ts` },
       { file: `${protocol}/signature-needs.test.ts` },
       { file: `${protocol}/check-pdu.test.ts` },
+      { file: `${protocol}/required-signatures.test.ts` },
+      { file: `${protocol}/event-text.test.ts` },
       { file: `${protocol}/event-format.test.ts` },
       // The versions that differ in what is signed and by whom.
       { file: 'test/ingress-matrix.test.ts', names: '^version (?:2|8|11): ' },
