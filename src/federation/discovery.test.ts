@@ -1,37 +1,22 @@
 /**
- * Every branch of server discovery, against a scripted web and a scripted DNS.
+ * Every branch of server discovery.
  *
  * @module
  */
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Dns, SrvRecord } from '#io/dns.ts'
-import { DnsFailure } from '#io/dns-client.ts'
-import { type HttpClient, HttpFailure, type OutgoingRequest } from '#io/http.ts'
-import { VirtualTime } from '#io/simulated/simulated-clock.ts'
-import { seededRandom } from '#io/simulated/simulated-random.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
-import { createDiscovery } from './discovery.ts'
-import type { DiscoveryStep } from './discovery-steps.ts'
-
-/** A page: its body, or its status and headers too. Absent pages are hosts that do not answer. */
-type Page = string | { status?: number; headers?: Record<string, string>; body?: string }
-
-interface World {
-  /** Pages by URL without `https://`. */
-  web?: Record<string, Page>
-  /** SRV records as `priority weight port target`, by the owner's name; `'fails'`: no answer. */
-  srv?: Record<string, readonly string[] | 'fails'>
-}
-
-function delegate(name: string): World {
-  return { web: { 'a.test/.well-known/matrix/server': `{"m.server":${JSON.stringify(name)}}` } }
-}
-
-const fed = '_matrix-fed._tcp'
-const old = '_matrix._tcp'
-const wellKnown = 'a.test/.well-known/matrix/server'
+import {
+  check,
+  delegate,
+  fed,
+  old,
+  redirects,
+  redirectTo,
+  universe,
+  type World,
+  wellKnown,
+} from '../../test/discovery-world.ts'
 
 /** What comes of a name, as `dialled:port host=… tls=…`, one for each target. */
 const cases: [string, string, World, string | RegExp][] = [
@@ -257,147 +242,11 @@ const cases: [string, string, World, string | RegExp][] = [
   ],
 ]
 
-/** Redirects from the well-known file over `r1.test`, `r2.test` and so on to a delegation. */
-function redirects(count: number): World {
-  const web: Record<string, Page> = {}
-  for (let step = 0; step < count; step += 1) {
-    const from = step === 0 ? wellKnown : `r${step}.test/`
-    web[from] = { status: 302, headers: { location: `https://r${step + 1}.test/` } }
-  }
-  return { web: { ...web, [`r${count}.test/`]: '{"m.server":"b.test:1"}' } }
-}
-
-function redirectTo(location: string): World {
-  return {
-    web: {
-      [wellKnown]: { status: 302, headers: { location } },
-      'r1.test/': '{"m.server":"b.test:1"}',
-    },
-  }
-}
-
 for (const [name, server, world, expected] of cases) {
   test(`discovery: ${name}`, async () => {
     const outcome = await check(universe(world), server)
     if (typeof expected === 'string') assert.equal(outcome, expected)
     else assert.match(outcome, expected)
-  })
-}
-
-const hourMs = 3_600_000
-
-/** How long after the first look-up the next one asks the web again, within 10 % of the given time. */
-const cacheTimes: [string, Page, number][] = [
-  ['no headers', '{"m.server":"b.test:1"}', 24 * hourMs],
-  ['max-age', aged('public, max-age=7200'), 2 * hourMs],
-  ['max-age in quotes', aged('Max-Age="7200"'), 2 * hourMs],
-  ['max-age of a year', aged('max-age=31536000'), 48 * hourMs],
-  ['max-age of a second', aged('max-age=1'), hourMs / 12],
-  ['no-store', aged('no-store'), hourMs / 12],
-  ['max-age before expires', aged('max-age=7200', '0'), 2 * hourMs],
-  // The virtual world begins on Tue, 14 Nov 2023 22:13:20 GMT.
-  ['expires', expiring('Wed, 15 Nov 2023 01:13:20 GMT'), 3 * hourMs],
-  ['expires in the past', expiring('Thu, 01 Jan 1970 00:00:00 GMT'), hourMs / 12],
-  ['expires that is no date', expiring('-1'), hourMs / 12],
-  ['an error', { status: 404 }, hourMs],
-  ['junk', 'junk', hourMs],
-  ['a host that fails', { status: 503 }, hourMs / 30],
-]
-
-function aged(control: string, expires?: string): Page {
-  const also = expires === undefined ? {} : { expires }
-  return { headers: { 'cache-control': control, ...also }, body: '{"m.server":"b.test:1"}' }
-}
-
-function expiring(expires: string): Page {
-  return { headers: { expires }, body: '{"m.server":"b.test:1"}' }
-}
-
-for (const [name, page, holdsMs] of cacheTimes) {
-  test(`well-known is kept: ${name}`, async () => {
-    const made = universe({ web: { [wellKnown]: page } })
-    const lookUp = () => check(made, 'a.test')
-    await lookUp()
-    await made.time.run(holdsMs * 0.9 - 1)
-    await lookUp()
-    assert.equal(made.asked.length, 1)
-    await made.time.run(holdsMs * 0.2 + 1)
-    await lookUp()
-    assert.equal(made.asked.length, 2)
-  })
-}
-
-test('a host that stops answering keeps its delegation for two hours, and is asked ever less often', async () => {
-  const web: Record<string, Page> = { [wellKnown]: aged('max-age=3600') }
-  const made = universe({ web })
-  assert.match(await check(made, 'a.test'), /^b\.test/)
-  delete web[wellKnown]
-  await made.time.run(1.2 * hourMs)
-  assert.match(await check(made, 'a.test'), /^b\.test/)
-  const times: number[] = []
-  for (let minute = 0; minute < 300; minute += 1) {
-    const before = made.asked.length
-    const outcome = await check(made, 'a.test')
-    if (made.asked.length > before) times.push(minute)
-    if (minute < 100) assert.match(outcome, /^b\.test/)
-    if (minute > 240) assert.match(outcome, /^a\.test/)
-    await made.time.run(60_000)
-  }
-  assert.ok(times.length >= 6 && times.length <= 9, times.join())
-})
-
-/** What is told of a look-up, each step in a few words. */
-const tellings: [string, World, string[]][] = [
-  ['a.test:80', {}, ['direct a.test:80']],
-  [
-    'a.test',
-    { ...redirects(1), srv: { [`${fed}.b.test`]: ['1 0 1 no.test'] } },
-    [
-      'well-known https://a.test/.well-known/matrix/server 302 https://r1.test/',
-      'well-known https://r1.test/ 200',
-      'delegated a.test b.test:1',
-      'direct b.test:1',
-    ],
-  ],
-  [
-    'a.test',
-    { web: { [wellKnown]: 'junk' }, srv: { [`${old}.a.test`]: ['1 0 443 s.test'] } },
-    [
-      'well-known https://a.test/.well-known/matrix/server 200',
-      'not-delegated a.test its answer is no JSON object',
-      'srv _matrix-fed._tcp.a.test',
-      'srv _matrix._tcp.a.test s.test',
-    ],
-  ],
-  [
-    'a.test',
-    {},
-    [
-      'well-known https://a.test/.well-known/matrix/server nobody there',
-      'srv _matrix-fed._tcp.a.test',
-      'srv _matrix._tcp.a.test',
-      'default-port a.test 8448',
-    ],
-  ],
-]
-
-for (const [server, world, expected] of tellings) {
-  test(`the way to ${server} is told: ${expected.at(-1)}`, async () => {
-    const { discovery } = universe(world)
-    const told: string[] = []
-    const tell = ({ step, ...rest }: DiscoveryStep) => {
-      const { records, ...values } = { records: [], ...rest }
-      const targets = records.map((record: SrvRecord) => record.target)
-      told.push([step, ...Object.values(values), ...targets].join(' '))
-    }
-    const name = server as ServerName
-    const targets = await discovery.targets(name, tell)
-    assert.deepEqual(told, expected)
-    // Who listens changes nothing, and what is known is not looked up again.
-    assert.deepEqual(await universe(world).discovery.targets(name), targets)
-    assert.deepEqual(await discovery.targets(name, tell), targets)
-    const again = told.slice(expected.length).map((text) => text.split(' ')[0])
-    assert.ok(!again.includes('well-known') && !again.includes('srv'), again.join())
   })
 }
 
@@ -421,64 +270,3 @@ test('weights decide how often a target comes first', async () => {
   assert.ok(heavy > 850 && heavy < 950, `${heavy}`)
   assert.ok((firsts.get('zero.test') ?? 0) < 10)
 })
-
-/** Discovery in a world, with what it asks of it. */
-function universe(world: World) {
-  const time = new VirtualTime()
-  const asked: string[] = []
-  const lookedUp: string[] = []
-  const httpClient: HttpClient = {
-    async request(request: OutgoingRequest) {
-      assert.equal(request.tlsName, request.hostname)
-      const host = request.port === 443 ? request.hostname : `${request.hostname}:${request.port}`
-      assert.equal(request.hostHeader, host)
-      assert.equal(request.answerBytesMax, 50 * 1024)
-      asked.push(`https://${host}${request.target}`)
-      const page = world.web?.[`${host}${request.target}`]
-      if (page === undefined) throw new HttpFailure('connect', 'nobody there')
-      const {
-        status = 200,
-        headers = {},
-        body = '',
-      } = typeof page === 'string' ? { body: page } : page
-      return { status, headers, body: Buffer.from(body) }
-    },
-    close: async () => {},
-  }
-  const dns: Dns = {
-    async srv(name) {
-      lookedUp.push(name)
-      const lines = world.srv?.[name] ?? []
-      if (lines === 'fails') throw new DnsFailure('no resolver answers')
-      return { records: lines.map(readRecord), ttlSeconds: 3 * 86_400 }
-    },
-    addresses: async () => ({ records: [], ttlSeconds: 1 }),
-  }
-  const discovery = createDiscovery({
-    httpClient,
-    dns,
-    clock: time.clock(),
-    random: seededRandom(1),
-  })
-  return { discovery, asked, lookedUp, time }
-}
-
-function readRecord(line: string): SrvRecord {
-  const [priority, weight, port, target = ''] = line.split(' ')
-  const name = target === '.' ? '' : target
-  return { priority: Number(priority), weight: Number(weight), port: Number(port), target: name }
-}
-
-async function check({ discovery }: ReturnType<typeof universe>, server: string): Promise<string> {
-  try {
-    const targets = await discovery.targets(server as ServerName)
-    return targets
-      .map(
-        ({ hostname, port, hostHeader, tlsName }) =>
-          `${hostname}:${port} host=${hostHeader} tls=${tlsName}`,
-      )
-      .join(', ')
-  } catch (error) {
-    return String(error)
-  }
-}

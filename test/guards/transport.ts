@@ -126,7 +126,7 @@ const nameGuards: readonly Guard[] = [
       'return Math.min(Math.max(asked, shortestMs), longestMs)',
       'return Math.max(asked, shortestMs)',
     ],
-    seenBy('src/federation/discovery.test.ts', 'well-known is kept: ${name}'),
+    seenBy('src/federation/well-known.test.ts', 'well-known is kept: ${name}'),
   ),
   one(
     'B9',
@@ -136,7 +136,7 @@ const nameGuards: readonly Guard[] = [
       'return Math.min(Math.max(asked, shortestMs), longestMs)',
       'return Math.min(asked, longestMs)',
     ],
-    seenBy('src/federation/discovery.test.ts', 'well-known is kept: ${name}'),
+    seenBy('src/federation/well-known.test.ts', 'well-known is kept: ${name}'),
   ),
 ]
 
