@@ -13,6 +13,7 @@ import type { JsonObject } from '../src/protocol/json.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
+import { missedByBob, roomOfThree } from './three-servers.ts'
 
 const newest = roomVersions.get('12') ?? assert.fail()
 const deepest = Number.MAX_SAFE_INTEGER
@@ -80,13 +81,7 @@ test('what is said after a join that is as deep as can be is news', async () => 
 
 for (const depth of [0, 1]) {
   test(`what is said after something with a depth of ${depth} is news`, async () => {
-    const world = new FederationWorld()
-    const [a, b, c] = await world.start('a', 'b', 'c')
-    const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
-    const roomId = await a.createRoom(alice, newest)
-    await c.join(carol, roomId, [a])
-    await b.join(bob, roomId, [a])
-    await world.settle()
+    const { world, a, b, c, alice, carol, roomId } = await roomOfThree()
     const shallow = await saidAt(c, roomId, { sender: carol, body: 'shallow', depth })
     for (const server of [a, b]) await world.await(server.engine.takeIn(c.name, [shallow.bytes]))
     await world.settle()
@@ -99,13 +94,7 @@ for (const depth of [0, 1]) {
 }
 
 test('what is said beside a gap before something as deep as can be is news', async () => {
-  const world = new FederationWorld()
-  const [a, b, c] = await world.start('a', 'b', 'c')
-  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
-  const roomId = await a.createRoom(alice, newest)
-  await c.join(carol, roomId, [a])
-  await b.join(bob, roomId, [a])
-  await world.settle()
+  const { world, a, b, c, alice, carol, roomId } = await roomOfThree()
   // Carol's server gives none of the history of what it sends, but the state before it.
   c.intercept = async (_, path) => {
     if (path.includes('/get_missing_events/')) return { events: [] }
@@ -136,28 +125,20 @@ test('what is said beside a gap before something as deep as can be is news', asy
 })
 
 test('what lies in a known gap is history, whoever names it', async () => {
-  const world = new FederationWorld()
-  const [a, b, c] = await world.start('a', 'b', 'c')
-  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
-  const roomId = await a.createRoom(alice, newest)
-  await c.join(carol, roomId, [a])
-  await b.join(bob, roomId, [a])
-  await world.settle()
-  b.stop()
-  // What is under way already is sent again when the other server is there.
+  const it = await roomOfThree()
+  const { world, a, b, c, alice, roomId } = it
   const said = ['under way']
-  await a.say(alice, roomId, 'under way')
-  for (let count = 0; count < 300; count += 1) {
-    if (count === 30) {
-      await world.settle()
-      world.cut(a, c)
+  await missedByBob(it, async () => {
+    for (let count = 0; count < 300; count += 1) {
+      if (count === 30) {
+        await world.settle()
+        world.cut(a, c)
+      }
+      said.push(`missed ${count}`)
+      await a.say(alice, roomId, `missed ${count}`)
     }
-    said.push(`missed ${count}`)
-    await a.say(alice, roomId, `missed ${count}`)
-  }
-  await a.forgetOutbox()
+  })
   // Alice's server names the end of it, from which 200 messages are news; Carol's what it has heard last.
-  await b.restart()
   await world.settle(1500)
   assert.ok(world.requests.some((request) => request.startsWith('b.test > c.test GET')))
   const heard = (await news(b, roomId)).slice(1)

@@ -11,6 +11,7 @@ import type { EventId, RoomId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld } from './federation-world.ts'
+import { roomOfThree } from './three-servers.ts'
 
 const newest = roomVersions.get('12') ?? assert.fail()
 
@@ -239,13 +240,7 @@ test('state and state_ids are of before the event, and name the same', async () 
 })
 
 test('get_missing_events tells both parents before the depths of a long branch', async () => {
-  const world = new FederationWorld()
-  const [a, b, c] = await world.start('a', 'b', 'c')
-  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
-  const roomId = await a.createRoom(alice, newest)
-  await b.join(bob, roomId, [a])
-  await c.join(carol, roomId, [a])
-  await world.settle()
+  const { world, a, b, c, alice, bob, roomId } = await roomOfThree()
   world.cut(a, b)
   const aside = await b.say(bob, roomId, 'aside')
   for (let count = 0; count < 15; count += 1) await a.say(alice, roomId, `${count}`)
@@ -267,13 +262,7 @@ test('get_missing_events tells both parents before the depths of a long branch',
 
 for (const membership of ['leave', 'ban']) {
   test(`a server hears of the ${membership} of its last user, and what it follows on`, async () => {
-    const world = new FederationWorld()
-    const [a, b, c] = await world.start('a', 'b', 'c')
-    const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
-    const roomId = await a.createRoom(alice, newest)
-    await b.join(bob, roomId, [a])
-    await c.join(carol, roomId, [a])
-    await world.settle()
+    const { world, a, b, c, alice, bob, carol, roomId } = await roomOfThree()
     // Bob's right to do it does not reach Carol's server other than through his.
     world.cut(a, c)
     const content = { users: { [bob]: 50 } }

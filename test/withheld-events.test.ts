@@ -17,6 +17,7 @@ import { ofOld } from './older-resident.ts'
 import { versionNamed } from './room-world.ts'
 import { listOf, ok, refused } from './scripted-peer/scripted-peer.ts'
 import { sharedRoom, statusOf } from './scripted-peer/shared-room.ts'
+import { roomOfThree } from './three-servers.ts'
 
 const newest = roomVersions.get('12') ?? assert.fail()
 const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
@@ -120,12 +121,7 @@ for (const version of versions) {
 }
 
 test('behind events whose beginning nobody has, a room is taken up again with a state that somebody has', async () => {
-  const world = new FederationWorld()
-  const [a, b, c] = await world.start('a', 'b', 'c')
-  const [alice, bob, carol] = [a.user('alice'), b.user('bob'), c.user('carol')]
-  const roomId = await a.createRoom(alice, newest)
-  for (const server of [b, c]) await server.join(server === b ? bob : carol, roomId, [a])
-  await world.settle()
+  const { world, a, b, c, alice, bob, carol, roomId } = await roomOfThree()
   // Of Bob's chain Alice's server is given all but what it begins after, and a state before it.
   const message = { sender: bob, type: 'm.room.message', content: { body: 'from nowhere' } }
   const { draft } = await b.engine.draft(roomId, message)

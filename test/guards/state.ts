@@ -253,7 +253,7 @@ const stateGuards: readonly Guard[] = [
     guard: 'the rule that a state which is told has one event for each key',
     edits: [out('src/rooms/fetch-state.ts', 'if (twice === undefined) return true', 'return true')],
     witness: seenBy(
-      'test/shared-rooms.test.ts',
+      'test/missed-events.test.ts',
       'a state that has two events for one key is not believed',
     ),
   },
