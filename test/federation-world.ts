@@ -150,6 +150,8 @@ export class TestServer {
   readonly policyRules = { ...allowAll }
   /** Which keys of third-party invitations are valid; all of them if it is not set. */
   validKeys: ((key: { publicKey: string; validityUrl: string }) => boolean) | undefined
+  /** How much its clock is ahead. */
+  skewMs = 0
   /** Users that cannot be invited. */
   readonly unknownUsers = new Set<UserId>()
   /** Given a look at each request before it is answered, and may answer or refuse instead. */
@@ -201,7 +203,7 @@ export class TestServer {
 
   async start(): Promise<void> {
     const { world, signer } = this
-    const clock = world.time.clock()
+    const clock = world.time.clock(() => this.skewMs)
     const random = world.random.fork(`${this.name} ${world.time.elapsedMs}`)
     const db = await openSqlite({ image: this.#image })
     const log: Log = {

@@ -10,7 +10,9 @@ import { MatrixError } from '../src/protocol/matrix-error.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 import { ofOld } from './older-resident.ts'
-import { complete, joined, type Scene, scene, setState } from './partial-state-world.ts'
+import { complete, joined, type Scene, scene, setState, versions } from './partial-state-world.ts'
+
+const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
 
 test('we leave, and come back, before all members are known', async () => {
   const it = await scene()
@@ -76,6 +78,34 @@ test('who comes back so goes on from there, whatever was said while they were aw
   assert.deepEqual(await ends(c), await ends(a))
   assert.deepEqual([a.errors, b.errors, c.errors], [[], [], []])
 })
+
+for (const version of versions.filter(({ id }) => id !== '1')) {
+  test(`version ${version.id}: who is back in the room when history shows what came before learns who else is`, async () => {
+    const it = await scene(version)
+    const { world, a, b, c, alice, bob, carol, roomId } = it
+    await joined(it)
+    await complete(it)
+    world.cut(a, b)
+    world.cut(b, c)
+    await b.say(bob, roomId, 'before she left')
+    await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+    await world.settle(60_000)
+    world.heal()
+    world.cut(b, c)
+    await world.settle(60_000)
+    await a.say(alice, roomId, 'while she was away')
+    // By her clock she comes back before she first came.
+    c.skewMs = -24 * 3_600_000
+    it.open = false
+    await joined(it)
+    world.heal()
+    await world.settle(600_000)
+    assert.equal(await c.rooms.isServerInRoom(c.name, roomId), false)
+    await world.await(c.rooms.fillHistory(roomId, end, 100))
+    assert.equal(await c.rooms.isServerInRoom(c.name, roomId), true)
+    await complete(it)
+  })
+}
 
 test('a user of ours whom the whole state brings back is in the room again', async () => {
   const it = await scene()

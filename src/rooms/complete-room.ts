@@ -145,6 +145,8 @@ class Again {
   #head: Head = { extremities: [], state: 0 }
   /** Ancestors of accepted events, as far as they were met. */
   readonly #passed = new Set<EventId>()
+  /** The parents of accepted events that came as history. */
+  readonly #parentsOfHistory = new Map<EventId, ReadonlySet<EventId>>()
   /** The state before our last join, and the servers in it which we have not known of. */
   #joinState: number | undefined
   /** Where it stands in the stream. */
@@ -237,6 +239,7 @@ class Again {
     batch.restate({ ...restated, destinations: await this.#destinationsOf(event, restated, facts) })
     if (isAccepted && !wasAccepted) await redactTarget(batch, pdu, stateBefore)
     if (isAccepted && event.isLive) await this.#advance(restated, passed)
+    else if (isAccepted) await this.#leaveBehind(eventId, passed)
   }
 
   async #stateBefore(pdu: Pdu, event: PartialEvent, before: number): Promise<number> {
@@ -306,7 +309,7 @@ class Again {
   #jumpTo({ pdu, stateBefore }: Restated): void {
     this.#head = { extremities: [], state: stateBefore }
     this.#overlooked = []
-    for (const parent of pdu.prev_events) this.#passed.add(parent)
+    this.#pass(pdu.prev_events)
   }
 
   /** The same, for a join of which not all members were known. */
@@ -338,15 +341,41 @@ class Again {
 
   async #advance({ pdu, stateAfter }: Restated, passed: ReadonlySet<EventId>): Promise<void> {
     const { room } = this
-    for (const eventId of passed) this.#passed.add(eventId)
+    this.#pass(passed)
     const kept = this.#head.extremities.filter((eventId) => !passed.has(eventId))
     const isBefore =
       this.#passed.has(pdu.event_id) || (kept.length > 0 && (await isBehind(room, pdu)))
-    const extremities = isBefore ? kept : [...kept, pdu.event_id]
+    await this.#standAt(isBefore ? kept : [...kept, pdu.event_id], stateAfter)
+  }
+
+  /** What came live and is an ancestor of the room by history that came later is no end of it. */
+  async #leaveBehind(eventId: EventId, parents: ReadonlySet<EventId>): Promise<void> {
+    this.#parentsOfHistory.set(eventId, parents)
+    if (!this.#passed.has(eventId)) return
+    this.#pass(parents)
+    const { extremities, state } = this.#head
+    const kept = extremities.filter((id) => !this.#passed.has(id))
+    if (kept.length > 0 && kept.length < extremities.length) await this.#standAt(kept, state)
+  }
+
+  /** These are ancestors of the room, and so is what they follow. */
+  #pass(eventIds: Iterable<EventId>): void {
+    const border = [...eventIds]
+    for (let id = border.pop(); id !== undefined; id = border.pop()) {
+      if (this.#passed.has(id)) continue
+      this.#passed.add(id)
+      border.push(...(this.#parentsOfHistory.get(id) ?? []))
+    }
+  }
+
+  async #standAt(extremities: readonly EventId[], state: number): Promise<void> {
+    const { room } = this
     const facts = await room.events.facts(extremities)
     const versions = extremities.flatMap((eventId) => facts.get(eventId)?.stateAfter ?? [])
-    const state = versions.length === 0 ? stateAfter : await room.resolve(versions)
-    this.#head = { extremities, state }
+    this.#head = {
+      extremities,
+      state: versions.length === 0 ? state : await room.resolve(versions),
+    }
   }
 }
 

@@ -24,7 +24,7 @@ import { FetchBudget, wholeRoomLimits } from './fetch-budget.ts'
 import { fetchWholeState } from './fetch-state.ts'
 import { type Fetch, serversToAsk } from './fetching.ts'
 import type { RoomParts } from './parts.ts'
-import type { PartialState, RoomCommit } from './rooms.ts'
+import type { PartialState, RoomCommit, StoredEvent } from './rooms.ts'
 import { type Problem, StateAnswers } from './state-answers.ts'
 
 /** Between two attempts: after the first one, and at most. */
@@ -51,6 +51,8 @@ interface Running {
 export class StateCompletions {
   readonly #parts: RoomParts
   readonly #running = new Map<RoomId, Running>()
+  /** Partial rooms that nobody of ours is in, as far as is known. */
+  readonly #outside = new Set<RoomId>()
   readonly #closing = new AbortController()
   readonly #answers: StateAnswers
 
@@ -77,11 +79,14 @@ export class StateCompletions {
     this.#running.set(roomId, { nudge: () => nudging.nudge(), done })
   }
 
-  /** Who tells us of a room may tell us of its state, too. */
-  heard({ roomId, timeline }: Pick<RoomCommit, 'roomId' | 'timeline'>): void {
+  /** Who tells us of a room may tell us of its state, too; and branches that meet may bring us back. */
+  heard({ roomId, timeline, memberships }: RoomCommit): void {
     const { untold, serverName } = this.#parts
-    if (!untold.has(roomId)) return
-    if (timeline.some(({ pdu }) => serverNameOf(pdu.sender) !== serverName)) this.start(roomId)
+    const isOthers = ({ pdu }: StoredEvent) => serverNameOf(pdu.sender) !== serverName
+    const isTold = untold.has(roomId) && timeline.some(isOthers)
+    const isBack =
+      this.#outside.has(roomId) && memberships.some(({ membership }) => membership === 'join')
+    if (isTold || isBack) this.start(roomId)
   }
 
   /** Goes on with what was under way before a restart. */
@@ -116,8 +121,10 @@ export class StateCompletions {
       // Without anybody of ours in the room nobody tells us; it goes on when we come back.
       if (partial === undefined || !(await rooms.isServerInRoom(serverName, roomId))) {
         untold.delete(roomId)
+        if (partial !== undefined) this.#outside.add(roomId)
         return
       }
+      this.#outside.delete(roomId)
       const isLost = losses === triesOfRefusal - 1
       const found = await this.#attempt(roomId, partial, { tries, isLost }).catch(unstored)
       if (this.#closing.signal.aborted) return
