@@ -13,6 +13,9 @@ const hourMs = 3_600_000
 /** For how long the keys of what does not pass the door are waited for. */
 const doubtMs = 600_000
 
+/** What is asked for of an event besides itself. */
+export const stateBefore = (eventId: EventId): string => `state before ${eventId}`
+
 /** Which events a server could not give, and until when it is not asked for them again. */
 export class Avoidance {
   readonly #clock: Clock
@@ -30,13 +33,16 @@ export class Avoidance {
     this.#clock = clock
   }
 
-  /** Whether it is by what a server said, and not by an accident, that we have not got an event of it. */
-  isRefused(server: ServerName, eventId: EventId): boolean {
-    return this.#refusals.has(`${server} ${eventId}`)
+  /**
+   * Whether it is by what a server said, and not by an accident, that we have not got an event of it, or
+   * the state before one (`stateBefore`).
+   */
+  isRefused(server: ServerName, subject: string): boolean {
+    return this.#refusals.has(`${server} ${subject}`)
   }
 
-  refused(server: ServerName, eventId: EventId): void {
-    this.#refusals.set(`${server} ${eventId}`, true)
+  refused(server: ServerName, subject: string): void {
+    this.#refusals.set(`${server} ${subject}`, true)
   }
 
   /**

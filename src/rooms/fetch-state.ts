@@ -11,9 +11,10 @@
 
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
+import { stateBefore } from './avoidance.ts'
 import type { StatesBefore } from './engine.ts'
 import { completeAndStore } from './fetch-auth.ts'
-import { admitAffordable, type Fetch, fetchEvents, fromAnyServer } from './fetching.ts'
+import { admitAffordable, type Fetch, fetchEvents, fromAnyServer, isRefusal } from './fetching.ts'
 import { placeOf, type Unproved } from './unproved-state.ts'
 
 /** Beyond so many unknown events, all of the state is fetched in one answer rather than singly. */
@@ -62,8 +63,13 @@ export async function fetchWholeState(
   fetch: Fetch,
   eventId: EventId,
 ): Promise<readonly EventId[] | undefined> {
-  return await fromAnyServer(fetch, eventId, async (server) => {
-    const { state, lacking, isSure } = await stateBeforeFrom(fetch, server, eventId)
+  const subject = stateBefore(eventId)
+  return await fromAnyServer(fetch, subject, async (server) => {
+    const told = await stateBeforeFrom(fetch, server, eventId).catch((error: unknown) => {
+      if (isRefusal(error)) fetch.avoidance.refused(server, subject)
+      throw error
+    })
+    const { state, lacking, isSure } = told
     if (!isSure || !mayLack(lacking, state)) return undefined
     const { roomId } = fetch
     const { log, engine } = fetch.parts

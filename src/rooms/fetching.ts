@@ -162,7 +162,7 @@ async function fetchEvent(fetch: Fetch, eventId: EventId): Promise<Pdu | undefin
 }
 
 /** Whether a server said that it does not give what was asked for, rather than that it cannot now. */
-function isRefusal(error: unknown): boolean {
+export function isRefusal(error: unknown): boolean {
   if (!(error instanceof FederationError) || error.kind !== 'refused') return false
   const { status = 0 } = error
   return status < 500 && status !== 429

@@ -17,7 +17,7 @@ import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import type { Avoidance } from './avoidance.ts'
+import { type Avoidance, stateBefore } from './avoidance.ts'
 import type { GapFiller, Missing, StateBefore, StatesBefore } from './engine.ts'
 import { eventsBetween, missingParents } from './events-between.ts'
 import { fetchAuthChains } from './fetch-auth.ts'
@@ -149,7 +149,11 @@ async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promi
     for (const [id, event] of await fetchEvents(fetch, unknown)) fetched.events.set(id, event)
     await tellApart(fetch, fetched, gaps)
     for (const id of front) await placeAtFront(fetch, id, { fetched, statesBefore })
-    lost = unknown.filter(isLost)
+    // Servers still give an event whose place they have lost, as a part of auth chains.
+    const isPlaceLost = (id: EventId) => fetch.avoidance.isRefused(origin, stateBefore(id))
+    const hasState = (id: EventId) => statesBefore.has(id)
+    lost = unknown.filter((id) => (isLost(id) || isPlaceLost(id)) && !hasState(id))
+    for (const id of lost) if (!fetched.history.has(id)) fetched.events.delete(id)
   }
   const news = newsAmong(fetched)
   for (const id of passed.keys()) if (!isLost(id)) passed.delete(id)
