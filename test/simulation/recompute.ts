@@ -55,10 +55,16 @@ export async function sameAsRecomputed(
       (place) => state.get(place) !== kept.get(place),
     )
     if (wrong.length > 0) problem(`has another state before it than its history: ${wrong}`)
+    if (isRedactedRedaction(stored.pdu)) continue
     const held = [...state.values()].flatMap((id) => events.get(id)?.pdu ?? [])
     const verdict = checkAuthRules(stored.pdu, authStateOf(held))
     if (stored.status === 'accepted' && !verdict.allowed) problem(`is accepted: ${verdict.rule}`)
   }
+}
+
+/** It does not say any more what it redacted, by which versions 1 and 2 judge it. */
+function isRedactedRedaction({ type, version, redacts }: Pdu): boolean {
+  return type === 'm.room.redaction' && version.eventId === 'in-event' && redacts === undefined
 }
 
 async function heldEvents(
