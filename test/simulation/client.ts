@@ -303,15 +303,16 @@ export class SimulatedClient {
   async #continued(roomId: string, { events, limited, ...news }: News): Promise<ClientTimeline> {
     const ids = events.map((event) => event.event_id)
     const known = this.rooms.get(roomId)
-    if (known === undefined || known.entries.length === 0) {
-      return { entries: entriesOf(ids), start: news.prev_batch }
-    }
     // What is not in the room after all, as was seen when its members were known, is not shown again.
     const { rejudged } = this.server
-    const entries = known.entries.filter(
+    const entries = (known?.entries ?? []).filter(
       ({ eventId }) =>
         !rejudged.has(eventId) || this.#shownSince.has(eventId) || ids.includes(eventId),
     )
+    // Where nothing is left of what was known, there is nothing to page back to.
+    if (known === undefined || entries.length === 0) {
+      return { entries: entriesOf(ids), start: news.prev_batch }
+    }
     if (!limited || news.prev_batch === undefined) {
       return { ...known, entries: [...entries, ...entriesOf(ids)] }
     }
