@@ -10,7 +10,15 @@ import { MatrixError } from '../src/protocol/matrix-error.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
 import { FederationWorld, type TestServer } from './federation-world.ts'
 import { ofOld } from './older-resident.ts'
-import { complete, joined, type Scene, scene, setState, versions } from './partial-state-world.ts'
+import {
+  assertSame,
+  complete,
+  joined,
+  type Scene,
+  scene,
+  setState,
+  versions,
+} from './partial-state-world.ts'
 
 const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
 
@@ -77,6 +85,35 @@ test('who comes back so goes on from there, whatever was said while they were aw
   const ends = async (server: TestServer) => await server.engine.forwardExtremities(roomId)
   assert.deepEqual(await ends(c), await ends(a))
   assert.deepEqual([a.errors, b.errors, c.errors], [[], [], []])
+})
+
+test('of no join of ours a state is believed that does not let us in', async () => {
+  const it = await scene()
+  const { world, a, b, c, carol, roomId } = it
+  const guest = a.user('guest4')
+  const first = await joined(it)
+  await a.join(guest, roomId)
+  await a.say(guest, roomId, 'I am new here')
+  await world.settle()
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle()
+  await joined(it)
+  const rules = (await a.rooms.currentState(roomId))?.eventId('m.room.join_rules', '')
+  let lied = 0
+  a.intercept = async (_, path, answer) => {
+    if (!path.includes('/state_ids/') || !path.includes(first)) return undefined
+    lied += 1
+    const { pdu_ids, ...rest } = (await answer()) as { pdu_ids: string[] }
+    return { ...rest, pdu_ids: pdu_ids.filter((id) => id !== rules) }
+  }
+  b.intercept = undefined
+  await world.settle(600_000)
+  assert.ok(lied > 0)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  await a.say(guest, roomId, 'I am here still')
+  await world.settle()
+  assert.deepEqual(await c.messages(roomId), ['I am new here', 'I am here still'])
+  await assertSame(it)
 })
 
 for (const version of versions.filter(({ id }) => id !== '1')) {

@@ -56,8 +56,10 @@ export async function contradiction(
   { roomId, join, stateIds }: { roomId: RoomId; join: EventId; stateIds: readonly EventId[] },
 ): Promise<Contradiction | undefined> {
   const room = await queues.room(roomId)
-  const given = room && (await room.events.facts([join])).get(join)?.stateBefore
-  if (room === undefined || given === undefined) return undefined
+  const isJoin = ({ eventId, origin }: PartialEvent) => eventId === join && origin === 'join'
+  if (room?.partial?.events.some(isJoin) !== true) return undefined
+  const given = (await room.events.facts([join])).get(join)?.stateBefore
+  if (given === undefined) return undefined
   const slices = new Slices(clock)
   const told = new Map<number, number>()
   for (const eventId of stateIds) {

@@ -201,7 +201,10 @@ export interface Engine {
    * last join, without which nothing can be completed. None if the state of the room is whole.
    */
   unknownStates(roomId: RoomId): Promise<EventId[]>
-  /** How a state that another server gives before our join contradicts that join, if it does. */
+  /**
+   * How a state that another server gives before a join of ours contradicts that join, if it does; of
+   * other events nothing is said.
+   */
   contradiction(
     roomId: RoomId,
     join: EventId,

@@ -58,10 +58,11 @@ export async function fetchStateBefore(
   return await fetchWholeState(fetch, eventId)
 }
 
-/** The same, also while the state of the room is partial. */
+/** The same, also while the state of the room is partial; of what is not believed the next is asked. */
 export async function fetchWholeState(
   fetch: Fetch,
   eventId: EventId,
+  isBelieved: (state: readonly EventId[]) => Promise<boolean> = async () => true,
 ): Promise<readonly EventId[] | undefined> {
   const subject = stateBefore(eventId)
   return await fromAnyServer(fetch, subject, async (server) => {
@@ -73,6 +74,7 @@ export async function fetchWholeState(
     if (!isSure || !mayLack(lacking, state)) return undefined
     const { roomId } = fetch
     const { log, engine } = fetch.parts
+    if (!(await isBelieved(state))) return undefined
     await engine.noteUnproved(roomId, lacking)
     if (lacking.size > 0) {
       log.warn(stateWithHoles, { server, roomId, eventId, lacking: lacking.size })

@@ -215,11 +215,15 @@ export class StateCompletions {
     states: Map<EventId, readonly EventId[] | 'unknown'>,
     limit: number,
   ): Promise<number> {
-    const all = await this.#parts.engine.unknownStates(fetch.roomId)
+    const { engine } = this.#parts
+    const all = await engine.unknownStates(fetch.roomId)
     const others = all.filter((eventId) => !states.has(eventId))
     let refused = 0
     for (const [index, eventId] of others.entries()) {
-      const state = index < limit ? await fetchWholeState(fetch, eventId) : undefined
+      // A join of ours from before we left and came back was allowed as well.
+      const isBelieved = async (state: readonly EventId[]) =>
+        (await engine.contradiction(fetch.roomId, eventId, state))?.bars !== true
+      const state = index < limit ? await fetchWholeState(fetch, eventId, isBelieved) : undefined
       if (state === undefined && index < limit) refused += 1
       states.set(eventId, state ?? 'unknown')
     }
