@@ -116,6 +116,25 @@ test('of no join of ours a state is believed that does not let us in', async () 
   await assertSame(it)
 })
 
+test('what was said while we were away is read, though nobody tells the state from before we left', async () => {
+  const it = await scene()
+  const { world, a, b, c, carol, roomId } = it
+  const first = await joined(it)
+  await world.await(c.rooms.leave({ userId: carol, roomId, content: {} }))
+  await world.settle(60_000)
+  await a.say(a.user('guest1'), roomId, 'she is gone')
+  await joined(it)
+  for (const server of [a, b]) {
+    server.intercept = async (_, path) =>
+      /\/state(_ids)?\//.test(path) && path.includes(first) ? { nothing: true } : undefined
+  }
+  await world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  await world.await(c.rooms.fillHistory(roomId, end, 100))
+  assert.deepEqual(await c.messages(roomId), ['she is gone'])
+  await assertSame(it)
+})
+
 for (const version of versions.filter(({ id }) => id !== '1')) {
   test(`version ${version.id}: who is back in the room when history shows what came before learns who else is`, async () => {
     const it = await scene(version)

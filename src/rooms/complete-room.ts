@@ -27,7 +27,7 @@ import type { Contradiction, ToldStates } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import type { EventFacts } from './held-events.ts'
 import { joinedServers } from './joined.ts'
-import { referencesOf, stateAfterOf, stateBeforeOf, stateOfEvents } from './judge.ts'
+import { referencesOf, stateAfterOf, stateBeforeOf, stateOfEvents, withJoinedOf } from './judge.ts'
 import { JudgingOrder } from './judging-order.ts'
 import type { PartialEvent } from './partial-room.ts'
 import { redactTarget, withholds } from './redactions.ts'
@@ -256,7 +256,15 @@ class Again {
     if (lacking.prevEvents.length === 0) return await stateBeforeOf(room, prevs)
     // Nobody knows it: before history, and beside our join, that before our join is not far from it.
     this.#untold.add(event.eventId)
+    if (event.origin === 'join') return await this.#withLaterMembers(before)
     return this.#joinState ?? before
+  }
+
+  /** The state that we were given at a join, with the members whom we were told of when we had come back. */
+  async #withLaterMembers(given: number): Promise<number> {
+    const last = this.room.partial?.events.findLast(({ origin }) => origin === 'join')
+    const told = last && this.#toldState(last)
+    return told === undefined ? given : await withJoinedOf(this.room, given, told)
   }
 
   async #verdict(

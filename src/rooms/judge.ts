@@ -14,8 +14,9 @@ import { checkAuthRules } from '#protocol/auth-rules/check.ts'
 import { ALLOW, reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { statePairsOf } from '#protocol/state-resolution/state-pairs.ts'
+import { eventAt, statePairsOf } from '#protocol/state-resolution/state-pairs.ts'
 import type { EventFacts } from './held-events.ts'
+import { joinCode } from './membership-codes.ts'
 import type { Room, StateKey } from './room.ts'
 
 /** What an event refers to that is not here. */
@@ -86,6 +87,28 @@ export async function stateOfEvents(room: Room, eventIds: readonly EventId[]): P
   const entries = await entriesOf(room, eventIds, slices)
   if (slices.isOver) await slices.next()
   return await room.states.withPairs([room.head.state], statePairsOf(entries))
+}
+
+/**
+ * A version of the state with those who are joined by another, of whom it says nothing: a state of which
+ * nobody tells the members, and one that was not long after it. All events of that one are stored.
+ */
+export async function withJoinedOf(
+  room: Room,
+  version: number,
+  eventIds: readonly EventId[],
+): Promise<number> {
+  const slices = new Slices(room.clock)
+  const pairs = await room.states.pairs(version)
+  const joined = (await entriesOf(room, eventIds, slices)).filter(
+    ([key, number]) =>
+      room.membershipCode(number) === joinCode && eventAt(pairs, key) === undefined,
+  )
+  const entries: [number, number][] = [...joined]
+  for (let at = 0; at < pairs.length; at += 2) {
+    entries.push([pairs[at] as number, pairs[at + 1] as number])
+  }
+  return await room.states.withPairs([version], statePairsOf(entries))
 }
 
 /**
