@@ -23,12 +23,11 @@ export const keyLies: Readonly<Record<string, AnswerLie>> = {
       const others = run.world.servers.filter((server) => server !== liar && server.isUp)
       if (others.length === 0) return undefined
       const { serverName, keyId, publicKey } = random.pick(others).ownSigner
-      const validUntil = run.world.time.elapsedMs + dayMs
       const keys = {
         server_name: serverName,
         verify_keys: { [keyId]: { key: encodeBase64(publicKey) } },
         old_verify_keys: {},
-        valid_until_ts: liar.running.server.clock.now() + validUntil,
+        valid_until_ts: liar.running.server.clock.now() + dayMs,
       }
       return json(200, signJson(keys, liar.ownSigner))
     },
