@@ -7,6 +7,7 @@
  * @module
  */
 
+import { AssertionError } from 'node:assert/strict'
 import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { lyingActs } from './lying-acts.ts'
 import { type AnswerLie, answerLies } from './lying-answers.ts'
@@ -94,7 +95,9 @@ function telling(
         said ??= honest()
         return said
       }
-      const told = await lie.tell({ run, liar, asked, honest: once, random })
+      const told = await lie
+        .tell({ run, liar, asked, honest: once, random })
+        .catch((error: unknown) => failedAt(run, name, error))
       if (told === undefined) return await once()
       count(run, `lie: ${name}`)
       run.world.note(`${liar.name} lies to ${asked.asker.name}: ${name}`)
@@ -103,6 +106,14 @@ function telling(
       return told
     },
   }
+}
+
+/** A lie that cannot be told shows nothing; a server that is killed meanwhile is another matter. */
+function failedAt(run: Run, lie: string, error: unknown): never {
+  if (error instanceof AssertionError || error instanceof TypeError) {
+    run.problems.push(`the lie "${lie}" cannot be told: ${error.message}`)
+  }
+  throw error
 }
 
 /**

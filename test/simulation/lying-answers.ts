@@ -110,7 +110,7 @@ export const answerLies: Readonly<Record<string, AnswerLie>> = {
     state.filter((event) => !event.includes('"m.room.create"')),
   ),
   'join with two of a key': atJoin({}, async (state, telling) => {
-    const told = state.map((event) => JSON.parse(event) as Placed)
+    const told = state.map(said)
     const rivals = rivalsOf(told, await oldState(telling))
     return rivals.length === 0 ? undefined : [...state, textOf(telling.random.pick(rivals))]
   }),
@@ -122,7 +122,7 @@ export const answerLies: Readonly<Record<string, AnswerLie>> = {
     if (old.length === 0) return undefined
     const { pdu } = telling.random.pick(old)
     const isSame = (event: string) => {
-      const { type, state_key } = JSON.parse(event) as { type: string; state_key: string }
+      const { type, state_key } = said(event)
       return type === pdu.type && state_key === pdu.state_key
     }
     return state.map((event) => (isSame(event) ? Buffer.from(pdu.bytes).toString() : event))
@@ -208,12 +208,18 @@ export const answerLies: Readonly<Record<string, AnswerLie>> = {
       const { honest, random } = telling
       const answer = await honest()
       const events = elements(membersOf(answer.body)?.get('pdus'))
-      const { room_id } = JSON.parse(events[0] ?? '{}') as { room_id?: string }
+      const { room_id } = said(events[0] ?? '{}')
       const other = room_id && (await timelineOf({ ...telling, asked: inRoom(room_id, telling) }))
       if (!other || other.length === 0) return undefined
       return changed(answer, (members) => members.set('pdus', listOf([textOf(random.pick(other))])))
     },
   },
+}
+
+/** What is said in the place of an event; nothing by what another lie has put there. */
+function said(text: string): Placed & { readonly room_id?: string } {
+  const value = JSON.parse(text)
+  return typeof value === 'object' && value !== null ? value : {}
 }
 
 /** Values that no list of events has. */
@@ -330,7 +336,7 @@ async function oldState(telling: Telling): Promise<StoredEvent[]> {
   })
 }
 
-type Placed = Pick<Pdu, 'type' | 'state_key'>
+type Placed = Partial<Pick<Pdu, 'type' | 'state_key'>>
 
 /**
  * Those of other events for whose places a state has events, too: with one of these everybody sees that
