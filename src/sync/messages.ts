@@ -146,15 +146,20 @@ class Walk {
   /** Finds out whether there is a gap right where the way begins. */
   async begin(): Promise<this> {
     if (this.#direction === 'forwards') return this
-    const { stream, sub } = this.#cursor
+    const here = await this.#at(this.#cursor)
+    if (here !== undefined) this.#noteGap(here)
+    return this
+  }
+
+  async #at(position: Position): Promise<StoredEvent | undefined> {
+    const { stream, sub } = position
     const [here] = await this.#needs.rooms.timeline(this.#access.roomId, {
       from: { stream, sub: sub - 1 },
       direction: 'forwards',
       limit: 1,
     })
-    if (here?.position === undefined) return this
-    if (comparePositions(here.position, this.#cursor) === 0) this.#noteGap(here)
-    return this
+    if (here?.position === undefined) return undefined
+    return comparePositions(here.position, position) === 0 ? here : undefined
   }
 
   /** The next events on the way, at most `limit`; none at its end; `later` if that takes too long. */
@@ -163,11 +168,23 @@ class Walk {
   }
 
   async #nextBack(limit: number): Promise<StoredEvent[] | 'later'> {
-    if (this.#gap !== undefined && (await this.#fill(this.#gap, limit)) === 'later') return 'later'
-    this.#gap = undefined
+    while (this.#gap !== undefined) {
+      const filled = await this.#fill(this.#gap, limit)
+      if (filled === 'later') return 'later'
+      // What was refused of it stands nowhere, and history goes on behind that.
+      if (filled === 'nothing' || !(await this.#isStillRightBefore(this.#gap)))
+        this.#gap = undefined
+    }
     const batch = await this.#read(limit)
     const gap = batch.findIndex(({ gapBefore }) => gapBefore)
     return this.#advance(gap === -1 ? batch : batch.slice(0, gap + 1))
+  }
+
+  /** Whether history is still missing right before an event, and nothing of what came has its place there. */
+  async #isStillRightBefore(position: Position): Promise<boolean> {
+    const [before] = await this.#read(1)
+    if (before?.position?.stream === position.stream) return false
+    return (await this.#at(position))?.gapBefore === true
   }
 
   async #nextForwards(limit: number): Promise<StoredEvent[] | 'later'> {
