@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { EventId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
+import type { TestServer } from './federation-world.ts'
 import { assertSame, complete, joined, scene, setState } from './partial-state-world.ts'
 
 test('if the resident gives no whole state, another server does', async () => {
@@ -81,6 +82,29 @@ test('a state with two memberships of one member is not believed', async () => {
   b.intercept = undefined
   await b.say(bob, roomId, 'ask me')
   await it.world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  await assertSame(it)
+})
+
+test('what no server gives singly comes with the whole state', async () => {
+  const it = await scene()
+  const { a, b, c, roomId } = it
+  const state = await a.rooms.currentState(roomId)
+  const [withheld, other] = ['guest1', 'guest2'].map(
+    (guest) => state?.eventId('m.room.member', a.user(guest)) ?? assert.fail(),
+  )
+  let lied = 0
+  const lie: TestServer['intercept'] = async (_, path, answer) => {
+    if (!path.endsWith(`/event/${withheld}`)) return undefined
+    lied += 1
+    const [pdu] = await a.rooms.events(roomId, [other ?? assert.fail()])
+    return { ...((await answer()) as JsonObject), pdus: [pdu?.pdu.json ?? null] }
+  }
+  await joined(it)
+  a.intercept = lie
+  b.intercept = lie
+  await it.world.settle(10_000)
+  assert.ok(lied > 0)
   assert.equal(await c.rooms.partialState(roomId), undefined)
   await assertSame(it)
 })

@@ -15,6 +15,7 @@ const doubtMs = 600_000
 
 /** What is asked for of an event besides itself. */
 export const stateBefore = (eventId: EventId): string => `state before ${eventId}`
+export const inState = (eventId: EventId): string => `${eventId} in a state`
 
 /** Which events a server could not give, and until when it is not asked for them again. */
 export class Avoidance {

@@ -11,14 +11,17 @@
 
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { stateBefore } from './avoidance.ts'
+import { inState, stateBefore } from './avoidance.ts'
 import type { StatesBefore } from './engine.ts'
 import { completeAndStore } from './fetch-auth.ts'
 import { admitAffordable, type Fetch, fetchEvents, fromAnyServer, isRefusal } from './fetching.ts'
+import { FederationError } from './remote-servers.ts'
 import { placeOf, type Unproved } from './unproved-state.ts'
 
 /** Beyond so many unknown events, all of the state is fetched in one answer rather than singly. */
 const singlyMax = 50
+/** Up to so many events, a state of which some are not given singly is asked for in one answer, too. */
+const togetherMax = 500
 /** Before how many events the state is asked for at once, not counting those with the same parents. */
 const statesMax = 20
 
@@ -116,8 +119,7 @@ export async function stateBeforeFrom(
   const { parts, roomId } = fetch
   const { stateIds, authChainIds } = await parts.remoteServers.stateIds(server, { roomId, eventId })
   const named = [...new Set([...stateIds, ...authChainIds])]
-  const unknown = await parts.engine.unknownOf(roomId, named)
-  const found = await fetchUnknown(fetch, { server, eventId, unknown })
+  const found = await fetchUnknown(fetch, { server, eventId, named })
   await completeAndStore(fetch, new Map(), found)
   const still = new Set(await parts.engine.unknownOf(roomId, stateIds))
   const state = stateIds.filter((id) => !still.has(id))
@@ -140,7 +142,35 @@ async function areRefused(
   return [...still, ...needed].every((id) => found.has(id) || avoidance.isRefused(server, id))
 }
 
+/** Fetches what is not here of a state and its auth chain, of which a server has named the events. */
 async function fetchUnknown(
+  fetch: Fetch,
+  {
+    server,
+    eventId,
+    named,
+  }: {
+    readonly server: ServerName
+    readonly eventId: EventId
+    readonly named: readonly EventId[]
+  },
+): Promise<Map<EventId, Pdu>> {
+  const unknown = await fetch.parts.engine.unknownOf(fetch.roomId, named)
+  const question = { server, eventId, unknown }
+  if (unknown.length > singlyMax) return await fetchTogether(fetch, question)
+  const found = await fetchEvents(fetch, unknown)
+  if (named.length > togetherMax || fetch.budget.isSpent) return found
+  // Who does not give an event by itself may be the only one who has it.
+  const { avoidance } = fetch
+  const rest = unknown.filter((id) => !found.has(id) && !avoidance.isAvoided(server, inState(id)))
+  if (rest.length === 0) return found
+  const more = await fetchTogether(fetch, { ...question, unknown: rest }).catch(noneIfFailed)
+  for (const id of rest) if (!more.has(id)) avoidance.failed(server, inState(id))
+  return new Map([...found, ...more])
+}
+
+/** Takes what is unknown from all of the state and its auth chain, in one answer. */
+async function fetchTogether(
   fetch: Fetch,
   {
     server,
@@ -152,7 +182,6 @@ async function fetchUnknown(
     readonly unknown: readonly EventId[]
   },
 ): Promise<Map<EventId, Pdu>> {
-  if (unknown.length <= singlyMax) return await fetchEvents(fetch, unknown)
   const { parts, roomId, avoidance, budget } = fetch
   const { state, authChain } = await parts.remoteServers.state(server, { roomId, eventId })
   const from = { origin: server, route: 'state' } as const
@@ -169,6 +198,12 @@ async function fetchUnknown(
     else avoidance.unproven(server, id)
   }
   return found
+}
+
+/** What was had singly counts, whatever comes of the second question. */
+function noneIfFailed(error: unknown): Map<EventId, Pdu> {
+  if (!(error instanceof FederationError)) throw error
+  return new Map()
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Whom a fetch asks, and what counts as a refusal.
+ * Whom a fetch asks, and for what, and what counts as a refusal.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { roomVersions } from '#protocol/room-version.ts'
 import { Avoidance } from './avoidance.ts'
 import { FetchBudget, fetchLimits } from './fetch-budget.ts'
+import { fetchWholeState } from './fetch-state.ts'
 import { type Fetch, fetchEvents } from './fetching.ts'
 import { FederationError } from './remote-servers.ts'
 
@@ -78,4 +79,47 @@ test('who could not give an event is passed over for it, and for nothing else', 
   await time.run(60_001)
   await fetchAll(['$e'])
   assert.deepEqual(asked.slice(4), ['a $e', 'b $e'])
+})
+
+test('all of a state is asked for where some is not given singly, unless it is large or was just asked', async () => {
+  const time = new VirtualTime()
+  const told = { stateIds: ['$create', '$lost'], authChainIds: [] as string[] }
+  let asked = 0
+  const fetch = {
+    parts: {
+      log: silentLog,
+      clock: time.clock(),
+      remoteServers: {
+        stateIds: async () => told,
+        event: () => Promise.reject(new FederationError(a, 'refused', 'no', { status: 404 })),
+        state: async () => {
+          asked += 1
+          return { state: [], authChain: [] }
+        },
+      },
+      engine: {
+        unknownOf: async (_: unknown, ids: string[]) => ids.filter((id) => id === '$lost'),
+        admit: async () => [],
+        placeOfTwo: async () => undefined,
+      },
+      rooms: { currentState: async () => ({ eventId: () => '$create' }) },
+    },
+    roomId: '!room:a',
+    version: roomVersions.get('11'),
+    servers: [a],
+    budget: new FetchBudget(time.clock(), undefined, { ...fetchLimits, timeMs: 3_600_000 }),
+    avoidance: new Avoidance(time.clock()),
+  } as unknown as Fetch
+  const ask = async (eventId: EventId) =>
+    assert.equal(await fetchWholeState(fetch, eventId), undefined)
+  await ask('$first')
+  await ask('$second')
+  assert.equal(asked, 1)
+  await time.run(60_001)
+  await ask('$third')
+  assert.equal(asked, 2)
+  await time.run(600_000)
+  told.authChainIds = Array.from({ length: 500 }, (_, index) => `$auth${index}`)
+  await ask('$fourth')
+  assert.equal(asked, 2)
 })
