@@ -11,6 +11,8 @@ import { buildPdu } from '../src/protocol/build-pdu.ts'
 import type { EventId, RoomId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
+import { roomAccess } from '../src/sync/room-access.ts'
+import { visibleEvents } from '../src/sync/visible-events.ts'
 import type { TestServer } from './federation-world.ts'
 import { complete, joined, type Scene, scene, setState, versions } from './partial-state-world.ts'
 
@@ -29,6 +31,13 @@ for (const version of versions) {
   })
 }
 
+function giveOnlyStateBefore(join: EventId, servers: readonly TestServer[]): void {
+  for (const server of servers) {
+    server.intercept = async (_, path) =>
+      /\/state(_ids)?\//.test(path) && !path.includes(join) ? { nothing: true } : undefined
+  }
+}
+
 test('history that came while members were unknown has the states that it makes itself, if nobody gives them', async () => {
   const it = await scene()
   const { world, a, b, c, alice, roomId } = it
@@ -38,10 +47,7 @@ test('history that came while members were unknown has the states that it makes 
   // From its end on, a few events at a time: what an event follows comes after it.
   const fill = () => world.await(c.rooms.fillHistory(roomId, end, 3))
   for (let brought = await fill(); brought > 0; ) brought = await fill()
-  for (const server of [a, b]) {
-    server.intercept = async (_, path) =>
-      /\/state(_ids)?\//.test(path) && !path.includes(join) ? { nothing: true } : undefined
-  }
+  giveOnlyStateBefore(join, [a, b])
   const shown = async () => (await timeline(c, roomId)).map(({ pdu }) => pdu.event_id)
   const before = await shown()
   assert.equal(before.length, (await timeline(a, roomId)).length)
@@ -81,6 +87,58 @@ async function assertSameHistory({ a, c, roomId }: Scene): Promise<void> {
         .toSorted()
     assert.deepEqual(await idsAt(c), await idsAt(a), `${pdu.type} at ${pdu.depth}`)
   }
+}
+
+/** Lets Carol in by a join of which her server never hears. */
+async function joinUnheard({ world, a, c, carol, roomId }: Scene): Promise<void> {
+  const { intercept } = a
+  a.intercept = async (method, path, answer) => {
+    if (!path.includes('/send_join/')) return await intercept?.(method, path, answer)
+    await answer()
+    return { nothing: true }
+  }
+  await assert.rejects(c.join(carol, roomId, [a]))
+  await world.settle(60_000)
+  assert.equal(await a.membershipIn(roomId, carol), 'join')
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  a.intercept = intercept
+}
+
+const invited = ({ a, alice, carol, roomId }: Scene) =>
+  a.setMembership(alice, roomId, carol, 'invite')
+
+for (const [visibility, comesNear, told] of [
+  ['joined', joinUnheard, 'all states'],
+  ['joined', joinUnheard, 'only the state before the join'],
+  ['invited', invited, 'all states'],
+  ['invited', invited, 'only the state before the join'],
+] as const) {
+  test(`nobody sees what was said before they were ${visibility}, before and after ${told} can be had`, async () => {
+    const it = await scene()
+    const { world, a, b, c, alice, carol, roomId } = it
+    const content = { history_visibility: visibility }
+    await setState(it, { type: 'm.room.history_visibility', content })
+    for (const body of ['one', 'two', 'three']) await a.say(alice, roomId, body)
+    await comesNear(it)
+    const join = await joined(it)
+    const end = { stream: Number.MAX_SAFE_INTEGER, sub: 0 }
+    await world.await(c.rooms.fillHistory(roomId, end, 3))
+    assert.equal((await timeline(c, roomId)).length, 4)
+    const shown = async () => {
+      const access = await roomAccess(c.rooms, carol, roomId)
+      const visible = await visibleEvents(c.rooms, access, await timeline(c, roomId))
+      return visible.map(({ stored }) => stored.pdu)
+    }
+    const before = await shown()
+    assert.deepEqual(
+      before.map(({ state_key }) => state_key),
+      [carol, carol],
+    )
+    assert.equal(before.at(-1)?.event_id, join)
+    if (told !== 'all states') giveOnlyStateBefore(join, [a, b])
+    await complete(it)
+    assert.deepEqual(await shown(), before)
+  })
 }
 
 test('what is heard late of that by which the state was made is no end of the room', async () => {

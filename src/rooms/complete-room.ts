@@ -29,7 +29,7 @@ import type { EventFacts } from './held-events.ts'
 import { joinedServers } from './joined.ts'
 import { referencesOf, stateAfterOf, stateBeforeOf, stateOfEvents, withJoinedOf } from './judge.ts'
 import { JudgingOrder } from './judging-order.ts'
-import type { PartialEvent } from './partial-room.ts'
+import { type PartialEvent, standIn } from './partial-room.ts'
 import { redactTarget, withholds } from './redactions.ts'
 import type { Head, Room } from './room.ts'
 import { isBehind, judge, parentsThroughRefused, unplacedOf } from './turn.ts'
@@ -149,10 +149,11 @@ class Again {
   readonly #passed = new Set<EventId>()
   /** The parents of accepted events that came as history. */
   readonly #parentsOfHistory = new Map<EventId, ReadonlySet<EventId>>()
-  /** The state before our last join, and the servers in it which we have not known of. */
-  #joinState: number | undefined
+  /** What stands for a state that nobody tells. */
+  #standIn: number | undefined
   /** Where it stands in the stream. */
   #joined = 0
+  /** The servers in the state before our last join of which we have not known. */
   #overlooked: readonly ServerName[] = []
   readonly #newVerdicts: EventId[] = []
   /** Events whose state nobody gives, and what follows from them: their verdicts stand. */
@@ -257,7 +258,7 @@ class Again {
     // Nobody knows it: before history, and beside our join, that before our join is not far from it.
     this.#untold.add(event.eventId)
     if (event.origin === 'join') return await this.#withLaterMembers(before)
-    return this.#joinState ?? before
+    return this.#standIn ?? before
   }
 
   /** The state that we were given at a join, with the members whom we were told of when we had come back. */
@@ -327,7 +328,7 @@ class Again {
     const { room } = this
     const { stateBefore, position } = join
     this.#jumpTo(join)
-    this.#joinState = stateBefore
+    this.#standIn = await standIn(room, join.pdu.event_id, stateBefore)
     this.#joined = position?.stream ?? 0
     const known = room.partial?.servers ?? new Set()
     const there = await joinedServers(room, stateBefore)

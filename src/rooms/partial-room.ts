@@ -15,7 +15,7 @@
 import { authStateKeys } from '#protocol/auth-rules/auth-events.ts'
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
+import { eventAt, placeOf } from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader } from '#storage/database.ts'
 import { partialEventRows, partialRoomRow, stateOrigins } from '#storage/partial-rooms.ts'
 import type { Room } from './room.ts'
@@ -85,7 +85,27 @@ export async function unknownState(room: Room): Promise<number> {
   const join = room.partial?.events.findLast(({ origin }) => origin === 'join')
   if (join === undefined) return room.head.state
   const facts = await room.events.facts([join.eventId])
-  return facts.get(join.eventId)?.stateBefore ?? room.head.state
+  const before = facts.get(join.eventId)?.stateBefore
+  return before === undefined ? room.head.state : await standIn(room, join.eventId, before)
+}
+
+/**
+ * What stands for an unknown state: that before a join of ours, without the membership that the user had
+ * by then, be it by an invite or by a join of which nothing was heard here. With it they would have been
+ * invited or joined ever before, and be shown what is hidden from them. What follows the event that
+ * made it has it from there.
+ */
+export async function standIn(room: Room, join: EventId, stateBefore: number): Promise<number> {
+  const number = room.eventNumber(join)
+  if (number === undefined) return stateBefore
+  const key = room.stateKeyOf(number)
+  const pairs = await room.states.pairs(stateBefore)
+  const at = placeOf(pairs, key)
+  if (pairs[at] !== key) return stateBefore
+  const others = new Int32Array(pairs.length - 2)
+  others.set(pairs.subarray(0, at))
+  others.set(pairs.subarray(at + 2), at)
+  return await room.states.withPairs([stateBefore], others)
 }
 
 /**
