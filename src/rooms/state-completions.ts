@@ -40,7 +40,8 @@ const triesOfRefusal = 24
 const triesForOthers = 4
 
 /** What the log says of a room that goes on without that. */
-const stateIsLost = 'a room goes on without the state before our join: all who had it have lost it'
+export const stateIsLost =
+  'a room goes on without the state before our join: all who had it have lost it'
 
 interface Running {
   /** Ends the pause between two attempts. */

@@ -30,6 +30,7 @@ import { stateWithHoles } from '../../src/rooms/fetch-state.ts'
 import { joinedPartially } from '../../src/rooms/join.ts'
 import { droppedOfRoom } from '../../src/rooms/join-answer.ts'
 import type { Signer } from '../../src/rooms/remote-servers.ts'
+import { stateIsLost } from '../../src/rooms/state-completions.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
 import { markAsCopy } from '../../src/storage/restorations.ts'
 import { allRooms } from '../../src/storage/rooms.ts'
@@ -413,7 +414,9 @@ export class SimulatedServer {
     const isShown = process.env.HANSA_TEST_LOG !== undefined
     const line = (level: string) => (message: string, fields?: Record<string, unknown>) => {
       const atMs = this.world.time.elapsedMs
-      if (message === stateWithHoles) this.misled(String(fields?.roomId))
+      // That all have lost a state may be a lie of who let us in.
+      const isGuess = message === stateWithHoles || message === stateIsLost
+      if (isGuess) this.misled(String(fields?.roomId))
       if (message === droppedOfRoom) this.#noteDropped(String(fields?.roomId) as RoomId)
       if (message === joinedPartially || message === judgedOtherwise) this.world.count(message)
       const rejudged = message === judgedOtherwise ? (fields?.some as readonly string[]) : undefined
