@@ -122,7 +122,8 @@ export class StateCompletions {
       // Without anybody of ours in the room nobody tells us; it goes on when we come back.
       if (partial === undefined || !(await rooms.isServerInRoom(serverName, roomId))) {
         untold.delete(roomId)
-        if (partial !== undefined) this.#outside.add(roomId)
+        if (partial === undefined) this.#outside.delete(roomId)
+        else this.#outside.add(roomId)
         return
       }
       this.#outside.delete(roomId)
