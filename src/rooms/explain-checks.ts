@@ -15,7 +15,8 @@ import type { Verdict } from '#protocol/auth-rules/verdict.ts'
 import type { EventId, UserId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { checkOnAuthEvents, checkOnState } from './judge.ts'
-import type { Room, StateKey } from './room.ts'
+import type { Room } from './room.ts'
+import type { StateKey } from './state-key.ts'
 
 /** An entry of the state that the rules may read for the event. */
 export interface Input extends StateKey {

@@ -19,7 +19,8 @@ import type { Decision, DecisionBasis } from '#protocol/state-resolution/decisio
 import { resolveStates } from '#protocol/state-resolution/resolve.ts'
 import type { RoomEvents } from '#protocol/state-resolution/room-events.ts'
 import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
-import type { Room, StateKey } from './room.ts'
+import type { Room } from './room.ts'
+import type { StateKey } from './state-key.ts'
 
 /** The most conflicts, and the most decisions, that one resolution lists. */
 const listedMax = 1000

@@ -16,7 +16,8 @@ import type { StatesBefore } from './engine.ts'
 import { completeAndStore } from './fetch-auth.ts'
 import { admitAffordable, type Fetch, fetchEvents, fromAnyServer, isRefusal } from './fetching.ts'
 import { FederationError } from './remote-servers.ts'
-import { placeOf, type Unproved } from './unproved-state.ts'
+import { stateKeyOf } from './state-key.ts'
+import type { Unproved } from './unproved-state.ts'
 
 /** Beyond so many unknown events, all of the state is fetched in one answer rather than singly. */
 const singlyMax = 50
@@ -126,7 +127,7 @@ export async function stateBeforeFrom(
   // Beyond the budget the state would be a cut one.
   const isUsable = !fetch.budget.isSpent && (await isOfThisRoom(fetch, server, state))
   const isSure = await areRefused(fetch, server, { still, found })
-  const lacking = new Map([...still].map((id) => [id, placeOf(found.get(id))]))
+  const lacking = new Map([...still].map((id) => [id, stateKeyOf(found.get(id))]))
   return { state: isUsable ? state : [], lacking, isSure }
 }
 

@@ -19,8 +19,7 @@ import type { Route } from './engine.ts'
 import type { FetchBudget } from './fetch-budget.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError } from './remote-servers.ts'
-import type { StateKey } from './room.ts'
-import { placeOf } from './unproved-state.ts'
+import { type StateKey, stateKeyOf } from './state-key.ts'
 
 /** How many events are asked for at the same time. */
 const parallel = 5
@@ -123,7 +122,7 @@ export async function admitOrPass(
     const { prev_events, ...read } = peek(afforded[index] ?? new Uint8Array()) ?? {}
     if (!Array.isArray(prev_events)) continue
     // Only what has the format of an event has an ID.
-    passed.set(one.eventId as EventId, { prev_events, place: placeOf(read as unknown as Pdu) })
+    passed.set(one.eventId as EventId, { prev_events, place: stateKeyOf(read as unknown as Pdu) })
   }
   return { pdus, passed }
 }

@@ -19,8 +19,9 @@ import type { Outcome, RoomImport } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { joinedServers } from './joined.ts'
 import { storeOutliers, takeOutlier } from './receive.ts'
+import { stateKeyOf, stateKeyText } from './state-key.ts'
 import { inOrder, takeEvent } from './turn.ts'
-import { noteUnproved, placeOf, type Unproved } from './unproved-state.ts'
+import { noteUnproved, type Unproved } from './unproved-state.ts'
 import { writeFirst } from './write-batch.ts'
 
 export async function importRoom(
@@ -93,7 +94,7 @@ function unprovedAmong(
     outcomes.flatMap(({ eventId, outcome }) => (outcome === 'missing' ? [eventId] : [])),
   )
   const lacking = state.filter(({ event_id }) => leaning.has(event_id))
-  return new Map([...unproved, ...lacking.map((pdu) => [pdu.event_id, placeOf(pdu)] as const)])
+  return new Map([...unproved, ...lacking.map((pdu) => [pdu.event_id, stateKeyOf(pdu)] as const)])
 }
 
 /** Notes that members are left out of the state that was given. */
@@ -167,7 +168,7 @@ function problemWith({ roomId, state, authChain }: RoomImport): string | undefin
   const places = new Set<string>()
   for (const pdu of state) {
     if (pdu.state_key === undefined) return 'there is an event in the state that is no state event'
-    const place = `${pdu.type}\0${pdu.state_key}`
+    const place = stateKeyText({ type: pdu.type, stateKey: pdu.state_key })
     if (places.has(place)) return `the state has two events for ${pdu.type} ${pdu.state_key}`
     places.add(place)
   }

@@ -24,6 +24,7 @@ import { FetchBudget } from './fetch-budget.ts'
 import { type Fetch, fetchEvents } from './fetching.ts'
 import type { RoomParts } from './parts.ts'
 import { FederationError, type MembershipTemplate, type RemoteServers } from './remote-servers.ts'
+import { stateKeyText } from './state-key.ts'
 import type { Unproved } from './unproved-state.ts'
 
 /** What the log says when a room is joined without all of its state. */
@@ -213,7 +214,7 @@ function firstRepeatedKey(state: readonly Pdu[]): string | undefined {
   const seen = new Set<string>()
   for (const { type, state_key } of state) {
     if (state_key === undefined) return `${type}, which is no state`
-    const key = `${type}\0${state_key}`
+    const key = stateKeyText({ type, stateKey: state_key })
     if (seen.has(key)) return JSON.stringify([type, state_key])
     seen.add(key)
   }
@@ -229,7 +230,7 @@ function firstLostKey(
   { state, authChain, partial }: Pick<RoomImport, 'state' | 'authChain' | 'partial'>,
 ): string | undefined {
   const mayLack = ({ type }: Pdu) => partial !== undefined && type === 'm.room.member'
-  const keyOf = ({ type, state_key }: Pdu) => `${type}\0${state_key}`
+  const keyOf = ({ type, state_key = '' }: Pdu) => stateKeyText({ type, stateKey: state_key })
   const present = new Set(state.map(keyOf))
   const lost = authChain.find(
     (pdu) => event.auth_events.includes(pdu.event_id) && !present.has(keyOf(pdu)) && !mayLack(pdu),

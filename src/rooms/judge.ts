@@ -17,7 +17,8 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { eventAt, statePairsOf } from '#protocol/state-resolution/state-pairs.ts'
 import type { EventFacts } from './held-events.ts'
 import { joinCode } from './membership-codes.ts'
-import type { Room, StateKey } from './room.ts'
+import type { Room } from './room.ts'
+import type { StateKey } from './state-key.ts'
 
 /** What an event refers to that is not here. */
 export interface Lacking {

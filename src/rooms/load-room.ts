@@ -42,8 +42,8 @@ export async function loadRoom(
   await loadStateKeys(db, room, slices)
   for (const eventId of await missingParents(db, row.room_nid)) room.missingParents.add(eventId)
   for (const { event_id, told, type, state_key } of await unprovedOf(db, row.room_nid)) {
-    const place = type === null || state_key === null ? undefined : { type, stateKey: state_key }
-    room.unproved.set(event_id, { told, place })
+    const key = type === null || state_key === null ? undefined : { type, stateKey: state_key }
+    room.unproved.add(event_id, told, key)
   }
   room.hasWaitingRedactions = await hasWaitingRedactions(db, row.room_nid)
   room.partial = await loadPartialRoom(db, row.room_nid)

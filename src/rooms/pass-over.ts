@@ -15,9 +15,9 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { StateAfter } from './engine.ts'
 import { stateWithHoles } from './fetch-state.ts'
 import type { Fetch, PassedEvent } from './fetching.ts'
-import type { StateKey } from './room.ts'
+import { type StateKey, stateKeyOf } from './state-key.ts'
 import { unplaced } from './unplaced.ts'
-import { placeOf, type Unproved } from './unproved-state.ts'
+import type { Unproved } from './unproved-state.ts'
 
 /** Events that are passed over. */
 export type Passed = Map<EventId, PassedEvent>
@@ -43,7 +43,7 @@ export async function passOverLeaning(
     for (const pdu of leaning.get(id) ?? []) {
       const { event_id, prev_events } = pdu
       if (!pdus.delete(event_id)) continue
-      passed.set(event_id, { prev_events, place: placeOf(pdu) })
+      passed.set(event_id, { prev_events, place: stateKeyOf(pdu) })
       lacking.push(event_id)
     }
   }

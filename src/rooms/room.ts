@@ -26,18 +26,14 @@ import { numberedEventRows } from '#storage/events.ts'
 import { HeldEvents, inPages } from './held-events.ts'
 import { membershipCodeOf } from './membership-codes.ts'
 import type { PartialRoom } from './partial-room.ts'
+import { type StateKey, stateKeyText } from './state-key.ts'
 import type { StateVersions } from './state-versions.ts'
-import type { Remembered } from './unproved-state.ts'
+import { UnprovedEvents } from './unproved-events.ts'
 
 export interface Head {
   readonly extremities: readonly EventId[]
   /** The version of the state that they resolve to. */
   readonly state: number
-}
-
-export interface StateKey {
-  readonly type: string
-  readonly stateKey: string
 }
 
 const resolutionsMax = 1000
@@ -71,7 +67,7 @@ export class Room implements RoomEvents {
   /** Events that are parents of events here, and are not here themselves. */
   readonly missingParents = new Set<EventId>()
   /** Events of states that were taken without them, since nobody could prove them then. */
-  readonly unproved = new Map<EventId, Remembered>()
+  readonly unproved = new UnprovedEvents()
   /** Whether redactions wait for events that are not here. */
   hasWaitingRedactions = false
   /** Of a room whose state is not known whole; it is so from the commit of our join on. */
@@ -107,7 +103,7 @@ export class Room implements RoomEvents {
   }
 
   stateKeyId(type: string, stateKey: string): number | undefined {
-    return this.#keyIds.get(keyText(type, stateKey))
+    return this.#keyIds.get(stateKeyText({ type, stateKey }))
   }
 
   get stateKeyCount(): number {
@@ -132,7 +128,7 @@ export class Room implements RoomEvents {
   loadStateKey(type: string, stateKey: string): number {
     const id = this.#keys.length
     this.#keys.push({ type, stateKey })
-    this.#keyIds.set(keyText(type, stateKey), id)
+    this.#keyIds.set(stateKeyText({ type, stateKey }), id)
     return id
   }
 
@@ -192,6 +188,7 @@ export class Room implements RoomEvents {
     this.#keyOfNumber[number] = event.stateKey
     this.#numbers.set(eventId, number)
     if (event.isRejected) this.#rejected.add(number)
+    this.unproved.found(eventId, this.stateKey(event.stateKey))
     return number
   }
 
@@ -284,13 +281,10 @@ export class Room implements RoomEvents {
       const id = this.stateKeyId(type, stateKey)
       return (id === undefined ? undefined : eventAt(pairs, id)) ?? []
     })
-    const events = new Map(
-      (await this.numbered(numbers)).map((pdu) => [keyText(pdu.type, pdu.state_key ?? ''), pdu]),
-    )
-    return { get: (type, stateKey) => events.get(keyText(type, stateKey)) }
+    const events = new Map<string, Pdu>()
+    for (const pdu of await this.numbered(numbers)) {
+      events.set(stateKeyText({ type: pdu.type, stateKey: pdu.state_key ?? '' }), pdu)
+    }
+    return { get: (type, stateKey) => events.get(stateKeyText({ type, stateKey })) }
   }
-}
-
-function keyText(type: string, stateKey: string): string {
-  return `${type}\0${stateKey}`
 }

@@ -18,41 +18,29 @@ import type { Pdu } from '#protocol/pdu.ts'
 import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
 import { putUnproved } from '#storage/unproved-state.ts'
 import type { Batch } from './batch.ts'
-import type { Room, StateKey } from './room.ts'
+import type { Room } from './room.ts'
+import type { StateKey } from './state-key.ts'
+import type { UnprovedEvent } from './unproved-events.ts'
 
 /** Events, and where in the state they stand, as far as that is known. */
 export type Unproved = ReadonlyMap<EventId, StateKey | undefined>
 
-export interface Remembered {
-  /** Larger for those of a state that was told later. */
-  readonly told: number
-  /** Where in the state it stands, if that is known. */
-  readonly place: StateKey | undefined
-}
-
 /** How many of a room are remembered: a tenth of the state of the largest rooms. */
 const unprovedMax = 10_000
-
-/** Where in the state an event stands. */
-export function placeOf(pdu: Pick<Pdu, 'type' | 'state_key'> | undefined): StateKey | undefined {
-  if (pdu?.state_key === undefined) return undefined
-  return { type: pdu.type, stateKey: pdu.state_key }
-}
 
 /** Remembers events of a state that is taken without them. */
 export function noteUnproved(batch: Batch, events: Unproved): void {
   const { unproved, roomNid } = batch.room
   if (events.size === 0) return
-  const told = Math.max(0, ...unproved.values().map((one) => one.told)) + 1
-  const noted: EventId[] = []
-  for (const [eventId, place] of events) {
-    if (!unproved.has(eventId) && unproved.size >= unprovedMax) continue
-    unproved.set(eventId, { told, place: place ?? unproved.get(eventId)?.place })
-    noted.push(eventId)
+  const told = unproved.lastTold + 1
+  const noted: UnprovedEvent[] = []
+  for (const [eventId, key] of events) {
+    if (unproved.get(eventId) === undefined && unproved.size >= unprovedMax) continue
+    noted.push(unproved.add(eventId, told, key))
   }
   batch.alongside.push((tx) => {
-    for (const event_id of noted) {
-      const { type = null, stateKey: state_key = null } = unproved.get(event_id)?.place ?? {}
+    for (const { eventId: event_id, key } of noted) {
+      const { type = null, stateKey: state_key = null } = key ?? {}
       putUnproved(tx, roomNid, { event_id, told, type, state_key })
     }
   })
@@ -68,29 +56,25 @@ export async function withProved(room: Room, pdu: Pdu, version: number): Promise
   if (size === 0 || size >= unprovedMax) return version
   let proved = version
   for (const eventId of pdu.auth_events) {
-    const number = room.unproved.has(eventId) ? room.eventNumber(eventId) : undefined
-    if (number === undefined || room.isRejected(number)) continue
+    const one = room.unproved.get(eventId)
+    const number = room.eventNumber(eventId)
+    if (one === undefined || number === undefined || room.isRejected(number)) continue
     const key = room.stateKeyOf(number)
     const there = eventAt(await room.states.pairs(proved), key)
-    if (there !== undefined || !isLast(room, eventId, number)) continue
+    if (there !== undefined || !isLast(room, one, number)) continue
     proved = await room.states.withChange(proved, { key, event: number })
   }
   return proved
 }
 
 /** Whether nothing that could not be proved either is known, or may be, to have taken the event's place. */
-function isLast(room: Room, eventId: EventId, number: number): boolean {
-  const { told = 0 } = room.unproved.get(eventId) ?? {}
-  const { type, stateKey } = room.stateKey(room.stateKeyOf(number))
-  for (const [otherId, other] of room.unproved) {
-    const otherNumber = room.eventNumber(otherId)
-    const place =
-      otherNumber === undefined ? other.place : room.stateKey(room.stateKeyOf(otherNumber))
-    if (place === undefined && other.told > told) return false
-    if (place?.type !== type || place.stateKey !== stateKey || otherNumber === number) continue
-    if (otherNumber === undefined) return false
-    const isBefore = room.graph.authEvents(number).includes(otherNumber)
-    if (!isBefore && !room.isRejected(otherNumber)) return false
+function isLast(room: Room, { told }: UnprovedEvent, number: number): boolean {
+  if (room.unproved.lastKeylessTold > told) return false
+  for (const otherId of room.unproved.at(room.stateKey(room.stateKeyOf(number)))) {
+    const other = room.eventNumber(otherId)
+    if (other === undefined) return false
+    const isBefore = room.graph.authEvents(number).includes(other)
+    if (other !== number && !isBefore && !room.isRejected(other)) return false
   }
   return true
 }

@@ -26,10 +26,10 @@ export function putUnproved(tx: Writer, roomNid: number, unproved: UnprovedRow):
   `)
 }
 
-/** All of a room. */
+/** All of a room, those of the last state at the end. */
 export async function unprovedOf(db: Reader, roomNid: number): Promise<UnprovedRow[]> {
   return await db.all<UnprovedRow>(sql`
     SELECT event_id, told, type, state_key FROM unproved_state WHERE room_nid = ${roomNid}
-    ORDER BY event_id
+    ORDER BY told, event_id
   `)
 }
