@@ -6,23 +6,28 @@
  */
 
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { fuzz } from './fuzz/fuzz.ts'
 import { judge } from './fuzz/judge.ts'
 import { regressInputs } from './fuzz/regress.ts'
 import { targets } from './fuzz/targets.ts'
+import { Watchdog } from './fuzz/watchdog.ts'
 
 const inputs = regressInputs()
+const seed = 1
+const watchdog = new Watchdog({ seed })
+
+after(() => watchdog.end())
 
 for (const [name, open] of targets) {
   test(`${name}: what was found is mended, and the first inputs pass`, async () => {
     const target = await open()
     for (const { input, file } of inputs.filter((one) => one.target === name)) {
-      const finding = await judge(target, input)
+      const finding = await judge(target, input, { watchdog })
       assert.equal(finding?.text, undefined, file)
     }
     const runsMax = target.quickRuns ?? 200
-    const { runs, found } = await fuzz(target, { seed: 1, runsMax })
+    const { runs, found } = await fuzz(target, { seed, runsMax, watchdog })
     assert.ok(runs >= runsMax)
     for (const { finding, input } of found) {
       assert.fail(`${JSON.stringify(Buffer.from(input).toString())}: ${finding.text}`)

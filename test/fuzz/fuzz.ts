@@ -10,20 +10,17 @@
 
 import { type SeededRandom, seededRandom } from '../../src/io/simulated/simulated-random.ts'
 import type { Coverage } from './coverage.ts'
-import { type Finding, judge } from './judge.ts'
+import { type Finding, type Judges, judge } from './judge.ts'
 import { mutated } from './mutate.ts'
-import type { Measure } from './slowness.ts'
 import type { Target } from './target.ts'
 
-export interface FuzzOptions {
+export interface FuzzOptions extends Judges {
   readonly seed: number
   /** When to stop: so many inputs, or after so long. */
   readonly runsMax?: number
   readonly msMax?: number
   /** Without it no input is kept but the seeds. */
   readonly coverage?: Coverage
-  /** Where `coverage` counts: says how slow an input is without that. */
-  readonly uncounted?: Measure
   /** Inputs beside those of the target. */
   readonly seeds?: readonly Uint8Array[]
 }
@@ -140,7 +137,7 @@ class Loop {
 
   #run(input: Uint8Array): void | Promise<void> {
     this.runs += 1
-    const judged = judge(this.#target, input, this.#options.uncounted)
+    const judged = judge(this.#target, input, this.#options)
     if (judged instanceof Promise) return judged.then((finding) => this.#note(finding, input))
     this.#note(judged, input)
   }

@@ -6,17 +6,34 @@
 
 import { cpuMsSince, isSlow, leastCpuMs, type Measure } from './slowness.ts'
 import type { Aside, Target } from './target.ts'
+import type { Watchdog } from './watchdog.ts'
 
 /** What is wrong, if something is: the first line tells findings from each other. */
 export type Finding = { readonly kind: string; readonly text: string } | undefined
 
 const unmeasured: Aside = (work) => work()
 
-/**
- * What takes long is run again to see whether it is slow: where the engine's counters are on in this thread,
- * by `uncounted`.
- */
+export interface Judges {
+  /** Where the engine's counters are on in this thread: says how slow an input is without them. */
+  readonly uncounted?: Measure | undefined
+  /** Notices what never ends. */
+  readonly watchdog?: Watchdog | undefined
+}
+
 export function judge(
+  target: Target,
+  input: Uint8Array,
+  { uncounted, watchdog }: Judges = {},
+): Finding | Promise<Finding> {
+  watchdog?.begin(target.name, input)
+  const judged = judgeUnwatched(target, input, uncounted)
+  if (judged instanceof Promise) return judged.finally(() => watchdog?.ended())
+  watchdog?.ended()
+  return judged
+}
+
+/** What takes long is run again to see whether it is slow. */
+function judgeUnwatched(
   target: Target,
   input: Uint8Array,
   uncounted?: Measure,

@@ -2,8 +2,9 @@
  * Fuzzing: `npm run fuzz`, or of some targets: `npm run fuzz -- json pdu --seconds 60 --seed 7`.
  *
  * Each target gets so many seconds (20 if it is not said), whole servers some times as many. What is found is made small, told, and kept
- * in `test/fuzz/regress/`, where `test/fuzz-regress.test.ts` runs it from then on. The seed is printed;
- * with `--runs N` instead of seconds the same seed runs the same inputs, unless the code has changed.
+ * in `test/fuzz/regress/`, where `test/fuzz-regress.test.ts` runs it from then on. An input that never ends is
+ * told and kept as it is, and ends the run. The seed is printed; with `--runs N` instead of seconds the same
+ * seed runs the same inputs, unless the code has changed.
  *
  * - `--runs N`: so many inputs of each target.
  * - `--list`: the names of all targets.
@@ -17,11 +18,12 @@ import { parseArgs } from 'node:util'
 import { Coverage } from './coverage.ts'
 import { type Found, fuzz } from './fuzz.ts'
 import { judge } from './judge.ts'
-import { regressInputs, writeRegressInput } from './regress.ts'
+import { inputLines, regressInputs, writeRegressInput } from './regress.ts'
 import { shrink } from './shrink.ts'
 import { UncountedThread } from './slowness.ts'
 import type { Target } from './target.ts'
 import { targets } from './targets.ts'
+import { Watchdog } from './watchdog.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,7 +36,10 @@ const { values, positionals } = parseArgs({
   },
 })
 
+const seed =
+  values.seed === undefined ? Math.floor(performance.timeOrigin) % 2 ** 31 : Number(values.seed)
 const { leastCpuMs: uncounted } = new UncountedThread(import.meta.resolve('./targets.ts'))
+const watchdog = new Watchdog({ seed, file: values.input })
 
 if (values.list) for (const name of targets.keys()) console.log(name)
 else await fuzzAll(positionals.length > 0 ? positionals : [...targets.keys()])
@@ -42,22 +47,20 @@ else await fuzzAll(positionals.length > 0 ? positionals : [...targets.keys()])
 process.exit()
 
 async function fuzzAll(names: readonly string[]): Promise<void> {
-  const seed =
-    values.seed === undefined ? Math.floor(performance.timeOrigin) % 2 ** 31 : Number(values.seed)
   console.log(`seed ${seed}`)
   let failed = 0
   for (const name of names) {
     const open = targets.get(name)
     if (open === undefined) throw new Error(`there is no target ${name}; --list tells their names`)
     const target = await open()
-    const isGood = values.input === undefined ? await fuzzOne(target, seed) : await showOne(target)
+    const isGood = values.input === undefined ? await fuzzOne(target) : await showOne(target)
     if (!isGood) failed += 1
   }
   console.log(`${names.length - failed} passed, ${failed} failed`)
   if (failed > 0) process.exitCode = 1
 }
 
-async function fuzzOne(target: Target, seed: number): Promise<boolean> {
+async function fuzzOne(target: Target): Promise<boolean> {
   const coverage = new Coverage((url) => url.includes('/src/'))
   const known = regressInputs().filter(({ target: name }) => name === target.name)
   const began = performance.now()
@@ -66,7 +69,8 @@ async function fuzzOne(target: Target, seed: number): Promise<boolean> {
       ? { msMax: Number(values.seconds) * 1000 * (target.timeFactor ?? 1) }
       : { runsMax: Number(values.runs) }
   const seeds = known.map(({ input }) => input)
-  const { runs, kept, found } = await fuzz(target, { seed, coverage, uncounted, seeds, ...limit })
+  const options = { seed, coverage, uncounted, watchdog, seeds, ...limit }
+  const { runs, kept, found } = await fuzz(target, options)
   const perSecond = Math.round(runs / ((performance.now() - began) / 1000))
   const { functions } = coverage
   coverage.end()
@@ -79,17 +83,15 @@ async function fuzzOne(target: Target, seed: number): Promise<boolean> {
 }
 
 async function tell(target: Target, { finding, input }: Found): Promise<void> {
-  const small = await shrink(target, { input, kind: finding.kind, uncounted })
+  const small = await shrink(target, { input, kind: finding.kind, uncounted, watchdog })
   const file = writeRegressInput(target.name, small)
-  const { text } = (await judge(target, small, uncounted)) ?? finding
+  const { text } = (await judge(target, small, { uncounted, watchdog })) ?? finding
   console.log(`    ${text.replaceAll('\n', '\n    ')}`)
-  console.log(`    ${file}: ${JSON.stringify(Buffer.from(small).toString()).slice(0, 300)}`)
-  // Of a machine that is thrown away only the log is left.
-  if (process.env.CI) console.log(`    in Base64: ${Buffer.from(small).toString('base64')}`)
+  for (const line of inputLines(file, small)) console.log(line)
 }
 
 async function showOne(target: Target): Promise<boolean> {
-  const finding = await judge(target, readFileSync(values.input ?? ''))
+  const finding = await judge(target, readFileSync(values.input ?? ''), { watchdog })
   console.log(finding?.text ?? `${target.name}: nothing is wrong with it`)
   return finding === undefined
 }

@@ -32,3 +32,12 @@ export function writeRegressInput(target: string, input: Uint8Array): string {
   writeFileSync(file, input)
   return file
 }
+
+/** Says what an input is, and where it was kept. */
+export function inputLines(file: string, input: Uint8Array): string[] {
+  const bytes = Buffer.from(input)
+  const lines = [`    ${file}: ${JSON.stringify(bytes.toString()).slice(0, 300)}`]
+  // Of a machine that is thrown away only the log is left.
+  if (process.env.CI) lines.push(`    in Base64: ${bytes.toString('base64')}`)
+  return lines
+}

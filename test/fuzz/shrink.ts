@@ -4,8 +4,7 @@
  * @module
  */
 
-import { judge } from './judge.ts'
-import type { Measure } from './slowness.ts'
+import { type Judges, judge } from './judge.ts'
 import type { Target } from './target.ts'
 
 /** How often a target is run for that at most, and for how long. */
@@ -14,13 +13,13 @@ const msMax = 20_000
 
 export async function shrink(
   target: Target,
-  { input, kind, uncounted }: { input: Uint8Array; kind: string; uncounted?: Measure },
+  { input, kind, ...judges }: Judges & { readonly input: Uint8Array; readonly kind: string },
 ): Promise<Uint8Array> {
   const started = performance.now()
   let runs = 0
   const shows = async (candidate: Uint8Array) => {
     runs += 1
-    return (await judge(target, candidate, uncounted))?.kind === kind
+    return (await judge(target, candidate, judges))?.kind === kind
   }
   const mayGoOn = () => runs < runsMax && performance.now() - started < msMax
   let smallest = input
