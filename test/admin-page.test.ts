@@ -24,6 +24,8 @@ test('the shell, its script and its style are for anybody, and say nothing of th
   }
   const { text } = await askAdmin(a, '/_hansa/admin', { token: '' })
   assert.ok(text.includes('src="/_hansa/admin/page.js"'))
+  const { status, text: withSlash } = await askAdmin(a, '/_hansa/admin/', { token: '' })
+  assert.deepEqual([status, withSlash], [200, text])
   // Where scripts may come from is of use only if none stands in the page itself.
   assert.ok(!/<script>|\son[a-z]+=|javascript:/.test(text))
 })
@@ -129,6 +131,50 @@ test('earlier events are a link away', async () => {
   const earlier = await askAdmin(a, `views/rooms/${encode(roomId)}?from=${from}`)
   assert.ok(earlier.text.includes('creates the room'))
 })
+
+test('of a large state each event is shown once, page by page, the room’s own first', async () => {
+  const { world, a, roomId } = await forkedRoom('11')
+  const [alice, type] = [a.user('alice'), 'org.example.seat']
+  const first = await askAdmin(a, `views/rooms/${encode(roomId)}`)
+  assert.ok(!first.text.includes('Events 1 to'))
+  assert.ok(first.text.includes('and 2 memberships'))
+  assert.ok(!first.text.includes('More of the state'))
+  const own = stateRows(first.text)
+  const seats = Array.from({ length: 2 * 200 - own.length + 1 }, (_, n) => `seat ${n}.`)
+  for (const state_key of seats)
+    await a.send(roomId, { sender: alice, type, state_key, content: {} })
+  await a.send(roomId, {
+    sender: alice,
+    type: 'm.room.name',
+    state_key: '',
+    content: { name: 'The Hall' },
+  })
+  await world.settle()
+
+  const pages: string[] = []
+  for (let next: string | undefined = ''; next !== undefined; ) {
+    const { text } = await askAdmin(a, `views/rooms/${encode(roomId)}${next}`)
+    pages.push(text)
+    next = /&amp;state_from=\d+(?=">More of the state)/.exec(text)?.[0].replace('&amp;', '?')
+  }
+  assert.deepEqual(
+    pages.map((page) => stateRows(page).length),
+    [200, 200, 2],
+  )
+  assert.ok(pages.every((page) => page.includes('<h1>The Hall</h1>')))
+  assert.match(pages[0] ?? '', /Events 1 to 200 of 402/)
+  assert.match(pages[2] ?? '', /Events 401 to 402 of 402/)
+  const rows = pages.flatMap(stateRows)
+  assert.equal(new Set(rows).size, rows.length)
+  assert.deepEqual(rows.slice(0, own.length).toSorted(), own.toSorted())
+  for (const seat of seats) assert.equal(rows.filter((row) => row.includes(seat)).length, 1, seat)
+})
+
+/** The rows of the table that a room's state is shown in. */
+function stateRows(text: string): string[] {
+  const [, state = ''] = /<h2>The state<\/h2>.*?<tbody>(.*?)<\/tbody>/s.exec(text) ?? []
+  return state.match(/<tr>.*?<\/tr>/gs) ?? []
+}
 
 test('it is shown how the server is, and what waits there', async () => {
   const world = new World(1)

@@ -4,7 +4,12 @@
  * @module
  */
 
-import { getAdminPage, getAdminPageScript, getAdminPageStyle } from '#endpoints/admin/page.ts'
+import {
+  getAdminPage,
+  getAdminPageScript,
+  getAdminPageStyle,
+  getAdminPageWithSlash,
+} from '#endpoints/admin/page.ts'
 import { ByteAnswer } from '#http/byte-answer.ts'
 import { answer, type Route } from '#http/endpoint.ts'
 import { programFiles } from '#io/program-files.ts'
@@ -65,8 +70,8 @@ function shell(serverName: string): Html {
 }
 
 export const pageRoutes: readonly Route<Needs>[] = [
-  answer(getAdminPage, async (_, { serverName }: Needs) =>
-    served('text/html', shell(serverName).text),
+  ...[getAdminPage, getAdminPageWithSlash].map((page) =>
+    answer(page, async (_, { serverName }: Needs) => served('text/html', shell(serverName).text)),
   ),
   answer(getAdminPageScript, async () => served('text/javascript', script?.text ?? '')),
   answer(getAdminPageStyle, async () =>

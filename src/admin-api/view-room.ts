@@ -18,19 +18,40 @@ import { href, link } from './view-parts.ts'
 
 type Graph = ResponseOf<typeof getRoomGraph>
 
-/** The state of a room but for its members, of whom there may be many. */
+/** How many events of the state are shown at once. */
+const stateEventsMax = 200
+
+/** A part of the state of a room, but for its members, of whom there may be many. */
 export interface ShownState {
+  readonly name: string | undefined
   readonly events: readonly Pdu[]
+  /** How many stand before them. */
+  readonly from: number
+  /** How many there are, of which these are some. */
+  readonly size: number
   readonly members: number
 }
 
+/** The part after the first `from` events. What the room is comes before what others keep in it. */
 export async function stateOf(
-  rooms: Pick<Rooms, 'currentState'>,
+  rooms: Pick<Rooms, 'currentState' | 'events'>,
   roomId: RoomId,
+  from = 0,
 ): Promise<ShownState> {
   const state = await rooms.currentState(roomId)
-  const events = (await state?.events((type) => type !== 'm.room.member')) ?? []
-  return { events, members: (state?.size ?? 0) - events.length }
+  const all = state?.ids() ?? []
+  const known = all.filter(({ type }) => type !== 'm.room.member')
+  const isOwn = ({ type }: { readonly type: string }) => type.startsWith('m.room.')
+  const ordered = [...known.filter(isOwn), ...known.filter((entry) => !isOwn(entry))]
+  const shown = ordered.slice(from, from + stateEventsMax).map(({ eventId }) => eventId)
+  const name = (await state?.event('m.room.name', ''))?.content.name
+  return {
+    name: typeof name === 'string' ? name : undefined,
+    events: (await rooms.events(roomId, shown)).map(({ pdu }) => pdu),
+    from,
+    size: known.length,
+    members: all.length - known.length,
+  }
 }
 
 export function roomHtml(
@@ -39,8 +60,7 @@ export function roomHtml(
 ): Html {
   const { room_id: room, room_version: version, events } = graph
   const own = { name: serverName, title: serverName }
-  const name = state.events.find(({ type, state_key: key }) => type === 'm.room.name' && key === '')
-  const title = typeof name?.content.name === 'string' ? name.content.name : room
+  const title = state.name ?? room
   const drawn = drawnRoom({
     title,
     servers: [own],
@@ -64,14 +84,18 @@ function parsed(graph: Graph): Graph {
   return JSON.parse(JSON.stringify(graph)) as Graph
 }
 
-function stateTable({ events, members }: ShownState, room: string): Html {
+function stateTable({ events, from, size, members }: ShownState, room: string): Html {
   const shown = events.map((pdu) => ({ ...pdu, verdicts: new Map() }))
   const words = new Words({ events: shown })
   const rows = shown.map((event) => {
     const { event_id: id, type, state_key: key = '', sender } = event
     return html`<tr><th>${words.key(type, key)}</th><td>${words.value(event)}</td><td><code>${sender}</code></td><td>${link({ room, event: id }, 'why')}</td></tr>`
   })
+  const end = from + events.length
+  const isPart = events.length > 0 && events.length < size
   return html`<div class="scroll"><table><thead><tr><th></th><th></th><th>Set by</th><th></th></tr></thead>
 <tbody>${rows}</tbody></table></div>
+${isPart ? html`<p class="facts">Events ${from + 1} to ${end} of ${size}, without memberships.</p>` : undefined}
+${end < size ? html`<p>${link({ room, state_from: String(end) }, 'More of the state')}</p>` : undefined}
 <p class="facts">and ${members} memberships.</p>`
 }

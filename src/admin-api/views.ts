@@ -45,7 +45,7 @@ export const viewRoutes: readonly Route<Needs>[] = [
   answer(viewRoom, async (request, needs: Needs) => {
     const { roomId } = request.params
     const told = await graph(request, needs)
-    const state = await stateOf(needs.rooms, roomId)
+    const state = await stateOf(needs.rooms, roomId, request.query.state_from)
     return view(roomHtml(told, { serverName: needs.serverName, state }))
   }),
   answer(viewEvent, async (request, needs: Needs) =>

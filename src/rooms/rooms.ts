@@ -56,7 +56,7 @@ export interface StoredEvent {
 export interface StateView {
   eventId(type: string, stateKey: string): EventId | undefined
   event(type: string, stateKey: string): Promise<Pdu | undefined>
-  /** All entries, in no order. */
+  /** All entries, in the order in which this server has met their keys in the room. */
   ids(): { readonly type: string; readonly stateKey: string; readonly eventId: EventId }[]
   /** Several events at once; those that are not there are left out. Without a filter, all. */
   events(filter?: (type: string, stateKey: string) => boolean): Promise<Pdu[]>

@@ -23,6 +23,7 @@ function wanted() {
   }
   if (room !== null) {
     take('from', address.get('from'))
+    take('state_from', address.get('state_from'))
     return `rooms/${encodeURIComponent(room)}?${query}`
   }
   take('after', address.get('after'))

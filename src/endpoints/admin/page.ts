@@ -17,6 +17,13 @@ export const getAdminPage = endpoint({
   ...asset,
 })
 
+/** `GET /_hansa/admin/`: the same page, as people type its address too. */
+export const getAdminPageWithSlash = endpoint({
+  operationId: 'hansaAdminPageWithSlash',
+  path: '/_hansa/admin/',
+  ...asset,
+})
+
 /** `GET /_hansa/admin/page.js`: it logs in, asks for a view, and puts it into the page. */
 export const getAdminPageScript = endpoint({
   operationId: 'hansaAdminPageScript',
@@ -39,7 +46,7 @@ export const viewRooms = endpoint({
   ...view,
 })
 
-/** `GET /_hansa/admin/v1/views/rooms/{roomId}`: the event graph of a room, and its state. */
+/** `GET /_hansa/admin/v1/views/rooms/{roomId}`: the event graph of a room, and its state, 200 events of it at once. */
 export const viewRoom = endpoint({
   operationId: 'hansaViewRoom',
   path: '/_hansa/admin/v1/views/rooms/{roomId}',
@@ -47,6 +54,8 @@ export const viewRoom = endpoint({
   query: {
     /** The event from which the graph is followed back; the forward extremities, if absent. */
     from: t.optional(t.eventId),
+    /** How many events of the state to pass over: those of the pages before. */
+    state_from: t.optional(t.integer({ min: 0 })),
   },
   ...view,
 })
