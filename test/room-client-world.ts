@@ -375,3 +375,7 @@ const noServers: RemoteServers = {
   eventByTime: refuse,
   askPolicyServer: refuse,
 }
+
+export function typesOf(events: readonly Body[]): string[] {
+  return events.map(({ type }) => type)
+}
