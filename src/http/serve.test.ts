@@ -1,83 +1,17 @@
+/**
+ * From requests to handlers: what arrives there, and what is refused before.
+ *
+ * @module
+ */
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import type { HttpHandler, IncomingRequest } from '#io/http.ts'
-import { silentLog } from '#io/log.ts'
-import { simulatedBody } from '#io/simulated/simulated-body.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import { MatrixError } from '#protocol/matrix-error.ts'
-import * as t from '#schema/schema.ts'
-import { ByteAnswer } from './byte-answer.ts'
-import { answer, endpoint, type RequestOf, type Route } from './endpoint.ts'
-import { RawJson, RawJsonPages } from './raw-json.ts'
-import { type Shell, serve } from './serve.ts'
-
-const echo = endpoint({
-  operationId: 'echo',
-  method: 'POST',
-  path: '/echo/{roomId}/{stateKey}',
-  auth: 'none',
-  params: { roomId: t.roomId, stateKey: t.string() },
-  query: {
-    limit: t.optional(t.integer({ min: 1 })),
-    full: t.optional(t.boolean()),
-    v: t.optional(t.array(t.eventId)),
-    dir: t.optional(t.oneOf('f', 'b')),
-  },
-  body: t.object({
-    name: t.optional(t.string({ max: 5 })),
-    users: t.optional(t.array(t.userId)),
-    nested: t.optional(t.object({ count: t.integer() })),
-  }),
-  bodyBytesMax: 1000,
-  response: t.unknown(),
-})
-
-const strict = endpoint({
-  operationId: 'strict',
-  method: 'PUT',
-  path: '/strict',
-  auth: 'none',
-  query: { at: t.integer() },
-  body: t.object({ name: t.string() }),
-  response: t.object({ ok: t.boolean() }),
-})
-
-const whoami = endpoint({
-  operationId: 'whoami',
-  method: 'GET',
-  path: '/whoami',
-  auth: 'user',
-  response: t.unknown(),
-})
-
-const open = endpoint({ ...whoami, operationId: 'open', path: '/open', guests: true })
-const maybe = endpoint({ ...whoami, operationId: 'maybe', path: '/maybe', auth: 'optional-user' })
-const federated = endpoint({
-  operationId: 'federated',
-  method: 'PUT',
-  path: '/federated',
-  auth: 'server',
-  body: t.jsonObject,
-  response: t.unknown(),
-})
-const failing = endpoint({ ...whoami, operationId: 'failing', path: '/failing', auth: 'none' })
-const picture = endpoint({ ...failing, operationId: 'picture', path: '/picture' })
-
-const routes: Route<{ fail: () => never }>[] = [
-  answer(echo, async ({ params, query, body }) => ({ params, query, body })),
-  answer(strict, async ({ query, body }) => ({ ok: query.at === 1 && body.name === 'x' })),
-  answer(whoami, async ({ session }) => session),
-  answer(open, async ({ session }) => session),
-  answer(maybe, async ({ session }) => session ?? {}),
-  answer(federated, async ({ origin, rawBody }) => ({ origin, bytes: rawBody.length })),
-  answer(failing, async (_, { fail }: { fail: () => never }) => fail()),
-  answer(
-    picture,
-    async () =>
-      new ByteAnswer({ status: 200, headers: { 'content-type': 'image/png' }, body: bytes('png') }),
-  ),
-]
+import { ask, bytes, type echo, type strict } from '../../test/echo-routes.ts'
+import type { RequestOf } from './endpoint.ts'
+import type { Shell } from './serve.ts'
 
 test('values arrive checked and typed', async () => {
   const got = await ask('POST', '/echo/%21a%2F%25:b.c/%40x?limit=3&full=true&v=$a&v=%24b%2F&z=1', {
@@ -176,34 +110,6 @@ test('OPTIONS answers with the CORS headers and runs nothing', async () => {
   assert.equal(got.headers['access-control-allow-headers'], allowed)
 })
 
-test('an unexpected error is logged and shows nothing', async () => {
-  const logged: unknown[] = []
-  const log = { ...silentLog, error: (_: string, fields?: object) => logged.push(fields) }
-  const secret = new Error('the secret is 42')
-  const got = await ask('GET', '/failing?access_token=s3cret', undefined, {
-    shell: { log },
-    fail: secret,
-  })
-  assert.equal(got.status, 500)
-  assert.deepEqual(got.body, { errcode: 'M_UNKNOWN', error: 'Something went wrong here.' })
-  assert.deepEqual(logged, [{ method: 'GET', path: '/failing', error: secret }])
-})
-
-test('errors show their extra keys, and when to try again', async () => {
-  const extra = { retry_after_ms: 1500 }
-  const fail = new MatrixError(429, 'M_LIMIT_EXCEEDED', 'Too much.', { extra })
-  const got = await ask('GET', '/failing', undefined, { fail })
-  assert.deepEqual(got.body, { errcode: 'M_LIMIT_EXCEEDED', error: 'Too much.', ...extra })
-  assert.equal(got.headers['retry-after'], '2')
-})
-
-test('other errors are explained by whoever knows them', async () => {
-  const explain = () => new MatrixError(502, 'M_UNKNOWN', 'b is unreachable.')
-  const got = await ask('GET', '/failing', undefined, { fail: new Error('x'), shell: { explain } })
-  assert.equal(got.status, 502)
-  assert.equal(got.body.error, 'b is unreachable.')
-})
-
 test('the rate is limited after authentication and before the body is read', async () => {
   const seen: unknown[] = []
   const limitRate: Shell['limitRate'] = (endpoint, requester) => {
@@ -217,89 +123,6 @@ test('the rate is limited after authentication and before the body is read', asy
     ['echo', undefined, '10.0.0.1'],
     ['whoami', '@alice:a', '10.0.0.1'],
   ])
-})
-
-test('an answer that is not as its schema says fails where answers are checked', async () => {
-  const wrong: Route<object>[] = [answer(strict, async () => ({ ok: 'yes' }) as never)]
-  const handler = serve(wrong, {}, { log: silentLog, checkAnswers: true })
-  const got = await read(handler, request('PUT', '/strict?at=1', { name: 'x' }))
-  assert.equal(got.status, 500)
-})
-
-test('bytes are answered as they are', async () => {
-  const handler = serve(routes, { fail: assert.fail }, { log: silentLog })
-  const got = await handler(request('GET', '/picture', undefined))
-  assert.equal(got.headers['content-type'], 'image/png')
-  assert.deepEqual(got.body, bytes('png'))
-})
-
-test('raw JSON and raw numbers are spliced into answers, and the length is right', async () => {
-  const big = new RawJson(bytes(`{"b":1.0,"long":"${'x'.repeat(80_000)}"}`))
-  const value = {
-    a: new RawJson(bytes('{"z": 1}')),
-    text: '"\\u0041"\u0041"\\',
-    list: [big, new RawJson(bytes('[]'))],
-    number: JSON.rawJSON('1.0'),
-  }
-  const handler = serve([answer(whoami, async () => value)], {}, shellOf())
-  const got = await handler(request('GET', '/whoami?access_token=good', undefined))
-  const chunks = got.body as Uint8Array[]
-  const text = Buffer.concat(chunks).toString()
-  assert.equal(
-    text,
-    `{"a":{"z": 1},"text":${JSON.stringify(value.text)},"list":[${Buffer.from(big.bytes)},[]],"number":1.0}`,
-  )
-  assert.equal(got.headers['content-length'], String(text.length))
-})
-
-/** A handler whose answer has these pages in a list, and another list without any. */
-function paged(pages: AsyncIterable<readonly Uint8Array[]>, shell = shellOf()) {
-  const none = new RawJsonPages((async function* () {})())
-  const value = { none: [none], list: [new RawJsonPages(pages)], after: new RawJson(bytes('[1]')) }
-  return serve([answer(whoami, async () => value)], {}, shell)
-}
-
-test('pages are read while they are sent, in chunks, and are one list', async () => {
-  const long = JSON.stringify('x'.repeat(40_000))
-  const pages = [[bytes('1'), bytes(long)], [], [bytes(long), bytes('{"a":1.0}')], [bytes('4')]]
-  let read = 0
-  const handler = paged(
-    (async function* () {
-      for (const page of pages) {
-        read += 1
-        yield page
-      }
-    })(),
-  )
-  const got = await handler(request('GET', '/whoami?access_token=good', undefined))
-  assert.equal(read, 0)
-  assert.equal(got.headers['content-length'], undefined)
-  const chunks: Uint8Array[] = []
-  for await (const chunk of got.body as AsyncIterable<Uint8Array>) {
-    if (chunks.length === 0) assert.equal(read, 3)
-    chunks.push(chunk)
-  }
-  assert.equal(
-    Buffer.concat(chunks).toString(),
-    `{"none":[],"list":[1,${long},${long},{"a":1.0},4],"after":[1]}`,
-  )
-})
-
-test('an answer that breaks half-way is told to the log, and to who sends it', async () => {
-  const told: unknown[] = []
-  const log = { ...silentLog, error: (...entry: unknown[]) => told.push(entry) }
-  const broken = new Error('the disk is gone')
-  const handler = paged(
-    (async function* () {
-      yield [bytes('1')]
-      throw broken
-    })(),
-    { ...shellOf(), log },
-  )
-  const { body } = await handler(request('GET', '/whoami?access_token=good', undefined))
-  await assert.rejects(Array.fromAsync(body as AsyncIterable<Uint8Array>), broken)
-  const about = { method: 'GET', path: '/whoami', error: broken }
-  assert.deepEqual(told, [['an answer broke half-way', about]])
 })
 
 test('whatever is asked for, the answer is JSON and nothing fails', async () => {
@@ -346,59 +169,3 @@ test('optional fields of a query may be absent, required ones are there', () => 
   const right: RequestOf<typeof strict>['query'] = { at: 1 }
   assert.deepEqual([empty, wrong, missing, right].length, 4)
 })
-
-function bytes(text: string): Uint8Array {
-  return new Uint8Array(Buffer.from(text))
-}
-
-function shellOf(more: Partial<Shell> = {}): Shell {
-  return {
-    log: silentLog,
-    authenticateUser: async (token) => {
-      if (token === 'good') return { userId: '@alice:a', deviceId: 'D', guest: false }
-      if (token === 'guest') return { userId: '@guest:a', deviceId: 'D', guest: true }
-      throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'Who are you?')
-    },
-    ...more,
-  }
-}
-
-function request(method: string, target: string, body: unknown, headers = {}): IncomingRequest {
-  const sent =
-    body === undefined
-      ? new Uint8Array()
-      : body instanceof Uint8Array
-        ? body
-        : bytes(JSON.stringify(body))
-  return {
-    method,
-    target,
-    headers,
-    remoteAddress: '10.0.0.1',
-    encrypted: false,
-    signal: new AbortController().signal,
-    ...simulatedBody(sent),
-  }
-}
-
-async function read(handler: HttpHandler, request: IncomingRequest) {
-  const { status, headers, body } = await handler(request)
-  const text = Buffer.concat(
-    body instanceof Uint8Array ? [body] : (body as Uint8Array[]),
-  ).toString()
-  return { status, headers, body: JSON.parse(text || '{}') as Record<string, unknown> }
-}
-
-/** The one place that touches the API under test. */
-async function ask(
-  method: string,
-  target: string,
-  body: unknown,
-  options: { headers?: object; shell?: Partial<Shell>; fail?: Error } = {},
-) {
-  const fail = () => {
-    throw options.fail ?? new Error('must not run')
-  }
-  const handler = serve(routes, { fail }, shellOf(options.shell))
-  return read(handler, request(method, target, body, options.headers))
-}

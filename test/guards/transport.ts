@@ -158,7 +158,10 @@ const transportGuards: readonly Guard[] = [
       'src/io/connection-limits.ts',
       'if (count >= connectionsPerAddressMax && !this.#proxies.has(address)) return false',
     ],
-    server('one address has so many connections and no more, until one of them ends'),
+    seenBy(
+      'src/io/connection-limits.test.ts',
+      'one address has so many connections and no more, until one of them ends',
+    ),
   ),
   one(
     'B10',
