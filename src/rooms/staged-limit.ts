@@ -12,24 +12,26 @@ import type { EngineParts } from './engine-parts.ts'
 
 /** How many PDUs of a room may be staged. */
 export const stagedMax = 1000
-/** How many are left when there were more. */
+/** How many are left when there were more, with those that come. */
 const keptMax = 800
 /** How many are read at once: each may have 64 KiB. */
 const lookedAtOnce = 25
 
 /**
- * Takes away the oldest of too many, and gives their numbers. Those go first that others follow: they
- * are fetched for these, as the events of a gap or as history. Then those of the server that has most
- * of them here, which nobody may miss.
+ * Takes away the oldest, if there are too many with so many that are `arriving` and so many `more`. Gives
+ * the numbers of those that are `gone`, and of those that are `found` and stay. Those go first that others
+ * follow: they are fetched for these, as the events of a gap or as history. Then those of the server that
+ * has most of them here, which nobody may miss.
  */
 export async function pruneStaged(
   { db, log, queues, clock }: EngineParts,
   roomId: RoomId,
-): Promise<ReadonlySet<number>> {
+  { arriving, more }: { readonly arriving: number; readonly more: number },
+): Promise<{ readonly gone: ReadonlySet<number>; readonly found: ReadonlySet<number> }> {
   const slices = new Slices(clock)
   const rows: StagedListRow[] = []
   const followed = new Set<unknown>()
-  for (let after = 0, isMore = true; isMore && rows.length < 2 * stagedMax; ) {
+  for (let after = 0, isMore = true; isMore; ) {
     const page = await stagedOfRoom(db, roomId, { after, limit: lookedAtOnce })
     for (const { bytes, ...row } of page) {
       for (const parent of parentsOf(bytes)) followed.add(parent)
@@ -39,8 +41,12 @@ export async function pruneStaged(
     isMore = page.length === lookedAtOnce
     if (slices.isOver) await slices.next()
   }
-  const surplus = rows.length - keptMax
-  if (surplus <= 0 || (await queues.room(roomId)) === undefined) return new Set()
+  const all = new Set(rows.map(({ staged_nid }) => staged_nid))
+  const isFull = rows.length + arriving + more > stagedMax
+  const surplus = isFull ? rows.length - Math.max(0, keptMax - arriving) : 0
+  if (surplus <= 0 || (await queues.room(roomId)) === undefined) {
+    return { gone: new Set(), found: all }
+  }
   const pruned = rows.filter(({ event_id }) => followed.has(event_id)).slice(0, surplus)
   const left = new Set(rows).difference(new Set(pruned))
   const given = mostOfOneServer([...left], surplus - pruned.length)
@@ -52,7 +58,7 @@ export async function pruneStaged(
     given_up: given.length,
     origin: given[0]?.origin,
   })
-  return gone
+  return { gone, found: all.difference(gone) }
 }
 
 /** What an event follows. Those of old rooms are pairs of an ID and a hash. */

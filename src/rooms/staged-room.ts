@@ -17,8 +17,9 @@
 import { detached } from '#io/wait-order.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import {
-  countStaged,
   countStagedTry,
+  type StagedRow,
+  stagedNids,
   stagedOfRoom,
   stagedRow,
   stagedSizes,
@@ -38,6 +39,7 @@ import { StagedFetches } from './staged-fetches.ts'
 import { heldMax, StagedFront } from './staged-front.ts'
 import { pruneStaged, stagedMax } from './staged-limit.ts'
 import { batchOf, type StagedMemory } from './staged-memory.ts'
+import { StagedNumbers } from './staged-numbers.ts'
 import { StagedSleep } from './staged-sleep.ts'
 
 /**
@@ -58,8 +60,12 @@ export class StagedRoom {
   /** Those whose missing events are to be fetched. */
   readonly #fetches = new StagedFetches()
   readonly #sleep: StagedSleep
+  readonly #numbers: StagedNumbers
   /** How many PDUs have been let in and are not in the table yet. */
   #arriving = 0
+  /** How many are asking for room. */
+  #asking = 0
+  #pruning: Promise<void> | undefined
   /** How many have gone to sleep since the table was last trimmed. */
   #untrimmed = 0
   #receiving: Promise<void> | undefined
@@ -81,6 +87,7 @@ export class StagedRoom {
     this.#memory = needs.memory
     this.#front = new StagedFront(parts.clock, needs.memory)
     this.#sleep = new StagedSleep(parts.clock, () => this.wake())
+    this.#numbers = new StagedNumbers(() => stagedNids(parts.db, roomId))
     this.#done = needs.done
     this.roomId = roomId
   }
@@ -94,27 +101,41 @@ export class StagedRoom {
    * be `gone`.
    */
   async roomFor(count: number): Promise<number> {
-    if (this.#isCrowded) await this.#front.lessCrowded()
-    const { db } = this.#parts
-    const staged = (await countStaged(db, this.roomId)) + this.#arriving
-    const left = staged + count > stagedMax ? staged - (await this.#prune()) : staged
-    const taken = Math.max(0, Math.min(count, stagedMax - left))
-    this.#arriving += taken
-    return taken
+    this.#asking += 1
+    try {
+      if (this.#isCrowded) await this.#front.lessCrowded()
+      return await this.#reserve(count)
+    } finally {
+      this.#asking -= 1
+      this.#rest()
+    }
   }
 
   /** So many that there was room for do not come. */
   gone(count: number): void {
-    this.#arriving = Math.max(0, this.#arriving - count)
+    this.#arriving -= count
+    this.#rest()
   }
 
   /** Works on these, which are in the table. */
   add(items: readonly Staged[]): void {
-    this.gone(items.length)
+    this.#arriving -= items.length
+    this.#numbers.add(nidsOf(items))
     if (!this.#front.hold(items)) {
       for (const { stagedNid } of items) this.#front.readFrom(stagedNid)
     }
     this.#start()
+  }
+
+  /** These are to be tried again. */
+  retried(nids: readonly number[]): void {
+    this.#numbers.add(nids)
+    this.wake()
+  }
+
+  /** These were taken out of the table by somebody else. */
+  discarded(nids: readonly number[]): void {
+    this.#numbers.left(nids)
   }
 
   /** Works on all that the table has of the room. */
@@ -183,6 +204,8 @@ export class StagedRoom {
   /** When all is done that can be, what is left sleeps for some time. */
   #rest(): void {
     if (this.isWorking || this.#ended || this.#sleep.isRunning) return
+    // Who comes is to find the one that knows of them.
+    if (this.#asking > 0 || this.#arriving > 0) return
     if (this.#sleep.isEmpty) this.#done()
     else this.#sleep.begin()
   }
@@ -218,8 +241,22 @@ export class StagedRoom {
   }
 
   async #receiveAndSort(items: readonly Staged[]): Promise<void> {
-    const left = await receiveStaged(this.#parts, this.roomId, items)
-    for (const lacking of left) this.#fetchOrSleep(lacking)
+    for (const lacking of await this.#receiveSome(items)) this.#fetchOrSleep(lacking)
+  }
+
+  async #receiveSome(items: readonly Staged[]): Promise<Lacking[]> {
+    const lacking = await receiveStaged(this.#parts, this.roomId, items)
+    const still = new Set(lacking.map(({ item }) => item.stagedNid))
+    this.#numbers.left(nidsOf(items).filter((nid) => !still.has(nid)))
+    return lacking
+  }
+
+  /** Those of the rows that can be read; what cannot is not staged any more, or set aside. */
+  async #parsed(rows: readonly StagedRow[]): Promise<Staged[]> {
+    const items = await parseStaged(this.#parts, this.roomId, rows)
+    const parsed = new Set(nidsOf(items))
+    this.#numbers.left(rows.map((row) => row.staged_nid).filter((nid) => !parsed.has(nid)))
+    return items
   }
 
   /** The next of those that are only in the table. */
@@ -238,7 +275,7 @@ export class StagedRoom {
     const { origin } = first
     await this.#memory.withBatch({ server: origin, bytes }, async () => {
       const read = await stagedOfRoom(db, roomId, { after, upTo, limit: perTurnMax })
-      const parsing = () => parseStaged(this.#parts, roomId, read)
+      const parsing = () => this.#parsed(read)
       await this.#receiveAndSort(await charged(this.#parts, { roomId, origin }, parsing))
     })
   }
@@ -272,6 +309,7 @@ export class StagedRoom {
       } catch (cause) {
         if (!isOurMistake(cause)) throw cause
         await setAside(this.#parts, this.roomId, { stagedNid, event_id, cause })
+        this.#numbers.left([stagedNid])
       }
       this.#fetches.done(stagedNid)
     }
@@ -282,15 +320,15 @@ export class StagedRoom {
   async #fetchFor(stagedNid: number): Promise<boolean> {
     const { roomId } = this
     const row = await stagedRow(this.#parts.db, stagedNid)
-    const [item] = row === undefined ? [] : await parseStaged(this.#parts, roomId, [row])
+    const [item] = row === undefined ? [] : await this.#parsed([row])
     if (item === undefined) return true
     // What was fetched for another may have been what it lacked.
-    const [lacking] = await receiveStaged(this.#parts, roomId, [item])
+    const [lacking] = await this.#receiveSome([item])
     if (lacking === undefined) return true
     const { prevEvents, authEvents } = lacking.outcome
     const missing = { prevEvents, authEvents, origin: item.origin }
     await this.#filler().fill(roomId, item.pdu, missing)
-    const [still] = await receiveStaged(this.#parts, roomId, [item])
+    const [still] = await this.#receiveSome([item])
     if (still !== undefined) this.#toSleep(still)
     else this.#sleep.wasFruitful()
     return still === undefined
@@ -301,14 +339,34 @@ export class StagedRoom {
     const { db } = this.#parts
     this.#untrimmed = 0
     await db.write((tx) => countStagedTry(tx, tried))
-    if ((await countStaged(db, this.roomId)) > stagedMax) await this.#prune()
+    await this.#reserve(0)
   }
 
-  /** Takes some of too many away, and gives how many. */
-  async #prune(): Promise<number> {
-    const gone = await pruneStaged(this.#parts, this.roomId)
+  /** Keeps room for so many more, or for as many as there is room for. Of too many some are taken away. */
+  async #reserve(count: number): Promise<number> {
+    await this.#numbers.known()
+    const left = () => stagedMax - this.#numbers.size - this.#arriving
+    while (this.#pruning !== undefined) await this.#pruning
+    if (count > left()) {
+      this.#pruning = this.#prune(count).finally(() => {
+        this.#pruning = undefined
+      })
+      await this.#pruning
+    }
+    const reserved = Math.max(0, Math.min(count, left()))
+    this.#arriving += reserved
+    return reserved
+  }
+
+  async #prune(more: number): Promise<void> {
+    const room = { arriving: this.#arriving, more }
+    const pruning = () => pruneStaged(this.#parts, this.roomId, room)
+    const { gone } = await this.#numbers.compareWith(pruning)
     const held = this.#front.letGo(heldMax)
     this.#front.hold(held.filter(({ stagedNid }) => !gone.has(stagedNid)))
-    return gone.size
   }
+}
+
+function nidsOf(items: readonly Staged[]): number[] {
+  return items.map(({ stagedNid }) => stagedNid)
 }

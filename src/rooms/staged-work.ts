@@ -55,6 +55,28 @@ export class StagedWork {
   ): Promise<TakenIn> {
     const answers = new Map<EventId, string | undefined>()
     const staged = new Map<RoomId, Staged[]>()
+    try {
+      await this.#admit(origin, pdus, { answers, staged })
+      if (staged.size > 0 || alongside) await this.#stage(staged, (tx) => alongside?.(tx, answers))
+    } catch (error) {
+      for (const [roomId, items] of staged) this.#room(roomId).gone(items.length)
+      throw error
+    }
+    return answers
+  }
+
+  /** Sees to the answers for all of them, and to room for those that are `staged`. */
+  async #admit(
+    origin: ServerName,
+    pdus: readonly Uint8Array[],
+    {
+      answers,
+      staged,
+    }: {
+      readonly answers: Map<EventId, string | undefined>
+      readonly staged: Map<RoomId, readonly Staged[]>
+    },
+  ): Promise<void> {
     for (const [roomId, ofRoom] of await byRoom(this.#parts.clock, pdus)) {
       const room = await this.#parts.queues.room(roomId)
       if (room === undefined) {
@@ -78,15 +100,6 @@ export class StagedWork {
       }
       if (items.length > 0) staged.set(roomId, items)
     }
-    if (staged.size > 0 || alongside) {
-      try {
-        await this.#stage(staged, (tx) => alongside?.(tx, answers))
-      } catch (error) {
-        for (const [roomId, items] of staged) this.#room(roomId).gone(items.length)
-        throw error
-      }
-    }
-    return answers
   }
 
   async #stage(
@@ -148,13 +161,14 @@ export class StagedWork {
 
   /** See `Rooms.retryWaiting`. */
   async retry(roomId: RoomId): Promise<void> {
-    await this.#parts.db.write((tx) => forgetStagedProblems(tx, roomId))
-    this.#room(roomId).wake()
+    this.#room(roomId).retried(await this.#parts.db.write((tx) => forgetStagedProblems(tx, roomId)))
   }
 
   /** See `Rooms.discardWaiting`. */
   async discard(roomId: RoomId, eventId: EventId): Promise<boolean> {
-    return await this.#parts.db.write((tx) => unstageEvent(tx, roomId, eventId))
+    const nids = await this.#parts.db.write((tx) => unstageEvent(tx, roomId, eventId))
+    this.#rooms.get(roomId)?.discarded(nids)
+    return nids.length > 0
   }
 
   /** Resolves when nothing is being worked on. */

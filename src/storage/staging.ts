@@ -46,26 +46,34 @@ export function setStagedProblem(tx: Writer, stagedNid: number, problem: string)
   tx.run(sql`UPDATE staged_pdus SET problem = ${problem} WHERE staged_nid = ${stagedNid}`)
 }
 
-/** All of a room are tried again. */
-export function forgetStagedProblems(tx: Writer, roomId: RoomId): void {
-  tx.run(sql`UPDATE staged_pdus SET problem = ${null} WHERE room_id = ${roomId}`)
+/** All of a room are tried again. Resolves to the numbers of those that were not. */
+export async function forgetStagedProblems(tx: Writer, roomId: RoomId): Promise<number[]> {
+  const rows = await tx.returning<{ staged_nid: number }>(sql`
+    UPDATE staged_pdus SET problem = ${null} WHERE room_id = ${roomId} AND problem IS NOT NULL
+    RETURNING staged_nid
+  `)
+  return rows.map(({ staged_nid }) => staged_nid)
 }
 
-/** Takes away all of one event, and resolves to whether there was any. */
-export async function unstageEvent(tx: Writer, roomId: RoomId, eventId: EventId): Promise<boolean> {
-  const rows = await tx.returning(sql`
+/** Takes away all of one event, and resolves to their numbers. */
+export async function unstageEvent(
+  tx: Writer,
+  roomId: RoomId,
+  eventId: EventId,
+): Promise<number[]> {
+  const rows = await tx.returning<{ staged_nid: number }>(sql`
     DELETE FROM staged_pdus WHERE room_id = ${roomId} AND event_id = ${eventId}
     RETURNING staged_nid
   `)
-  return rows.length > 0
+  return rows.map(({ staged_nid }) => staged_nid)
 }
 
-/** How many of a room are to be tried. */
-export async function countStaged(db: Reader, roomId: RoomId): Promise<number> {
-  const row = await db.first<{ count: number }>(sql`
-    SELECT COUNT(*) AS count FROM staged_pdus WHERE room_id = ${roomId} AND problem IS NULL
+/** The numbers of those of a room that are to be tried. */
+export async function stagedNids(db: Reader, roomId: RoomId): Promise<number[]> {
+  const rows = await db.all<{ staged_nid: number }>(sql`
+    SELECT staged_nid FROM staged_pdus WHERE room_id = ${roomId} AND problem IS NULL
   `)
-  return row?.count ?? 0
+  return rows.map(({ staged_nid }) => staged_nid)
 }
 
 const columns = sql`staged_nid, room_id, event_id, origin, staged_ts, tries, problem`

@@ -130,6 +130,15 @@ const growthGuards: readonly Guard[] = [
 ]
 
 const floodGuards: readonly Guard[] = [
+  one(
+    'D15',
+    'the count of what is about to be staged for a room',
+    ['src/rooms/staged-room.ts', 'this.#arriving += reserved', ''],
+    seenBy(
+      'src/rooms/staged-limit.test.ts',
+      'many servers that send at once do not bring more than the limit together',
+    ),
+  ),
   {
     attack: 'D15',
     guard: 'the line of one server’s transactions, before their bodies are read and after',
