@@ -321,7 +321,10 @@ async function nothingLost(
     for (const [server, one] of stored) {
       if (one !== undefined) continue
       const { sinceMs } = server.stays.get(roomId) ?? { sinceMs: Number.POSITIVE_INFINITY }
-      const isKept = isMisled || isLost || run.withheld.has(`${by.server.name} ${server.name}`)
+      // Who was put back to before that server joined does not know that it did; maybe nobody else does.
+      const isStranger = server.mayHaveLost(by.server.stays.get(roomId)?.sinceMs ?? 0)
+      const isWithheld = run.withheld.has(`${by.server.name} ${server.name}`)
+      const isKept = isMisled || isLost || isStranger || isWithheld
       const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs && !isKept
       count(run, wasTold || isHeld ? 'lost' : 'out of reach')
       if (!wasTold && !isHeld) continue
