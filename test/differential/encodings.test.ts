@@ -19,13 +19,14 @@ import { signingKeyOf } from '#protocol/ed25519.ts'
 import { eventIdOf } from '#protocol/event-id.ts'
 import { contentHash } from '#protocol/hashes.ts'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
-import type { Json, JsonObject } from '#protocol/json.ts'
+import type { JsonObject } from '#protocol/json.ts'
 import { readJson } from '#protocol/json-reader.ts'
 import { redact } from '#protocol/redaction.ts'
-import { roomVersions } from '#protocol/room-version.ts'
 import { signatureOf, signatureProblem, signJson } from '#protocol/signatures.ts'
 import { findPython } from '../rig/python.ts'
 import { LineProcess } from './line-process.ts'
+import { event, eventOf } from './random-event.ts'
+import { jsonText, object } from './random-json.ts'
 
 const python = findPython()
 const skip = python === undefined && 'no Python with Synapse: test/rig/install-python.sh makes one'
@@ -41,90 +42,6 @@ function oracleOf<Answer>(t: TestContext): LineProcess<Question, Answer> {
   const oracle = new LineProcess<Question, Answer>(python ?? '', script)
   t.after(() => oracle.close())
   return oracle
-}
-
-const unicode = fc.oneof(
-  fc.string({ unit: 'grapheme', maxLength: 12 }),
-  fc.string({ unit: 'binary', maxLength: 12 }),
-  fc.constantFrom(
-    '__proto__',
-    'constructor',
-    '10',
-    '9',
-    '\u0000',
-    '\u007f',
-    '\u2028',
-    '｡',
-    '😀',
-    '\\',
-    '"',
-  ),
-)
-
-const integer = fc.oneof(fc.nat(100), fc.maxSafeInteger())
-
-/** A JSON value as pieces of text, with odd spellings and, rarely, what is not allowed. */
-const jsonText = fc.letrec<{ value: string }>((tie) => ({
-  value: fc.oneof(
-    { depthSize: 'small', withCrossShrink: true },
-    { weight: 2, arbitrary: fc.constantFrom('null', 'true', 'false') },
-    { weight: 6, arbitrary: integer.map(String) },
-    { weight: 1, arbitrary: oddNumber() },
-    { weight: 6, arbitrary: stringText() },
-    {
-      weight: 4,
-      arbitrary: fc.array(tie('value'), { maxLength: 4 }).map((list) => `[${list.join(',')}]`),
-    },
-    {
-      weight: 8,
-      arbitrary: fc
-        .array(fc.tuple(stringText(), space(), tie('value')), { maxLength: 5 })
-        .map(
-          (list) => `{${list.map(([key, gap, value]) => `${key}${gap}:${gap}${value}`).join(`,`)}}`,
-        ),
-    },
-  ),
-})).value
-
-function space() {
-  return fc.constantFrom('', '', '', ' ', '\n\t')
-}
-
-function oddNumber() {
-  const spelled = fc.constantFrom(
-    '-0',
-    '1.0',
-    '0.5',
-    '-1.5',
-    '1e2',
-    '1E+2',
-    '100.0',
-    '1e-07',
-    '1e+16',
-    '0.0',
-    '-0.0',
-    '1E400',
-  )
-  const large = fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n }).map(String)
-  const double = fc
-    .double({ noNaN: true, noDefaultInfinity: true })
-    .map((value) => JSON.stringify(value))
-  return fc.oneof(spelled, large, double)
-}
-
-/** A string in quotes: as JavaScript writes it, all in escapes, or with half a pair. */
-function stringText() {
-  const escaped = unicode.map((text) => {
-    const units = Array.from({ length: text.length }, (_, at) => text.charCodeAt(at))
-    return `"${units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')}"`
-  })
-  const plain = unicode.map((text) => JSON.stringify(text))
-  const broken = fc.constantFrom('"\\ud800x"', '"\\udc00"', '"\\/"')
-  return fc.oneof(
-    { weight: 8, arbitrary: plain },
-    { weight: 2, arbitrary: escaped },
-    { weight: 1, arbitrary: broken },
-  )
 }
 
 test('any JSON has the canonical form that Python gives it, or none for both', {
@@ -160,18 +77,6 @@ function explanationOf(text: string, reason: string): string | undefined {
   const numbers = text.replaceAll(/"(?:[^"\\]|\\.)*"/g, '').match(/-?[0-9][-+.0-9eE]*/g) ?? []
   return numbers.some((number) => /[.eE]/.test(number)) ? 'numbers written otherwise' : undefined
 }
-
-const object = fc
-  .dictionary(
-    unicode,
-    fc.oneof(
-      integer,
-      unicode,
-      fc.array(fc.oneof(unicode, fc.dictionary(unicode, integer)), { maxLength: 3 }),
-    ),
-    { maxKeys: 6 },
-  )
-  .filter((value) => !Object.hasOwn(value, 'signatures'))
 
 test('signatures are those of signedjson, and each verifies the other’s', { skip }, async (t) => {
   const oracle = oracleOf<{ signature?: string; valid?: boolean }>(t)
@@ -228,96 +133,6 @@ function spoil(signed: JsonObject, index: number): JsonObject {
   return { ...signed, signatures: { domain: { 'ed25519:1': encodeBase64(bytes) } } }
 }
 
-/** Contents of every key that some version keeps, and of others, with values of all kinds. */
-const content = fc.dictionary(
-  fc.constantFrom(
-    ...[
-      'membership',
-      'join_authorised_via_users_server',
-      'third_party_invite',
-      'creator',
-      'm.federate',
-    ],
-    ...[
-      'join_rule',
-      'allow',
-      'ban',
-      'events',
-      'events_default',
-      'invite',
-      'kick',
-      'notifications',
-      'redact',
-    ],
-    ...[
-      'state_default',
-      'users',
-      'users_default',
-      'aliases',
-      'history_visibility',
-      'redacts',
-      'body',
-      'signed',
-    ],
-    ...['additional_creators', 'room_version', '__proto__', 'unsigned', 'signatures'],
-  ),
-  fc.oneof(
-    integer,
-    unicode,
-    fc.constantFrom(null, true, 'join', 'invite', [], {}),
-    fc.dictionary(
-      fc.constantFrom('signed', 'display_name', '@a:h', ''),
-      fc.oneof(integer, unicode, fc.constant({ mxid: '@a:h' })),
-      { maxKeys: 3 },
-    ),
-    fc.array(fc.oneof(integer, unicode), { maxLength: 3 }),
-  ),
-  { maxKeys: 8 },
-)
-
-const extra = fc.dictionary(
-  fc.constantFrom(
-    'origin',
-    'membership',
-    'prev_state',
-    'redacts',
-    'unsigned',
-    'prev_content',
-    'replaces_state',
-    'org.example',
-    'age_ts',
-    '😀',
-    '｡',
-  ),
-  fc.oneof(fc.constantFrom('$r:h', 'join'), fc.dictionary(unicode, integer, { maxKeys: 2 })),
-  { maxKeys: 3 },
-)
-
-const event = fc.record({
-  version: fc.constantFrom(...roomVersions.values()),
-  type: fc.oneof(
-    fc.constantFrom(
-      'm.room.member',
-      'm.room.create',
-      'm.room.join_rules',
-      'm.room.power_levels',
-      'm.room.aliases',
-    ),
-    fc.constantFrom(
-      'm.room.history_visibility',
-      'm.room.redaction',
-      'm.room.message',
-      'm.room.third_party_invite',
-    ),
-    unicode,
-  ),
-  stateKey: fc.option(fc.oneof(fc.constant(''), unicode)),
-  depth: integer,
-  content,
-  extra,
-  secret: fc.uint8Array({ minLength: 32, maxLength: 32 }),
-})
-
 test('events are redacted, hashed, signed and named as Synapse does it', { skip }, async (t) => {
   const oracle = oracleOf<Record<'redacted' | 'contentHash' | 'eventId' | 'signature', string>>(t)
   const cases = fc
@@ -348,34 +163,6 @@ test('events are redacted, hashed, signed and named as Synapse does it', { skip 
     tally.compare(`signature, ${about}`, signatureOf(redacted, signer), theirs?.signature)
   }
 })
-
-function eventOf(
-  sample: typeof event extends fc.Arbitrary<infer Event> ? Event : never,
-): JsonObject {
-  const { version, type, stateKey, depth, content, extra } = sample
-  const isCreate = version.roomIdIsCreateEventId && type === 'm.room.create'
-  const room_id = version.roomIdIsCreateEventId ? `!${'r'.repeat(43)}` : '!r:h'
-  const state_key = isCreate ? '' : stateKey
-  const reference: Json = version.referencesHaveHashes ? ['$p:h', { sha256: 'x' }] : '$p'
-  return {
-    // A value of the wrong type that the format would refuse is no question.
-    ...(extra as JsonObject),
-    ...(typeof extra.redacts === 'string' ? undefined : { redacts: '$r:h' }),
-    ...(version.eventId === 'in-event' ? { event_id: '$e:h' } : undefined),
-    ...(isCreate ? undefined : { room_id }),
-    ...(state_key === null ? undefined : { state_key }),
-    type,
-    sender: '@u:h',
-    depth,
-    origin_server_ts: 1,
-    prev_events: [reference],
-    auth_events: [],
-    content: content as JsonObject,
-    hashes: { sha256: 'x' },
-    signatures: {},
-    unsigned: {},
-  }
-}
 
 /** Counts differences by what explains them, and fails the test at the end for those that nothing does. */
 class Tally {

@@ -17,7 +17,8 @@ import { Arena, type Measured, pause, type Statuses } from './arena.ts'
 import { fullDisk } from './full-disk.ts'
 import { memoryLimit } from './memory-limit.ts'
 import { type PlayedServer, playServer } from './played-server.ts'
-import { type Scenario, scenarios } from './scenarios.ts'
+import type { Scenario } from './scenario.ts'
+import { scenarios } from './scenarios.ts'
 
 const usage = `npm run overload -- [options] [words]
 
