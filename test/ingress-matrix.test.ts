@@ -7,18 +7,14 @@
 
 import { test } from 'node:test'
 import { roomVersions } from '../src/protocol/room-version.ts'
+import { byBackfill, byEvent, byEventAuth, byMissingEvents, byState } from './ingress/answers.ts'
+import { openScene, type Scene } from './ingress/cells.ts'
 import {
-  byBackfill,
-  byEvent,
-  byEventAuth,
   byInviteAnswer,
   byJoinAnswer,
   byJoinEvent,
-  byMissingEvents,
-  byState,
   byStrippedState,
-} from './ingress/answers.ts'
-import { openScene, type Scene } from './ingress/cells.ts'
+} from './ingress/handshake-answers.ts'
 import { byExchange, withMismatches } from './ingress/mismatches.ts'
 import { byInvite, byJoinAndLeave, byKnock, bySend } from './ingress/requests.ts'
 

@@ -12,14 +12,10 @@ import { type Database, sql } from '../../src/storage/database.ts'
 import { eventStatuses } from '../../src/storage/events.ts'
 import { FederationWorld, type TestServer } from '../federation-world.ts'
 import { idOf, type RawEvent, sealed, textOf } from '../scripted-peer/forged-event.ts'
+import type { PeerRoom } from '../scripted-peer/peer-room.ts'
 import { ScriptedPeer } from '../scripted-peer/scripted-peer.ts'
-import {
-  type Fate,
-  type Forge,
-  fateOf,
-  type Malformation,
-  malformationsOf,
-} from './malformations.ts'
+import type { Fate, Forge, Malformation } from './malformation.ts'
+import { fateOf, malformationsOf } from './malformations.ts'
 
 /** A server, and a played one that lies to it. */
 export interface Scene {
@@ -179,3 +175,7 @@ export async function assertFates(
 export function eventIdsOf(cells: readonly Cell[], ...fates: readonly Fate[]): EventId[] {
   return cells.filter(({ fate }) => fates.includes(fate)).map(({ id }) => id as EventId)
 }
+
+/** A state event of a room, of a type of its own. */
+export const stateDraft = (scene: Scene, room: PeerRoom) => () =>
+  room.draft(scene.peer.user('u'), `c.${scene.count()}`, {}, { stateKey: '' })
