@@ -10,7 +10,7 @@ import { createBackOff } from '../src/federation/back-off.ts'
 import { createFederationClient } from '../src/federation/call.ts'
 import { createSender } from '../src/federation/sender/sender.ts'
 import { type Headers, type HttpClient, HttpFailure } from '../src/io/http.ts'
-import { silentLog } from '../src/io/log.ts'
+import { type Log, silentLog } from '../src/io/log.ts'
 import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
 import { seededRandom } from '../src/io/simulated/simulated-random.ts'
 import { canonicalJson } from '../src/protocol/canonical-json.ts'
@@ -60,6 +60,8 @@ export async function openSender(
       }),
   })
   const sent: Transaction[] = []
+  /** What the sender warned of. */
+  const lines: { message: string; fields: Parameters<Log['warn']>[1] }[] = []
   const world = { script, underWay: 0, underWayMax: 0 }
   const httpClient: HttpClient = {
     async request({ hostname, target, body }) {
@@ -104,7 +106,7 @@ export async function openSender(
     db,
     clock,
     random,
-    log: silentLog,
+    log: { ...silentLog, warn: (message, fields) => lines.push({ message, fields }) },
     client,
     backOff,
     pdusOf: async (_, eventIds) =>
@@ -137,12 +139,12 @@ export async function openSender(
   const left = async (server = them) =>
     (await outboxOf(db, server, 1000)).map((row) => row.event_id)
   const nowhere = { destination: '' as ServerName, stream: 0, sub: 0, event_id: '' } as const
-  const refused = async () => await sender.quarantine.list({ after: nowhere, limit: 1000 })
+  const refused = async (limit = 1000) => await sender.quarantine.list({ after: nowhere, limit })
   const kill = () => {
     clock.stop()
     db.crash()
   }
-  return { kill, time, clock, db, sent, world, backOff, sender, queue, left, refused, image }
+  return { kill, time, clock, db, sent, lines, world, backOff, sender, queue, left, refused, image }
 }
 
 export function ids(count: number, prefix = '$e'): string[] {

@@ -105,6 +105,53 @@ export function removeFromQuarantine(tx: Writer, row: QuarantinePlace): void {
   `)
 }
 
+/**
+ * Keeps only so many of the events that one destination refused: the newest, but first of all the newest of
+ * each room, since the destination learns from it which earlier ones it lacks. Resolves to what is given up.
+ */
+export async function trimQuarantinedEvents(
+  tx: Writer,
+  destination: ServerName,
+  keep: number,
+): Promise<EventId[]> {
+  const rows = await tx.returning<{ event_id: EventId }>(sql`
+    DELETE FROM outbox_quarantine WHERE destination = ${destination}
+    AND (stream, sub, event_id) IN (
+      SELECT q.stream, q.sub, q.event_id FROM outbox_quarantine q
+      WHERE q.destination = ${destination} AND q.room_id > ''
+      ORDER BY CASE WHEN EXISTS (
+        SELECT 1 FROM outbox_quarantine later
+        WHERE later.destination = q.destination AND later.room_id = q.room_id
+          AND (later.stream, later.sub) > (q.stream, q.sub)
+      ) THEN 1 ELSE 0 END, q.stream DESC, q.sub DESC
+      LIMIT ${Number.MAX_SAFE_INTEGER} OFFSET ${keep}
+    )
+    RETURNING event_id
+  `)
+  return rows.map(({ event_id }) => event_id)
+}
+
+/**
+ * Keeps only so much of what is about devices and one destination refused: the newest. Resolves to who
+ * sends what is given up, or whose it is.
+ */
+export async function trimQuarantinedDevices(
+  tx: Writer,
+  destination: ServerName,
+  keep: number,
+): Promise<UserId[]> {
+  const rows = await tx.returning<{ user_id: UserId }>(sql`
+    DELETE FROM outbox_quarantine WHERE destination = ${destination} AND room_id = ''
+    AND (stream, sub) <= (
+      SELECT stream, sub FROM outbox_quarantine
+      WHERE destination = ${destination} AND room_id = ''
+      ORDER BY stream DESC, sub DESC LIMIT 1 OFFSET ${keep}
+    )
+    RETURNING user_id
+  `)
+  return rows.map(({ user_id }) => user_id)
+}
+
 /** Says that it is to go back into line now, by whoever looks for what is due. */
 export function makeDue(tx: Writer, row: QuarantinePlace, now: number): void {
   tx.run(sql`

@@ -10,6 +10,7 @@ import {
   addToOutbox,
   isOutboxLongerThan,
   keepNewestOfEachRoom,
+  type OutboxRow,
   outboxDestinations,
   outboxOf,
   removeFromOutbox,
@@ -22,6 +23,8 @@ import {
   quarantineList,
   removeFromQuarantine,
   requeue,
+  trimQuarantinedDevices,
+  trimQuarantinedEvents,
 } from './outbox-quarantine.ts'
 import { noteRefusedEvents, refusalsOf, refusedBy } from './refused-events.ts'
 import { saveServerKey, serverKeysOf } from './server-keys.ts'
@@ -115,6 +118,58 @@ forEachDatabase(
     assert.equal((await quarantineList(db, { after: start, limit: 5 })).length, 1)
   },
 )
+
+forEachDatabase('of what is in quarantine the newest is kept for each destination', async (db) => {
+  const refusal = { reason: 'no', now: 5, retryTs: null }
+  const putEvent = (stream: number, room: string, { of = a, sub = 0 } = {}) =>
+    db.write((tx) => {
+      const row = {
+        stream,
+        sub,
+        event_id: `$${stream}.${sub}`,
+        room_id: room,
+        refusals: 0,
+      } as const
+      quarantineEvent(tx, of, row as OutboxRow, refusal)
+    })
+  const putMessage = (stream: number, sub: number, of = a) =>
+    db.write((tx) => {
+      const row = { kind: 'message', user_id: '@u:us.test', edu_json: '{}', refusals: 0 } as const
+      quarantineDeviceRow(tx, of, { ...row, stream, sub }, refusal)
+    })
+  const left = async (of: ServerName) =>
+    (await quarantineList(db, { after: { ...start, destination: of }, limit: 99 }))
+      .filter(({ destination }) => destination === of)
+      .map(({ stream, sub, event_id }) => event_id || `${stream}.${sub}`)
+  const trim = async (events: number, devices: number) => ({
+    events: await db.write((tx) => trimQuarantinedEvents(tx, a, events)),
+    devices: await db.write((tx) => trimQuarantinedDevices(tx, a, devices)),
+  })
+
+  await putEvent(1, '!quiet')
+  for (const stream of [2, 3, 4]) await putEvent(stream, '!busy')
+  await putEvent(4, '!busy', { sub: 1 })
+  for (const [stream, sub] of [
+    [2, 0],
+    [5, 0],
+    [5, 1],
+  ] as const) {
+    await putMessage(stream, sub)
+  }
+  await putEvent(1, '!busy', { of: b })
+  await putMessage(1, 0, b)
+
+  assert.deepEqual(await trim(5, 3), { events: [], devices: [] })
+  assert.equal((await left(a)).length, 8)
+  // The newest of a room leads to all before it.
+  const first = await trim(3, 2)
+  assert.deepEqual([first.events.toSorted(), first.devices], [['$2.0', '$3.0'], ['@u:us.test']])
+  assert.deepEqual(await left(a), ['$1.0', '$4.0', '$4.1', '5.0', '5.1'])
+  const second = await trim(1, 1)
+  assert.deepEqual([second.events.toSorted(), second.devices.length], [['$1.0', '$4.0'], 1])
+  assert.deepEqual(await left(a), ['$4.1', '5.1'])
+  assert.deepEqual(await left(b), ['1.0', '$1.0'])
+})
 
 forEachDatabase('what servers could not use is kept, the newest of each', async (db) => {
   const [a, b] = ['a.test', 'b.test'] as ServerName[] as [ServerName, ServerName]

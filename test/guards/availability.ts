@@ -43,6 +43,25 @@ const poisonGuards: readonly Guard[] = [
       'one event that is met with ${status} is put aside within a minute, and all others are delivered',
     ),
   ),
+  {
+    attack: 'D2',
+    guard: 'the limit of what is kept of what one server refuses',
+    edits: [
+      out(
+        'src/federation/sender/leave-line.ts',
+        'return trimQuarantinedEvents(tx, server, keptMax.events)',
+        'return Promise.resolve([])',
+      ),
+      out(
+        'src/federation/sender/leave-line.ts',
+        'return trimQuarantinedDevices(tx, server, keptMax.devices)',
+        'return Promise.resolve([])',
+      ),
+    ],
+    witness: sender(
+      'a server that refuses ever more has the newest put aside, and what is given up is in the log',
+    ),
+  },
   one(
     'D2',
     'the division of messages to devices',

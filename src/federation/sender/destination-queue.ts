@@ -39,7 +39,7 @@ import type { FederationClient } from '../call.ts'
 import { collectDevices, type DeviceEduSource } from './device-lane.ts'
 import { divide, type Failed, type Outcome, outcomeOf, type Refusal } from './divide.ts'
 import { collectEvents, type PduSource, passingMax } from './event-lane.ts'
-import { forget, putAside } from './leave-line.ts'
+import { forget, messagesMax, putAside } from './leave-line.ts'
 import { type Item, transactionBytes } from './transaction.ts'
 import { errorsOf } from './verdicts.ts'
 
@@ -73,8 +73,6 @@ export interface QueueNeeds {
 
 /** How many lasting EDUs are kept for a server that is silent for long. */
 const lastingMax = 1000
-/** How many messages to devices are. */
-const messagesMax = 10_000
 /** A pause longer than this ends what need not last, and the transaction that failed is made anew. */
 const shortPauseMs = 60_000
 /** After a longer silence, or with more in line, a server gets the newest event of each room only. */

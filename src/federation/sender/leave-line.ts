@@ -1,6 +1,7 @@
 /**
  * How items leave the line to a server: they were delivered, or they are what the server stumbles over,
- * and are put into quarantine with the reason. Only what is of the moment is dropped.
+ * and are put into quarantine with the reason. Dropped is what is of the moment only, and the oldest of what
+ * a server refuses ever more of.
  *
  * @module
  */
@@ -12,7 +13,12 @@ import type { Database } from '#storage/database.ts'
 import { removeFromDeviceOutbox } from '#storage/device-outbox.ts'
 import { removeEdus } from '#storage/edu-outbox.ts'
 import { removeFromOutbox } from '#storage/outbox.ts'
-import { quarantineDeviceRow, quarantineEvent } from '#storage/outbox-quarantine.ts'
+import {
+  quarantineDeviceRow,
+  quarantineEvent,
+  trimQuarantinedDevices,
+  trimQuarantinedEvents,
+} from '#storage/outbox-quarantine.ts'
 import { noteRefusedEvents } from '#storage/refused-events.ts'
 import type { Delivered, Suspect } from './divide.ts'
 import type { Item } from './transaction.ts'
@@ -32,6 +38,17 @@ interface Needs {
  */
 const againMs = { first: 600_000, factor: 3, refusalsMax: 8 }
 
+/** How many messages to devices are kept for a server that is silent for long. */
+export const messagesMax = 10_000
+/**
+ * How much of what one server refused is kept: events, and what is about devices. An event that is given up
+ * the server asks for when it takes a later one of the room. A message to a device it cannot ask for, so of
+ * these as many are kept as for a server that is silent.
+ */
+const keptMax = { events: 1000, devices: messagesMax }
+/** How many of those that are given up are named in the log. */
+const namedMax = 10
+
 /** Puts aside what a server stumbles over, so that what is behind it goes on. */
 export async function putAside(
   needs: Needs,
@@ -50,10 +67,23 @@ export async function putAside(
     return
   }
   log.warn('a server refuses something, which is put aside', { ...fields, retryTs })
-  await db.write((tx) => {
-    if (item.kind === 'pdu') quarantineEvent(tx, server, item.row, { reason, now, retryTs })
-    else quarantineDeviceRow(tx, server, item.row, { reason, now, retryTs })
+  const givenUp = await db.write<Promise<readonly string[]>>((tx) => {
+    const refusal = { reason, now, retryTs }
+    if (item.kind === 'pdu') {
+      quarantineEvent(tx, server, item.row, refusal)
+      return trimQuarantinedEvents(tx, server, keptMax.events)
+    }
+    quarantineDeviceRow(tx, server, item.row, refusal)
+    return trimQuarantinedDevices(tx, server, keptMax.devices)
   })
+  if (givenUp.length > 0) {
+    log.warn('a server refuses so much that the oldest of it is given up', {
+      server,
+      what: item.kind === 'pdu' ? 'events' : 'what is about devices',
+      count: givenUp.length,
+      of: givenUp.slice(0, namedMax),
+    })
+  }
   onQuarantine()
 }
 

@@ -9,8 +9,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HttpFailure } from '#io/http.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
-import type { ServerName } from '#protocol/identifiers/ids.ts'
+import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
 import { addToDeviceOutbox, deviceOutboxOf } from '#storage/device-outbox.ts'
+import { quarantineDeviceRow, quarantineEvent } from '#storage/outbox-quarantine.ts'
 import { memoryImage } from '#storage/sqlite.ts'
 import {
   deviceRow,
@@ -123,6 +124,40 @@ test('a server that refuses all of several but takes nothing at all is unwell, a
     await time.run(120 * minuteMs)
     assert.deepEqual(await left(), [])
   }
+})
+
+test('a server that refuses ever more has the newest put aside, and what is given up is in the log', async () => {
+  const isBad = (id: string) => id.startsWith('$bad')
+  const { time, db, clock, sender, queue, refused, lines } = await open(({ pdus, edus }) =>
+    pdus.some(isBad) || edus.length > 0 ? 413 : 200,
+  )
+  // Of long ago.
+  const refusal = { reason: 'no', now: clock.now(), retryTs: null }
+  await db.write((tx) => {
+    for (const id of ids(1000, '$old')) {
+      const place = { stream: -1, sub: Number(id.slice(4)), room_id: '!r' } as const
+      quarantineEvent(tx, them, { ...place, event_id: id as EventId, refusals: 0 }, refusal)
+    }
+    for (const id of ids(10_000)) {
+      const row = { ...deviceRow(-1), sub: Number(id.slice(2)), refusals: 0 }
+      quarantineDeviceRow(tx, them, row, refusal)
+    }
+  })
+  await queue(['$a', '$bad1', '$b', '$bad2'])
+  await db.write((tx) => addToDeviceOutbox(tx, them, deviceRow(9)))
+  sender.wake([them])
+  await time.run(minuteMs)
+  const kept = await refused(20_000)
+  const events = kept.flatMap(({ event_id }) => (event_id === '' ? [] : [event_id]))
+  assert.equal(events.length, 1000)
+  assert.deepEqual(events.slice(-3), ['$old999', '$bad1', '$bad2'])
+  assert.deepEqual(events[0], '$old2')
+  assert.equal(kept.length, 11_000)
+  const given = lines.filter(({ message }) => message.includes('given up'))
+  assert.deepEqual(
+    given.map(({ fields }) => `${fields?.server} ${fields?.what} ${fields?.of}`).sort(),
+    [`${them} events $old0`, `${them} events $old1`, `${them} what is about devices @a:us.test`],
+  )
 })
 
 test('administrators see what was refused, send it again and drop it', async () => {
