@@ -27,26 +27,22 @@
  */
 
 import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
-import type { StoredEvent } from '../../src/rooms/rooms.ts'
+import { nothingLost, storedAt } from './acknowledged.ts'
 import type { SimulatedClient } from './client.ts'
-import { compareTimelines, type PassedOver } from './client-timeline.ts'
 import { endsOfChains } from './endless.ts'
 import { givenAgain } from './given-again.ts'
-import { graphOf } from './held-rooms.ts'
 import { historyIsBehind } from './history-places.ts'
 import { keysGivenOnce, sameDevices } from './key-acts.ts'
 import { forgedText } from './lying-acts.ts'
 import { comesToRest } from './quiet.ts'
 import { sameAsRecomputed } from './recompute.ts'
-import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
+import { count, type Run, type SimulatedRoom } from './run.ts'
+import { onlyWhatMayBeSeen, wholeTimelines } from './shown-timelines.ts'
 import { nothingTakenIsLost } from './taken.ts'
-import { rightlyShown } from './visible-events.ts'
 import type { SimulatedServer } from './world.ts'
 
 /** To recompute all states of a room takes as long as the rest of a run. */
 const recomputedShare = 0.3
-/** How often a timeline is read until nothing new comes of it. */
-const roundsMax = 5
 
 export async function checkInvariants(run: Run): Promise<void> {
   const recomputing = run.world.random.fork('recompute')
@@ -281,173 +277,4 @@ async function nothingForged(
       )
     }
   }
-}
-
-/**
- * At home an acknowledged event is there for ever. Another server must have it
- * - if it was in the room when the event was made, by both views, and has been since: then the event
- *   was queued for it;
- * - if any of the servers that are in the room at the end has it in the history of the room: then it
- *   can be had there.
- *
- * What was said while a server was out is lost to it if all who heard it have left since. And who was
- * put out while they were cut off, and went on, has a branch of their own that nobody takes up.
- */
-async function nothingLost(
-  run: Run,
-  { roomId, version }: SimulatedRoom,
-  servers: readonly SimulatedServer[],
-): Promise<void> {
-  const graphs: ReadonlySet<string>[] = []
-  for (const server of servers) {
-    graphs.push(await run.world.time.await(graphOf(server, roomId as RoomId)))
-  }
-  for (const event of run.acknowledged.filter((one) => one.roomId === roomId)) {
-    const { eventId, by } = event
-    const atHome = await storedAt(run, by.server, event)
-    const isLost = by.server.mayHaveLost(event.sentAtMs)
-    // Who was misled while members were unknown judges its own events otherwise when they are known.
-    const isTakenBack = by.server.isMisled(roomId) && by.server.rejudged.has(eventId)
-    if (isLost) count(run, `put back: ${atHome?.status ?? 'lost'}`)
-    else if (atHome?.status !== 'accepted' && !isTakenBack) {
-      run.problems.push(`version ${version}: ${eventId} is ${atHome?.status} at home`)
-    }
-    const stored = new Map<SimulatedServer, StoredEvent | undefined>()
-    for (const server of servers) stored.set(server, await storedAt(run, server, event))
-    const isHeld = graphs.some((graph) => graph.has(eventId))
-    const told = await serversTold(run, event)
-    // What somebody says who was misled may lead to events that only liars have.
-    const isMisled = by.server.isMisled(roomId)
-    for (const [server, one] of stored) {
-      if (one !== undefined) continue
-      const { sinceMs } = server.stays.get(roomId) ?? { sinceMs: Number.POSITIVE_INFINITY }
-      // Who was put back to before that server joined does not know that it did; maybe nobody else does.
-      const isStranger = server.mayHaveLost(by.server.stays.get(roomId)?.sinceMs ?? 0)
-      const isWithheld = run.withheld.has(`${by.server.name} ${server.name}`)
-      const isKept = isMisled || isLost || isStranger || isWithheld
-      const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs && !isKept
-      count(run, wasTold || isHeld ? 'lost' : 'out of reach')
-      if (!wasTold && !isHeld) continue
-      const why = wasTold ? 'which was told of it' : 'and others have it'
-      run.problems.push(
-        `version ${version}: ${eventId} of ${by.userId} is missing at ${server.name}, ${why}`,
-      )
-    }
-  }
-}
-
-export async function storedAt(
-  run: Run,
-  server: SimulatedServer,
-  { roomId, eventId }: Pick<Acknowledged, 'roomId' | 'eventId'>,
-): Promise<StoredEvent | undefined> {
-  const { rooms } = server.running.server
-  return await run.world.time.await(rooms.event(roomId as RoomId, eventId as EventId))
-}
-
-/** The servers that were in the room when an event was made, as its home saw it. */
-async function serversTold(run: Run, { roomId, eventId, by }: Acknowledged): Promise<Set<string>> {
-  const { rooms } = by.server.running.server
-  const state = await run.world.time.await(rooms.stateBefore(roomId as RoomId, eventId as EventId))
-  const members = state?.events((type) => type === 'm.room.member') ?? Promise.resolve([])
-  const joined = (await run.world.time.await(members)).filter(
-    ({ content }) => content.membership === 'join',
-  )
-  return new Set(joined.map(({ state_key = '' }) => state_key.slice(state_key.indexOf(':') + 1)))
-}
-
-async function wholeTimelines(
-  run: Run,
-  { roomId, version }: SimulatedRoom,
-  client: SimulatedClient,
-): Promise<void> {
-  const { time } = run.world
-  // Whatever sync was under way has its answer or is lost by then.
-  await time.await(client.sync({ limit: 5 }))
-  await time.await(client.readToTheStart(roomId))
-  const truth = await settledTimeline(run, roomId, client)
-  const { entries = [], ...rest } = client.rooms.get(roomId) ?? {}
-  // What should not have been accepted may have been shown before that was known.
-  const { rejudged } = client.server
-  const isWithdrawn = (eventId: string) => rejudged.has(eventId) && !truth.includes(eventId)
-  const known = { ...rest, entries: entries.filter(({ eventId }) => !isWithdrawn(eventId)) }
-  count(run, 'timelines compared')
-  const problem = (what: string) => {
-    run.problems.push(`version ${version}: the timeline of ${client.userId} ${what}`)
-  }
-  if (new Set(truth).size !== truth.length) problem('has an event twice in /messages')
-  const compared = compareTimelines(known, truth)
-  if ('partAt' in compared) {
-    const at = compared.partAt
-    const lengths = `${known.entries.length} events and the server's ${truth.length}`
-    problem(`has ${lengths}; they part for good at ${at}: ${known.entries[at]?.eventId}`)
-  } else {
-    for (const lacking of compared.passedOver) {
-      if (await isLateHistory(run, { client, roomId, ...lacking })) count(run, 'late history')
-      else problem(`lacks ${lacking.eventId}`)
-    }
-  }
-  run.problems.push(...client.complaints)
-}
-
-/**
- * All that the server shows of a room, when a client has been told what is new. To ask for history may
- * bring what waited for it, as a redaction for its target, and what was not to be had before.
- */
-async function settledTimeline(
-  { world: { time } }: Run,
-  roomId: string,
-  client: SimulatedClient,
-): Promise<readonly string[]> {
-  const known = () => client.rooms.get(roomId)?.entries.length
-  await time.await(client.sync({ limit: 5 }))
-  for (let round = 1; ; round += 1) {
-    const truth = await time.await(client.wholeTimeline(roomId))
-    const before = known()
-    await time.await(client.sync({ limit: 5 }))
-    if (known() === before || round === roundsMax) return truth
-  }
-}
-
-async function onlyWhatMayBeSeen(
-  run: Run,
-  room: SimulatedRoom,
-  closers: readonly SimulatedClient[],
-): Promise<void> {
-  for (const client of closers) {
-    const shown = await run.world.time.await(client.wholeTimeline(room.roomId))
-    await rightlyShown(run, room, { client, shown })
-  }
-}
-
-/**
- * Whether a client may lack an event: when it paged past the stretch of history in which that stands now,
- * nobody who could be asked had it. So the page went on, and what could be had later stands behind all
- * that was there of the stretch.
- */
-async function isLateHistory(
-  run: Run,
-  passed: PassedOver & { readonly client: SimulatedClient; readonly roomId: string },
-): Promise<boolean> {
-  const { client, roomId, eventId, paged } = passed
-  const place = await historyAt(run, client, { roomId, eventId })
-  if (place === undefined || paged === undefined) return false
-  let { fromMs } = paged
-  for (const entry of client.rooms.get(roomId)?.entries.slice(passed.before) ?? []) {
-    if ((await historyAt(run, client, { roomId, ...entry })) !== place) break
-    fromMs = Math.min(fromMs, entry.paged?.fromMs ?? fromMs)
-  }
-  return client.server.unfilled.some(
-    (gap) => gap.roomId === roomId && gap.atMs >= fromMs && gap.atMs <= paged.toMs,
-  )
-}
-
-/** The stretch of history that an event is part of, if it is; none is 0. */
-async function historyAt(
-  run: Run,
-  { server }: SimulatedClient,
-  event: Pick<Acknowledged, 'roomId' | 'eventId'>,
-): Promise<number | undefined> {
-  const position = (await storedAt(run, server, event))?.position
-  return position === undefined || position.sub >= 0 ? undefined : position.stream
 }

@@ -1,0 +1,111 @@
+/**
+ * What clients have put together of a room is compared with all that their server shows of it, and that
+ * with what the history visibility gives them.
+ *
+ * @module
+ */
+
+import { storedAt } from './acknowledged.ts'
+import type { SimulatedClient } from './client.ts'
+import { compareTimelines, type PassedOver } from './client-timeline.ts'
+import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
+import { rightlyShown } from './visible-events.ts'
+
+/** How often a timeline is read until nothing new comes of it. */
+const roundsMax = 5
+
+export async function wholeTimelines(
+  run: Run,
+  { roomId, version }: SimulatedRoom,
+  client: SimulatedClient,
+): Promise<void> {
+  const { time } = run.world
+  // Whatever sync was under way has its answer or is lost by then.
+  await time.await(client.sync({ limit: 5 }))
+  await time.await(client.readToTheStart(roomId))
+  const truth = await settledTimeline(run, roomId, client)
+  const { entries = [], ...rest } = client.rooms.get(roomId) ?? {}
+  // What should not have been accepted may have been shown before that was known.
+  const { rejudged } = client.server
+  const isWithdrawn = (eventId: string) => rejudged.has(eventId) && !truth.includes(eventId)
+  const known = { ...rest, entries: entries.filter(({ eventId }) => !isWithdrawn(eventId)) }
+  count(run, 'timelines compared')
+  const problem = (what: string) => {
+    run.problems.push(`version ${version}: the timeline of ${client.userId} ${what}`)
+  }
+  if (new Set(truth).size !== truth.length) problem('has an event twice in /messages')
+  const compared = compareTimelines(known, truth)
+  if ('partAt' in compared) {
+    const at = compared.partAt
+    const lengths = `${known.entries.length} events and the server's ${truth.length}`
+    problem(`has ${lengths}; they part for good at ${at}: ${known.entries[at]?.eventId}`)
+  } else {
+    for (const lacking of compared.passedOver) {
+      if (await isLateHistory(run, { client, roomId, ...lacking })) count(run, 'late history')
+      else problem(`lacks ${lacking.eventId}`)
+    }
+  }
+  run.problems.push(...client.complaints)
+}
+
+/**
+ * All that the server shows of a room, when a client has been told what is new. To ask for history may
+ * bring what waited for it, as a redaction for its target, and what was not to be had before.
+ */
+async function settledTimeline(
+  { world: { time } }: Run,
+  roomId: string,
+  client: SimulatedClient,
+): Promise<readonly string[]> {
+  const known = () => client.rooms.get(roomId)?.entries.length
+  await time.await(client.sync({ limit: 5 }))
+  for (let round = 1; ; round += 1) {
+    const truth = await time.await(client.wholeTimeline(roomId))
+    const before = known()
+    await time.await(client.sync({ limit: 5 }))
+    if (known() === before || round === roundsMax) return truth
+  }
+}
+
+export async function onlyWhatMayBeSeen(
+  run: Run,
+  room: SimulatedRoom,
+  closers: readonly SimulatedClient[],
+): Promise<void> {
+  for (const client of closers) {
+    const shown = await run.world.time.await(client.wholeTimeline(room.roomId))
+    await rightlyShown(run, room, { client, shown })
+  }
+}
+
+/**
+ * Whether a client may lack an event: when it paged past the stretch of history in which that stands now,
+ * nobody who could be asked had it. So the page went on, and what could be had later stands behind all
+ * that was there of the stretch.
+ */
+async function isLateHistory(
+  run: Run,
+  passed: PassedOver & { readonly client: SimulatedClient; readonly roomId: string },
+): Promise<boolean> {
+  const { client, roomId, eventId, paged } = passed
+  const place = await historyAt(run, client, { roomId, eventId })
+  if (place === undefined || paged === undefined) return false
+  let { fromMs } = paged
+  for (const entry of client.rooms.get(roomId)?.entries.slice(passed.before) ?? []) {
+    if ((await historyAt(run, client, { roomId, ...entry })) !== place) break
+    fromMs = Math.min(fromMs, entry.paged?.fromMs ?? fromMs)
+  }
+  return client.server.unfilled.some(
+    (gap) => gap.roomId === roomId && gap.atMs >= fromMs && gap.atMs <= paged.toMs,
+  )
+}
+
+/** The stretch of history that an event is part of, if it is; none is 0. */
+async function historyAt(
+  run: Run,
+  { server }: SimulatedClient,
+  event: Pick<Acknowledged, 'roomId' | 'eventId'>,
+): Promise<number | undefined> {
+  const position = (await storedAt(run, server, event))?.position
+  return position === undefined || position.sub >= 0 ? undefined : position.stream
+}
