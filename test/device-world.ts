@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { EduReceiver } from '../src/federation/edus.ts'
 import type { UserId } from '../src/protocol/identifiers/ids.ts'
+import { sql } from '../src/storage/database.ts'
 import { type SimulatedServer, World } from './simulation/world.ts'
 
 /** What an answer holds; tests know what they expect in it. */
@@ -220,4 +221,17 @@ export async function twoServers(t: ConstructorParameters<typeof DeviceWorld>[0]
   const alice = await world.register(a, 'alice')
   const bob = await world.register(b, 'bob')
   return { world, a, b, alice, bob }
+}
+
+/** How many messages wait on a server for others, or how many lists of their devices it keeps. */
+export async function rowsOf(
+  server: SimulatedServer,
+  table: 'device_outbox' | 'remote_device_lists',
+): Promise<number> {
+  const { db } = server.running.server
+  const rows =
+    table === 'device_outbox'
+      ? db.all<{ count: number }>(sql`SELECT COUNT(*) AS count FROM device_outbox`)
+      : db.all<{ count: number }>(sql`SELECT COUNT(*) AS count FROM remote_device_lists`)
+  return Number((await rows)[0]?.count)
 }
