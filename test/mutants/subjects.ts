@@ -54,6 +54,7 @@ const subjects: readonly Subject[] = [
     files: `${resolution}/*.ts`,
     tests: [
       { file: `${resolution}/scenarios.test.ts` },
+      { file: `${resolution}/resolve-state.test.ts` },
       { file: `${resolution}/v1.test.ts` },
       { file: `${resolution}/v2.test.ts` },
       { file: `${resolution}/state-pairs.test.ts` },
