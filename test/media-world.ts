@@ -6,9 +6,15 @@
 
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import type { Headers } from '../src/io/http.ts'
+import type { Headers, OutgoingAnswer } from '../src/io/http.ts'
 import type { SimulatedServer } from './simulation/world.ts'
 import { World } from './simulation/world.ts'
+
+/** The start of a PNG, with line ends and dashes in it as they end a part of an answer. */
+export const picture = Buffer.from(
+  '89504e470d0a1a0a 00 0d0a2d2d 0d0a0d0a'.replaceAll(' ', ''),
+  'hex',
+)
 
 export interface Asked {
   readonly status: number
@@ -102,4 +108,38 @@ export async function upload(
   const uri = String(json.content_uri)
   assert.ok(uri.startsWith(`mxc://${server.name}/`), uri)
   return uri.slice(uri.lastIndexOf('/') + 1)
+}
+
+/** The type of an answer to another server. */
+export const multipart = 'multipart/mixed; boundary=xyz'
+/** The body of such an answer, up to the headers of the file. */
+export const head = '--xyz\r\nContent-Type: application/json\r\n\r\n{}\r\n--xyz\r\n'
+
+/** A server of which we say what it answers, and a place on the web. */
+export async function scripted(
+  world: World,
+  answer: (target: string) => OutgoingAnswer | Promise<OutgoingAnswer>,
+): Promise<void> {
+  const { network } = world
+  network.name('old.test', '10.0.0.50')
+  const tls = { cert: 'old.test', key: 'k' }
+  await network.listen('10.0.0.50')({ host: '', port: 8448, tls }, async ({ target }) =>
+    answer(target),
+  )
+  network.name('cdn.test', '10.0.0.51')
+  const cdn = { cert: 'cdn.test', key: 'k' }
+  await network.listen('10.0.0.51')({ host: '', port: 443, tls: cdn }, async (request) => {
+    assert.equal(request.headers.authorization, undefined)
+    if (request.target === '/x?y') return ok('text/plain', 'from the cdn')
+    return { status: 302, headers: { location: 'https://cdn.test/x?y' }, body: Buffer.alloc(0) }
+  })
+}
+
+export function ok(contentType: string, body: string): OutgoingAnswer {
+  return { status: 200, headers: { 'content-type': contentType }, body: Buffer.from(body) }
+}
+
+export function refusal(status: number, errcode: string): OutgoingAnswer {
+  const body = Buffer.from(JSON.stringify({ errcode, error: 'No.' }))
+  return { status, headers: { 'content-type': 'application/json' }, body }
 }

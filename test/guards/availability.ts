@@ -20,7 +20,7 @@ const sender = (title: string) => seenBy('src/federation/sender/quarantine.test.
 
 const devices = (title: string) => seenBy('test/devices-across-servers.test.ts', title)
 
-const media = (title: string) => seenBy('test/media.test.ts', title)
+const media = (title: string) => seenBy('test/remote-media.test.ts', title)
 
 const links = (title: string) => seenBy('src/media/url-previews.test.ts', title)
 

@@ -220,7 +220,7 @@ const transportGuards: readonly Guard[] = [
       'src/federation/remote-media.ts',
       'if (medium.body.length > limits.bytesMax) throw tooLarge()',
     ],
-    seenBy('test/media.test.ts', 'a server may answer in many ways'),
+    seenBy('test/remote-media.test.ts', 'a server may answer in many ways'),
   ),
   one(
     'B12',
@@ -230,7 +230,7 @@ const transportGuards: readonly Guard[] = [
       'if (answer.status === 200) return plainContent(answer.headers, answer.body)',
       'return plainContent(answer.headers, answer.body)',
     ],
-    seenBy('test/media.test.ts', 'a server may answer in many ways'),
+    seenBy('test/remote-media.test.ts', 'a server may answer in many ways'),
   ),
 ]
 
