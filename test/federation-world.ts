@@ -7,53 +7,26 @@
  * @module
  */
 
-import { HeldRefusals } from '../src/http/held-refusals.ts'
 import './watched-waits.ts'
 import assert from 'node:assert/strict'
 import type { EduReceiver } from '../src/federation/edus.ts'
-import { createFederation, type Federation } from '../src/federation/federation.ts'
-import {
-  createTransactionReceiver,
-  type TransactionReceiver,
-} from '../src/federation/receive-transactions.ts'
-import { serverKeyRoute } from '../src/federation-api/keys-server.ts'
-import { signRoute } from '../src/federation-api/room-policy.ts'
-import { roomRoutes } from '../src/federation-api/room-routes.ts'
-import type { Route } from '../src/http/endpoint.ts'
-import { serve } from '../src/http/serve.ts'
-import type { HttpHandler, OutgoingRequest } from '../src/io/http.ts'
-import { type Log, silentLog } from '../src/io/log.ts'
-import { pduCheckerInPlace } from '../src/io/pdu-checker-in-place.ts'
-import { type StoppableClock, VirtualTime } from '../src/io/simulated/simulated-clock.ts'
+import type { OutgoingRequest } from '../src/io/http.ts'
+import { VirtualTime } from '../src/io/simulated/simulated-clock.ts'
 import { SimulatedNetwork } from '../src/io/simulated/simulated-network.ts'
 import { type SeededRandom, seededRandom } from '../src/io/simulated/simulated-random.ts'
-import {
-  createPolicyServer,
-  type PolicyServer,
-  type PolicyServerNeeds,
-} from '../src/policy/policy-server.ts'
+import type { PolicyServerNeeds } from '../src/policy/policy-server.ts'
 import { canonicalJson } from '../src/protocol/canonical-json.ts'
 import { signingKeyOf } from '../src/protocol/ed25519.ts'
 import type { EventId, RoomId, ServerName, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
-import { MatrixError } from '../src/protocol/matrix-error.ts'
 import type { RoomVersion } from '../src/protocol/room-version.ts'
-import { createLocalRooms } from '../src/rooms/create-engine.ts'
-import { createRooms, type FederatedRooms } from '../src/rooms/create-rooms.ts'
 import type { Engine } from '../src/rooms/engine.ts'
 import type { Signer } from '../src/rooms/remote-servers.ts'
 import type { LocalEvent, Rooms } from '../src/rooms/rooms.ts'
 import { sql } from '../src/storage/database.ts'
-import {
-  type MemoryImage,
-  memoryImage,
-  openSqlite,
-  type SqliteDatabase,
-} from '../src/storage/sqlite.ts'
-import { openStreams, type Streams } from '../src/storage/streams.ts'
+import { type MemoryImage, memoryImage } from '../src/storage/sqlite.ts'
+import { type Life, port, startLife } from './federation-life.ts'
 import { signedRequest } from './signed-request.ts'
-
-const port = 8448
 
 const allowAll: Writable<PolicyServerNeeds['rules']> = {
   deniedServers: [],
@@ -119,18 +92,6 @@ export class FederationWorld {
   heal(): void {
     this.network.healAll()
   }
-}
-
-interface Life {
-  readonly clock: StoppableClock
-  readonly db: SqliteDatabase
-  readonly streams: Streams
-  readonly federation: Federation
-  readonly federated: FederatedRooms
-  readonly engine: Engine
-  readonly transactions: TransactionReceiver
-  readonly policyServer: PolicyServer
-  readonly handler: HttpHandler
 }
 
 export class TestServer {
@@ -202,137 +163,7 @@ export class TestServer {
   }
 
   async start(): Promise<void> {
-    const { world, signer } = this
-    const clock = world.time.clock(() => this.skewMs)
-    const random = world.random.fork(`${this.name} ${world.time.elapsedMs}`)
-    const db = await openSqlite({ image: this.#image })
-    const log: Log = {
-      ...silentLog,
-      error: (message, fields) => this.errors.push({ message, ...fields }),
-      info: (message) => this.notes.push(message),
-    }
-    const io = {
-      clock,
-      random,
-      log,
-      httpClient: world.network.client(this.host, clock),
-      outboundHttpClient: world.network.client(this.host, clock),
-      dns: world.network.dns(),
-    }
-    const federation = await createFederation({
-      ...io,
-      db,
-      signer,
-      retry: { minMs: 1000, maxMs: 60_000 },
-    })
-    const { keyring, remoteServers } = federation
-    const streams = await openStreams(db)
-    const local = await createLocalRooms({
-      ...io,
-      db,
-      streams,
-      signer,
-      keyring,
-      pduChecker: pduCheckerInPlace(clock),
-    })
-    const federated = createRooms(local, {
-      ...io,
-      db,
-      serverName: this.name,
-      signer,
-      keyring,
-      remoteServers,
-      signAsPolicyServer: async (pdu) => await policyServer.signOwn(pdu),
-      isThirdPartyKeyValid: async (key) => this.validKeys?.(key) ?? true,
-      canBeInvited: async (userId) => !this.unknownUsers.has(userId),
-    })
-    const { engine } = local
-    const policyServer = createPolicyServer({
-      clock,
-      signer: this.policySigner,
-      engine,
-      rooms: federated.rooms,
-      lists: { isBanned: async () => false },
-      rules: this.policyRules,
-    })
-    const transactions = createTransactionReceiver({
-      ...io,
-      serverName: this.name,
-      db,
-      engine,
-      rooms: federated.rooms,
-      joins: federated.joins,
-      refusals: new HeldRefusals(clock),
-      eduReceivers: this.eduReceivers,
-    })
-    federation.startSending(federated.rooms, async () => [])
-    const handler = this.#handler({
-      federation,
-      federated,
-      transactions,
-      policyServer,
-      clock,
-      log,
-    })
-    world.network.name(this.host, this.host)
-    await world.network.listen(this.host)(
-      { host: this.host, port, tls: { cert: this.host, key: 'k' } },
-      handler,
-    )
-    this.#life = {
-      clock,
-      db,
-      streams,
-      federation,
-      federated,
-      engine,
-      transactions,
-      policyServer,
-      handler,
-    }
-  }
-
-  #handler(
-    parts: Pick<Life, 'federation' | 'federated' | 'transactions' | 'policyServer' | 'clock'> & {
-      log: Log
-    },
-  ) {
-    const { federation, federated, transactions, policyServer, clock, log } = parts
-    const { ownKeys } = federation
-    const serverName = this.name
-    const needs = { ...federated, transactions, policyServer, serverName, clock, ownKeys }
-    const routes: readonly Route<typeof needs>[] = [...roomRoutes, serverKeyRoute, signRoute]
-    const handler = serve(routes, needs, {
-      log,
-      checkAnswers: true,
-      authenticateServer: federation.authenticateServer,
-    })
-    return this.#intercepted(handler)
-  }
-
-  #intercepted(handler: HttpHandler): HttpHandler {
-    return async (request) => {
-      if (this.intercept === undefined) return await handler(request)
-      const answered = async () => {
-        const { status, body } = await handler(request)
-        assert.equal(status, 200, `${request.method} ${request.target}`)
-        const chunks: Uint8Array[] = []
-        for await (const chunk of body instanceof Uint8Array ? [body] : body) chunks.push(chunk)
-        return JSON.parse(Buffer.concat(chunks).toString()) as JsonObject
-      }
-      const path = decodeURIComponent(request.target)
-      const given = await this.intercept(request.method, path, answered)
-      if (given === undefined) return await handler(request)
-      const isRefusal = given instanceof MatrixError
-      const body = Buffer.from(
-        JSON.stringify(isRefusal ? { errcode: given.errcode, error: given.message } : given),
-      )
-      return {
-        status: isRefusal ? given.status : 200,
-        headers: { 'content-type': 'application/json' },
-        body,
-      }
-    }
+    this.#life = await startLife(this, this.#image)
   }
 
   /** Ends as a process that is killed. */
