@@ -13,7 +13,7 @@ import { sql } from '../src/storage/database.ts'
 import { idOf, sealed, textOf } from './scripted-peer/forged-event.ts'
 import { ScriptedPeer } from './scripted-peer/scripted-peer.ts'
 import { signedRequest } from './signed-request.ts'
-import { Refused } from './simulation/client.ts'
+import { Refused } from './simulation/client-calls.ts'
 import { World } from './simulation/world.ts'
 
 const version = roomVersions.get('11') ?? assert.fail()

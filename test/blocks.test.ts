@@ -10,7 +10,7 @@ import { blockRoutes } from '../src/admin-api/blocks.ts'
 import type { RoomId, ServerName } from '../src/protocol/identifiers/ids.ts'
 import { saveBlock } from '../src/storage/blocks.ts'
 import { adminAsker } from './admin-ask.ts'
-import { Refused } from './simulation/client.ts'
+import { Refused } from './simulation/client-calls.ts'
 import { World } from './simulation/world.ts'
 
 async function scene() {

@@ -8,7 +8,8 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { noThumbnails } from '../src/io/thumbnailer.ts'
-import { type SimulatedServer, World } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
+import { World } from './simulation/world.ts'
 
 /** A value of an answer: what it is, a pattern that its text has, or what it must hold at least. */
 type Expected = unknown

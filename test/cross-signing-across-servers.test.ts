@@ -10,7 +10,7 @@ import { test } from 'node:test'
 import { sql } from '../src/storage/database.ts'
 import { CrossSigner } from './cross-signer.ts'
 import { type Body, type Device, DeviceWorld } from './device-world.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 const minuteMs = 60_000
 

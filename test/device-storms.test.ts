@@ -12,7 +12,7 @@ import { test } from 'node:test'
 import { seededRandom } from '../src/io/simulated/simulated-random.ts'
 import { CrossSigner } from './cross-signer.ts'
 import { type Device, DeviceWorld } from './device-world.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 /** Seed 106 found that others kept what a device had signed when it was gone. */
 const seedsDefault = [1, 2, 3, 4, 106]

@@ -10,7 +10,8 @@ import type { TestContext } from 'node:test'
 import type { EduReceiver } from '../src/federation/edus.ts'
 import type { UserId } from '../src/protocol/identifiers/ids.ts'
 import { sql } from '../src/storage/database.ts'
-import { type SimulatedServer, World } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
+import { World } from './simulation/world.ts'
 
 /** What an answer holds; tests know what they expect in it. */
 // biome-ignore lint/suspicious/noExplicitAny: The body is whatever the server answers.

@@ -14,7 +14,7 @@ import type { JsonObject } from '../src/protocol/json.ts'
 import { sql } from '../src/storage/database.ts'
 import { type Device, DeviceWorld } from './device-world.ts'
 import { ScriptedPeer } from './scripted-peer/scripted-peer.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 interface Scene {
   readonly world: DeviceWorld

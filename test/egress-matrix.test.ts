@@ -21,7 +21,7 @@ import {
 } from './egress-world.ts'
 import { idOf, type RawEvent, sealed, textOf } from './scripted-peer/forged-event.ts'
 import { ScriptedPeer } from './scripted-peer/scripted-peer.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 interface Route {
   readonly ask: (ids: {

@@ -7,7 +7,7 @@
 
 import type { Device, DeviceWorld } from './device-world.ts'
 import type { ScriptedPeer } from './scripted-peer/scripted-peer.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 export const relations = [
   'never',

@@ -9,7 +9,8 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type SimulatedServer, World } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
+import { World } from './simulation/world.ts'
 
 type Json = Record<string, unknown>
 

@@ -6,7 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Refused } from './simulation/client.ts'
+import { Refused } from './simulation/client-calls.ts'
 import { World } from './simulation/world.ts'
 
 test('who blocks invites is not invited by users of other servers', async () => {

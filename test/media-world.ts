@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import type { Headers, OutgoingAnswer } from '../src/io/http.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 import { World } from './simulation/world.ts'
 
 /** The start of a PNG, with line ends and dashes in it as they end a part of an answer. */

@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Ask, type Client, picture, twoServers, upload } from './media-world.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 test('a file is given back byte for byte, with its type and name', async (t) => {
   const { alpha, ask, alice } = await twoServers(t)

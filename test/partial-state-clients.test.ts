@@ -8,7 +8,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { calmNetwork } from '../src/io/simulated/simulated-network.ts'
-import type { Answer, SimulatedClient } from './simulation/client.ts'
+import type { SimulatedClient } from './simulation/client.ts'
+import type { Answer } from './simulation/client-calls.ts'
 import { World } from './simulation/world.ts'
 
 interface RoomOfSync {

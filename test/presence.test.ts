@@ -7,7 +7,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { UserId } from '../src/protocol/identifiers/ids.ts'
-import type { Answer, SimulatedClient } from './simulation/client.ts'
+import type { SimulatedClient } from './simulation/client.ts'
+import type { Answer } from './simulation/client-calls.ts'
 import { World } from './simulation/world.ts'
 
 async function twoServers(shared = true) {

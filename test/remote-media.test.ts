@@ -20,7 +20,7 @@ import {
   twoServers,
   upload,
 } from './media-world.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 test('another server fetches a file once, and then has it', async (t) => {
   const { world, alpha, beta, ask, alice, bob } = await twoServers(t)

@@ -10,7 +10,7 @@ import { type TestContext, test } from 'node:test'
 import { calmNetwork } from '../src/io/simulated/simulated-network.ts'
 import type { RoomId } from '../src/protocol/identifiers/ids.ts'
 import { type Body, type Device, type DeviceWorld, twoServers } from './device-world.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 const dayMs = 86_400_000
 

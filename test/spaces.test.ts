@@ -6,8 +6,10 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Answer, SimulatedClient } from './simulation/client.ts'
-import { type SimulatedServer, World } from './simulation/world.ts'
+import type { SimulatedClient } from './simulation/client.ts'
+import type { Answer } from './simulation/client-calls.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
+import { World } from './simulation/world.ts'
 
 interface Tree {
   readonly rooms: readonly { readonly name: string; readonly room_id: string }[]

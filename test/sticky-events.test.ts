@@ -7,7 +7,8 @@
 
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { Answer, SimulatedClient } from './simulation/client.ts'
+import type { SimulatedClient } from './simulation/client.ts'
+import type { Answer } from './simulation/client-calls.ts'
 import { World } from './simulation/world.ts'
 
 const parameter = 'org.matrix.msc4354.sticky_duration_ms'

@@ -18,7 +18,7 @@ import {
   twoServers,
   upload,
 } from './media-world.ts'
-import type { SimulatedServer } from './simulation/world.ts'
+import type { SimulatedServer } from './simulation/simulated-server.ts'
 
 test('thumbnails are made once for each size of ours, and go with what they are of', async (t) => {
   const { world, alpha, beta, ask, alice, bob } = await twoServers(

@@ -8,7 +8,7 @@ import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
 import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import { graphOf } from './held-rooms.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /**
  * At home an acknowledged event is there for ever. Another server must have it

@@ -7,7 +7,7 @@
 import { stagedMax } from '../../src/rooms/staged-limit.ts'
 import { sql } from '../../src/storage/database.ts'
 import type { Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** Twenty are merged at a time; while that is under way others may come. */
 const extremitiesMax = 40

@@ -9,7 +9,8 @@
 
 import { canonicalJson } from '../../src/protocol/canonical-json.ts'
 import type { JsonObject } from '../../src/protocol/json.ts'
-import type { Answer, SimulatedClient } from './client.ts'
+import type { SimulatedClient } from './client.ts'
+import type { Answer } from './client-calls.ts'
 
 /** How many one-time keys are uploaded at a time. */
 const uploadedAtOnce = 3

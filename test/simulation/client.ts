@@ -6,8 +6,8 @@
  * @module
  */
 
-import type { HttpClient } from '../../src/io/http.ts'
 import { HttpFailure } from '../../src/io/http.ts'
+import { type Answer, callOnce } from './client-calls.ts'
 import { ClientKeys } from './client-keys.ts'
 import {
   type ClientTimeline,
@@ -15,9 +15,7 @@ import {
   type Period,
   type TimelineEntry,
 } from './client-timeline.ts'
-import type { SimulatedServer } from './world.ts'
-
-export type Answer = Record<string, unknown>
+import type { SimulatedServer } from './simulated-server.ts'
 
 export interface TimelineEvent {
   readonly event_id: string
@@ -25,20 +23,6 @@ export interface TimelineEvent {
   readonly sender: string
   readonly state_key?: string
   readonly content: Record<string, unknown>
-}
-
-/** The server refused: it is up, and says no. */
-export class Refused extends Error {
-  readonly status: number
-  readonly errcode: string
-  readonly body: Answer
-
-  constructor(what: string, status: number, body: Answer) {
-    super(`${what}: ${status} ${String(body.errcode)} ${String(body.error)}`)
-    this.status = status
-    this.body = body
-    this.errcode = String(body.errcode)
-  }
 }
 
 interface News {
@@ -61,15 +45,7 @@ interface Page extends Period {
   readonly end: string | undefined
 }
 
-interface Call {
-  readonly method: string
-  readonly path: string
-  readonly body: unknown
-  readonly token: string | undefined
-}
-
 const encode = encodeURIComponent
-const decoder = new TextDecoder()
 const password = 'secret of a simulated user'
 
 export class SimulatedClient {
@@ -138,39 +114,12 @@ export class SimulatedClient {
     const client = world.network.client(this.userId, clock)
     for (let tries = 0; ; tries += 1) {
       try {
-        return await this.#callOnce(client, { method, path, body, token })
+        return await callOnce(client, this, { method, path, body, token })
       } catch (error) {
         if (!(error instanceof HttpFailure) || tries === 20) throw error
         await clock.sleep(Math.min(30_000, 1000 * 2 ** tries))
       }
     }
-  }
-
-  async #callOnce(client: HttpClient, { method, path, body, token }: Call): Promise<Answer> {
-    const answer = await client.request({
-      method,
-      protocol: 'http:',
-      hostname: this.server.address,
-      port: this.server.clientPort,
-      hostHeader: this.server.address,
-      target: `/_matrix/client${path}`,
-      headers: {
-        'content-type': 'application/json',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      timeoutMs: 90_000,
-      answerBytesMax: 50_000_000,
-    })
-    const text = decoder.decode(answer.body)
-    this.server.world.note(`${this.userId} < ${answer.status} ${method} ${path} ${text}`)
-    const parsed = JSON.parse(text) as Answer
-    // A server in trouble is asked again; one that says no is not.
-    if (answer.status >= 500) {
-      throw new HttpFailure('broken', `${method} ${path}: ${answer.status} ${String(parsed.error)}`)
-    }
-    if (answer.status >= 300) throw new Refused(`${method} ${path}`, answer.status, parsed)
-    return parsed
   }
 
   async createRoom(options: Answer): Promise<string> {

@@ -25,7 +25,7 @@ import {
 } from './lying-events.ts'
 import { type AskedOf, json, type Mask, type Reply } from './mask.ts'
 import { count, type Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** How many events a chain has, and how many of them an answer gives. */
 const chainLength = 60

@@ -10,7 +10,7 @@ import { HttpFailure, type IncomingAnswer } from '../../src/io/http.ts'
 import type { Exchange, Interference } from '../../src/io/simulated/simulated-network.ts'
 import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
 import { count, type Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** Something that may go wrong. How hard it does is from 0 to 1, for the whole of a run. */
 interface Fault {

@@ -24,7 +24,7 @@ import { signedRequest } from '../signed-request.ts'
 import type { SimulatedClient } from './client.ts'
 import { extremitiesOf } from './held-rooms.ts'
 import { count, type Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 interface Forgery {
   readonly random: SeededRandom

@@ -17,7 +17,7 @@ import { signedRequest } from '../signed-request.ts'
 import { extremitiesOf, heldIds } from './held-rooms.ts'
 import { elements, eventLists, membersOf } from './mask.ts'
 import { count, type Run, type SimulatedRoom } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** How many events are asked for one by one. */
 const singlyMax = 12

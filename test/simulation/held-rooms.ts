@@ -9,7 +9,7 @@ import { sql } from '../../src/storage/database.ts'
 import { eventStatuses } from '../../src/storage/events.ts'
 import { roomRow } from '../../src/storage/rooms.ts'
 import { count, type Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 interface Row {
   readonly event_id: string

@@ -12,7 +12,7 @@ import type { Pdu } from '../../src/protocol/pdu.ts'
 import type { StoredEvent } from '../../src/rooms/rooms.ts'
 import { heldIds } from './held-rooms.ts'
 import { count, type Run, type SimulatedRoom } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 export async function historyIsBehind(
   run: Run,

@@ -38,8 +38,8 @@ import { comesToRest } from './quiet.ts'
 import { sameAsRecomputed } from './recompute.ts'
 import { count, type Run, type SimulatedRoom } from './run.ts'
 import { onlyWhatMayBeSeen, wholeTimelines } from './shown-timelines.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 import { nothingTakenIsLost } from './taken.ts'
-import type { SimulatedServer } from './world.ts'
 
 /** To recompute all states of a room takes as long as the rest of a run. */
 const recomputedShare = 0.3

@@ -8,7 +8,7 @@
 import type { SeededRandom } from '../../src/io/simulated/simulated-random.ts'
 import type { SimulatedClient } from './client.ts'
 import { count, type Run, type SimulatedRoom } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 type Act = (run: Run, client: SimulatedClient, other: SimulatedClient) => Promise<void>
 

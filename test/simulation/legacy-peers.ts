@@ -27,7 +27,7 @@ import {
   withEvents,
 } from './mask.ts'
 import { count, type Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 interface Peer {
   readonly run: Run

@@ -15,7 +15,7 @@ import { liarIn } from './lying-events.ts'
 import { generalLies, keyLies, withholding } from './lying-ways.ts'
 import type { Instead, Mask, Reply } from './mask.ts'
 import { count, type Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 const lies: Readonly<Record<string, AnswerLie>> = { ...answerLies, ...keyLies, ...generalLies }
 

@@ -25,7 +25,7 @@ import {
   type Reply,
 } from './mask.ts'
 import type { Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** A question, and who is about to lie. */
 export interface Telling {

@@ -18,7 +18,7 @@ import { signedRequest } from '../signed-request.ts'
 import type { SimulatedClient } from './client.ts'
 import { authOf, type Claim, type Place, placeAtEnd } from './forge.ts'
 import type { Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** A liar at work: in whose name, in which room, at which place of it. */
 export interface Liar {

@@ -12,7 +12,7 @@ import { signJson } from '../../src/protocol/signatures.ts'
 import { signedAnew } from './legacy-peers.ts'
 import type { AnswerLie, Telling } from './lying-answers.ts'
 import { json, type Mask, membersOf, objectOf, type Reply, withEvents } from './mask.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** Lies about the liar's own keys. */
 export const keyLies: Readonly<Record<string, AnswerLie>> = {

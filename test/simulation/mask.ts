@@ -20,7 +20,7 @@ import type {
 import { simulatedBody } from '../../src/io/simulated/simulated-body.ts'
 import type { ServerName } from '../../src/protocol/identifiers/ids.ts'
 import { elementsOf, memberSpans } from '../../src/protocol/json-spans.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** A request that another server sent. */
 export interface AskedOf {

@@ -12,7 +12,7 @@ import { type Sql, sql } from '../../src/storage/database.ts'
 import type { SimulatedClient } from './client.ts'
 import { eventOf, idsIn } from './held-rooms.ts'
 import { count, type Run } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 const hourMs = 3_600_000
 /** What lacks events sleeps for six hours at most, and may bring news when it has them. */

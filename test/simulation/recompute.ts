@@ -20,7 +20,7 @@ import {
 import { heldIds } from './held-rooms.ts'
 import { type KnownRoom, takenBack } from './resets.ts'
 import { count, type Run, type SimulatedRoom } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 /** Compares the states before all events whose whole history a server has. */
 export async function sameAsRecomputed(

@@ -19,7 +19,7 @@ import { type Html, html } from '../../src/room-picture/html.ts'
 import { facts, roomSections } from '../../src/room-picture/room-sections.ts'
 import { adminAsker } from '../admin-ask.ts'
 import type { Run, SimulatedRoom } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 const style = readFileSync(new URL('report.css', import.meta.url), 'utf8')
 const graphEventsMax = 1000

@@ -8,7 +8,8 @@ import type { Pdu } from '../../src/protocol/pdu.ts'
 import type { SimulatedClient } from './client.ts'
 import type { ClaimedKey } from './client-keys.ts'
 import type { Script } from './scenario.ts'
-import type { Counters, SimulatedServer, World } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
+import type { Counters, World } from './world.ts'
 
 export interface RunOutcome {
   readonly seed: number

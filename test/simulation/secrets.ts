@@ -12,7 +12,7 @@ import { signedRequest } from '../signed-request.ts'
 import type { SimulatedClient } from './client.ts'
 import { heldIds } from './held-rooms.ts'
 import { count, type Run, type Secret } from './run.ts'
-import type { SimulatedServer } from './world.ts'
+import type { SimulatedServer } from './simulated-server.ts'
 
 const word = 'nobody-else-may-read-this'
 /** In how many worlds somebody has such a room. */
