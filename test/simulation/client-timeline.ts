@@ -8,8 +8,8 @@
 /** An event of a timeline. */
 export interface TimelineEntry {
   readonly eventId: string
-  /** When the client paged back from the entry after it to this one, if it did. */
-  readonly paged: Period | undefined
+  /** When the client paged back from the entry after it to this one; none if it did not. */
+  readonly paged: readonly Period[]
 }
 
 export interface Period {
@@ -22,26 +22,42 @@ export interface ClientTimeline {
   entries: TimelineEntry[]
   /** Where the known timeline begins: a token for `/messages`. */
   start: string | undefined
-  /** When the client was told that there is nothing before it. */
-  begun?: Period
+  /** When the client paged past where it begins. */
+  passed?: readonly Period[]
 }
 
 export function entriesOf(eventIds: readonly string[]): TimelineEntry[] {
-  return eventIds.map((eventId) => ({ eventId, paged: undefined }))
+  return eventIds.map((eventId) => ({ eventId, paged: [] }))
+}
+
+/** The same without entries of which it was seen that they do not belong there. */
+export function without<T extends Pick<ClientTimeline, 'entries' | 'passed'>>(
+  timeline: T,
+  isGone: (eventId: string) => boolean,
+): T {
+  const entries: TimelineEntry[] = []
+  let passed = timeline.passed ?? []
+  for (const entry of timeline.entries) {
+    const last = entries.at(-1)
+    if (!isGone(entry.eventId)) entries.push(entry)
+    else if (last === undefined) passed = [...passed, ...entry.paged]
+    else entries.splice(-1, 1, { ...last, paged: [...last.paged, ...entry.paged] })
+  }
+  return { ...timeline, entries, passed }
 }
 
 /** What the server's timeline has and the client's has not. */
 export interface PassedOver {
   readonly eventId: string
   /** When the client paged past where it stands. */
-  readonly paged: Period | undefined
+  readonly paged: readonly Period[]
   /** The entry that stands after it: its index among those that the client knows. */
   readonly before: number
 }
 
 /** Where two timelines part for good; else what the client's lacks, each of which needs an excuse. */
 export function compareTimelines(
-  { entries: known, begun }: Pick<ClientTimeline, 'entries' | 'begun'>,
+  { entries: known, passed }: Pick<ClientTimeline, 'entries' | 'passed'>,
   truth: readonly string[],
 ): { readonly partAt: number } | { readonly passedOver: readonly PassedOver[] } {
   const passedOver: PassedOver[] = []
@@ -49,7 +65,7 @@ export function compareTimelines(
   for (const eventId of truth) {
     if (known[index]?.eventId === eventId) index += 1
     else {
-      const paged = index === 0 ? begun : known[index - 1]?.paged
+      const paged = (index === 0 ? passed : known[index - 1]?.paged) ?? []
       passedOver.push({ eventId, paged, before: index })
     }
   }

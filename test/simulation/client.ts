@@ -14,6 +14,7 @@ import {
   entriesOf,
   type Period,
   type TimelineEntry,
+  without,
 } from './client-timeline.ts'
 import type { SimulatedServer } from './simulated-server.ts'
 
@@ -251,17 +252,17 @@ export class SimulatedClient {
   /** What is known of a room and what is news. */
   async #continued(roomId: string, { events, limited, ...news }: News): Promise<ClientTimeline> {
     const ids = events.map((event) => event.event_id)
-    const known = this.rooms.get(roomId)
+    const before = this.rooms.get(roomId)
     // What is not in the room after all, as was seen when its members were known, is not shown again.
     const { rejudged } = this.server
-    const entries = (known?.entries ?? []).filter(
-      ({ eventId }) =>
-        !rejudged.has(eventId) || this.#shownSince.has(eventId) || ids.includes(eventId),
-    )
+    const isGone = (eventId: string) =>
+      rejudged.has(eventId) && !this.#shownSince.has(eventId) && !ids.includes(eventId)
+    const known = before && without(before, isGone)
     // Where nothing is left of what was known, there is nothing to page back to.
-    if (known === undefined || entries.length === 0) {
+    if (known === undefined || known.entries.length === 0) {
       return { entries: entriesOf(ids), start: news.prev_batch }
     }
+    const { entries } = known
     if (!limited || news.prev_batch === undefined) {
       return { ...known, entries: [...entries, ...entriesOf(ids)] }
     }
@@ -277,8 +278,8 @@ export class SimulatedClient {
     if (earlier.length > 0) {
       return { entries: [...entriesOf(earlier), ...entries, ...latest], start: news.prev_batch }
     }
-    const before = overlap === 0 ? await this.#upTo(roomId, entries, news.prev_batch) : entries
-    return { ...known, entries: [...before, ...latest] }
+    const upTo = overlap === 0 ? await this.#upTo(roomId, entries, news.prev_batch) : entries
+    return { ...known, entries: [...upTo, ...latest] }
   }
 
   /** What is known and what lies between it and a token, by paging back. */
@@ -296,10 +297,10 @@ export class SimulatedClient {
       for (const eventId of page.eventIds) {
         const paged = { fromMs, toMs: page.toMs }
         if (had.has(eventId)) {
-          const last = known.at(-1)
-          return [...known.slice(0, -1), ...(last ? [{ ...last, paged }] : []), ...missed.reverse()]
+          const last = known.slice(-1).map((one) => ({ ...one, paged: [...one.paged, paged] }))
+          return [...known.slice(0, -1), ...last, ...missed.reverse()]
         }
-        missed.push({ eventId, paged })
+        missed.push({ eventId, paged: [paged] })
         fromMs = page.fromMs
       }
       from = page.end
@@ -319,9 +320,12 @@ export class SimulatedClient {
       const model = this.rooms.get(roomId)
       while (model?.start !== undefined) {
         const { eventIds, end, ...paged } = await this.#page(roomId, model.start, 13)
-        model.entries.unshift(...eventIds.map((eventId) => ({ eventId, paged })).reverse())
+        const earlier = eventIds.map((eventId) => ({ eventId, paged: [paged] })).reverse()
+        const passed = [...(model.passed ?? []), paged]
+        const last = earlier.splice(-1).map((one) => ({ ...one, paged: passed }))
+        model.entries.unshift(...earlier, ...last)
+        model.passed = last.length > 0 ? [paged] : passed
         model.start = end
-        if (end === undefined) model.begun = paged
       }
     } finally {
       this.#reading = false

@@ -7,7 +7,7 @@
 
 import { storedAt } from './acknowledged.ts'
 import type { SimulatedClient } from './client.ts'
-import { compareTimelines, type PassedOver } from './client-timeline.ts'
+import { compareTimelines, type PassedOver, without } from './client-timeline.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
 import { rightlyShown } from './visible-events.ts'
 
@@ -24,11 +24,10 @@ export async function wholeTimelines(
   await time.await(client.sync({ limit: 5 }))
   await time.await(client.readToTheStart(roomId))
   const truth = await settledTimeline(run, roomId, client)
-  const { entries = [], ...rest } = client.rooms.get(roomId) ?? {}
   // What should not have been accepted may have been shown before that was known.
   const { rejudged } = client.server
   const isWithdrawn = (eventId: string) => rejudged.has(eventId) && !truth.includes(eventId)
-  const known = { ...rest, entries: entries.filter(({ eventId }) => !isWithdrawn(eventId)) }
+  const known = without(client.rooms.get(roomId) ?? { entries: [] }, isWithdrawn)
   count(run, 'timelines compared')
   const problem = (what: string) => {
     run.problems.push(`version ${version}: the timeline of ${client.userId} ${what}`)
@@ -89,14 +88,17 @@ async function isLateHistory(
 ): Promise<boolean> {
   const { client, roomId, eventId, paged } = passed
   const place = await historyAt(run, client, { roomId, eventId })
-  if (place === undefined || paged === undefined) return false
-  let { fromMs } = paged
+  if (place === undefined) return false
+  let earliestMs = Number.POSITIVE_INFINITY
   for (const entry of client.rooms.get(roomId)?.entries.slice(passed.before) ?? []) {
     if ((await historyAt(run, client, { roomId, ...entry })) !== place) break
-    fromMs = Math.min(fromMs, entry.paged?.fromMs ?? fromMs)
+    earliestMs = Math.min(earliestMs, ...entry.paged.map(({ fromMs }) => fromMs))
   }
-  return client.server.unfilled.some(
-    (gap) => gap.roomId === roomId && gap.atMs >= fromMs && gap.atMs <= paged.toMs,
+  return paged.some(({ fromMs, toMs }) =>
+    client.server.unfilled.some(
+      ({ roomId: gapIn, atMs }) =>
+        gapIn === roomId && atMs >= Math.min(fromMs, earliestMs) && atMs <= toMs,
+    ),
   )
 }
 
