@@ -214,3 +214,34 @@ test('a full disk is waited for', async () => {
   it.c.fillDisk(false)
   await complete(it)
 })
+
+test('a server that by what was known was not in the room gets what was said meanwhile', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, carol, roomId } = it
+  const [d] = await world.start('d')
+  const dan = d.user('dan')
+  await d.join(dan, roomId, [a])
+  await world.settle(60_000)
+  await world.await(d.rooms.leave({ userId: dan, roomId, content: {} }))
+  await world.settle(60_000)
+  await a.setMembership(alice, roomId, dan, 'invite')
+  await world.settle()
+  await joined(it)
+  for (const server of [a, b, d]) world.cut(c, server)
+  await c.say(carol, roomId, 'beside')
+  // By the clock there dan comes back before he was invited. Who does not know of the invite in the
+  // other branch takes it for the later news.
+  d.skewMs = -3_600_000
+  await d.join(dan, roomId, [a])
+  await world.settle()
+  world.heal()
+  await world.settle(60_000)
+  assert.equal(await a.membershipIn(roomId, dan), 'join')
+  assert.equal(await c.membershipIn(roomId, dan), 'invite')
+  await c.say(carol, roomId, 'can you hear me?')
+  await world.settle()
+  assert.ok(!(await d.messages(roomId)).includes('can you hear me?'))
+  await complete(it)
+  assert.equal(await c.membershipIn(roomId, dan), 'join')
+  assert.ok((await d.messages(roomId)).includes('can you hear me?'))
+})

@@ -13,17 +13,11 @@
  * @module
  */
 
-import { Slices } from '#io/slices.ts'
-import { authStateKeys } from '#protocol/auth-rules/auth-events.ts'
-import { authStateOf } from '#protocol/auth-rules/auth-state.ts'
-import { checkAuthRules } from '#protocol/auth-rules/check.ts'
-import { reject, type Verdict } from '#protocol/auth-rules/verdict.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { eventAt, type StatePairs } from '#protocol/state-resolution/state-pairs.ts'
 import type { Batch, Restated } from './batch.ts'
-import type { Contradiction, ToldStates } from './engine.ts'
+import type { ToldStates } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
 import type { EventFacts } from './held-events.ts'
 import { joinedServers } from './joined.ts'
@@ -50,71 +44,6 @@ export async function unknownStates({ queues }: EngineParts, roomId: RoomId): Pr
   return [...(join ? [join] : []), ...others].map(({ eventId }) => eventId)
 }
 
-/** See `Engine.contradiction`. */
-export async function contradiction(
-  { queues, clock }: EngineParts,
-  { roomId, join, stateIds }: { roomId: RoomId; join: EventId; stateIds: readonly EventId[] },
-): Promise<Contradiction | undefined> {
-  const room = await queues.room(roomId)
-  const isJoin = ({ eventId, origin }: PartialEvent) => eventId === join && origin === 'join'
-  if (room?.partial?.events.some(isJoin) !== true) return undefined
-  const given = (await room.events.facts([join])).get(join)?.stateBefore
-  if (given === undefined) return undefined
-  const slices = new Slices(clock)
-  const told = new Map<number, number>()
-  for (const eventId of stateIds) {
-    if (slices.isOver) await slices.next()
-    const number = room.eventNumber(eventId)
-    if (number !== undefined && !room.isRejected(number)) told.set(room.stateKeyOf(number), number)
-  }
-  const verdict = await joinByState(room, join, told)
-  if (!verdict.allowed) return { problem: `it does not let us in: ${verdict.rule}`, bars: true }
-  const other = otherThanGiven(room, await room.states.pairs(given), told)
-  return other === undefined
-    ? undefined
-    : { problem: `it has another event for ${other}`, bars: false }
-}
-
-/** A place of the state, no membership, at which two states differ. */
-function otherThanGiven(
-  room: Room,
-  given: StatePairs,
-  told: ReadonlyMap<number, number>,
-): string | undefined {
-  const isMember = (key: number) => room.stateKey(key).type === 'm.room.member'
-  let common = 0
-  for (let at = 0; at < given.length; at += 2) {
-    const key = given[at] as number
-    if (isMember(key)) continue
-    if (told.get(key) !== given[at + 1]) return nameOf(room, key)
-    common += 1
-  }
-  const others = [...told.keys()].filter((key) => !isMember(key))
-  const more =
-    others.length === common ? undefined : others.find((key) => eventAt(given, key) === undefined)
-  return more === undefined ? undefined : nameOf(room, more)
-}
-
-function nameOf(room: Room, key: number): string {
-  const { type, stateKey } = room.stateKey(key)
-  return stateKey === '' ? type : `${type} of ${stateKey}`
-}
-
-/** What the auth rules say of our join by a state that was told. */
-async function joinByState(
-  room: Room,
-  eventId: EventId,
-  told: ReadonlyMap<number, number>,
-): Promise<Verdict> {
-  const join = (await room.events.pdus([eventId])).get(eventId)
-  if (join === undefined) return reject('it is not known any more')
-  const numbers = authStateKeys(join).flatMap(([type, stateKey]) => {
-    const key = room.stateKeyId(type, stateKey)
-    return (key === undefined ? undefined : told.get(key)) ?? []
-  })
-  return checkAuthRules(join, authStateOf(await room.numbered(numbers)))
-}
-
 /** See `Engine.completeRoom`. */
 export async function completeRoom(
   parts: EngineParts,
@@ -137,6 +66,9 @@ export async function completeRoom(
   }
 }
 
+/** Of how many versions of the state the servers are remembered: events mostly share them. */
+const presentMax = 16
+
 /** One attempt, as far as it has come. */
 class Again {
   readonly room: Room
@@ -153,8 +85,8 @@ class Again {
   #standIn: number | undefined
   /** Where it stands in the stream. */
   #joined = 0
-  /** The servers in the state before our last join of which we have not known. */
-  #overlooked: readonly ServerName[] = []
+  /** The servers in the room by some versions of its state. */
+  readonly #present = new Map<number, ReadonlySet<ServerName>>()
   readonly #newVerdicts: EventId[] = []
   /** Events whose state nobody gives, and what follows from them: their verdicts stand. */
   readonly #untold = new Set<EventId>()
@@ -319,7 +251,6 @@ class Again {
   /** What we knew of the room before is history: our event is where it goes on. */
   #jumpTo({ pdu, stateBefore }: Restated): void {
     this.#head = { extremities: [], state: stateBefore }
-    this.#overlooked = []
     this.#pass(pdu.prev_events)
   }
 
@@ -330,24 +261,33 @@ class Again {
     this.#jumpTo(join)
     this.#standIn = await standIn(room, join.pdu.event_id, stateBefore)
     this.#joined = position?.stream ?? 0
-    const known = room.partial?.servers ?? new Set()
-    const there = await joinedServers(room, stateBefore)
-    this.#overlooked = [...there.keys()].filter(
-      (server) => !known.has(server) && server !== this.#parts.serverName,
-    )
   }
 
-  /** What our users said since is sent to those who were in the room and whom nobody had named. */
+  /**
+   * What our users said since is sent to those who were in the room, whom nobody had named, and who by what
+   * was known then were not.
+   */
   async #destinationsOf(
     event: PartialEvent,
-    { pdu, status }: Restated,
-    { stateBefore, position }: EventFacts,
+    { pdu, status, stateBefore }: Restated,
+    facts: EventFacts,
   ): Promise<ServerName[]> {
     const isOurs = serverNameOf(pdu.sender) === this.#parts.serverName
     if (!isOurs || event.origin === 'join' || status !== 'accepted' || !event.isLive) return []
-    if (this.#overlooked.length === 0 || position === undefined) return []
-    const told = await joinedServers(this.room, stateBefore ?? 0)
-    return this.#overlooked.filter((server) => !told.has(server))
+    if (facts.stateBefore === undefined || facts.position === undefined) return []
+    const named = this.room.partial?.servers
+    const told = await this.#serversAt(facts.stateBefore)
+    const missed = (await this.#serversAt(stateBefore)).difference(told)
+    return [...missed].filter((to) => to !== this.#parts.serverName && !named?.has(to))
+  }
+
+  async #serversAt(version: number): Promise<ReadonlySet<ServerName>> {
+    const known = this.#present.get(version)
+    if (known !== undefined) return known
+    const servers = new Set((await joinedServers(this.room, version)).keys())
+    if (this.#present.size === presentMax) this.#present.clear()
+    this.#present.set(version, servers)
+    return servers
   }
 
   async #advance({ pdu, stateAfter }: Restated, passed: ReadonlySet<EventId>): Promise<void> {
