@@ -226,12 +226,17 @@ export class DestinationQueue {
     return { items, isAll }
   }
 
+  get #isSilentForLong(): boolean {
+    const sinceTs = this.#silentSinceTs
+    return sinceTs !== undefined && this.#needs.clock.now() - sinceTs > longSilenceMs
+  }
+
   /** After a long silence most of what is in line would come too late to be of use. */
   async #catchUp(): Promise<void> {
-    const { db, clock } = this.#needs
+    const { db } = this.#needs
     if (this.#silentSinceTs === undefined) return
-    const isLong = clock.now() - this.#silentSinceTs > longSilenceMs
-    if (!isLong && !(await isOutboxLongerThan(db, this.#destination, longQueue))) return
+    if (!this.#isSilentForLong && !(await isOutboxLongerThan(db, this.#destination, longQueue)))
+      return
     await db.write((tx) => keepNewestOfEachRoom(tx, this.#destination))
   }
 
@@ -280,16 +285,21 @@ export class DestinationQueue {
     return (await this.#send([], this.#needs.newTransactionId())).kind === 'delivered'
   }
 
-  /** Delivers what a server takes of a transaction that it refuses. */
+  /**
+   * Delivers what a server takes of a transaction that it refuses. If that is nothing, the server is unwell;
+   * but what is of the moment only is not what a line waits for longer than an hour.
+   */
   async #divide(lane: Lane, { items, id }: Transaction, refusal: Refusal): Promise<boolean> {
     // What is delivered of it from here on must not be sent again.
     this.#retained.delete(lane)
-    const { suspects, failure } = await divide(items, refusal, async (part) => {
+    const send = async (part: readonly Item[]) => {
       const txnId = part.length === items.length ? id : this.#needs.newTransactionId()
       const outcome = await this.#send(part, txnId)
       if (outcome.kind === 'delivered') await forget(this.#needs, this.#destination, part, outcome)
       return outcome
-    })
+    }
+    const mayRefuseAll = items.every(({ kind }) => kind === 'edu') && this.#isSilentForLong
+    const { suspects, failure } = await divide(items, refusal, { send, mayRefuseAll })
     // Who never answered to one of them may be gone again.
     const isDoubtful = suspects.some((suspect) => !suspect.refusal.isSure)
     const isGone = failure === undefined && isDoubtful && !(await this.#isWell())

@@ -75,11 +75,19 @@ const suspectsMax = 4
  *
  * Whoever calls has seen that the server is well, and only since then. So what a server may merely have
  * stumbled over, or never got, is sent once more before it is suspected.
+ *
+ * With `mayRefuseAll` the server is believed to be well, whatever it refuses.
  */
 export async function divide(
   items: readonly Item[],
   refusal: Refusal,
-  send: (part: readonly Item[]) => Promise<Outcome>,
+  {
+    send,
+    mayRefuseAll,
+  }: {
+    readonly send: (part: readonly Item[]) => Promise<Outcome>
+    readonly mayRefuseAll: boolean
+  },
 ): Promise<{ readonly suspects: readonly Suspect[]; readonly failure?: Failed }> {
   const suspects: Suspect[] = []
   let isAnyDelivered = false
@@ -88,7 +96,8 @@ export async function divide(
     const [only] = part
     if (part.length === 1 && only !== undefined) {
       suspects.push({ item: only, refusal: why })
-      return !isAnyDelivered && suspects.length === suspectsMax ? failed(why) : undefined
+      if (mayRefuseAll || isAnyDelivered) return undefined
+      return suspects.length === suspectsMax ? failed(why) : undefined
     }
     const half = part.length >> 1
     return (await sendPart(part.slice(0, half))) ?? (await sendPart(part.slice(half)))
@@ -103,7 +112,7 @@ export async function divide(
   const isProven = refusal.isSure || items.length > 1
   const failure = isProven ? await split(items, refusal) : await sendPart(items)
   if (failure !== undefined) return { suspects, failure }
-  const isAllRefused = items.length > 1 && !isAnyDelivered
+  const isAllRefused = items.length > 1 && !isAnyDelivered && !mayRefuseAll
   return isAllRefused ? { suspects, failure: failed(refusal) } : { suspects }
 }
 

@@ -10,6 +10,7 @@ import { test } from 'node:test'
 import { HttpFailure } from '#io/http.ts'
 import { VirtualTime } from '#io/simulated/simulated-clock.ts'
 import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
+import { sql } from '#storage/database.ts'
 import { addToDeviceOutbox, deviceOutboxOf } from '#storage/device-outbox.ts'
 import { quarantineDeviceRow, quarantineEvent } from '#storage/outbox-quarantine.ts'
 import { memoryImage } from '#storage/sqlite.ts'
@@ -201,6 +202,27 @@ test('an EDU that is refused is dropped, and the events behind it are delivered'
   )
   const edu = { edu_type: 'm.bad', content: {} }
   await db.write((tx) => sender.saveEdu(tx, [them], edu, 'k'))
+  await queue(['$a'])
+  await time.run(minuteMs)
+  assert.deepEqual(await left(), [])
+})
+
+test('where a server takes nothing but refuses EDUs one and all, they are dropped after an hour', async () => {
+  const { time, db, sender, queue, left, refused } = await open(({ edus }) =>
+    edus.length > 0 ? [500, '{}'] : 200,
+  )
+  const edu = { edu_type: 'm.bad', content: {} }
+  const keys = ids(6)
+  await db.write((tx) => {
+    for (const key of keys) sender.saveEdu(tx, [them], edu, key)
+  })
+  sender.wake([them])
+  await time.run(50 * minuteMs)
+  const rows = () => db.all(sql`SELECT edu_key FROM edu_outbox`)
+  assert.equal((await rows()).length, 6)
+  await time.run(30 * minuteMs)
+  assert.deepEqual(await rows(), [])
+  assert.deepEqual(await refused(), [])
   await queue(['$a'])
   await time.run(minuteMs)
   assert.deepEqual(await left(), [])
