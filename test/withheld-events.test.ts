@@ -38,6 +38,27 @@ for (const version of versions) {
     assert.deepEqual(a.errors, [])
   })
 
+  test(`version ${version.id}: what nobody gives but singly is fetched one by one, as far as it is not long`, async () => {
+    const { world, a, peer, room } = await sharedRoom(version)
+    const u = peer.user('u')
+    for (const operation of ['state_ids', 'state', 'backfill']) {
+      peer.scripts.set(operation, () => refused(404, 'M_NOT_FOUND'))
+    }
+    peer.scripts.set('get_missing_events', () => ok('{"events":[]}'))
+    const say = (body: string) =>
+      room.add(room.draft(u, 'm.room.message', { msgtype: 'm.text', body }))
+    const few = Array.from({ length: 20 }, (_, index) => say(`few ${index}`))
+    await peer.transaction(a.name, { pdus: few.slice(-1) })
+    await world.settle(60_000)
+    const said = few.map(({ content }) => content.body)
+    assert.deepEqual(await a.messages(room.roomId), said)
+    const many = Array.from({ length: 30 }, (_, index) => say(`many ${index}`))
+    await peer.transaction(a.name, { pdus: many.slice(-1) })
+    await world.settle(60_000)
+    assert.deepEqual(await a.messages(room.roomId), said)
+    assert.deepEqual(a.errors, [])
+  })
+
   test(`version ${version.id}: what an auth event that is not given lets in stays out until it comes`, async () => {
     const { world, a, peer, room } = await sharedRoom(version)
     const [u, v, w] = [peer.user('u'), peer.user('v'), peer.user('w')]

@@ -43,6 +43,8 @@ const gapPagesMax = 3
 /** How many events may be fetched in vain without a pause after that. */
 const vainMax = 20
 const eventsPerPage = 100
+/** How many events are fetched one by one where the state before a gap's front is not to be had. */
+const behindFrontMax = 20
 
 interface Fill extends Fetch {
   readonly fillHistory: Rooms['fillHistory']
@@ -149,9 +151,11 @@ async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promi
     for (const [id, event] of await fetchEvents(fetch, unknown)) fetched.events.set(id, event)
     await tellApart(fetch, fetched, gaps)
     for (const id of front) await placeAtFront(fetch, id, { fetched, statesBefore })
+    const led = await goBehindFront(fetch, front, { fetched, statesBefore })
+    await tellApart(fetch, fetched, gaps)
     // Servers still give an event whose place they have lost, as a part of auth chains.
     const isPlaceLost = (id: EventId) => fetch.avoidance.isRefused(origin, stateBefore(id))
-    const hasState = (id: EventId) => statesBefore.has(id)
+    const hasState = (id: EventId) => statesBefore.has(id) || led.has(id)
     lost = unknown.filter((id) => (isLost(id) || isPlaceLost(id)) && !hasState(id))
     for (const id of lost) if (!fetched.history.has(id)) fetched.events.delete(id)
   }
@@ -169,6 +173,33 @@ async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promi
   if (statesBefore.has(pdu.event_id)) news.set(pdu.event_id, pdu)
   if (news.size === 0) return
   await parts.engine.receive(roomId, [...news.values()].toSorted(byAge), { origin, statesBefore })
+}
+
+/**
+ * Where nobody tells the state before the events at the front, some of those before them are fetched one by
+ * one: who gives few events at once, and the deepest of them, never comes to those that say they are less
+ * deep than they are. Gives those at the front to which what is here leads by them.
+ */
+async function goBehindFront(
+  fetch: Fill,
+  front: readonly EventId[],
+  { fetched, statesBefore }: { readonly fetched: Fetched; readonly statesBefore: StatesBefore },
+): Promise<ReadonlySet<EventId>> {
+  const { parts, roomId } = fetch
+  const none: ReadonlySet<EventId> = new Set()
+  if ((await parts.rooms.partialState(roomId)) !== undefined) return none
+  const news = newsAmong(fetched)
+  const untold = front.flatMap((id) => (statesBefore.has(id) ? [] : (news.get(id) ?? [])))
+  let last = untold
+  for (let left = behindFrontMax; ; left -= last.length) {
+    const before = await missingParentsOf(parts, roomId, fetched.events, last)
+    if (before.length === 0) return new Set(untold.map(({ event_id: id }) => id))
+    if (before.length > left) return none
+    const events = await fetchEvents(fetch, before)
+    for (const [id, event] of events) fetched.events.set(id, event)
+    last = [...events.values()]
+    if (last.length < before.length) return none
+  }
 }
 
 /**
