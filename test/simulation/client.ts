@@ -252,12 +252,12 @@ export class SimulatedClient {
   /** What is known of a room and what is news. */
   async #continued(roomId: string, { events, limited, ...news }: News): Promise<ClientTimeline> {
     const ids = events.map((event) => event.event_id)
-    const before = this.rooms.get(roomId)
+    const former = this.rooms.get(roomId)
     // What is not in the room after all, as was seen when its members were known, is not shown again.
     const { rejudged } = this.server
     const isGone = (eventId: string) =>
       rejudged.has(eventId) && !this.#shownSince.has(eventId) && !ids.includes(eventId)
-    const known = before && without(before, isGone)
+    const known = former && without(former, isGone)
     // Where nothing is left of what was known, there is nothing to page back to.
     if (known === undefined || known.entries.length === 0) {
       return { entries: entriesOf(ids), start: news.prev_batch }
@@ -266,19 +266,19 @@ export class SimulatedClient {
     if (!limited || news.prev_batch === undefined) {
       return { ...known, entries: [...entries, ...entriesOf(ids)] }
     }
-    // Who comes back into a room is shown its end, of which they may know a part, or all they know.
-    const had = new Set(entries.map(({ eventId }) => eventId))
+    // Who comes back into a room is shown its end, of which they may know a part, or all they know; and
+    // history may have come between that.
+    const had = new Map(entries.map((entry) => [entry.eventId, entry]))
     const overlap = ids.findLastIndex((id) => had.has(id)) + 1
-    const earlier = ids.slice(0, Math.max(0, overlap - entries.length))
-    const tail = entries.slice(earlier.length > 0 ? 0 : entries.length - overlap)
-    if (ids.slice(earlier.length, overlap).join() !== tail.map(({ eventId }) => eventId).join()) {
+    const shown = entriesOf(ids.slice(0, overlap)).map((one) => had.get(one.eventId) ?? one)
+    const again = shown.filter(({ eventId }) => had.has(eventId))
+    const before = entries.slice(0, entries.length - again.length)
+    if (again.some((one, index) => one !== entries[before.length + index])) {
       this.complaints.push(`${this.userId} ${roomId}: /sync changed the order of what was known`)
     }
-    const latest = entriesOf(ids.slice(overlap))
-    if (earlier.length > 0) {
-      return { entries: [...entriesOf(earlier), ...entries, ...latest], start: news.prev_batch }
-    }
-    const upTo = overlap === 0 ? await this.#upTo(roomId, entries, news.prev_batch) : entries
+    const latest = [...shown, ...entriesOf(ids.slice(overlap))]
+    if (overlap > 0 && before.length === 0) return { entries: latest, start: news.prev_batch }
+    const upTo = overlap === 0 ? await this.#upTo(roomId, entries, news.prev_batch) : before
     return { ...known, entries: [...upTo, ...latest] }
   }
 
