@@ -32,7 +32,9 @@ export const keyLies: Readonly<Record<string, AnswerLie>> = {
       return json(200, signJson(keys, liar.ownSigner))
     },
   },
-  'keys that have expired': aboutKeys({ silences: true }, (keys, { liar }) => {
+  // Who is told so does not take what the liar says meanwhile, nor may anybody else.
+  'keys that have expired': aboutKeys({ silences: true }, (keys, { run, liar, asked }) => {
+    run.withheld.add(`${liar.name} ${asked.asker.name}`)
     const now = liar.running.server.clock.now()
     return signJson({ ...keys, valid_until_ts: now - 3_600_000 }, liar.ownSigner)
   }),

@@ -87,7 +87,7 @@ export interface Run {
   secret?: Secret
   /** Servers that lie. */
   readonly liars: SimulatedServer[]
-  /** Who sends its events to whom not: names of servers, with a space between them. */
+  /** Who does not give its events to whom, or not so that they can be proved: two names with a space between. */
   readonly withheld: Set<string>
   /** Whether all is well again, and nobody lies any more. */
   isHealed: boolean
