@@ -129,6 +129,27 @@ test('where the resident lied at the join, two others are believed', async () =>
   await assertSame(it)
 })
 
+test('a resident that lied at the join is believed later, if there is nobody else', async () => {
+  const it = await scene()
+  const { world, a, b, c, alice, bob, roomId } = it
+  await world.await(b.rooms.leave({ userId: bob, roomId, content: {} }))
+  await world.settle(60_000)
+  a.intercept = async (_, path, answer) => {
+    if (/\/state(_ids)?\//.test(path) && !it.open) return { nothing: true }
+    if (!path.includes('/send_join/')) return undefined
+    const { state: given, ...rest } = (await answer()) as { state: JsonObject[] }
+    return { ...rest, state: given.filter(({ type }) => type !== 'm.room.name') }
+  }
+  await joined(it)
+  it.open = true
+  await world.settle(600_000)
+  assert.equal(await c.rooms.partialState(roomId), undefined)
+  assert.deepEqual(await c.stateOf(roomId), await a.stateOf(roomId))
+  await a.say(alice, roomId, 'sorry')
+  await world.settle()
+  assert.deepEqual(await c.messages(roomId), ['sorry'])
+})
+
 const dayMs = 86_400_000
 
 test('as long as somebody gives anything at all, it is asked on', async () => {

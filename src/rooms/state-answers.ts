@@ -92,7 +92,8 @@ export class StateAnswers {
     const isLost = kinds.has('not there') && kinds.size === 1
     const isRefused = (kinds.has('refused') || kinds.has('not there')) && !kinds.has('of no use')
     const problem = problems.join(' ') || 'There is nobody to ask.'
-    return believed(contradicting, about) ?? { problem, isRefused, isLost }
+    const isAlone = fetch.servers.every((server) => server === about.partial.resident)
+    return believed(contradicting, { ...about, isAlone }) ?? { problem, isRefused, isLost }
   }
 
   /** What the servers say. Who takes long is not waited for before others are asked, but after. */
@@ -156,13 +157,18 @@ export class StateAnswers {
 
 /**
  * The state that is believed although it is not what we were given: one that two servers give, beside
- * who gave us the room; after many attempts also what one gives.
+ * who gave us the room; after many attempts also what one gives. If there is nobody beside who gave us the
+ * room, it is what they say now.
  */
 function believed(
   contradicting: readonly Contradicting[],
-  { partial, tries }: { readonly partial: PartialState; readonly tries: number },
+  {
+    partial,
+    tries,
+    isAlone,
+  }: { readonly partial: PartialState; readonly tries: number; readonly isAlone: boolean },
 ): readonly EventId[] | undefined {
-  const others = contradicting.filter(({ server }) => server !== partial.resident)
+  const others = contradicting.filter(({ server }) => isAlone || server !== partial.resident)
   const same = Map.groupBy(others, ({ stateIds }) => stateIds.toSorted().join())
   const [most] = [...same.values()].toSorted((a, b) => b.length - a.length)
   const needed = tries < triesOfDoubt ? 2 : 1

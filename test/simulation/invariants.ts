@@ -26,7 +26,7 @@
  * @module
  */
 
-import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
+import type { EventId, RoomId, UserId } from '../../src/protocol/identifiers/ids.ts'
 import { nothingLost, storedAt } from './acknowledged.ts'
 import type { SimulatedClient } from './client.ts'
 import { endsOfChains } from './endless.ts'
@@ -152,9 +152,22 @@ async function wholeDeviceMessages(run: Run): Promise<void> {
 async function joinedClients(run: Run, { roomId }: SimulatedRoom): Promise<SimulatedClient[]> {
   const joined: SimulatedClient[] = []
   for (const client of run.clients) {
-    if (await isJoinedAt(run, client.server, { roomId, client })) joined.push(client)
+    if (!(await isJoinedAt(run, client.server, { roomId, client }))) continue
+    if (await hasLeftAlone(run, client, roomId)) count(run, 'left alone')
+    else joined.push(client)
   }
   return joined
+}
+
+/**
+ * Whether somebody left a room that their server was misled about, and nobody carried that into it: then it
+ * ended at their server alone.
+ */
+async function hasLeftAlone(run: Run, client: SimulatedClient, roomId: string): Promise<boolean> {
+  const { server, userId } = client
+  if (!server.isMisled(roomId)) return false
+  const told = server.running.server.rooms.membership(userId as UserId, roomId as RoomId)
+  return (await run.world.time.await(told))?.membership === 'leave'
 }
 
 async function isJoinedAt(
