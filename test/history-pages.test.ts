@@ -57,3 +57,27 @@ for (const id of ['6', '12']) {
     assert.deepEqual(a.errors, [])
   })
 }
+
+test('who left reads what there was until then, though they were banned since and nobody of theirs was there', async () => {
+  const world = new FederationWorld()
+  const [a, b] = await world.start('a', 'b')
+  const [ana, bob, ben] = [a.user('ana'), b.user('bob'), b.user('ben')]
+  const roomId = await a.createRoom(ana, roomVersions.get('11') ?? assert.fail())
+  for (const user of [bob, ben]) await b.join(user, roomId, [a])
+  await a.say(ana, roomId, 'hello')
+  await world.settle()
+  const leave = async (userId: typeof bob) => {
+    await world.await(b.rooms.leave({ userId, roomId, content: {} }))
+    await world.settle()
+  }
+  for (const user of [ben, bob]) await leave(user)
+  const left = await roomAccess(b.rooms, ben, roomId)
+  assert.equal(left.kind, 'left')
+  await a.setMembership(ana, roomId, ben, 'ban')
+  await world.settle()
+  // The ban is a part of the state that is given with it, and stands nowhere in the timeline.
+  await b.join(bob, roomId, [a])
+  await world.settle(60_000)
+  assert.equal(await b.membershipIn(roomId, ben), 'ban')
+  assert.deepEqual(await roomAccess(b.rooms, ben, roomId), left)
+})

@@ -75,6 +75,7 @@ export type RoomReads = Pick<
   | 'stateChanges'
   | 'memberChanges'
   | 'stateAtStream'
+  | 'lastMemberEvent'
   | 'membershipsOf'
   | 'membership'
   | 'roomsChangedSince'
@@ -138,6 +139,7 @@ export function createReads(parts: ReadParts): RoomReads {
       const version = found && (await versionAt(parts, found, stream))
       return found && version !== undefined ? await stateView(found, version) : undefined
     },
+    lastMemberEvent: (roomId, userId, before) => lastMemberEvent(parts, roomId, userId, before),
     membershipsOf: async (userId, options = {}) => {
       const rows = await membershipRows(db, userId, { forgotten: options.forgotten ?? false })
       return rows.map(localMembership)
@@ -183,6 +185,21 @@ async function membersByCode(
 ): Promise<UserId[]> {
   const room = await queues.room(roomId)
   return room ? await membersWith(room, room.published.state, code) : []
+}
+
+async function lastMemberEvent(
+  parts: ReadParts,
+  roomId: RoomId,
+  userId: UserId,
+  before: number,
+): Promise<StoredEvent | undefined> {
+  const room = await parts.queues.room(roomId)
+  const ids = (await room?.eventsAt({ type: 'm.room.member', stateKey: userId })) ?? []
+  const isThere = ({ position, status }: StoredEvent) =>
+    status === 'accepted' && position !== undefined && position.sub >= 0 && position.stream < before
+  const stored = await storedEvents(parts, roomId, ids)
+  const streamOf = ({ position }: StoredEvent) => position?.stream ?? 0
+  return stored.filter(isThere).toSorted((a, b) => streamOf(b) - streamOf(a))[0]
 }
 
 async function storedEvents(

@@ -199,6 +199,19 @@ export class Room implements RoomEvents {
     return key
   }
 
+  /** All events that stand, or stood, at a state key, as far as they have a number. */
+  async eventsAt(key: StateKey): Promise<EventId[]> {
+    const id = this.stateKeyId(key.type, key.stateKey)
+    if (id === undefined) return []
+    const slices = new Slices(this.clock)
+    const found: EventId[] = []
+    for (let number = 0; number < this.#keyOfNumber.length; number += 1) {
+      if (slices.isOver) await slices.next()
+      if (this.#keyOfNumber[number] === id) found.push(this.eventId(number))
+    }
+    return found
+  }
+
   /** What a member event says, as in `membership-codes.ts`. */
   membershipCode(number: number): number {
     return this.#memberships[number] ?? 0

@@ -296,6 +296,11 @@ export interface Rooms extends AdministeredRooms {
   ): Promise<MemberChanges>
   /** The current state as it was at a position in the stream. */
   stateAtStream(roomId: RoomId, stream: number): Promise<StateView | undefined>
+  /**
+   * The last event of the timeline before a position of the stream that is a user's membership, whatever
+   * the state is: a state that was given with a join may have another, which stands nowhere.
+   */
+  lastMemberEvent(roomId: RoomId, userId: UserId, before: number): Promise<StoredEvent | undefined>
   /** All rooms a local user has to do with, but forgotten ones unless asked for. */
   membershipsOf(
     userId: UserId,

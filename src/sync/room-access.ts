@@ -21,6 +21,7 @@ export type HistoryRooms = Pick<
   | 'erasedAmong'
   | 'event'
   | 'events'
+  | 'lastMemberEvent'
   | 'membership'
   | 'stateAfter'
   | 'stateAtStream'
@@ -136,7 +137,7 @@ async function endOfLastStay(
     return { position: { stream, sub: 0 }, eventId: undefined }
   }
   // Resolution may also have brought back the end of an earlier stay, and ended a later one by it.
-  if (last?.position !== undefined && last.position.stream < stream) {
+  if (last?.position === undefined || last.position.stream < stream) {
     const state = await rooms.stateAtStream(roomId, stream - 1)
     const member = await state?.event('m.room.member', userId)
     if (member?.content.membership === 'join') {
@@ -144,6 +145,14 @@ async function endOfLastStay(
     }
   }
   let laterId = eventId
+  // What came as a part of a state has no place of its own, and may be of long after they left.
+  if (last?.position === undefined) {
+    const placed = await rooms.lastMemberEvent(roomId, userId, stream)
+    if (placed?.pdu.content.membership === 'join') {
+      return { position: { stream, sub: 0 }, eventId: undefined }
+    }
+    laterId = placed?.pdu.event_id ?? eventId
+  }
   for (let step = 0; step < membershipChangesMax; step++) {
     const before = await rooms.stateBefore(roomId, laterId)
     const earlier = await before?.event('m.room.member', userId)
