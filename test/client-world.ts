@@ -54,6 +54,7 @@ export async function clientWorld(
   const rooms = {
     serversInRoom: async () => [],
     joinedRoomsOf: async () => [],
+    events: async () => [],
     localMembers: async () => [],
     memberChanges: async () => ({ joined: [], gone: [], newServers: [], goneServers: [] }),
     roomsWithStateSince: async () => [],

@@ -12,7 +12,8 @@ import type { Log } from '#io/log.ts'
 import { serverNameOf } from '#protocol/identifiers/common-format.ts'
 import type { RoomId, ServerName, UserId } from '#protocol/identifiers/ids.ts'
 import { parseUserId } from '#protocol/identifiers/user-id.ts'
-import type { MemberChanges, Rooms } from '#rooms/rooms.ts'
+import type { Pdu } from '#protocol/pdu.ts'
+import type { MemberChanges, Rooms, StoredEvent } from '#rooms/rooms.ts'
 import type { Database } from '#storage/database.ts'
 import { encountersLookedAt, setEncountersLookedAt } from '#storage/device-lists.ts'
 import { listedMembersOf, remoteDeviceLists } from '#storage/remote-devices.ts'
@@ -32,6 +33,7 @@ export interface EncounterNeeds {
   readonly serverName: ServerName
   readonly rooms: Pick<
     Rooms,
+    | 'events'
     | 'joinedRoomsOf'
     | 'localMembers'
     | 'memberChanges'
@@ -48,8 +50,8 @@ interface Change {
   readonly roomId: RoomId
   readonly stream: number
   readonly members: MemberChanges
-  /** Who came into the room by no event of theirs: they had been held to be out of it. */
-  readonly returned: readonly UserId[]
+  /** The news of members, by whom they are about. */
+  readonly events: ReadonlyMap<string, Pdu>
 }
 
 /** When more are in a room at once, its members were not known before, and nobody held them to be out. */
@@ -75,11 +77,11 @@ export function createEncounters(needs: EncounterNeeds): Encounters {
   }
   needs.rooms.onCommit(({ roomId, stream, timeline, memberChanges: members }) => {
     if (members.joined.length + members.gone.length === 0) return
-    const came = new Set(
-      timeline.flatMap(({ pdu }) => (pdu.type === 'm.room.member' ? pdu.state_key : [])),
-    )
-    const returned = members.joined.filter((userId) => !came.has(userId))
-    queue.push({ roomId, stream, members, returned })
+    const events = new Map<string, Pdu>()
+    for (const { pdu } of timeline) {
+      if (pdu.type === 'm.room.member') events.set(pdu.state_key ?? '', pdu)
+    }
+    queue.push({ roomId, stream, members, events })
     wake()
   })
   return {
@@ -108,7 +110,7 @@ async function catchUp(needs: EncounterNeeds): Promise<void> {
       roomId,
       stream: to,
       members: await withReturns(needs, roomId, { members, touched }),
-      returned: members.joined,
+      events: new Map(),
     })
     const listed = new Set(await listedMembersOf(db, roomId))
     await remoteDevices.doubt(touched.filter((userId) => listed.has(userId)))
@@ -144,13 +146,33 @@ async function lookAt(needs: EncounterNeeds, change: Change): Promise<void> {
   for (const userId of joined.filter(isLocal)) await introduce(needs, userId, change.roomId)
   if (!newServers.includes(serverName)) {
     await welcome(needs, change)
-    const returned = change.returned.filter((userId) => !isLocal(userId))
-    if (returned.length <= returnedMax) await remoteDevices.wereStrangers(returned)
+    const others = joined.filter((userId) => !isLocal(userId))
+    await remoteDevices.wereStrangers(await returnedAmong(needs, others, change))
   }
   const away = goneServers.includes(serverName)
     ? await listedMembersOf(needs.db, change.roomId)
     : gone.filter((userId) => !isLocal(userId))
   await forgetStrangers(needs, away, change.roomId)
+}
+
+/**
+ * Those who have come into the room by no event that brings them in: they had been held to be out of it, and
+ * branches that met have shown that they never were. A new name of theirs may have shown it.
+ */
+async function returnedAmong(
+  { rooms }: EncounterNeeds,
+  joined: readonly UserId[],
+  { roomId, events }: Change,
+): Promise<UserId[]> {
+  const returned = joined.filter((userId) => !events.has(userId))
+  if (returned.length > returnedMax) return []
+  for (const userId of joined) {
+    const { auth_events = [] } = events.get(userId) ?? {}
+    const isBefore = ({ pdu }: StoredEvent) =>
+      pdu.type === 'm.room.member' && pdu.state_key === userId && pdu.content.membership === 'join'
+    if ((await rooms.events(roomId, auth_events)).some(isBefore)) returned.push(userId)
+  }
+  return returned
 }
 
 /** A user of ours has joined: the servers there that have not heard of their devices are told. */
