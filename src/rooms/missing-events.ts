@@ -187,6 +187,8 @@ async function goBehindFront(
 ): Promise<ReadonlySet<EventId>> {
   const { parts, roomId } = fetch
   const none: ReadonlySet<EventId> = new Set()
+  // Where much was given the gap is long, and no few events lead out of it.
+  if (fetched.events.size > behindFrontMax) return none
   if ((await parts.rooms.partialState(roomId)) !== undefined) return none
   const news = newsAmong(fetched)
   const untold = front.flatMap((id) => (statesBefore.has(id) ? [] : (news.get(id) ?? [])))

@@ -236,7 +236,6 @@ export class StagedRoom {
       else if (readAfter !== undefined) await this.#receiveNext(readAfter)
       else return
       if (this.#untrimmed > heldMax) await this.#noteTries([])
-      this.#sleep.isWell()
     }
   }
 
@@ -248,6 +247,8 @@ export class StagedRoom {
     const lacking = await receiveStaged(this.#parts, this.roomId, items)
     const still = new Set(lacking.map(({ item }) => item.stagedNid))
     this.#numbers.left(nidsOf(items).filter((nid) => !still.has(nid)))
+    // Where all lack something, nothing was written that could have failed.
+    if (still.size < items.length) this.#sleep.isWell()
     return lacking
   }
 
@@ -339,6 +340,7 @@ export class StagedRoom {
     const { db } = this.#parts
     this.#untrimmed = 0
     await db.write((tx) => countStagedTry(tx, tried))
+    if (tried.length > 0) this.#sleep.isWell()
     await this.#reserve(0)
   }
 

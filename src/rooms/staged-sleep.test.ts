@@ -9,14 +9,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
-import { sql } from '#storage/database.ts'
+import { sql, UnitFailed } from '#storage/database.ts'
 import { roomWithThem, versionOf } from '../../test/engine-world.ts'
 import { hourMs, openWorld } from '../../test/staging-world.ts'
 import { bob, carol, there } from '../../test/their-room.ts'
 
 /** An event of theirs waits for its parent, which is asked for and given once it is there. */
-async function openWithGap() {
-  const world = await openWorld()
+async function openWithGap(failure?: () => UnitFailed | undefined) {
+  const world = await openWorld(failure && { failure })
   const room = await roomWithThem(world, versionOf('12'))
   const pdu = await room.message(bob)
   const child = await room.message(bob, [pdu])
@@ -82,6 +82,21 @@ test('a server that comes and goes is not asked each time', async () => {
   }
   const times = parent.asked - before
   assert.ok(times <= 11, `asked ${times} times in ten minutes`)
+})
+
+test('while our store fails, what waits is not asked for again and again', async () => {
+  let isFull = false
+  const full = new UnitFailed('full', 'the disk is full')
+  const { world, child, parent } = await openWithGap(() => (isFull ? full : undefined))
+  await world.rooms.engine.settled()
+  parent.isThere = true
+  isFull = true
+  await world.time.run(hourMs)
+  assert.ok(parent.asked < 20, `asked ${parent.asked} times in an hour`)
+  assert.equal(await world.statusOf(child), undefined)
+  isFull = false
+  await world.time.run(hourMs)
+  assert.equal(await world.statusOf(child), 'accepted')
 })
 
 test('an event that waits is there as soon as what it waits for comes by itself', async () => {
