@@ -131,3 +131,25 @@ test('a parent whose only child was soft-failed becomes an extremity', async () 
   assert.equal((await room.receive(parent)).outcome, 'accepted')
   assert.deepEqual(await room.ends(), [ban.event_id, parent.event_id])
 })
+
+test('what is missing before history only is an end of the room when it comes', async () => {
+  const room = await roomWithThem(await openEngine(memoryImage()), versionOf('11'))
+  const { engine, ...rooms } = room.world.rooms
+  const root = await room.ours('m.room.message', { body: 'root' })
+  const state = await rooms.stateAfter(room.roomId, root.event_id)
+  const ids = state?.ids().map(({ eventId }) => eventId) ?? []
+  const beyond = await room.message(carol, [await room.message(bob, [root])])
+  await room.receive(beyond, new Map([[beyond.event_id, ids]]))
+  const last = await room.ours('m.room.message', { body: 'last' })
+  assert.deepEqual(await room.ends(), [last.event_id])
+  // Taken for history, though it follows what is newer.
+  const parent = await room.message(bob, [last])
+  const history = await room.message(carol, [parent])
+  const before = (await rooms.event(room.roomId, beyond.event_id))?.position ?? assert.fail()
+  const statesBefore = new Map([[history.event_id, ids]])
+  const place = { before, origin: there, statesBefore }
+  const [taken] = await engine.acceptHistory(room.roomId, [history], place)
+  assert.equal(taken?.outcome, 'accepted')
+  assert.equal((await room.receive(parent)).outcome, 'accepted')
+  assert.deepEqual(await room.ends(), [parent.event_id])
+})

@@ -170,7 +170,8 @@ export async function judge(
 
 /**
  * An accepted event takes the place of its parents among the forward extremities. So they are never
- * empty: the event itself is one, unless an accepted event has it as a parent that was missing.
+ * empty: the event itself is one, unless an accepted event has it as a parent that was missing. That may be
+ * history, though, which no end of the room follows.
  */
 async function advanceHead(
   room: Room,
@@ -179,8 +180,8 @@ async function advanceHead(
 ): Promise<void> {
   const kept = room.head.extremities.filter((id) => !passed.has(id))
   const hasChild =
-    room.missingParents.has(pdu.event_id) ||
-    (isKnown && kept.length > 0 && (await isBehind(room, pdu)))
+    kept.length > 0 &&
+    (room.missingParents.has(pdu.event_id) || (isKnown && (await isBehind(room, pdu))))
   await moveHead(room, hasChild ? kept : [...kept, pdu.event_id])
 }
 
