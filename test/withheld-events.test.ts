@@ -171,36 +171,41 @@ test('behind events whose beginning nobody has, a room is taken up again with a 
 })
 
 for (const version of versions) {
-  test(`version ${version.id}: behind a member whose place their server has lost, a room is taken up again`, async () => {
-    const { world, a, peer, room } = await sharedRoom(version)
-    const [u, v] = [peer.user('u'), peer.user('v')]
-    const say = (body: string) =>
-      room.add(room.draft(u, 'm.room.message', { msgtype: 'm.text', body }))
-    const gone = say('gone')
-    const join = { membership: 'join' }
-    const member = room.add(room.draft(v, 'm.room.member', join, { stateKey: v }))
-    const [before, last] = [say('before'), say('last')]
-    // It is a part of auth chains there, and nothing is known of the room around it.
-    const isLost = (query: URLSearchParams) => query.get('event_id') === member.event_id
-    peer.scripts.set('get_missing_events', ({ body }) => {
-      const isLast = Buffer.from(body).includes(`"latest_events":["${last.event_id}"]`)
-      return ok(`{"events":${listOf(isLast ? [before] : [])}}`)
-    })
-    peer.scripts.set('event', ({ params }) =>
-      params[0] === gone.event_id ? refused(404, 'M_NOT_FOUND') : undefined,
-    )
-    peer.scripts.set('backfill', () => refused(404, 'M_NOT_FOUND'))
-    for (const operation of ['state_ids', 'state']) {
-      peer.scripts.set(operation, ({ query }) =>
-        isLost(query) ? refused(404, 'M_NOT_FOUND') : undefined,
+  for (const [what, given] of [
+    ['', () => []],
+    [', but that is given', (member: Pdu) => [member]],
+  ] as const) {
+    test(`version ${version.id}: behind a member whose place their server has lost${what}, a room is taken up again`, async () => {
+      const { world, a, peer, room } = await sharedRoom(version)
+      const [u, v] = [peer.user('u'), peer.user('v')]
+      const say = (body: string) =>
+        room.add(room.draft(u, 'm.room.message', { msgtype: 'm.text', body }))
+      const gone = say('gone')
+      const join = { membership: 'join' }
+      const member = room.add(room.draft(v, 'm.room.member', join, { stateKey: v }))
+      const [before, last] = [say('before'), say('last')]
+      // It is a part of auth chains there, and nothing is known of the room around it.
+      const isLost = (query: URLSearchParams) => query.get('event_id') === member.event_id
+      peer.scripts.set('get_missing_events', ({ body }) => {
+        const isLast = Buffer.from(body).includes(`"latest_events":["${last.event_id}"]`)
+        return ok(`{"events":${listOf(isLast ? [...given(member), before] : [])}}`)
+      })
+      peer.scripts.set('event', ({ params }) =>
+        params[0] === gone.event_id ? refused(404, 'M_NOT_FOUND') : undefined,
       )
-    }
-    await peer.transaction(a.name, { pdus: [last] })
-    await world.settle(60_000)
-    assert.deepEqual(await a.messages(room.roomId), ['before', 'last'])
-    assert.equal(await a.membershipIn(room.roomId, v), 'join')
-    assert.deepEqual(a.errors, [])
-  })
+      peer.scripts.set('backfill', () => refused(404, 'M_NOT_FOUND'))
+      for (const operation of ['state_ids', 'state']) {
+        peer.scripts.set(operation, ({ query }) =>
+          isLost(query) ? refused(404, 'M_NOT_FOUND') : undefined,
+        )
+      }
+      await peer.transaction(a.name, { pdus: [last] })
+      await world.settle(60_000)
+      assert.deepEqual(await a.messages(room.roomId), ['before', 'last'])
+      assert.equal(await a.membershipIn(room.roomId, v), 'join')
+      assert.deepEqual(a.errors, [])
+    })
+  }
 }
 
 for (const version of versions) {

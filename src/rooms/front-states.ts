@@ -13,6 +13,7 @@ import { fetchAuthChains } from './fetch-auth.ts'
 import { fetchStateBefore } from './fetch-state.ts'
 import { type Fetch, homeOf } from './fetching.ts'
 import { type Fetched, type HistoryPlace, newsAmong } from './news-or-history.ts'
+import { byAge } from './receive.ts'
 import { missingParentsOf } from './unplaced.ts'
 
 /** How many events a gap may end at, for the room to be taken up again behind it. */
@@ -40,7 +41,8 @@ export async function placeAtFront(
 /**
  * The states before events that follow some which not even who sent what follows these has got. That
  * server has gone on behind a gap, and with it its people: who waited for what it lacks would not hear
- * them, perhaps for ever.
+ * them, perhaps for ever. Where it refuses to tell the state before one of these, as of before our time in the
+ * room, that one is lost too, and it goes on behind it.
  */
 export async function statesAfterLost(
   fetch: Fetch,
@@ -48,17 +50,28 @@ export async function statesAfterLost(
     news,
     events,
     lost,
+    isRefused,
   }: {
     readonly news: ReadonlyMap<EventId, Pdu>
     readonly events: readonly Pdu[]
     readonly lost: readonly EventId[]
+    /** Whether who sent what follows refuses to tell the state before an event. */
+    readonly isRefused: (eventId: EventId) => boolean
   },
 ): Promise<StatesBefore> {
   const states = new Map<EventId, StateBefore>()
-  const isAfter = ({ prev_events }: Pdu) => prev_events.some((id) => lost.includes(id))
-  for (const event of events.filter(isAfter).slice(0, frontMax)) {
-    const state = await stateIfNeeded(fetch, news, { event, place: undefined })
+  const gone = new Set(lost)
+  const left = new Map(news)
+  let asked = 0
+  for (const event of events.toSorted(byAge)) {
+    if (asked === frontMax || !event.prev_events.some((id) => gone.has(id))) continue
+    asked += 1
+    const state = await stateIfNeeded(fetch, left, { event, place: undefined })
     if (state !== undefined) states.set(event.event_id, state)
+    else if (isRefused(event.event_id)) {
+      gone.add(event.event_id)
+      left.delete(event.event_id)
+    }
   }
   return states
 }

@@ -145,6 +145,8 @@ async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promi
   const front = await missingParents(fetch, newsAmong(fetched), pdu)
   const statesBefore = new Map<EventId, StateBefore>()
   const isLost = (id: EventId) => fetch.avoidance.isRefused(origin, id)
+  // Servers still give an event whose place they have lost, as a part of auth chains.
+  const isRefused = (id: EventId) => fetch.avoidance.isRefused(origin, stateBefore(id))
   let lost: readonly EventId[] = []
   if (front.length > 0 && front.length <= frontMax) {
     const unknown = front.filter((id) => !fetched.events.has(id))
@@ -153,10 +155,8 @@ async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promi
     for (const id of front) await placeAtFront(fetch, id, { fetched, statesBefore })
     const led = await goBehindFront(fetch, front, { fetched, statesBefore })
     await tellApart(fetch, fetched, gaps)
-    // Servers still give an event whose place they have lost, as a part of auth chains.
-    const isPlaceLost = (id: EventId) => fetch.avoidance.isRefused(origin, stateBefore(id))
     const hasState = (id: EventId) => statesBefore.has(id) || led.has(id)
-    lost = unknown.filter((id) => (isLost(id) || isPlaceLost(id)) && !hasState(id))
+    lost = unknown.filter((id) => (isLost(id) || isRefused(id)) && !hasState(id))
     for (const id of lost) if (!fetched.history.has(id)) fetched.events.delete(id)
   }
   const news = newsAmong(fetched)
@@ -166,7 +166,12 @@ async function fillHistoryUpTo(fetch: Fill, pdu: Pdu, origin: ServerName): Promi
   const past = await statesPast(fetch, behind, { pdus: news, passed })
   for (const [id, state] of past) statesBefore.set(id, state)
   const untold = behind.filter(({ event_id: id }) => !past.has(id))
-  for (const [id, state] of await statesAfterLost(fetch, { news, events: untold, lost })) {
+  for (const [id, state] of await statesAfterLost(fetch, {
+    news,
+    events: untold,
+    lost,
+    isRefused,
+  })) {
     statesBefore.set(id, state)
   }
   // It is taken with what it lacks, if that is lost; else it is tried again by itself.
