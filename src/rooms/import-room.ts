@@ -168,7 +168,7 @@ function problemWith({ roomId, state, authChain }: RoomImport): string | undefin
   const places = new Set<string>()
   for (const pdu of state) {
     if (pdu.state_key === undefined) return 'there is an event in the state that is no state event'
-    const place = stateKeyText({ type: pdu.type, stateKey: pdu.state_key })
+    const place = stateKeyText(pdu.type, pdu.state_key)
     if (places.has(place)) return `the state has two events for ${pdu.type} ${pdu.state_key}`
     places.add(place)
   }

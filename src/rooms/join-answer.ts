@@ -214,7 +214,7 @@ function firstRepeatedKey(state: readonly Pdu[]): string | undefined {
   const seen = new Set<string>()
   for (const { type, state_key } of state) {
     if (state_key === undefined) return `${type}, which is no state`
-    const key = stateKeyText({ type, stateKey: state_key })
+    const key = stateKeyText(type, state_key)
     if (seen.has(key)) return JSON.stringify([type, state_key])
     seen.add(key)
   }
@@ -230,7 +230,7 @@ function firstLostKey(
   { state, authChain, partial }: Pick<RoomImport, 'state' | 'authChain' | 'partial'>,
 ): string | undefined {
   const mayLack = ({ type }: Pdu) => partial !== undefined && type === 'm.room.member'
-  const keyOf = ({ type, state_key = '' }: Pdu) => stateKeyText({ type, stateKey: state_key })
+  const keyOf = ({ type, state_key = '' }: Pdu) => stateKeyText(type, state_key)
   const present = new Set(state.map(keyOf))
   const lost = authChain.find(
     (pdu) => event.auth_events.includes(pdu.event_id) && !present.has(keyOf(pdu)) && !mayLack(pdu),

@@ -103,7 +103,7 @@ export class Room implements RoomEvents {
   }
 
   stateKeyId(type: string, stateKey: string): number | undefined {
-    return this.#keyIds.get(stateKeyText({ type, stateKey }))
+    return this.#keyIds.get(stateKeyText(type, stateKey))
   }
 
   get stateKeyCount(): number {
@@ -128,7 +128,7 @@ export class Room implements RoomEvents {
   loadStateKey(type: string, stateKey: string): number {
     const id = this.#keys.length
     this.#keys.push({ type, stateKey })
-    this.#keyIds.set(stateKeyText({ type, stateKey }), id)
+    this.#keyIds.set(stateKeyText(type, stateKey), id)
     return id
   }
 
@@ -296,8 +296,8 @@ export class Room implements RoomEvents {
     })
     const events = new Map<string, Pdu>()
     for (const pdu of await this.numbered(numbers)) {
-      events.set(stateKeyText({ type: pdu.type, stateKey: pdu.state_key ?? '' }), pdu)
+      events.set(stateKeyText(pdu.type, pdu.state_key ?? ''), pdu)
     }
-    return { get: (type, stateKey) => events.get(stateKeyText({ type, stateKey })) }
+    return { get: (type, stateKey) => events.get(stateKeyText(type, stateKey)) }
   }
 }

@@ -12,7 +12,7 @@ export interface StateKey {
 }
 
 /** As one text, for maps. */
-export function stateKeyText({ type, stateKey }: StateKey): string {
+export function stateKeyText(type: string, stateKey: string): string {
   return `${type}\0${stateKey}`
 }
 

@@ -56,7 +56,7 @@ export class UnprovedEvents {
 
   /** All that stand there. */
   at(key: StateKey): Iterable<EventId> {
-    return this.#byKey.get(stateKeyText(key)) ?? []
+    return this.#byKey.get(stateKeyText(key.type, key.stateKey)) ?? []
   }
 
   /** When the last of those was told that may stand anywhere; 0 if there is none. */
@@ -81,7 +81,7 @@ export class UnprovedEvents {
   }
 
   #placeAt(key: StateKey, eventId: EventId): void {
-    const text = stateKeyText(key)
+    const text = stateKeyText(key.type, key.stateKey)
     const there = this.#byKey.get(text) ?? new Set()
     this.#byKey.set(text, there.add(eventId))
   }

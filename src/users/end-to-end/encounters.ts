@@ -167,10 +167,11 @@ async function returnedAmong(
   const returned = joined.filter((userId) => !events.has(userId))
   if (returned.length > returnedMax) return []
   for (const userId of joined) {
-    const { auth_events = [] } = events.get(userId) ?? {}
+    const event = events.get(userId)
+    if (event === undefined) continue
     const isBefore = ({ pdu }: StoredEvent) =>
       pdu.type === 'm.room.member' && pdu.state_key === userId && pdu.content.membership === 'join'
-    if ((await rooms.events(roomId, auth_events)).some(isBefore)) returned.push(userId)
+    if ((await rooms.events(roomId, event.auth_events)).some(isBefore)) returned.push(userId)
   }
   return returned
 }
