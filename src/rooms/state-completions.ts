@@ -39,6 +39,9 @@ const triesOfRefusal = 24
 /** After so many attempts, half a minute, those are passed over whose state nobody gives. */
 const triesForOthers = 4
 
+/** What the log says when that of a room is there. */
+export const knownWhole = 'the state of a room is known whole'
+
 /** What the log says of a room that goes on without that. */
 export const stateIsLost =
   'a room goes on without the state before our join: all who had it have lost it'
@@ -134,7 +137,7 @@ export class StateCompletions {
         untold.delete(roomId)
         const state = await rooms.currentState(roomId)
         const ms = Math.round(clock.monotonicMs() - startMs)
-        log.info('the state of a room is known whole', { roomId, entries: state?.size, ms, tries })
+        log.info(knownWhole, { roomId, entries: state?.size, ms, tries })
         return
       }
       const { problem } = found

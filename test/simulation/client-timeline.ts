@@ -8,6 +8,8 @@
 /** An event of a timeline. */
 export interface TimelineEntry {
   readonly eventId: string
+  /** When what told it first was asked for. */
+  readonly askedMs: number
   /** When the client paged back from the entry after it to this one; none if it did not. */
   readonly paged: readonly Period[]
 }
@@ -26,8 +28,8 @@ export interface ClientTimeline {
   passed?: readonly Period[]
 }
 
-export function entriesOf(eventIds: readonly string[]): TimelineEntry[] {
-  return eventIds.map((eventId) => ({ eventId, paged: [] }))
+export function entriesOf(eventIds: readonly string[], askedMs: number): TimelineEntry[] {
+  return eventIds.map((eventId) => ({ eventId, askedMs, paged: [] }))
 }
 
 /** The same without entries of which it was seen that they do not belong there. */

@@ -202,6 +202,7 @@ export class SimulatedClient {
       const since = this.#since === undefined ? '' : `&since=${this.#since}`
       const path = `/v3/sync?timeout=${timeoutMs}&filter=${filter}${since}`
       const rejudged = new Set(this.server.rejudged)
+      const askedMs = this.server.world.time.elapsedMs
       const answer = await this.call('GET', path)
       const { join = {}, leave = {} } = (answer.rooms ?? {}) as Record<
         string,
@@ -213,7 +214,7 @@ export class SimulatedClient {
         // Without a place to page back from, it is the end of an invite: no part of a timeline.
         if (timeline?.prev_batch === undefined) continue
         this.#noteShown(timeline.events, rejudged)
-        changed.set(roomId, await this.#continued(roomId, timeline))
+        changed.set(roomId, await this.#continued(roomId, { ...timeline, askedMs }))
       }
       if (beginnings !== this.#beginnings) {
         this.complaints.length = complaints
@@ -250,7 +251,10 @@ export class SimulatedClient {
   }
 
   /** What is known of a room and what is news. */
-  async #continued(roomId: string, { events, limited, ...news }: News): Promise<ClientTimeline> {
+  async #continued(
+    roomId: string,
+    { events, limited, askedMs, ...news }: News & { readonly askedMs: number },
+  ): Promise<ClientTimeline> {
     const ids = events.map((event) => event.event_id)
     const former = this.rooms.get(roomId)
     // What is not in the room after all, as was seen when its members were known, is not shown again.
@@ -260,23 +264,25 @@ export class SimulatedClient {
     const known = former && without(former, isGone)
     // Where nothing is left of what was known, there is nothing to page back to.
     if (known === undefined || known.entries.length === 0) {
-      return { entries: entriesOf(ids), start: news.prev_batch }
+      return { entries: entriesOf(ids, askedMs), start: news.prev_batch }
     }
     const { entries } = known
     if (!limited || news.prev_batch === undefined) {
-      return { ...known, entries: [...entries, ...entriesOf(ids)] }
+      return { ...known, entries: [...entries, ...entriesOf(ids, askedMs)] }
     }
     // Who comes back into a room is shown its end, of which they may know a part, or all they know; and
     // history may have come between that.
     const had = new Map(entries.map((entry) => [entry.eventId, entry]))
     const overlap = ids.findLastIndex((id) => had.has(id)) + 1
-    const shown = entriesOf(ids.slice(0, overlap)).map((one) => had.get(one.eventId) ?? one)
+    const shown = entriesOf(ids.slice(0, overlap), askedMs).map(
+      (one) => had.get(one.eventId) ?? one,
+    )
     const again = shown.filter(({ eventId }) => had.has(eventId))
     const before = entries.slice(0, entries.length - again.length)
     if (again.some((one, index) => one !== entries[before.length + index])) {
       this.complaints.push(`${this.userId} ${roomId}: /sync changed the order of what was known`)
     }
-    const latest = [...shown, ...entriesOf(ids.slice(overlap))]
+    const latest = [...shown, ...entriesOf(ids.slice(overlap), askedMs)]
     if (overlap > 0 && before.length === 0) return { entries: latest, start: news.prev_batch }
     const upTo = overlap === 0 ? await this.#upTo(roomId, entries, news.prev_batch) : before
     return { ...known, entries: [...upTo, ...latest] }
@@ -300,7 +306,7 @@ export class SimulatedClient {
           const last = known.slice(-1).map((one) => ({ ...one, paged: [...one.paged, paged] }))
           return [...known.slice(0, -1), ...last, ...missed.reverse()]
         }
-        missed.push({ eventId, paged: [paged] })
+        missed.push({ eventId, askedMs: paged.fromMs, paged: [paged] })
         fromMs = page.fromMs
       }
       from = page.end
@@ -320,7 +326,9 @@ export class SimulatedClient {
       const model = this.rooms.get(roomId)
       while (model?.start !== undefined) {
         const { eventIds, end, ...paged } = await this.#page(roomId, model.start, 13)
-        const earlier = eventIds.map((eventId) => ({ eventId, paged: [paged] })).reverse()
+        const earlier = eventIds
+          .map((eventId) => ({ eventId, askedMs: paged.fromMs, paged: [paged] }))
+          .reverse()
         const passed = [...(model.passed ?? []), paged]
         const last = earlier.splice(-1).map((one) => ({ ...one, paged: passed }))
         model.entries.unshift(...earlier, ...last)

@@ -5,11 +5,17 @@
  * @module
  */
 
+import type { EventId, RoomId } from '../../src/protocol/identifiers/ids.ts'
 import { storedAt } from './acknowledged.ts'
 import type { SimulatedClient } from './client.ts'
-import { compareTimelines, type PassedOver, without } from './client-timeline.ts'
+import {
+  compareTimelines,
+  type PassedOver,
+  type TimelineEntry,
+  without,
+} from './client-timeline.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
-import { rightlyShown } from './visible-events.ts'
+import { membershipIn, rightlyShown } from './visible-events.ts'
 
 /** How often a timeline is read until nothing new comes of it. */
 const roundsMax = 5
@@ -40,7 +46,9 @@ export async function wholeTimelines(
     problem(`has ${lengths}; they part for good at ${at}: ${known.entries[at]?.eventId}`)
   } else {
     for (const lacking of compared.passedOver) {
-      if (await isLateHistory(run, { client, roomId, ...lacking })) count(run, 'late history')
+      const passed = { ...lacking, client, roomId, known: known.entries }
+      if (await isLateHistory(run, passed)) count(run, 'late history')
+      else if (await wasHidden(run, passed)) count(run, 'hidden in part')
       else problem(`lacks ${lacking.eventId}`)
     }
   }
@@ -77,20 +85,24 @@ export async function onlyWhatMayBeSeen(
   }
 }
 
+interface PassedBy extends PassedOver {
+  readonly client: SimulatedClient
+  readonly roomId: string
+  /** What the client knows, of which `before` is an index. */
+  readonly known: readonly TimelineEntry[]
+}
+
 /**
  * Whether a client may lack an event: when it paged past the stretch of history in which that stands now,
  * nobody who could be asked had it. So the page went on, and what could be had later stands behind all
  * that was there of the stretch.
  */
-async function isLateHistory(
-  run: Run,
-  passed: PassedOver & { readonly client: SimulatedClient; readonly roomId: string },
-): Promise<boolean> {
+async function isLateHistory(run: Run, passed: PassedBy): Promise<boolean> {
   const { client, roomId, eventId, paged } = passed
   const place = await historyAt(run, client, { roomId, eventId })
   if (place === undefined) return false
   let earliestMs = Number.POSITIVE_INFINITY
-  for (const entry of client.rooms.get(roomId)?.entries.slice(passed.before) ?? []) {
+  for (const entry of passed.known.slice(passed.before)) {
     if ((await historyAt(run, client, { roomId, ...entry })) !== place) break
     earliestMs = Math.min(earliestMs, ...entry.paged.map(({ fromMs }) => fromMs))
   }
@@ -100,6 +112,23 @@ async function isLateHistory(
         gapIn === roomId && atMs >= Math.min(fromMs, earliestMs) && atMs <= toMs,
     ),
   )
+}
+
+/**
+ * Whether an event was sent where the user was not in the room, and what stands behind it was asked for
+ * before that was known whole: which history visibility the event has was a guess then.
+ */
+async function wasHidden(
+  { world: { time } }: Run,
+  { client, roomId, eventId, known, before, paged }: PassedBy,
+): Promise<boolean> {
+  const behind = known[before]
+  const { rooms } = client.server.running.server
+  const state = await time.await(rooms.stateBefore(roomId as RoomId, eventId as EventId))
+  if (behind === undefined || state === undefined) return false
+  if ((await time.await(membershipIn(state, client.userId))) === 'join') return false
+  const askedMs = Math.max(...paged.map(({ fromMs }) => fromMs), behind.askedMs)
+  return client.server.completed.some((one) => one.roomId === roomId && one.atMs >= askedMs)
 }
 
 /** The stretch of history that an event is part of, if it is; none is 0. */

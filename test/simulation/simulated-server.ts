@@ -23,7 +23,7 @@ import { stateWithHoles } from '../../src/rooms/fetch-state.ts'
 import { joinedPartially } from '../../src/rooms/join.ts'
 import { droppedOfRoom } from '../../src/rooms/join-answer.ts'
 import type { Signer } from '../../src/rooms/remote-servers.ts'
-import { stateIsLost } from '../../src/rooms/state-completions.ts'
+import { knownWhole, stateIsLost } from '../../src/rooms/state-completions.ts'
 import { type RunningServer, startServer } from '../../src/start-server.ts'
 import { markAsCopy } from '../../src/storage/restorations.ts'
 import { allRooms } from '../../src/storage/rooms.ts'
@@ -70,6 +70,8 @@ export class SimulatedServer {
   readonly rejudged = new Set<string>()
   /** When history was asked for that nobody could give. */
   readonly unfilled: { readonly roomId: string; readonly atMs: number }[] = []
+  /** When a room was known whole of which it had known a part. */
+  readonly completed: { readonly roomId: string; readonly atMs: number }[] = []
   /** Rooms whose state was dropped in part in the last attempt to join them. */
   readonly #dropped = new Set<string>()
   /** Rooms that it has been in without a part of their state. */
@@ -317,6 +319,7 @@ export class SimulatedServer {
       if (message === joinedPartially || message === judgedOtherwise) this.world.count(message)
       const rejudged = message === judgedOtherwise ? (fields?.some as readonly string[]) : undefined
       for (const eventId of rejudged ?? []) this.rejudged.add(eventId)
+      if (message === knownWhole) this.completed.push({ roomId: String(fields?.roomId), atMs })
       if (message === unfilledGap) this.unfilled.push({ roomId: String(fields?.roomId), atMs })
       if (isShown)
         console.error(`${atMs.toFixed(0)} ${this.name} ${level} ${message}`, fields ?? '')
