@@ -38,6 +38,27 @@ test('we leave, and come back, before all members are known', async () => {
   await complete(it)
 })
 
+test('who left a room known in part, and is brought back by an old branch, says nothing', async () => {
+  const it = await scene()
+  const { world, a, b, c, bob, carol, roomId } = it
+  const chris = c.user('chris')
+  await c.join(chris, roomId, [a])
+  await world.settle()
+  for (const server of [a, c]) world.cut(b, server)
+  await b.say(bob, roomId, 'before they left')
+  await world.await(c.rooms.leave({ userId: chris, roomId, content: {} }))
+  await world.settle()
+  await joined(it)
+  world.heal()
+  await world.settle(60_000)
+  assert.ok((await c.messages(roomId)).includes('before they left'))
+  await assert.rejects(c.say(chris, roomId, 'still here'), { errcode: 'M_FORBIDDEN' })
+  await c.say(carol, roomId, 'all alone')
+  await complete(it)
+  assert.equal(await c.membershipIn(roomId, chris), 'leave')
+  assert.ok((await a.messages(roomId)).includes('all alone'))
+})
+
 test('we are kicked by somebody we do not know of, and all is given up until we come back', async () => {
   const it = await scene()
   const { world, a, c, alice, carol, roomId } = it

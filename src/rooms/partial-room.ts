@@ -71,13 +71,14 @@ export async function loadPartialRoom(
 }
 
 /**
- * Whether a membership of one of our users is only what a branch from before our join makes of it. What
+ * Whether a membership of one of our users is only what a branch from before our last join makes of it. What
  * was left out of the state may say otherwise, and nobody of ours was in the room then: who is in it has
  * come since, by an event that found its place since.
  */
 export function isFromBefore({ partial }: Room, member: Pdu | undefined): boolean {
   if (partial === undefined || member === undefined) return false
-  return !partial.events.some(({ eventId }) => eventId === member.event_id)
+  const last = partial.events.findLastIndex(({ origin }) => origin === 'join')
+  return !partial.events.slice(Math.max(last, 0)).some(({ eventId }) => eventId === member.event_id)
 }
 
 /** The version of the state that stands for one that nobody knows yet: that before our last join. */
