@@ -19,6 +19,7 @@ import type { Pdu } from '#protocol/pdu.ts'
 import type { Batch, Restated } from './batch.ts'
 import type { ToldStates } from './engine.ts'
 import type { EngineParts } from './engine-parts.ts'
+import { followsGuesses, noteGuessed } from './guessed-states.ts'
 import type { EventFacts } from './held-events.ts'
 import { joinedServers } from './joined.ts'
 import { referencesOf, stateAfterOf, stateBeforeOf, stateOfEvents, withJoinedOf } from './judge.ts'
@@ -90,11 +91,14 @@ class Again {
   readonly #newVerdicts: EventId[] = []
   /** Events whose state nobody gives, and what follows from them: their verdicts stand. */
   readonly #untold = new Set<EventId>()
+  /** Those of them whose state is therefore a guess: of what follows others, too, it mostly is none. */
+  readonly #guessed: Set<EventId>
 
   constructor(parts: EngineParts, room: Room, states: ToldStates) {
     this.#parts = parts
     this.room = room
     this.#states = states
+    this.#guessed = new Set(room.guessed)
     this.#order = new JudgingOrder(
       room.partial?.events ?? [],
       async (event) => await this.#parentsOf(event),
@@ -130,6 +134,7 @@ class Again {
     if (!isDone) return 'go on'
     room.head = this.#head
     batch.becomesWhole(this.#joined)
+    noteGuessed(batch, this.#guessed.difference(room.guessed))
     if (this.#newVerdicts.length > 0) {
       const { roomId } = room
       const some = this.#newVerdicts.slice(0, 100)
@@ -185,8 +190,10 @@ class Again {
     const { prevs, lacking } = await referencesOf(room, pdu)
     if (pdu.prev_events.some((eventId) => this.#untold.has(eventId)))
       this.#untold.add(event.eventId)
+    if (followsGuesses(pdu, this.#guessed)) this.#guessed.add(event.eventId)
     // What was lacking when the event came may have come since.
     if (lacking.prevEvents.length === 0) return await stateBeforeOf(room, prevs)
+    this.#guessed.add(event.eventId)
     // Nobody knows it: before history, and beside our join, that before our join is not far from it.
     this.#untold.add(event.eventId)
     if (event.origin === 'join') return await this.#withLaterMembers(before)

@@ -15,6 +15,7 @@ import { authEventKindOf } from '#protocol/state-resolution/auth-graph.ts'
 import type { Reader } from '#storage/database.ts'
 import { eventStatuses, graphRows } from '#storage/events.ts'
 import { hasWaitingRedactions, missingParents } from '#storage/gaps.ts'
+import { guessedOf } from '#storage/guessed-states.ts'
 import { roomRow } from '#storage/rooms.ts'
 import { lastStateChange, stateKeyRows } from '#storage/states.ts'
 import { unprovedOf } from '#storage/unproved-state.ts'
@@ -45,6 +46,7 @@ export async function loadRoom(
     const key = type === null || state_key === null ? undefined : { type, stateKey: state_key }
     room.unproved.add(event_id, told, key)
   }
+  for (const eventId of await guessedOf(db, row.room_nid)) room.guessed.add(eventId)
   room.hasWaitingRedactions = await hasWaitingRedactions(db, row.room_nid)
   room.partial = await loadPartialRoom(db, row.room_nid)
   room.publishedPartial = room.partial

@@ -21,6 +21,7 @@ export type RoomReader = Pick<
   | 'serversInRoom'
   | 'currentState'
   | 'partialState'
+  | 'isStateGuessed'
   | 'partialRooms'
   | 'stateAfter'
   | 'stateBefore'

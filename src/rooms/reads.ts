@@ -62,6 +62,7 @@ export type RoomReads = Pick<
   | 'serversInRoom'
   | 'currentState'
   | 'partialState'
+  | 'isStateGuessed'
   | 'partialRooms'
   | 'completion'
   | 'stateAfter'
@@ -118,6 +119,7 @@ export function createReads(parts: ReadParts): RoomReads {
       return found ? await serversIn(found, found.published.state, found.publishedPartial) : []
     },
     partialState: async (roomId) => (await room(roomId))?.publishedPartial,
+    isStateGuessed: async (roomId, eventId) => (await room(roomId))?.guessed.has(eventId) ?? false,
     partialRooms: async () => (await partialRoomRows(db)).map(incompleteRoom),
     completion: async (roomId) => {
       const found = await room(roomId)

@@ -162,7 +162,10 @@ class HistoryRemoval {
       for (const gap of gaps) addMissingParent(tx, room.roomNid, gap)
     })
     for (const { missing } of gaps) room.missingParents.add(missing)
-    for (const { event_id: eventId } of rows) room.events.forget(eventId)
+    for (const { event_id: eventId } of rows) {
+      room.events.forget(eventId)
+      room.guessed.delete(eventId)
+    }
     return rows
   }
 

@@ -68,6 +68,8 @@ export class Room implements RoomEvents {
   readonly missingParents = new Set<EventId>()
   /** Events of states that were taken without them, since nobody could prove them then. */
   readonly unproved = new UnprovedEvents()
+  /** Events of which the state before them is a guess. */
+  readonly guessed = new Set<EventId>()
   /** Whether redactions wait for events that are not here. */
   hasWaitingRedactions = false
   /** Of a room whose state is not known whole; it is so from the commit of our join on. */

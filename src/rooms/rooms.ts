@@ -244,6 +244,8 @@ export interface Rooms extends AdministeredRooms {
   currentState(roomId: RoomId): Promise<StateView | undefined>
   /** What is known of a room whose state is not known whole; `undefined` if it is, or there is no room. */
   partialState(roomId: RoomId): Promise<PartialState | undefined>
+  /** Whether what is kept as the state before an event is a guess, which nobody else is to be told. */
+  isStateGuessed(roomId: RoomId, eventId: EventId): Promise<boolean>
   /** Where in the stream such a room was joined, the last time, and where its state was known whole. */
   completion(
     roomId: RoomId,

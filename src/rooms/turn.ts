@@ -14,6 +14,7 @@ import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
 import type { Reader } from '#storage/database.ts'
 import type { Batch, NewEvent } from './batch.ts'
 import type { Outcome, StateBefore, StatesBefore } from './engine.ts'
+import { noteIfGuessed } from './guessed-states.ts'
 import type { EventFacts } from './held-events.ts'
 import {
   checkOnAuthEvents,
@@ -86,6 +87,7 @@ export async function takeEvent(batch: Batch, pdu: Pdu, judging: Judging): Promi
     isLive: judging.place === 'end',
   }
   batch.add(event)
+  if (told === undefined) noteIfGuessed(batch, pdu)
   if (status === 'accepted') {
     if (judging.place === 'end')
       await advanceHead(room, pdu, { passed, isKnown: known !== undefined })

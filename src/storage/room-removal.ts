@@ -72,6 +72,7 @@ export async function removeRestsOf(db: Database, roomNid: number): Promise<void
     tx.run(sql`DELETE FROM partial_events WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM completed_rooms WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM unproved_state WHERE room_nid = ${roomNid}`)
+    tx.run(sql`DELETE FROM guessed_states WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM search_terms WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM directory_members WHERE room_nid = ${roomNid}`)
     tx.run(sql`DELETE FROM directory_rooms WHERE room_nid = ${roomNid}`)
@@ -102,6 +103,10 @@ export function removeFromTimeline(
   tx.run(sql`DELETE FROM relations WHERE ${range}`)
   tx.run(sql`DELETE FROM threads WHERE ${range}`)
   tx.run(sql`DELETE FROM search_terms WHERE ${range}`)
+  tx.run(sql`
+    DELETE FROM guessed_states WHERE room_nid = ${roomNid}
+      AND event_id IN (SELECT event_id FROM events WHERE ${range})
+  `)
   tx.run(sql`DELETE FROM events WHERE ${range} AND number IS NULL`)
   tx.run(sql`
     UPDATE events SET status = ${eventStatuses.indexOf('outlier')}, stream = NULL, sub = NULL,

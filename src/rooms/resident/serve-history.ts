@@ -46,6 +46,7 @@ export async function stateForServer(
 ): Promise<{ readonly state: readonly EventId[]; readonly authChain: readonly EventId[] }> {
   await readableFrom(parts, { roomId, origin }, [eventId])
   await assertWhole(parts, roomId)
+  if (await parts.rooms.isStateGuessed(roomId, eventId)) throw unknownState()
   const state = await stateBeforeOf(parts, roomId, eventId)
   const ids = state.ids().map((entry) => entry.eventId)
   return { state: ids, authChain: await parts.engine.authChain(roomId, ids) }
@@ -180,6 +181,15 @@ async function stateBeforeOf(
   const state = await rooms.stateBefore(roomId, eventId)
   if (state === undefined) throw unknownEvent()
   return state
+}
+
+/** What is kept as the state before an event is a guess. */
+function unknownState(): MatrixError {
+  return new MatrixError(
+    404,
+    'M_NOT_FOUND',
+    'This server does not know the state before this event.',
+  )
 }
 
 /** Those of the events that have a place in the room. */
