@@ -15,7 +15,7 @@ import {
   without,
 } from './client-timeline.ts'
 import { type Acknowledged, count, type Run, type SimulatedRoom } from './run.ts'
-import { membershipIn, rightlyShown } from './visible-events.ts'
+import { rightlyShown } from './visible-events.ts'
 
 /** How often a timeline is read until nothing new comes of it. */
 const roundsMax = 5
@@ -31,9 +31,9 @@ export async function wholeTimelines(
   await time.await(client.readToTheStart(roomId))
   const truth = await settledTimeline(run, roomId, client)
   // What should not have been accepted may have been shown before that was known.
-  const { rejudged } = client.server
-  const isWithdrawn = (eventId: string) => rejudged.has(eventId) && !truth.includes(eventId)
-  const known = without(client.rooms.get(roomId) ?? { entries: [] }, isWithdrawn)
+  const told = client.rooms.get(roomId) ?? { entries: [] }
+  const withdrawn = await withdrawnOf(run, { client, roomId, told: told.entries, truth })
+  const known = without(told, (eventId) => withdrawn.has(eventId))
   count(run, 'timelines compared')
   const problem = (what: string) => {
     run.problems.push(`version ${version}: the timeline of ${client.userId} ${what}`)
@@ -53,6 +53,33 @@ export async function wholeTimelines(
     }
   }
   run.problems.push(...client.complaints)
+}
+
+/** What a client was told and is not shown any more, though nothing is wrong. */
+async function withdrawnOf(
+  run: Run,
+  {
+    client,
+    roomId,
+    told,
+    truth,
+  }: {
+    readonly client: SimulatedClient
+    readonly roomId: string
+    readonly told: readonly TimelineEntry[]
+    readonly truth: readonly string[]
+  },
+): Promise<Set<string>> {
+  const shown = new Set(truth)
+  const withdrawn = new Set<string>()
+  for (const { eventId, askedMs } of told) {
+    if (shown.has(eventId)) continue
+    const isRejudged = client.server.rejudged.has(eventId)
+    const wasGuess = isRejudged || (await wasGuessed(run, { client, roomId, eventId, askedMs }))
+    if (wasGuess) withdrawn.add(eventId)
+    if (wasGuess && !isRejudged) count(run, 'shown in part')
+  }
+  return withdrawn
 }
 
 /**
@@ -114,21 +141,46 @@ async function isLateHistory(run: Run, passed: PassedBy): Promise<boolean> {
   )
 }
 
-/**
- * Whether an event was sent where the user was not in the room, and what stands behind it was asked for
- * before that was known whole: which history visibility the event has was a guess then.
- */
-async function wasHidden(
-  { world: { time } }: Run,
-  { client, roomId, eventId, known, before, paged }: PassedBy,
-): Promise<boolean> {
+/** Whether what stands behind an event was asked for when it was a guess whether it is shown. */
+async function wasHidden(run: Run, { known, before, paged, ...event }: PassedBy): Promise<boolean> {
   const behind = known[before]
-  const { rooms } = client.server.running.server
-  const state = await time.await(rooms.stateBefore(roomId as RoomId, eventId as EventId))
-  if (behind === undefined || state === undefined) return false
-  if ((await time.await(membershipIn(state, client.userId))) === 'join') return false
+  if (behind === undefined) return false
   const askedMs = Math.max(...paged.map(({ fromMs }) => fromMs), behind.askedMs)
-  return client.server.completed.some((one) => one.roomId === roomId && one.atMs >= askedMs)
+  return await wasGuessed(run, { ...event, askedMs })
+}
+
+/**
+ * Whether it was a guess whether an event is shown, when that was asked for: the room was not known whole,
+ * and the event is history, or was sent where the user had not come into it as we know them to have.
+ */
+async function wasGuessed(
+  run: Run,
+  {
+    client,
+    roomId,
+    eventId,
+    askedMs,
+  }: {
+    readonly client: SimulatedClient
+    readonly roomId: string
+    readonly eventId: string
+    readonly askedMs: number
+  },
+): Promise<boolean> {
+  const { completed, running } = client.server
+  if (!completed.some((one) => one.roomId === roomId && one.atMs >= askedMs)) return false
+  if ((await historyAt(run, client, { roomId, eventId })) !== undefined) return true
+  const { rooms } = running.server
+  const room = roomId as RoomId
+  const { time } = run.world
+  const state = await time.await(rooms.stateBefore(room, eventId as EventId))
+  const member = await time.await(
+    state?.event('m.room.member', client.userId) ?? Promise.resolve(undefined),
+  )
+  if (member?.content.membership !== 'join') return state !== undefined
+  const position = (await time.await(rooms.event(room, member.event_id)))?.position
+  const { joined = 0 } = (await time.await(rooms.completion(room))) ?? {}
+  return position === undefined || position.sub < 0 || position.stream < joined
 }
 
 /** The stretch of history that an event is part of, if it is; none is 0. */

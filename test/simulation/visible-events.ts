@@ -77,7 +77,7 @@ function visibilityOf({ history_visibility: value }: Readonly<Record<string, unk
   return ['world_readable', 'invited', 'joined'].includes(String(value)) ? String(value) : 'shared'
 }
 
-export async function membershipIn(state: StateView, userId: string): Promise<string> {
+async function membershipIn(state: StateView, userId: string): Promise<string> {
   const member = await state.event('m.room.member', userId)
   return String(member?.content.membership ?? 'leave')
 }
