@@ -18,7 +18,7 @@ import {
 } from '../postgres-cluster.ts'
 import { type Pair, startPair } from './pair.ts'
 import { Trace, type WriteCall } from './strace.ts'
-import { round } from './workload.ts'
+import { round, say } from './workload.ts'
 
 const backendCalls = ['pwrite64', 'fdatasync'] as const
 
@@ -82,8 +82,8 @@ const startPauseMs = 250
 
 interface Fault {
   readonly name: string
-  /** Whether the server is to end by it, and to be started again. */
-  readonly ends: boolean
+  /** Whether the server may end by it, to be started again: it does if it has to write meanwhile. */
+  readonly mayEnd: boolean
   /** Calls `begin` when work is to begin. Gives whether it came about. */
   befall(cluster: Cluster, begin: () => Promise<unknown>): Promise<boolean>
 }
@@ -91,14 +91,14 @@ interface Fault {
 function killedAtCall(call: WriteCall, count: number): Fault {
   return {
     name: `writer/${call}:${count}:kill`,
-    ends: false,
+    mayEnd: false,
     befall: async (cluster, begin) => {
       const pid = await cluster.backend('writer')
       const trace = await Trace.attach(pid, [call], { call, count, act: 'kill' })
       void begin()
       await Promise.race([trace.ended, sleep(callMsMax)])
       await trace.detach()
-      return !isAlive(pid)
+      return await hasEnded(pid)
     },
   }
 }
@@ -106,7 +106,7 @@ function killedAtCall(call: WriteCall, count: number): Fault {
 function killedAnyTime(kind: 'writer' | 'reader'): Fault {
   return {
     name: `${kind}/any:kill`,
-    ends: false,
+    mayEnd: false,
     befall: async (cluster, begin) => {
       await begin()
       return process.kill(await cluster.backend(kind), 'SIGKILL')
@@ -117,7 +117,7 @@ function killedAnyTime(kind: 'writer' | 'reader'): Fault {
 function away(signal: NodeJS.Signals, ms: number): Fault {
   return {
     name: `all/${signal === 'SIGQUIT' ? 'immediate' : 'killed'}:away for ${ms} ms`,
-    ends: ms > waitedMs,
+    mayEnd: ms > waitedMs,
     befall: async (cluster, begin) => {
       await begin()
       await cluster.kill(signal)
@@ -207,6 +207,8 @@ async function befallen(pair: Pair, befalling: Befalling): Promise<boolean> {
   const { mortal } = pair
   mortal.restarts = 0
   mortal.watch()
+  // Whose connection for writing was lost in the last round has none before it writes again.
+  await say(pair.alice, pair.roomId, `before ${fault.name} ${index}`)
   let working: Promise<void> | undefined
   const begin = async () => {
     working = round(pair, `${fault.name.replaceAll('/', ' ')} ${index}`)
@@ -216,16 +218,21 @@ async function befallen(pair: Pair, befalling: Befalling): Promise<boolean> {
   const hasBefallen = await fault.befall(cluster, begin)
   await working
   await mortal.disarm()
-  if (fault.ends !== mortal.restarts > 0) {
+  if (!fault.mayEnd && mortal.restarts > 0) {
     throw new Error(`the server was started again ${mortal.restarts} times`)
   }
   return hasBefallen
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
+/** Whether a process is gone: one that was killed is there until PostgreSQL has seen it. */
+async function hasEnded(pid: number): Promise<boolean> {
+  for (let tries = 0; tries < startTries; tries += 1) {
+    try {
+      process.kill(pid, 0)
+    } catch {
+      return true
+    }
+    await sleep(startPauseMs)
   }
+  return false
 }
