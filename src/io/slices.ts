@@ -17,7 +17,7 @@ import type { Clock } from './clock.ts'
  * How long one slice may keep everything else waiting. A message of a user waits for some of them: until
  * it is read, and until its commit is told.
  */
-const sliceMs = 4
+export const sliceMs = 4
 
 export class Slices {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'yield'>

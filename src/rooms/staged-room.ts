@@ -14,6 +14,7 @@
  * @module
  */
 
+import type { SharedSlices } from '#io/shared-slices.ts'
 import { detached } from '#io/wait-order.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import {
@@ -56,6 +57,7 @@ export class StagedRoom {
   readonly #filler: () => GapFiller
   readonly #done: () => void
   readonly #memory: StagedMemory
+  readonly #slices: SharedSlices<ServerName | RoomId>
   readonly #front: StagedFront
   /** Those whose missing events are to be fetched. */
   readonly #fetches = new StagedFetches()
@@ -79,12 +81,14 @@ export class StagedRoom {
     needs: {
       readonly filler: () => GapFiller
       readonly memory: StagedMemory
+      readonly slices: SharedSlices<ServerName | RoomId>
       readonly done: () => void
     },
   ) {
     this.#parts = parts
     this.#filler = needs.filler
     this.#memory = needs.memory
+    this.#slices = needs.slices
     this.#front = new StagedFront(parts.clock, needs.memory)
     this.#sleep = new StagedSleep(parts.clock, () => this.wake())
     this.#numbers = new StagedNumbers(() => stagedNids(parts.db, roomId))
@@ -232,9 +236,10 @@ export class StagedRoom {
       const items = this.#front.letGo(perTurnMax)
       this.#front.letSomeIn()
       const { readAfter } = this.#front
+      if (items.length === 0 && readAfter === undefined) return
+      await this.#slices.begin(items[0]?.origin ?? this.roomId)
       if (items.length > 0) await this.#receiveAndSort(items)
       else if (readAfter !== undefined) await this.#receiveNext(readAfter)
-      else return
       if (this.#untrimmed > heldMax) await this.#noteTries([])
     }
   }
@@ -304,7 +309,8 @@ export class StagedRoom {
     const tried: number[] = []
     let next = this.#fetches.next()
     for (; next !== undefined && !this.#ended; next = this.#fetches.next()) {
-      const { stagedNid, eventId: event_id } = next
+      const { stagedNid, eventId: event_id, origin } = next
+      await this.#slices.begin(origin)
       try {
         if (!(await this.#fetchFor(stagedNid))) tried.push(stagedNid)
       } catch (cause) {

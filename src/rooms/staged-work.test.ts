@@ -7,10 +7,12 @@
 import '../../test/watched-waits.ts'
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { EventId, ServerName } from '#protocol/identifiers/ids.ts'
+import { realClock } from '#io/real-clock.ts'
+import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { type Sql, sql, UnitFailed } from '#storage/database.ts'
-import { alice, roomWithThem, versionOf } from '../../test/engine-world.ts'
+import { memoryImage } from '#storage/sqlite.ts'
+import { alice, openEngine, roomWithThem, versionOf } from '../../test/engine-world.ts'
 import { hourMs, openWorld, type StagingWorld } from '../../test/staging-world.ts'
 import { bob, carol, there } from '../../test/their-room.ts'
 
@@ -117,7 +119,11 @@ test('a message of ours does not wait until all that came from another server is
 })
 
 /** Takes in events as transactions of fifty, one after the other as from one server. */
-async function takeInAll({ rooms }: StagingWorld, pdus: readonly Pdu[], origin = there) {
+async function takeInAll(
+  { rooms }: Pick<StagingWorld, 'rooms'>,
+  pdus: readonly Pdu[],
+  origin = there,
+) {
   const answers = new Map<EventId, string | undefined>()
   for (let at = 0; at < pdus.length; at += 50) {
     const bytes = pdus.slice(at, at + 50).map((pdu) => pdu.bytes)
@@ -133,6 +139,53 @@ async function stagedIn({ db }: StagingWorld): Promise<Set<string>> {
   const rows = await db.all<{ event_id: string }>(sql`SELECT event_id FROM staged_pdus`)
   return new Set(rows.map(({ event_id }) => event_id))
 }
+
+test('what waits in many rooms is tried again bit by bit', async () => {
+  let reads = 0
+  const count = <T>(found: T): T => {
+    reads += 1
+    return found
+  }
+  const world = await openEngine(memoryImage(), {
+    // Each read takes a millisecond.
+    clock: { ...realClock, monotonicMs: () => reads },
+    failing: (db) => ({
+      all: (statement) => count(db.all(statement)),
+      first: (statement) => count(db.first(statement)),
+      write: (collect) => db.write(collect),
+      close: () => db.close(),
+    }),
+  })
+  const { engine, setGapFiller, retryWaiting } = world.rooms
+  setGapFiller({ fill: async () => {} })
+  const roomIds: RoomId[] = []
+  for (let index = 0; index < 10; index += 1) {
+    const room = await roomWithThem(world, versionOf('12'))
+    const missing = await room.message(bob)
+    const children: Pdu[] = []
+    for (let child = 0; child < 20; child += 1) children.push(await room.message(bob, [missing]))
+    await takeInAll(world, children)
+    roomIds.push(room.roomId)
+  }
+  await engine.settled()
+  let isOver = false
+  const readAtOnce: number[] = []
+  const watch = async () => {
+    for (let before = reads; !isOver; before = reads) {
+      await realClock.yield()
+      readAtOnce.push(reads - before)
+    }
+  }
+  for (const roomId of roomIds) await retryWaiting(roomId)
+  const watching = watch()
+  await engine.settled()
+  isOver = true
+  await watching
+  const all = readAtOnce.reduce((sum, one) => sum + one, 0)
+  assert.ok(all > 200, `only ${all} reads`)
+  const most = Math.max(...readAtOnce)
+  assert.ok(most < 100, `${most} of ${all} reads at once`)
+})
 
 test('of more than a thousand that wait, those go that others follow, and are fetched for these', async () => {
   const world = await openWorld()

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { SharedSlices } from '#io/shared-slices.ts'
 import { Slices } from '#io/slices.ts'
 import type { EventId, RoomId, ServerName } from '#protocol/identifiers/ids.ts'
 import type { Writer } from '#storage/database.ts'
@@ -29,6 +30,8 @@ export class StagedWork {
   readonly #filler: () => GapFiller
   readonly #rooms = new Map<RoomId, StagedRoom>()
   readonly #memory = new StagedMemory()
+  /** What is tried of all rooms together. */
+  readonly #slices: SharedSlices<ServerName | RoomId>
   #nextNid: number
   #ended = false
 
@@ -36,6 +39,7 @@ export class StagedWork {
     this.#parts = parts
     this.#filler = filler
     this.#nextNid = nextNid
+    this.#slices = new SharedSlices(parts.clock)
   }
 
   static async open(parts: EngineParts, filler: () => GapFiller): Promise<StagedWork> {
@@ -187,7 +191,7 @@ export class StagedWork {
   #room(roomId: RoomId): StagedRoom {
     return this.#rooms.getOrInsertComputed(roomId, () => {
       const done = () => this.#rooms.delete(roomId)
-      const needs = { filler: this.#filler, memory: this.#memory, done }
+      const needs = { filler: this.#filler, memory: this.#memory, slices: this.#slices, done }
       const room = new StagedRoom(this.#parts, roomId, needs)
       if (this.#ended) room.end()
       return room
