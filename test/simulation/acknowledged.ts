@@ -52,7 +52,11 @@ export async function nothingLost(
       const isStranger = server.mayHaveLost(by.server.stays.get(roomId)?.sinceMs ?? 0)
       const isWithheld = run.withheld.has(`${by.server.name} ${server.name}`)
       const isKept = isMisled || isLost || isStranger || isWithheld
-      const wasTold = told.has(server.name) && sinceMs <= event.sentAtMs && !isKept
+      const isTold = told.has(server.name) && sinceMs <= event.sentAtMs && !isKept
+      // Who was away for long is sent the last of it only; where that is refused, what it follows is not missed.
+      const isBranch = isTold && !isHeld && !(await isJoined(run, server, event))
+      if (isBranch) count(run, 'branch of who was put out')
+      const wasTold = isTold && !isBranch
       count(run, wasTold || isHeld ? 'lost' : 'out of reach')
       if (!wasTold && !isHeld) continue
       const why = wasTold ? 'which was told of it' : 'and others have it'
@@ -61,6 +65,17 @@ export async function nothingLost(
       )
     }
   }
+}
+
+/** Whether who said something is in the room, as another server sees it now. */
+async function isJoined(
+  { world: { time } }: Run,
+  { running }: SimulatedServer,
+  { roomId, by: { userId } }: Acknowledged,
+): Promise<boolean> {
+  const state = await time.await(running.server.rooms.currentState(roomId as RoomId))
+  const member = state?.event('m.room.member', userId) ?? Promise.resolve(undefined)
+  return (await time.await(member))?.content.membership === 'join'
 }
 
 /** The servers that were in the room when an event was made, as its home saw it. */
