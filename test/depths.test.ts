@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { buildPdu, referenceTo } from '../src/protocol/build-pdu.ts'
-import type { RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
+import type { EventId, RoomId, UserId } from '../src/protocol/identifiers/ids.ts'
 import type { JsonObject } from '../src/protocol/json.ts'
 import type { Pdu } from '../src/protocol/pdu.ts'
 import { roomVersions } from '../src/protocol/room-version.ts'
@@ -145,4 +145,21 @@ test('what lies in a known gap is history, whoever names it', async () => {
   assert.ok(heard.length >= 200 && heard.length < 260, `${heard.length}`)
   assert.deepEqual(heard, said.slice(-heard.length))
   assert.deepEqual(await b.messages(roomId), said)
+})
+
+test('of the history before several events, these are given, however little deep they say they are', async () => {
+  const { world, a, b, c, carol, roomId } = await roomOfThree()
+  const shallow = await saidAt(c, roomId, { sender: carol, body: 'shallow', depth: 1 })
+  const deep: EventId[] = []
+  for (let count = 0; count < 8; count += 1) deep.push(await c.say(carol, roomId, `${count}`))
+  await world.settle()
+  await world.await(a.engine.takeIn(c.name, [shallow.bytes]))
+  await world.settle()
+  const from = [deep.at(-1) ?? assert.fail(), shallow.event_id]
+  const wanted = from.map((eventId) => `v=${encodeURIComponent(eventId)}`).join('&')
+  const path = `/_matrix/federation/v1/backfill/${roomId}?${wanted}&limit=5`
+  const { status, body } = await b.request(a, 'GET', path)
+  assert.equal(status, 200)
+  const bodies = (body.pdus as { content: { body: string } }[]).map(({ content }) => content.body)
+  assert.deepEqual(bodies, ['7', '6', '5', '4', 'shallow'])
 })

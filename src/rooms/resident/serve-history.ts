@@ -208,7 +208,10 @@ interface Walk {
   readonly minDepth: number
 }
 
-/** Walks back from `start`, which are the first to be met, always on to the deepest event known. */
+/**
+ * Walks back from `start`, always on to the deepest event known. All of `start` is met, up to the limit:
+ * others choose how deep they say their events are, and who asks for these wants them before all else.
+ */
 async function walkBack(
   parts: RoomParts,
   roomId: RoomId,
@@ -216,16 +219,23 @@ async function walkBack(
   walk: Walk & { readonly limit: number },
 ): Promise<StoredEvent[]> {
   const walked: StoredEvent[] = []
-  let border = [...start]
+  const ahead = new Set(start)
+  let border = start.toSorted(byDepth)
   for (const { pdu } of start) walk.seen.add(pdu.event_id)
-  while (border.length > 0 && walked.length < walk.limit) {
-    border.sort((a, b) => b.pdu.depth - a.pdu.depth)
+  while (border.length > 0 && walked.length + ahead.size < walk.limit) {
+    border.sort(byDepth)
     const next = border.shift()
     if (next === undefined) break
     walked.push(next)
+    ahead.delete(next)
     border = [...border, ...(await parentsOf(parts, roomId, [next], walk))]
   }
-  return walked
+  return [...walked, ...border.filter((event) => ahead.has(event))].slice(0, walk.limit)
+}
+
+/** The deepest first. */
+function byDepth(one: StoredEvent, other: StoredEvent): number {
+  return other.pdu.depth - one.pdu.depth
 }
 
 /** The parents that have not been met, which are then. */
