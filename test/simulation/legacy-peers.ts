@@ -83,12 +83,14 @@ const traits: Readonly<Record<string, Trait>> = {
   }),
   'few events at once': answers(
     /^(get_missing_events|backfill)$/,
-    async ({ reached }, _, honest) => {
+    async ({ reached }, { operation }, honest) => {
       return withLists(await honest(), (list) => {
         const events = elements(list)
         if (events.length <= fewEvents) return list
         reached()
-        return listOf(latest(events, fewEvents))
+        // What history is asked for is given first, however deep others say they are.
+        const first = () => events.slice(0, fewEvents)
+        return listOf(operation === 'backfill' ? first() : latest(events, fewEvents))
       })
     },
   ),
