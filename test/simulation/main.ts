@@ -12,7 +12,8 @@
  * - `--shrink`: makes what fails small, and keeps it in `test/simulation/regress/`.
  * - `--scenario FILE`: runs what was kept there.
  * - `--html FILE`: with one seed or scenario, draws what happened.
- * - `--report`: what is found is told, and is no failure: for fresh seeds beside a gate.
+ * - `--tolerate N`: so many seeds that fail are told, and are no failure, nor is what never happened: for
+ *   seeds that nobody has run yet, of which one now and then finds what is older than any change.
  * - `--trace`, `--show`: what is said, and what each server holds in the end.
  *
  * @module
@@ -49,7 +50,7 @@ const { values } = parseArgs({
     shrink: { type: 'boolean', default: false },
     scenario: { type: 'string' },
     html: { type: 'string' },
-    report: { type: 'boolean', default: false },
+    tolerate: { type: 'string', default: '0' },
     trace: { type: 'boolean', default: false },
     show: { type: 'boolean', default: false },
   },
@@ -220,12 +221,12 @@ async function main(): Promise<void> {
     seeds < wanted.seeds ? [] : wanted.what.filter((what) => !total.has(what)),
   )
   if (missing.length > 0) console.log(`never happened: ${missing.join(', ')}`)
-  if (values.report) {
-    console.log(`of ${seeds} fresh seeds ${failed} found something`)
-    return
-  }
-  console.log(`${seeds - failed} passed, ${failed + missing.length} failed`)
-  process.exitCode = failed + missing.length === 0 ? 0 : 1
+  const tolerated = Number(values.tolerate)
+  const isTolerated = tolerated > 0 && failed <= tolerated
+  if (tolerated > 0) console.log(`${failed} seeds found something, of which ${tolerated} may`)
+  const failures = isTolerated ? 0 : failed + missing.length
+  console.log(`${seeds - failed} passed, ${failures} failed`)
+  process.exitCode = failures === 0 ? 0 : 1
 }
 
 await main()
