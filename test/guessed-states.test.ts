@@ -22,12 +22,15 @@ async function told({ roomId }: Scene, from: TestServer, to: TestServer, eventId
 }
 
 /** Carol's server reads the history before her join, of which nobody gives one event, and is told one state. */
-async function withHole() {
+async function withHole(
+  between: (it: Scene) => Promise<EventId> = ({ a, roomId }) => a.join(a.user('guest4'), roomId),
+) {
   const it = await scene()
   const { world, a, b, c, alice, roomId } = it
   const said: EventId[] = []
   for (let count = 0; count < 5; count += 1) said.push(await a.say(alice, roomId, `${count}`))
   const hole = said[2] ?? assert.fail()
+  const member = await between(it)
   const join = await joined(it)
   let isWhole = false
   for (const server of [a, b]) {
@@ -42,9 +45,9 @@ async function withHole() {
   }
   await world.await(c.rooms.fillHistory(roomId, end, 100))
   await complete(it)
-  assert.deepEqual(await c.messages(roomId), ['3', '4'])
+  assert.deepEqual((await c.messages(roomId)).slice(0, 2), ['3', '4'])
   isWhole = true
-  return { ...it, join, last: said.slice(3) as [EventId, EventId] }
+  return { ...it, join, last: [...said.slice(3), member] }
 }
 
 test('a state that nobody told is told to nobody', async () => {
@@ -55,7 +58,7 @@ test('a state that nobody told is told to nobody', async () => {
   // What follows nothing else, and comes later, has the same guess.
   const message = { sender: bob, type: 'm.room.message', content: { body: 'late' } }
   const { draft } = await b.engine.draft(roomId, message)
-  const prev_events = [{ event_id: last[1] }]
+  const prev_events = [{ event_id: last[1] ?? assert.fail() }]
   const built = buildPdu(version, { ...draft, prev_events }, b.signer)
   assert.ok(built.ok)
   const late = built.pdu.event_id
@@ -72,6 +75,26 @@ test('a state that nobody told is told to nobody', async () => {
   for (const eventId of [...last, late]) assert.equal(await told(it, c, b, eventId), unknown)
   assert.deepEqual(await told(it, c, b, after), await told(it, a, b, after))
 })
+
+for (const type of ['m.room.message', 'm.room.topic']) {
+  test(`what a told state says of those before it is no guess, with ${type} between`, async () => {
+    const it = await withHole(({ a, alice, roomId }) => {
+      const state = type === 'm.room.topic' ? { state_key: '' } : {}
+      return a.send(roomId, { sender: alice, type, content: { topic: 'before her' }, ...state })
+    })
+    const { a, b, c, last } = it
+    const [first, second, between = assert.fail()] = last
+    assert.ok(first && second)
+    assert.deepEqual(await told(it, c, b, between), await told(it, a, b, between))
+    const isKnown = type === 'm.room.message'
+    for (const eventId of [first, second]) {
+      assert.deepEqual(
+        await told(it, c, b, eventId),
+        isKnown ? await told(it, a, b, eventId) : unknown,
+      )
+    }
+  })
+}
 
 test('a guess that goes with old history is none any more when that is read again', async () => {
   const it = await withHole()

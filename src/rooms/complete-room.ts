@@ -27,11 +27,15 @@ import { JudgingOrder } from './judging-order.ts'
 import { type PartialEvent, standIn } from './partial-room.ts'
 import { redactTarget, withholds } from './redactions.ts'
 import type { Head, Room } from './room.ts'
+import { StatesBehind } from './states-behind.ts'
 import { isBehind, judge, parentsThroughRefused, unplacedOf } from './turn.ts'
 import { withProved } from './unproved-state.ts'
 
 /** What the log says of events whose verdicts have changed. */
 export const judgedOtherwise = 'events are judged otherwise since their room is known whole'
+
+/** State events that are judged by what they replace. */
+const ownPlaceCounts: ReadonlySet<string> = new Set(['m.room.member', 'm.room.power_levels'])
 
 /** How many events one turn judges again. */
 const eventsPerTurn = 100
@@ -93,12 +97,14 @@ class Again {
   readonly #untold = new Set<EventId>()
   /** Those of them whose state is therefore a guess: of what follows others, too, it mostly is none. */
   readonly #guessed: Set<EventId>
+  readonly #behind: StatesBehind
 
   constructor(parts: EngineParts, room: Room, states: ToldStates) {
     this.#parts = parts
     this.room = room
     this.#states = states
     this.#guessed = new Set(room.guessed)
+    this.#behind = new StatesBehind(room, states)
     this.#order = new JudgingOrder(
       room.partial?.events ?? [],
       async (event) => await this.#parentsOf(event),
@@ -188,14 +194,21 @@ class Again {
     const told = this.#toldState(event)
     if (told !== undefined) return await stateOfEvents(room, told)
     const { prevs, lacking } = await referencesOf(room, pdu)
-    if (pdu.prev_events.some((eventId) => this.#untold.has(eventId)))
-      this.#untold.add(event.eventId)
-    if (followsGuesses(pdu, this.#guessed)) this.#guessed.add(event.eventId)
     // What was lacking when the event came may have come since.
-    if (lacking.prevEvents.length === 0) return await stateBeforeOf(room, prevs)
-    this.#guessed.add(event.eventId)
-    // Nobody knows it: before history, and beside our join, that before our join is not far from it.
+    const hasAll = lacking.prevEvents.length === 0
+    if (hasAll && !pdu.prev_events.some((eventId) => this.#untold.has(eventId))) {
+      return await stateBeforeOf(room, prevs)
+    }
     this.#untold.add(event.eventId)
+    const behind = await this.#behind.before(event.eventId)
+    const isGuess = behind === undefined && (!hasAll || followsGuesses(pdu, this.#guessed))
+    // What it replaced is lacking in what follows: of most events that makes no difference to anybody.
+    if (isGuess || (behind !== undefined && ownPlaceCounts.has(pdu.type))) {
+      this.#guessed.add(event.eventId)
+    }
+    if (behind !== undefined) return behind
+    if (hasAll) return await stateBeforeOf(room, prevs)
+    // Nobody knows it: before history, and beside our join, that before our join is not far from it.
     if (event.origin === 'join') return await this.#withLaterMembers(before)
     return this.#standIn ?? before
   }

@@ -99,14 +99,18 @@ export async function unknownState(room: Room): Promise<number> {
 export async function standIn(room: Room, join: EventId, stateBefore: number): Promise<number> {
   const number = room.eventNumber(join)
   if (number === undefined) return stateBefore
-  const key = room.stateKeyOf(number)
-  const pairs = await room.states.pairs(stateBefore)
+  return await withoutPlace(room, stateBefore, room.stateKeyOf(number))
+}
+
+/** A version of the state with nothing in one of its places. */
+export async function withoutPlace(room: Room, version: number, key: number): Promise<number> {
+  const pairs = await room.states.pairs(version)
   const at = placeOf(pairs, key)
-  if (pairs[at] !== key) return stateBefore
+  if (pairs[at] !== key) return version
   const others = new Int32Array(pairs.length - 2)
   others.set(pairs.subarray(0, at))
   others.set(pairs.subarray(at + 2), at)
-  return await room.states.withPairs([stateBefore], others)
+  return await room.states.withPairs([version], others)
 }
 
 /**
