@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Slices } from '#io/slices.ts'
 import type { EventId } from '#protocol/identifiers/ids.ts'
 import type { Pdu } from '#protocol/pdu.ts'
 import { eventAt } from '#protocol/state-resolution/state-pairs.ts'
@@ -43,9 +44,11 @@ export class StatesBehind {
 
   async #goBack(from: EventId, told: readonly EventId[], all: Map<EventId, number>): Promise<void> {
     const room = this.#room
+    const slices = new Slices(room.clock)
     let state = await stateOfEvents(room, told)
     let event = (await room.events.pdus([from])).get(from)
     for (let steps = 0; steps < stepsMax && event?.prev_events.length === 1; steps += 1) {
+      if (slices.isOver) await slices.next()
       const [parent = from] = event.prev_events
       event = (await room.events.pdus([parent])).get(parent)
       const before = event && (await this.#beforeOne(event, state))
