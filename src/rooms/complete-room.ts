@@ -203,9 +203,9 @@ class Again {
     const behind = await this.#behind.before(event.eventId)
     const isGuess = behind === undefined && (!hasAll || followsGuesses(pdu, this.#guessed))
     // What it replaced is lacking in what follows: of most events that makes no difference to anybody.
-    if (isGuess || (behind !== undefined && ownPlaceCounts.has(pdu.type))) {
-      this.#guessed.add(event.eventId)
-    }
+    const isHalf = behind !== undefined && ownPlaceCounts.has(pdu.type)
+    // Of a join of ours we know what we were given; and what we said then, nobody else may have.
+    if (event.origin !== 'join' && (isGuess || isHalf)) this.#guessed.add(event.eventId)
     if (behind !== undefined) return behind
     if (hasAll) return await stateBeforeOf(room, prevs)
     // Nobody knows it: before history, and beside our join, that before our join is not far from it.
